@@ -1,0 +1,193 @@
+//! What happened, as facts: the only thing that a run says to the world.
+//!
+//! Bars, lines, JSON, the summary and the exit code are folds over these. Counts are totals
+//! since the start of the run, so that a progress event may be dropped and nothing is lost:
+//! the next one says it again.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// Something that happened, and when.
+#[derive(Debug, Clone, Serialize)]
+pub struct Event {
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// The closed set of things that happen.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// The first event of every run.
+    RunStarted {
+        /// The pipeline's name.
+        pipeline: String,
+        /// The run's number in the ledger.
+        run: i64,
+        /// Whether answers come from the simulator in this process.
+        offline: bool,
+        /// The database that rows and ledger are written to.
+        database: String,
+        /// Every stage, upstream before downstream; an event names a stage by its index here.
+        stages: Vec<StageInfo>,
+    },
+    /// How far everything is; may be dropped.
+    Progress(Progress),
+    /// A wave has closed: everything above it is on disk, what is below it may begin.
+    WaveClosed {
+        /// The wave's stage index.
+        stage: usize,
+        /// Records that came through.
+        ok: u64,
+        /// Records that failed above it and wait at its `failed` port.
+        failed: u64,
+    },
+    /// A stage has seen its last record.
+    StageEnded {
+        /// The stage's index.
+        stage: usize,
+    },
+    /// The first interrupt: no new work is taken, what is in flight is finished.
+    Interrupted {
+        /// Requests still under way.
+        in_flight: u64,
+    },
+    /// The last event of every run.
+    RunEnded {
+        /// How it ended.
+        end: RunEnd,
+        /// The final counts.
+        progress: Progress,
+        /// Wall time in seconds.
+        seconds: f64,
+    },
+}
+
+/// What a stage is, for those who show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StageInfo {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: StageKind,
+    /// What it writes to, for a sink: `table metadata`, `out.jsonl`.
+    pub target: Option<String>,
+}
+
+/// The kinds of stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageKind {
+    /// Starts a stream.
+    Source,
+    /// Records in, records out.
+    Map,
+    /// Delays records to a rate.
+    Throttle,
+    /// A barrier and checkpoint.
+    Wave,
+    /// Writes.
+    Sink,
+}
+
+/// A snapshot of all counts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Progress {
+    /// By stage, in the order of [`EventKind::RunStarted::stages`].
+    pub stages: Vec<StageCounts>,
+    /// What the run has asked and spent.
+    pub usage: Usage,
+}
+
+/// One stage's counts. `taken = done + failed + skipped + inside` for every stage that is one to one;
+/// a source takes nothing, a split gives more than it takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct StageCounts {
+    /// Records that it will take in all, where that is known.
+    pub total: Option<u64>,
+    /// Records that it has taken (for a source: that it has read).
+    pub taken: u64,
+    /// Records that it has given on (for a sink: rows written).
+    pub done: u64,
+    /// Records that became failures in it.
+    pub failed: u64,
+    /// Records that it ended without a row and without a failure: a sink's `when` was false, a split had no part.
+    pub skipped: u64,
+    /// Records answered from the ledger, without a request.
+    pub reused: u64,
+    /// Requests under way now.
+    pub in_flight: u64,
+    /// Records waiting for a rate limit now.
+    pub waiting: u64,
+}
+
+/// What a run has asked and what it cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// Requests sent, retries included.
+    pub requests: u64,
+    /// Of these, sent again after a 429, a 5xx or a cut connection.
+    pub retries: u64,
+    /// Answers taken from the ledger instead of being asked for.
+    pub reused: u64,
+    /// Tokens that were read.
+    pub prompt_tokens: u64,
+    /// Tokens that were written.
+    pub completion_tokens: u64,
+    /// Millionths of a US dollar; what the answers of a simulator would have cost.
+    pub cost_micros: u64,
+    /// Answers by models whose price is not known, which `cost_micros` leaves out.
+    pub unpriced: u64,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunEnd {
+    /// Every record has become a row or was skipped.
+    Complete,
+    /// Every record is accounted for, some as failures in the failures table.
+    WithFailures,
+    /// The user stopped it; what was finished is kept.
+    Interrupted,
+    /// It could not go on; what was finished is kept.
+    Fatal(String),
+}
+
+impl RunEnd {
+    /// The process's exit code: 0 complete, 1 fatal, 3 ended with failures, 130 interrupted
+    /// (2 is a wrong spec or call, which never gets as far as a run).
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Complete => 0,
+            Self::Fatal(_) => 1,
+            Self::WithFailures => 3,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// The sum that must hold at the end of every run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conservation {
+    /// Records read by the sources.
+    pub read: u64,
+    /// Records that stages made in addition: parts of a split, copies for a second reader.
+    pub added: i64,
+    /// Rows written by the sinks.
+    pub rows: u64,
+    /// Records in the failures table.
+    pub failures: u64,
+    /// Records that were skipped.
+    pub skipped: u64,
+}
+
+impl Conservation {
+    /// Records that are none of these: still pending, when a run was cut off.
+    pub const fn pending(self) -> i64 {
+        self.read as i64 + self.added - self.rows as i64 - self.failures as i64 - self.skipped as i64
+    }
+}

@@ -1,0 +1,3 @@
+//! The HTTP edge: everything that is known of Mistral's API, and nothing of stages or YAML.
+
+pub mod wire;
