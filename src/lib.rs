@@ -1,6 +1,8 @@
 //! Dataflows over documents: a YAML file becomes a graph of streams, and the graph becomes rows.
 
+pub mod diagnostic;
 pub mod event;
 pub mod mistral;
 pub mod record;
+pub mod spec;
 pub mod units;

@@ -1,0 +1,504 @@
+//! Mistakes in what people write, each with its place.
+//!
+//! The closed list of everything that can be wrong with a spec, its prompts and its schemas. A
+//! mistake is facts; its words are written here, once. Readers collect them and go on, so that
+//! a person hears of all of them in one go.
+
+use std::{fmt, ops::Range, sync::Arc};
+
+use miette::{Diagnostic, LabeledSpan, SourceCode};
+
+use crate::units::UnitError;
+
+/// A text that a person wrote: the spec, a prompt, a schema.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its path as the person would type it.
+    pub name: String,
+    /// All of it.
+    pub text: String,
+}
+
+/// A stretch of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The text.
+    pub source: Arc<Source>,
+    /// Bytes within it.
+    pub span: Range<usize>,
+}
+
+impl Place {
+    /// The whole of the first line: for mistakes about a file as such.
+    pub fn start_of(source: &Arc<Source>) -> Self {
+        Self { source: Arc::clone(source), span: 0..0 }
+    }
+
+    /// Line and column, both from 1, columns in characters.
+    pub fn line_column(&self) -> (usize, usize) {
+        let before = &self.source.text[..self.span.start.min(self.source.text.len())];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+        (line, column)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, column) = self.line_column();
+        write!(f, "{}:{line}:{column}", self.source.name)
+    }
+}
+
+/// One mistake and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mistake {
+    /// What is wrong.
+    pub fault: Fault,
+    /// Where.
+    pub place: Place,
+}
+
+/// What can be wrong. `Display` is the headline; [`Fault::label`] stands under the place and says
+/// what was wanted; [`Fault::help`] says what to try.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Fault {
+    /// The text is no YAML, or too much of it.
+    #[error("{0}")]
+    Yaml(String),
+    /// A key that nothing here reads.
+    #[error("unknown key `{key}` in {within}")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The thing it stands in.
+        within: &'static str,
+        /// The keys that could stand there.
+        known: &'static [&'static str],
+    },
+    /// A key that has to be there.
+    #[error("{within} lacks `{key}`")]
+    MissingKey {
+        /// The key.
+        key: &'static str,
+        /// The thing that lacks it.
+        within: &'static str,
+        /// How it is written.
+        example: &'static str,
+    },
+    /// The same key twice.
+    #[error("`{0}` stands here twice")]
+    RepeatedKey(String),
+    /// A value of another shape.
+    #[error("found {found}")]
+    WrongShape {
+        /// What is there.
+        found: String,
+        /// What should be.
+        wanted: &'static str,
+    },
+    /// A quantity without its unit, or with a wrong one.
+    #[error("found `{found}`")]
+    Unit {
+        /// What is there.
+        found: String,
+        /// What should be.
+        error: UnitError,
+    },
+    /// A number outside its bounds.
+    #[error("`{found}` is out of bounds")]
+    OutOfBounds {
+        /// What is there.
+        found: String,
+        /// The bounds, in words.
+        wanted: &'static str,
+    },
+    /// A word that is none of those that may stand here.
+    #[error("unknown {what} `{found}`")]
+    UnknownWord {
+        /// What the words are.
+        what: &'static str,
+        /// What is there.
+        found: String,
+        /// The words that may stand here.
+        known: Vec<String>,
+    },
+    /// A stage that does nothing, or two things.
+    #[error("{kind} `{name}` says {count} things to do")]
+    Forms {
+        /// The stage's kind.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// How many forms it has.
+        count: usize,
+        /// The forms it could have.
+        known: &'static [&'static str],
+    },
+    /// A name that cannot be a name.
+    #[error("`{0}` cannot be a name")]
+    BadName(String),
+    /// A name that the program uses itself.
+    #[error("the name `{0}` is the program's own")]
+    ReservedName(String),
+    /// Two stages of one name.
+    #[error("two stages are called `{name}`")]
+    DuplicateName {
+        /// The name.
+        name: String,
+        /// Line of the first.
+        first_line: usize,
+    },
+    /// A stage that is not there.
+    #[error("unknown stage `{name}`")]
+    UnknownStage {
+        /// The name.
+        name: String,
+        /// The stages that are.
+        known: Vec<String>,
+    },
+    /// A port that the stage does not have.
+    #[error("`{stage}` has no port `{port}`")]
+    UnknownPort {
+        /// The stage.
+        stage: String,
+        /// The port.
+        port: String,
+        /// The ports it has.
+        known: &'static [&'static str],
+    },
+    /// Stages that wait for each other.
+    #[error("a cycle: {}", .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" → "))]
+    Cycle(Vec<String>),
+    /// The first stage reads from the stage above it, and there is none.
+    #[error("{kind} `{name}` is the first stage and has nothing to read")]
+    NothingAbove {
+        /// The stage's kind.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// A source that reads from a stage.
+    #[error("source `{0}` cannot read from a stage")]
+    SourceWithInput(String),
+    /// The records of a stage go nowhere.
+    #[error("nothing reads `{0}`")]
+    Unread(String),
+    /// A sink has no records to hand on.
+    #[error("`{0}` is a sink and hands nothing on")]
+    ReadsSink(String),
+    /// A variable of the environment that is not set.
+    #[error("the environment variable `{0}` is not set")]
+    UnsetEnv(String),
+    /// A parameter that is not declared.
+    #[error("unknown parameter `{name}`")]
+    UnknownParam {
+        /// The name.
+        name: String,
+        /// The parameters that are declared.
+        known: Vec<String>,
+    },
+    /// Something in `${…}` that is neither `env.NAME` nor `params.name`.
+    #[error("cannot read `${{{0}}}`")]
+    BadVariable(String),
+    /// A file that is named and cannot be read.
+    #[error("cannot read {what} `{path}`: {why}")]
+    Unreadable {
+        /// What it would be.
+        what: &'static str,
+        /// Its path.
+        path: String,
+        /// Why, as the system says it.
+        why: String,
+    },
+    /// A path that leads out of the folder that it must stay in.
+    #[error("`{path}` leads out of `{folder}`")]
+    LeavesFolder {
+        /// The path.
+        path: String,
+        /// The folder.
+        folder: String,
+    },
+    /// A template that does not parse.
+    #[error("{0}")]
+    TemplateSyntax(String),
+    /// A name in a template or an expression that no stage above gives.
+    #[error("unknown field `{name}`")]
+    UnknownField {
+        /// The name, with dots.
+        name: String,
+        /// The names that are there.
+        known: Vec<String>,
+    },
+    /// A filter, test or function that does not exist.
+    #[error("unknown {what} `{name}`")]
+    UnknownCallable {
+        /// Filter, test or function.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// A condition that gives something else than true or false.
+    #[error("this condition gives {found}, not true or false")]
+    NotACondition {
+        /// What it gives.
+        found: String,
+    },
+    /// A schema file that is no JSON.
+    #[error("this is not JSON: {0}")]
+    NotJson(String),
+    /// A schema that is no JSON Schema.
+    #[error("this is not a JSON Schema: {why}")]
+    BadSchema {
+        /// Why.
+        why: String,
+    },
+    /// A schema whose answers would have no fields.
+    #[error("the schema `{0}` does not describe an object")]
+    SchemaWithoutObject(String),
+    /// Two stages give the same column.
+    #[error("column `{column}` comes twice: {first} and {second}")]
+    ColumnClash {
+        /// The column.
+        column: String,
+        /// From where first.
+        first: String,
+        /// From where again.
+        second: String,
+    },
+    /// A sink that upserts and has no key to do it by.
+    #[error("the key `{key}` is not a column of `{sink}`")]
+    KeyNotAColumn {
+        /// The key.
+        key: String,
+        /// The sink.
+        sink: String,
+        /// Its columns.
+        known: Vec<String>,
+    },
+    /// Two sinks that write to the same place.
+    #[error("`{second}` writes to {target}, and so does `{first}`")]
+    SharedTarget {
+        /// One sink.
+        first: String,
+        /// The other.
+        second: String,
+        /// Where to.
+        target: String,
+    },
+    /// A query that DuckDB refuses.
+    #[error("DuckDB refuses this query: {0}")]
+    BadQuery(String),
+    /// A glob pattern that is none.
+    #[error("`{pattern}` is no file pattern: {why}")]
+    BadGlob {
+        /// The pattern.
+        pattern: String,
+        /// Why.
+        why: String,
+    },
+    /// A file pattern that matches nothing.
+    #[error("no file matches `{pattern}`")]
+    EmptyGlob {
+        /// The pattern with its folder.
+        pattern: String,
+        /// The folder that is not there, where that is the reason.
+        missing: Option<String>,
+    },
+    /// A chat stage in a pipeline that does not say how to reach the service.
+    #[error("map `{0}` asks Mistral, and the pipeline has no `mistral:`")]
+    NoMistral(String),
+}
+
+impl Fault {
+    /// What stands under the place: what was wanted there.
+    pub fn label(&self) -> String {
+        match self {
+            Self::UnknownKey { key, known, .. } => match nearest(key, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "not a key of it".to_owned(),
+            },
+            Self::UnknownWord { found, known, .. } => {
+                match nearest(found, known.iter().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("wanted {}", one_of(known)),
+                }
+            }
+            Self::UnknownStage { name, known } => did_you_mean(name, known, "no stage of that name"),
+            Self::UnknownParam { name, known } => did_you_mean(name, known, "not among `params:`"),
+            Self::UnknownField { name, known } => did_you_mean(name, known, "no stage above gives this"),
+            Self::KeyNotAColumn { key, known, .. } => did_you_mean(key, known, "no such column"),
+            Self::UnknownPort { port, known, .. } => match nearest(port, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "no such port".to_owned(),
+            },
+            Self::MissingKey { key, .. } => format!("wanted `{key}:` here"),
+            Self::WrongShape { wanted, .. } | Self::OutOfBounds { wanted, .. } => format!("wanted {wanted}"),
+            Self::Unit { error, .. } => error.to_string(),
+            Self::Forms { count: 0, .. } => "nothing to do".to_owned(),
+            Self::Forms { .. } => "only one of them can stand".to_owned(),
+            Self::DuplicateName { first_line, .. } => format!("the first stands at line {first_line}"),
+            Self::Cycle(_) => "reads from itself in the end".to_owned(),
+            Self::Unread(_) => "its records go nowhere".to_owned(),
+            Self::UnsetEnv(_) => "not set".to_owned(),
+            Self::NotACondition { .. } => "wanted a condition, such as `bytes < 800_000`".to_owned(),
+            Self::BadName(_) => "wanted letters, digits and `_`, a letter first".to_owned(),
+            Self::EmptyGlob { missing: Some(folder), .. } => format!("there is no folder `{folder}`"),
+            _ => "here".to_owned(),
+        }
+    }
+
+    /// What to try, where there is more to say than the label does.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::UnknownKey { known, .. } => Some(format!("its keys are {}", listed(known))),
+            Self::Forms { known, .. } => Some(format!("wanted exactly one of {}", listed(known))),
+            Self::MissingKey { example, .. } => Some(format!("for example `{example}`")),
+            Self::UnknownStage { known, .. } if !known.is_empty() => {
+                Some(format!("the stages are {}", listed(known)))
+            }
+            Self::UnknownParam { known, .. } if !known.is_empty() => {
+                Some(format!("the parameters are {}", listed(known)))
+            }
+            Self::UnknownPort { known, .. } => Some(format!("its ports are {}", listed(known))),
+            Self::UnknownField { known, .. } | Self::KeyNotAColumn { known, .. } if !known.is_empty() => {
+                Some(format!("the names at hand are {}", listed(known)))
+            }
+            Self::NothingAbove { .. } => Some("start with a source, or say `from:`".to_owned()),
+            Self::SourceWithInput(_) => Some("leave `from:` out: a source starts a stream".to_owned()),
+            Self::Unread(name) => Some(format!("add a sink with `from: {name}`, or remove the stage")),
+            Self::ReadsSink(_) => Some("read from the stage that the sink reads from".to_owned()),
+            Self::UnsetEnv(name) => {
+                Some(format!("set it (`export {name}=…`), or give a default: `${{env.{name}:-…}}`"))
+            }
+            Self::BadVariable(_) => Some(
+                "write `${env.NAME}`, `${env.NAME:-default}` or `${params.name}`; `$${` stands for `${`"
+                    .to_owned(),
+            ),
+            Self::ReservedName(_) => Some(
+                "`answer` and `failure` are fields that the program sets; choose another name".to_owned(),
+            ),
+            Self::ColumnClash { .. } => {
+                Some("say `columns:` on the sink, or `into:` on one of the maps".to_owned())
+            }
+            Self::SharedTarget { .. } => Some("one sink can read several stages: `from: [a, b]`".to_owned()),
+            Self::SchemaWithoutObject(_) => {
+                Some("wanted `\"type\": \"object\"` with `\"properties\"` at its top".to_owned())
+            }
+            Self::EmptyGlob { .. } => Some(
+                "a path in the spec starts at the spec's folder, one from `--set` at the working folder"
+                    .to_owned(),
+            ),
+            Self::NoMistral(_) => Some("add `mistral: { api_key: \"${env.MISTRAL_API_KEY}\" }`".to_owned()),
+            Self::LeavesFolder { .. } => {
+                Some("a template may include what lies beside it or below".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Every mistake of a spec and of the files that it names; never empty.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", headline(.0))]
+pub struct Mistakes(pub Vec<Mistake>);
+
+fn headline(mistakes: &[Mistake]) -> String {
+    match mistakes {
+        [one] => format!("{}: {}", one.place, one.fault),
+        many => format!("{} mistakes", many.len()),
+    }
+}
+
+impl Mistakes {
+    /// The mistakes as a person sees them: each with its line, the place underlined, and what to try.
+    pub fn render(&self, color: bool) -> String {
+        let theme =
+            if color { miette::GraphicalTheme::unicode() } else { miette::GraphicalTheme::unicode_nocolor() };
+        let handler = miette::GraphicalReportHandler::new_themed(theme).with_links(false).with_width(100);
+        let mut out = String::new();
+        for mistake in &self.0 {
+            if handler.render_report(&mut out, mistake).is_err() {
+                out.push_str(&format!("{}: {}\n", mistake.place, mistake.fault));
+            }
+        }
+        out
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fault.fmt(f)
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+impl Diagnostic for Mistake {
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(self)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        // A span over several lines is drawn as a bracket down the page; its first line says as much.
+        let text = &self.place.source.text;
+        let start = self.place.span.start.min(text.len());
+        let end = self.place.span.end.clamp(start, text.len());
+        let line = text[start..end].find('\n').map_or(end, |at| start + at);
+        let line = start + text[start..line].trim_end().len();
+        Some(Box::new(std::iter::once(LabeledSpan::new(Some(self.fault.label()), start, line - start))))
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.fault.help()?))
+    }
+}
+
+impl SourceCode for Mistake {
+    fn read_span<'a>(
+        &'a self,
+        span: &miette::SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
+        let contents = self.place.source.text.read_span(span, before, after)?;
+        Ok(Box::new(miette::MietteSpanContents::new_named(
+            self.place.source.name.clone(),
+            contents.data(),
+            *contents.span(),
+            contents.line(),
+            contents.column(),
+            contents.line_count(),
+        )))
+    }
+}
+
+fn did_you_mean(name: &str, known: &[String], otherwise: &str) -> String {
+    match nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => otherwise.to_owned(),
+    }
+}
+
+/// The known name that a mistyped one most likely stands for.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = (name.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+fn listed<T: AsRef<str>>(names: &[T]) -> String {
+    names.iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
+}
+
+fn one_of<T: AsRef<str>>(names: &[T]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        [one] => format!("`{}`", one.as_ref()),
+        [init @ .., last] => format!("{} or `{}`", listed(init), last.as_ref()),
+    }
+}

@@ -1,0 +1,230 @@
+//! YAML as a tree in which every value knows its place; what the values mean is not known here.
+
+use std::ops::Range;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_yaml::{Spanned, options::DuplicateKeyPolicy};
+
+/// A value and the bytes of the file that it stands in.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    pub(crate) span: Range<usize>,
+    /// Who wrote the beginning of the value: it decides which folder a path starts at.
+    pub(crate) origin: Origin,
+    /// Whether any part of it came from the environment, and so must not be shown.
+    pub(crate) secret: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Kind {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<(Key, Node)>),
+    /// A text whose environment variable is not set: a mistake only for those who need the value.
+    Unset(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) name: String,
+    pub(crate) span: Range<usize>,
+}
+
+/// Who wrote a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The spec: paths start at its folder.
+    Spec,
+    /// The command line or the environment: paths start at the working folder.
+    Caller,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.secret { f.write_str("<secret>") } else { self.kind.fmt(f) }
+    }
+}
+
+impl Node {
+    /// What is there, in words, for messages.
+    pub(crate) fn describe(&self) -> String {
+        match &self.kind {
+            Kind::Null => "nothing".to_owned(),
+            Kind::List(_) => "a list".to_owned(),
+            Kind::Map(_) => "a mapping".to_owned(),
+            Kind::Unset(name) => format!("an unset variable `{name}`"),
+            _ if self.secret => "a value from the environment".to_owned(),
+            Kind::Bool(value) => format!("`{value}`"),
+            Kind::Int(value) => format!("`{value}`"),
+            Kind::Float(value) => format!("`{value}`"),
+            Kind::Text(text) if text.chars().count() > 60 => "a text".to_owned(),
+            Kind::Text(text) => format!("`{}`", text.trim_end()),
+        }
+    }
+}
+
+/// Reads a YAML text. Anchors and nesting are bounded, so that a small file cannot grow into a large tree.
+pub(crate) fn read(text: &str) -> Result<Node, (Range<usize>, String)> {
+    let mut budget = serde_yaml::Budget::default();
+    budget.max_depth = 64;
+    budget.max_nodes = 100_000;
+    budget.max_documents = 1;
+    let mut options = serde_yaml::Options::default();
+    options.budget = Some(budget);
+    // Reported with the other mistakes, instead of ending the reading.
+    options.duplicate_keys = DuplicateKeyPolicy::LastWins;
+    options.strict_booleans = true;
+    options.with_snippet = false;
+    serde_yaml::from_str_with_options::<Spanned<Raw>>(text, options)
+        .map(|raw| node(raw, text))
+        .map_err(|error| (error_span(&error, text), error_text(&error)))
+}
+
+fn error_span(error: &serde_yaml::Error, text: &str) -> Range<usize> {
+    let at = error.location().and_then(|place| place.span().byte_offset()).unwrap_or(0) as usize;
+    // At the very end of a file there is nothing to underline; its last line is the place.
+    let at = at.min(text.trim_end().len());
+    at..at
+}
+
+fn error_text(error: &serde_yaml::Error) -> String {
+    let text = error.to_string();
+    // The crate appends the place, which is shown beside the message anyway.
+    let text = text.split(" at line ").next().unwrap_or(&text).trim_end_matches([' ', ',', ':']);
+    format!("this is not a spec: {text}")
+}
+
+fn node(raw: Spanned<Raw>, text: &str) -> Node {
+    let span = raw.referenced.span();
+    let start = span.byte_offset().unwrap_or(0) as usize;
+    let end = start + span.byte_len().unwrap_or(0) as usize;
+    let start = start.min(text.len());
+    let span = start..start + text[start..end.clamp(start, text.len())].trim_end().len();
+    let kind = match raw.value {
+        Raw::Null => Kind::Null,
+        Raw::Bool(value) => Kind::Bool(value),
+        Raw::Int(value) => Kind::Int(value),
+        Raw::Float(value) => Kind::Float(value),
+        Raw::Text(value) => Kind::Text(value),
+        Raw::List(items) => Kind::List(items.into_iter().map(|item| node(item, text)).collect()),
+        Raw::Map(entries) => Kind::Map(
+            entries
+                .into_iter()
+                .map(|(key, value)| {
+                    let start = key.referenced.span().byte_offset().unwrap_or(0) as usize;
+                    let len = key.referenced.span().byte_len().unwrap_or(0) as usize;
+                    (Key { name: key.value, span: start..start + len }, node(value, text))
+                })
+                .collect(),
+        ),
+    };
+    Node { kind, span, origin: Origin::Spec, secret: false }
+}
+
+enum Raw {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Spanned<Raw>>),
+    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyKind;
+        impl<'de> Visitor<'de> for AnyKind {
+            type Value = Raw;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a value")
+            }
+            fn visit_unit<E>(self) -> Result<Raw, E> {
+                Ok(Raw::Null)
+            }
+            fn visit_none<E>(self) -> Result<Raw, E> {
+                Ok(Raw::Null)
+            }
+            fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
+                Raw::deserialize(deserializer)
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+                Ok(Raw::Bool(value))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
+                Ok(Raw::Int(value))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
+                Ok(i64::try_from(value).map_or(Raw::Float(value as f64), Raw::Int))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
+                Ok(Raw::Float(value))
+            }
+            fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
+                Ok(Raw::Text(value.to_owned()))
+            }
+            fn visit_string<E>(self, value: String) -> Result<Raw, E> {
+                Ok(Raw::Text(value))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Raw, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    items.push(item);
+                }
+                Ok(Raw::List(items))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Raw::Map(entries))
+            }
+        }
+        deserializer.deserialize_any(AnyKind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_and_key_knows_its_bytes() {
+        let text = "a: 5/s\nlist:\n  - x: |\n      two\n      lines\n    y: [1, 2.5, true]\n";
+        let Kind::Map(entries) = read(text).unwrap().kind else { panic!("a mapping") };
+        assert_eq!(&text[entries[0].0.span.clone()], "a");
+        assert_eq!(&text[entries[0].1.span.clone()], "5/s");
+        let Kind::List(items) = &entries[1].1.kind else { panic!("a list") };
+        let Kind::Map(inner) = &items[0].kind else { panic!("a mapping") };
+        assert_eq!(&text[inner[0].0.span.clone()], "x");
+        assert_eq!(inner[0].1.kind, Kind::Text("two\nlines\n".to_owned()));
+        assert!(text[inner[0].1.span.clone()].contains("two"), "{:?}", &text[inner[0].1.span.clone()]);
+        assert!(matches!(&inner[1].1.kind, Kind::List(items) if items.len() == 3));
+    }
+
+    #[test]
+    fn a_repeated_key_is_kept_for_the_reader_to_report() {
+        let Kind::Map(entries) = read("a: 1\na: 2\n").unwrap().kind else { panic!("a mapping") };
+        assert_eq!(entries.len(), 2);
+    }
+
+    #[test]
+    fn a_bomb_does_not_go_off() {
+        let mut text = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for (name, of) in ["b", "c", "d", "e", "f", "g", "h"].iter().zip(["a", "b", "c", "d", "e", "f", "g"])
+        {
+            text.push_str(&format!(
+                "{name}: &{name} [*{of}, *{of}, *{of}, *{of}, *{of}, *{of}, *{of}, *{of}, *{of}]\n"
+            ));
+        }
+        assert!(read(&text).is_err());
+        assert!(read(&"[".repeat(100_000)).is_err());
+    }
+}
