@@ -1,8 +1,10 @@
 //! Dataflows over documents: a YAML file becomes a graph of streams, and the graph becomes rows.
 
+pub mod datatype;
 pub mod diagnostic;
 pub mod event;
 pub mod mistral;
 pub mod record;
 pub mod spec;
+pub mod template;
 pub mod units;
