@@ -124,7 +124,7 @@ pub enum Fault {
         known: Vec<String>,
     },
     /// A stage that does nothing, or two things.
-    #[error("{kind} `{name}` says {count} things to do")]
+    #[error("{kind} `{name}` {}", if *.count == 0 { "does not say what to do".to_owned() } else { format!("says {count} things to do") })]
     Forms {
         /// The stage's kind.
         kind: &'static str,
@@ -335,7 +335,7 @@ impl Fault {
             Self::MissingKey { key, .. } => format!("wanted `{key}:` here"),
             Self::WrongShape { wanted, .. } | Self::OutOfBounds { wanted, .. } => format!("wanted {wanted}"),
             Self::Unit { error, .. } => error.to_string(),
-            Self::Forms { count: 0, .. } => "nothing to do".to_owned(),
+            Self::Forms { count: 0, .. } => "what does it do?".to_owned(),
             Self::Forms { .. } => "only one of them can stand".to_owned(),
             Self::DuplicateName { first_line, .. } => format!("the first stands at line {first_line}"),
             Self::Cycle(_) => "reads from itself in the end".to_owned(),
@@ -344,6 +344,7 @@ impl Fault {
             Self::NotACondition { .. } => "wanted a condition, such as `bytes < 800_000`".to_owned(),
             Self::BadName(_) => "wanted letters, digits and `_`, a letter first".to_owned(),
             Self::EmptyGlob { missing: Some(folder), .. } => format!("there is no folder `{folder}`"),
+            Self::EmptyGlob { .. } => "matches nothing".to_owned(),
             _ => "here".to_owned(),
         }
     }

@@ -3,7 +3,9 @@
 pub mod datatype;
 pub mod diagnostic;
 pub mod event;
+pub mod files;
 pub mod mistral;
+pub mod plan;
 pub mod record;
 pub mod spec;
 pub mod template;

@@ -120,6 +120,8 @@ pub struct Spec {
     pub stages: Vec<StageSpec>,
     /// What was wrong with the shape. Compiling goes on beside it, and reports everything together.
     pub(crate) mistakes: Vec<Mistake>,
+    /// Names of stages that could not be read at all.
+    pub(crate) lost: Vec<String>,
 }
 
 const PIPELINE: &[&str] = &["pipeline", "description", "params", "mistral", "duckdb", "stages"];
@@ -133,7 +135,7 @@ const LIMITS: &[&str] = &["requests", "tokens"];
 /// to report with the rest.
 pub fn parse(name: &str, text: &str, variables: &Variables<'_>) -> Result<Spec, Mistakes> {
     let source = Arc::new(Source { name: name.to_owned(), text: text.to_owned() });
-    let mut reader = Reader { source: &source, mistakes: Vec::new() };
+    let mut reader = Reader { source: &source, mistakes: Vec::new(), lost: Vec::new() };
     let fatal =
         |span, fault| Mistakes(vec![Mistake { fault, place: Place { source: Arc::clone(&source), span } }]);
     let mut root = tree::read(text).map_err(|(span, message)| fatal(span, Fault::Yaml(message)))?;
@@ -160,7 +162,7 @@ pub fn parse(name: &str, text: &str, variables: &Variables<'_>) -> Result<Spec, 
     reader.finish(top);
 
     let folder = std::path::Path::new(name).parent().map(PathBuf::from).unwrap_or_default();
-    let mistakes = reader.mistakes;
+    let Reader { mistakes, lost, .. } = reader;
     Ok(Spec {
         source,
         folder,
@@ -170,6 +172,7 @@ pub fn parse(name: &str, text: &str, variables: &Variables<'_>) -> Result<Spec, 
         duckdb,
         stages: stages.unwrap_or_default(),
         mistakes,
+        lost,
     })
 }
 

@@ -16,6 +16,8 @@ use super::{
 pub(crate) struct Reader<'a> {
     pub(crate) source: &'a Arc<Source>,
     pub(crate) mistakes: Vec<Mistake>,
+    /// Names of stages that could not be read: whoever reads from them makes no mistake of their own.
+    pub(crate) lost: Vec<String>,
 }
 
 /// A mapping that is being read: what is left in it at the end is unknown.
@@ -34,6 +36,13 @@ impl Reader<'_> {
     pub(crate) fn report(&mut self, span: Range<usize>, fault: Fault) {
         let place = self.place(span);
         self.mistakes.push(Mistake { fault, place });
+    }
+
+    /// Remembers the name of a stage that cannot be read.
+    pub(crate) fn lose(&mut self, name: &Node) {
+        if let Kind::Text(name) = &name.kind {
+            self.lost.push(name.clone());
+        }
     }
 
     pub(crate) fn wrong(&mut self, node: &Node, wanted: &'static str) {

@@ -271,6 +271,7 @@ fn read(node: Node, reader: &mut Reader<'_>) -> Option<StageSpec> {
         let known: Vec<String> = KINDS.iter().map(|(word, _)| (*word).to_owned()).collect();
         let fault = Fault::UnknownWord { what: "kind of stage", found: key.name.clone(), known };
         reader.report(key.span.clone(), fault);
+        reader.lose(&entries[0].1);
         return None;
     };
     let kind = *kind;
@@ -289,7 +290,13 @@ fn read(node: Node, reader: &mut Reader<'_>) -> Option<StageSpec> {
     };
     let key_span = key.span.clone();
     let mut mapping = reader.mapping_of(entries, key_span, within, known);
-    let name = mapping.take(word).and_then(|node| reader.name(node));
+    let name = mapping.take(word).and_then(|node| {
+        reader.lose(&node);
+        reader.name(node)
+    });
+    if name.is_some() {
+        reader.lost.pop();
+    }
     let from_node = if kind == StageKind::Source { None } else { mapping.take("from") };
     let from = from_node.map(|node| reader.texts(node).into_iter().map(|text| From { text }).collect());
     let when = mapping.take("when").and_then(|node| reader.text(node));

@@ -86,9 +86,17 @@ pub(crate) fn read(text: &str) -> Result<Node, (Range<usize>, String)> {
 }
 
 fn error_span(error: &serde_yaml::Error, text: &str) -> Range<usize> {
-    let at = error.location().and_then(|place| place.span().byte_offset()).unwrap_or(0) as usize;
+    let at = error.location().map_or(0, |place| match place.span().byte_offset() {
+        Some(at) if at > 0 => at as usize,
+        // Errors of the scanner know line and column only.
+        _ => {
+            let lines = text.split_inclusive('\n').take((place.line() as usize).saturating_sub(1));
+            lines.map(str::len).sum::<usize>() + (place.column() as usize).saturating_sub(1)
+        }
+    });
     // At the very end of a file there is nothing to underline; its last line is the place.
     let at = at.min(text.trim_end().len());
+    let at = (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     at..at
 }
 

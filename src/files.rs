@@ -1,0 +1,192 @@
+//! Text files as records: found in a stable order, read one at a time.
+
+use std::{
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use globset::{GlobBuilder, GlobMatcher};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use walkdir::WalkDir;
+
+use crate::{datatype::DataType, record::Fields, units::Size};
+
+/// The fields of a file's record and their types.
+pub fn fields() -> Vec<(String, DataType)> {
+    let text = |name: &str| (name.to_owned(), DataType::Text);
+    vec![
+        text("path"),
+        text("name"),
+        text("text"),
+        ("bytes".to_owned(), DataType::Integer),
+        ("modified".to_owned(), DataType::Timestamp),
+        text("sha256"),
+    ]
+}
+
+/// A set of files: a folder and a pattern below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSet {
+    /// The folder.
+    pub root: PathBuf,
+    /// The pattern, relative to the folder, with `/` between its parts.
+    pub pattern: String,
+    /// A larger file is not read.
+    pub max_bytes: Size,
+}
+
+/// Why a file is no record.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each says it")]
+pub enum FileError {
+    #[error("the file is empty")]
+    Empty,
+    #[error("the file has {0}, more than `max_bytes: {1}`")]
+    TooLarge(Size, Size),
+    #[error("this is a binary file: it has a zero byte at offset {0}")]
+    Binary(usize),
+    #[error("the text is not UTF-8: byte 0x{byte:02x} at offset {offset}")]
+    NotUtf8 { offset: usize, byte: u8 },
+    #[error("cannot read the file: {0}")]
+    Io(io::Error),
+}
+
+impl FileSet {
+    /// Splits a path with wildcards into the folder before the first wildcard and the pattern below it.
+    pub fn new(path: &Path, max_bytes: Size) -> Self {
+        let parts: Vec<_> = path.components().collect();
+        let wild = |part: &std::path::Component<'_>| {
+            part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{'])
+        };
+        // Without a wildcard the file itself is the pattern.
+        let at = parts.iter().position(wild).unwrap_or(parts.len().saturating_sub(1));
+        let pattern: PathBuf = parts[at..].iter().collect();
+        Self {
+            root: parts[..at].iter().collect(),
+            pattern: pattern.to_string_lossy().into_owned(),
+            max_bytes,
+        }
+    }
+
+    /// The pattern, compiled.
+    ///
+    /// # Errors
+    /// A pattern that is none.
+    pub fn matcher(&self) -> Result<GlobMatcher, globset::Error> {
+        Ok(GlobBuilder::new(&self.pattern).literal_separator(true).build()?.compile_matcher())
+    }
+
+    /// The folder as it can be opened: an empty path is the working folder.
+    pub fn folder(&self) -> &Path {
+        if self.root.as_os_str().is_empty() { Path::new(".") } else { &self.root }
+    }
+
+    /// The paths of the files, relative to the folder, in the order of their names folder by
+    /// folder; hidden ones are left out, as a shell does. Lazy: one folder's names are held at a time.
+    ///
+    /// # Errors
+    /// A pattern that is none; each item is an error where a folder cannot be read.
+    pub fn paths(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<String, walkdir::Error>> + use<>, globset::Error> {
+        let matcher = self.matcher()?;
+        let hidden = self.pattern.starts_with('.') || self.pattern.contains("/.");
+        let root = self.folder().to_owned();
+        let walk = WalkDir::new(&root).sort_by_file_name().into_iter().filter_entry(move |entry| {
+            hidden || entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.')
+        });
+        Ok(walk.filter_map(move |entry| match entry {
+            Err(error) => Some(Err(error)),
+            Ok(entry) => {
+                let path = entry.path().strip_prefix(&root).ok()?;
+                let wanted = !entry.file_type().is_dir() && matcher.is_match(path);
+                wanted.then(|| Ok(path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")))
+            }
+        }))
+    }
+
+    /// The fields of the file at a path that [`FileSet::paths`] gave.
+    ///
+    /// # Errors
+    /// What [`FileError`] lists: none of them ends a run.
+    pub fn read(&self, path: &str) -> Result<Fields, FileError> {
+        let mut file = fs::File::open(self.folder().join(path)).map_err(FileError::Io)?;
+        let meta = file.metadata().map_err(FileError::Io)?;
+        if meta.len() > self.max_bytes.0 {
+            return Err(FileError::TooLarge(Size(meta.len()), self.max_bytes));
+        }
+        let mut bytes = Vec::with_capacity(meta.len() as usize);
+        file.read_to_end(&mut bytes).map_err(FileError::Io)?;
+        if bytes.is_empty() {
+            return Err(FileError::Empty);
+        }
+        if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
+            return Err(FileError::Binary(at));
+        }
+        let sha256: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let size = bytes.len();
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let offset = error.utf8_error().valid_up_to();
+            FileError::NotUtf8 { offset, byte: error.as_bytes()[offset] }
+        })?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let modified = meta.modified().ok().and_then(|at| jiff::Timestamp::try_from(at).ok());
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let record = json!({
+            "path": path,
+            "name": name,
+            "text": text,
+            "bytes": size,
+            "modified": modified.map(|at| at.to_zoned_datetime(jiff::tz::TimeZone::UTC).datetime().to_string()),
+            "sha256": sha256,
+        });
+        match record {
+            serde_json::Value::Object(fields) => Ok(fields),
+            _ => Ok(Fields::new()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(folder: &Path, pattern: &str) -> FileSet {
+        FileSet::new(&folder.join(pattern), Size(100))
+    }
+
+    #[test]
+    fn files_come_in_a_stable_order_without_the_hidden_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in ["b/2.txt", "b/1.txt", "a.txt", "c.md", "b/.git/x.txt", ".hidden.txt"] {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        }
+        let paths =
+            |pattern| set(dir.path(), pattern).paths().unwrap().map(Result::unwrap).collect::<Vec<_>>();
+        assert_eq!(paths("**/*.txt"), ["a.txt", "b/1.txt", "b/2.txt"]);
+        assert_eq!(paths("*.txt"), ["a.txt"]);
+        assert_eq!(paths("c.md"), ["c.md"]);
+        assert_eq!(paths("*.pdf"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_no_text_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let told = |name: &str, bytes: &[u8]| {
+            fs::write(dir.path().join(name), bytes).unwrap();
+            set(dir.path(), "*")
+                .read(name)
+                .map(|fields| fields["text"].clone())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(told("a", b"").unwrap_err(), "the file is empty");
+        assert_eq!(told("b", b"ab\0c").unwrap_err(), "this is a binary file: it has a zero byte at offset 2");
+        assert_eq!(told("c", b"ab\xffc").unwrap_err(), "the text is not UTF-8: byte 0xff at offset 2");
+        assert_eq!(told("d", &[b'x'; 101]).unwrap_err(), "the file has 101B, more than `max_bytes: 100B`");
+        assert_eq!(told("e", "\u{feff}ok".as_bytes()).unwrap(), "ok");
+    }
+}

@@ -1,0 +1,254 @@
+//! Chat stages: prompts and schemas are read and checked before anything is asked.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    datatype::DataType,
+    diagnostic::{Fault, Place, Source as Written},
+    record::ANSWER,
+    spec::{ChatSpec, Name, Prompt as PromptSpec, Text},
+    template::{self, TemplateFault, TemplateMistake},
+};
+
+use super::{
+    Chat, Prompt, Schema,
+    compile::{Compiler, Shape},
+    inputs::{clean, plain, read_text},
+};
+
+impl Compiler<'_> {
+    /// Compiles a chat stage over the shape of what it reads, if that is known.
+    pub(super) fn chat(
+        &mut self,
+        name: &Name,
+        spec: &ChatSpec,
+        shape: Option<&Shape>,
+    ) -> (Option<Chat>, Option<Shape>) {
+        let system = spec.system.as_ref().map(|prompt| self.prompt(prompt, shape));
+        let prompt = self.prompt(&spec.prompt, shape);
+        let schema = spec.schema.as_ref().map(|file| self.schema(file));
+        let into = spec.into.as_ref().unwrap_or(name).value.to_string();
+        if self.spec.mistral.is_none() {
+            self.report(Fault::NoMistral(name.value.to_string()), name.place.clone());
+        }
+        let datatype = match &schema {
+            None => Some(DataType::Text),
+            Some(schema) => schema.as_ref().map(|schema| schema.datatype.clone()),
+        };
+        let after = shape.zip(datatype).map(|(shape, of)| shape.answered(&into, of));
+        let chat = || {
+            Some(Chat {
+                model: spec.model.value.clone(),
+                system: match system {
+                    Some(prompt) => Some(prompt?),
+                    None => None,
+                },
+                prompt: prompt?,
+                schema: match schema {
+                    Some(schema) => Some(schema?),
+                    None => None,
+                },
+                temperature: spec.temperature,
+                top_p: spec.top_p,
+                max_tokens: spec.max_tokens,
+                random_seed: spec.random_seed,
+                concurrency: spec.concurrency,
+                attempts: spec.attempts,
+                retry: spec.retry,
+                into,
+            })
+        };
+        (chat(), after)
+    }
+
+    fn prompt(&mut self, prompt: &PromptSpec, shape: Option<&Shape>) -> Option<Prompt> {
+        let (text, folder, place): (String, PathBuf, Box<dyn Fn(&TemplateMistake) -> Place>) = match prompt {
+            PromptSpec::Inline(text) => {
+                let at = text.clone();
+                (text.value.clone(), self.spec.folder.clone(), Box::new(move |m| at.place_of(m.span.clone())))
+            }
+            PromptSpec::File(path) => {
+                let file = self.file(path, "the prompt")?;
+                let folder = self.path(path).parent().map(Path::to_owned).unwrap_or_default();
+                let text = file.text.clone();
+                (text, folder, Box::new(move |m| Place { source: Arc::clone(&file), span: m.span.clone() }))
+            }
+        };
+        self.check(&text, false, shape, &place);
+        let mut includes = Vec::new();
+        self.includes(&text, &folder, shape, &place, &mut includes);
+        Some(Prompt { text, includes })
+    }
+
+    /// Reads what a template includes, and what that includes.
+    fn includes(
+        &mut self,
+        text: &str,
+        folder: &Path,
+        shape: Option<&Shape>,
+        place: &dyn Fn(&TemplateMistake) -> Place,
+        found: &mut Vec<(String, String)>,
+    ) {
+        for (name, span) in template::includes(text) {
+            if found.iter().any(|(known, _)| *known == name) {
+                continue;
+            }
+            let here = place(&TemplateMistake { fault: TemplateFault::Include(name.clone()), span });
+            let path = clean(&folder.join(&name));
+            if !stays_in(&path, folder) {
+                self.report(Fault::LeavesFolder { path: name, folder: folder.display().to_string() }, here);
+                continue;
+            }
+            match read_text(&path) {
+                Err(error) => {
+                    let fault = Fault::Unreadable {
+                        what: "the template",
+                        path: path.display().to_string(),
+                        why: plain(&error),
+                    };
+                    self.report(fault, here);
+                }
+                Ok(text) => {
+                    let source = Arc::new(Written { name: path.display().to_string(), text: text.clone() });
+                    let place = move |m: &TemplateMistake| Place {
+                        source: Arc::clone(&source),
+                        span: m.span.clone(),
+                    };
+                    self.check(&text, false, shape, &place);
+                    found.push((name, text.clone()));
+                    self.includes(&text, folder, shape, &place, found);
+                }
+            }
+        }
+    }
+
+    /// Checks a template or an expression; without a shape only its syntax.
+    pub(super) fn check(
+        &mut self,
+        text: &str,
+        expression: bool,
+        shape: Option<&Shape>,
+        place: &dyn Fn(&TemplateMistake) -> Place,
+    ) -> bool {
+        let fields = shape.map(|shape| shape.fields.as_slice()).unwrap_or_default();
+        let mut good = true;
+        for mistake in template::check(text, expression, fields) {
+            let at = place(&mistake);
+            let fault = match mistake.fault {
+                TemplateFault::Syntax(what) => Fault::TemplateSyntax(what),
+                TemplateFault::UnknownField { .. } if shape.is_none() => continue,
+                TemplateFault::UnknownField { name, known } => Fault::UnknownField { name, known },
+                TemplateFault::UnknownCallable { what, name } => Fault::UnknownCallable { what, name },
+                TemplateFault::Include(_) => continue,
+            };
+            good = false;
+            self.report(fault, at);
+        }
+        good
+    }
+
+    /// Checks an expression of the spec; gives its type where that can be known.
+    pub(super) fn expression(&mut self, text: &Text, shape: Option<&Shape>) -> Option<DataType> {
+        let good = self.check(&text.value, true, shape, &|mistake| text.place_of(mistake.span.clone()));
+        let expression = template::Expression::parse(&text.value).ok().filter(|_| good)?;
+        Some(expression.datatype(&shape?.fields))
+    }
+
+    /// Checks a condition.
+    pub(super) fn condition(&mut self, text: &Text, shape: Option<&Shape>) {
+        let good = self.check(&text.value, true, shape, &|mistake| text.place_of(mistake.span.clone()));
+        let Some((shape, expression)) =
+            shape.zip(template::Expression::parse(&text.value).ok()).filter(|_| good)
+        else {
+            return;
+        };
+        if let Some(of) = expression.not_a_condition(&shape.fields) {
+            self.report(Fault::NotACondition { found: of.sql() }, text.place.clone());
+        }
+    }
+
+    fn schema(&mut self, file: &Text) -> Option<Schema> {
+        let source = self.file(file, "the schema")?;
+        let json: serde_json::Value = match serde_json::from_str(&source.text) {
+            Ok(json) => json,
+            Err(error) => {
+                let start: usize = source
+                    .text
+                    .split_inclusive('\n')
+                    .take(error.line().saturating_sub(1))
+                    .map(str::len)
+                    .sum();
+                let at = (start + error.column().saturating_sub(1)).min(source.text.len());
+                let what = error.to_string();
+                let what = what.split(" at line ").next().unwrap_or(&what).to_owned();
+                self.report(Fault::NotJson(what), Place { source, span: at..at });
+                return None;
+            }
+        };
+        if let Err(error) = jsonschema::options().build(&json) {
+            // The path of keys to the mistake, followed through the text.
+            let mut at = 0;
+            let mut span = 0..0;
+            for name in error.instance_path().as_str().split('/').skip(1) {
+                let quoted = format!("\"{name}\"");
+                let Some(found) = source.text[at..].find(&quoted) else { break };
+                span = at + found..at + found + quoted.len();
+                at = span.end;
+            }
+            self.report(Fault::BadSchema { why: error.to_string() }, Place { source, span });
+            return None;
+        }
+        let datatype = DataType::of_schema(&json);
+        if !matches!(datatype, DataType::Struct(_)) {
+            self.report(Fault::SchemaWithoutObject(source.name.clone()), Place::start_of(&source));
+            return None;
+        }
+        let stem = Path::new(&source.name).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name: String = stem
+            .split('.')
+            .next()
+            .unwrap_or("answer")
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+            .collect();
+        Some(Schema { name, file: source.name.clone(), json, datatype })
+    }
+}
+
+impl Shape {
+    /// With the answer of a model under a name.
+    fn answered(&self, into: &str, of: DataType) -> Self {
+        let mut shape = self.clone();
+        shape.set(into, of);
+        let text = |name: &str| (name.to_owned(), DataType::Text);
+        let count = |name: &str| (name.to_owned(), DataType::Integer);
+        let answer = vec![
+            text("model"),
+            text("request"),
+            count("attempt"),
+            count("prompt_tokens"),
+            count("completion_tokens"),
+        ];
+        shape.set(ANSWER, DataType::Struct(answer));
+        // What was repaired is no failure any more, though its story can still be read.
+        shape.made.retain(|name| name != crate::record::FAILURE && name != into);
+        shape.made.push(into.to_owned());
+        shape.answered = true;
+        shape
+    }
+}
+
+/// Whether a path lies in a folder, links followed where the file is there.
+fn stays_in(path: &Path, folder: &Path) -> bool {
+    let folder = clean(folder);
+    let lexically = path.starts_with(&folder)
+        || (folder == Path::new(".") && path.is_relative() && !path.starts_with(".."));
+    let real = |path: &Path| path.canonicalize();
+    match (real(path), real(&folder)) {
+        (Ok(path), Ok(folder)) => lexically && path.starts_with(folder),
+        _ => lexically,
+    }
+}

@@ -1,0 +1,186 @@
+//! A plan as a person reads it: every stage with what it reads and every default that was applied.
+
+use std::fmt;
+
+use crate::{
+    event::StageKind,
+    spec::{Mode, SplitWhat},
+    units::Span,
+};
+
+use super::{Chat, Format, Input, Node, Origin, Plan, Port, Sink, Step, Target};
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} → {}", self.name, self.database_shown)?;
+        if let Some(mistral) = &self.mistral {
+            write!(f, "asks {}", mistral.base_url)?;
+            let limits = [("requests", mistral.requests), ("tokens", mistral.tokens)];
+            for (name, rate) in limits.iter().filter_map(|(name, rate)| Some((name, rate.as_ref()?))) {
+                write!(f, ", {name} {rate}")?;
+            }
+            writeln!(f)?;
+        }
+        let width = self.nodes.iter().map(|node| node.name.chars().count()).max().unwrap_or(0);
+        for node in &self.nodes {
+            let reads: Vec<String> = node.inputs.iter().map(|input| self.port(*input)).collect();
+            let reads = if reads.is_empty() { String::new() } else { format!("  ← {}", reads.join(" + ")) };
+            let head = format!("{:<8} {:<width$}{reads}", kind(node), node.name);
+            writeln!(f, "\n{}", head.trim_end())?;
+            for line in self.details(node) {
+                writeln!(f, "         {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn kind(node: &Node) -> &'static str {
+    match (&node.step, node.kind) {
+        (Step::Recall(_), _) => "recall",
+        (_, StageKind::Source) => "source",
+        (_, StageKind::Map) => "map",
+        (_, StageKind::Throttle) => "throttle",
+        (_, StageKind::Wave) => "wave",
+        (_, StageKind::Sink) => "sink",
+    }
+}
+
+impl Plan {
+    fn port(&self, input: Input) -> String {
+        let name = &self.node(input.node).name;
+        match input.port {
+            Port::Out => name.to_string(),
+            Port::Failed => format!("{name}.failed"),
+        }
+    }
+
+    fn details(&self, node: &Node) -> Vec<String> {
+        let mut lines = match &node.step {
+            Step::Source(source) => {
+                let mut lines = vec![match &source.from {
+                    Origin::Files(set) => format!(
+                        "files {}, each up to {}",
+                        set.root.join(&set.pattern).display(),
+                        set.max_bytes
+                    ),
+                    Origin::Rows(rows) => format!("{} rows in the spec", rows.len()),
+                    Origin::Query(query) => format!("query {}", one_line(query)),
+                }];
+                lines.push(match &source.key {
+                    Some(key) => format!("key {key}"),
+                    None => "key the record's number".to_owned(),
+                });
+                lines.extend(source.limit.map(|limit| format!("limit {limit}")));
+                lines
+            }
+            Step::Recall(chat) => {
+                vec![format!(
+                    "answers in the ledger go on at once; the others are asked by `{}`",
+                    self.node(*chat).name
+                )]
+            }
+            Step::Chat(chat) => chat_lines(chat),
+            Step::Fields(reshape) => {
+                let mut lines: Vec<String> =
+                    reshape.set.iter().map(|(name, text)| format!("{name} = {}", one_line(text))).collect();
+                lines.extend(reshape.keep.as_ref().map(|keep| format!("keep {}", keep.join(", "))));
+                if !reshape.drop.is_empty() {
+                    lines.push(format!("drop {}", reshape.drop.join(", ")));
+                }
+                lines.extend(reshape.rename.iter().map(|(new, old)| format!("{old} becomes {new}")));
+                lines
+            }
+            Step::Split(split) => vec![match split.what {
+                SplitWhat::Items => format!("one record for each item of {} → {}", split.of, split.into),
+                SplitWhat::Chunks { max_chars, overlap } => {
+                    format!(
+                        "{} in chunks of {max_chars} characters, {overlap} of them again → {}",
+                        split.of, split.into
+                    )
+                }
+            }],
+            Step::Throttle(throttle) => {
+                let mut line = format!("rate {}, burst {}", throttle.rate, throttle.burst);
+                if throttle.group != node.name {
+                    line.push_str(&format!(", shared as {}", throttle.group));
+                }
+                vec![line]
+            }
+            Step::Wave => {
+                vec!["holds everything below until everything above has ended and is on disk".to_owned()]
+            }
+            Step::Sink(sink) => sink_lines(sink),
+        };
+        lines.extend(node.when.as_ref().map(|when| format!("when {when}")));
+        lines
+    }
+}
+
+fn chat_lines(chat: &Chat) -> Vec<String> {
+    let mut lines = vec![format!("asks {}, {} at a time → {}", chat.model, chat.concurrency, chat.into)];
+    lines.extend(chat.schema.as_ref().map(|schema| format!("schema {}", schema.file)));
+    let settings = [
+        ("temperature", chat.temperature.map(|value| value.to_string())),
+        ("top_p", chat.top_p.map(|value| value.to_string())),
+        ("max_tokens", chat.max_tokens.map(|value| value.to_string())),
+        ("random_seed", chat.random_seed.map(|value| value.to_string())),
+    ];
+    let settings: Vec<String> =
+        settings.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?))).collect();
+    if !settings.is_empty() {
+        lines.push(settings.join(", "));
+    }
+    let retry = chat.retry;
+    lines.push(format!(
+        "attempts {} for a refused answer; without an answer {} retries, {} to {} apart",
+        chat.attempts,
+        retry.times,
+        Span(retry.wait),
+        Span(retry.max_wait)
+    ));
+    lines
+}
+
+fn sink_lines(sink: &Sink) -> Vec<String> {
+    let mode = match sink.mode {
+        Mode::Upsert => "upsert",
+        Mode::Append => "append",
+        Mode::Replace => "replace",
+    };
+    let key = sink.key.as_ref().map(|key| format!(" by {key}")).unwrap_or_default();
+    let key = if sink.mode == Mode::Upsert { key } else { String::new() };
+    let mut lines = vec![format!("{}, {mode}{key}", sink.target)];
+    let width = sink.columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0);
+    lines.extend(
+        sink.columns.iter().map(|column| format!("  {:<width$}  {}", column.name, column.datatype.sql())),
+    );
+    lines
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Table(table) => write!(f, "table {table}"),
+            Self::File { shown, .. } => f.write_str(shown),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Jsonl => "JSON lines",
+            Self::Csv => "CSV",
+            Self::Parquet => "Parquet",
+        })
+    }
+}
+
+fn one_line(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(100) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}

@@ -1,0 +1,315 @@
+//! [`Spec`](crate::spec::Spec) → [`Plan`]: what the spec means.
+//!
+//! Names have become ids, defaults are applied, templates and fields are checked against what
+//! the stages upstream give, every file that is named has been read, and the short forms are
+//! expanded. A plan that exists can run. It is plain data: it prints and compares.
+
+mod chat;
+mod compile;
+mod draw;
+mod graph;
+mod inputs;
+mod sink;
+mod transform;
+
+use std::{path::PathBuf, sync::Arc};
+
+use serde_json::Value;
+
+use crate::{
+    datatype::DataType,
+    event::StageKind,
+    files::FileSet,
+    spec::{Mode, Retry, SplitWhat},
+    units::Rate,
+};
+
+pub use compile::{Surroundings, compile};
+
+/// A pipeline that can run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The pipeline's name.
+    pub name: String,
+    /// The spec's folder: where relative paths in queries start.
+    pub folder: PathBuf,
+    /// The database for rows and ledger.
+    pub database: PathBuf,
+    /// The database as it may be shown.
+    pub database_shown: String,
+    /// How to reach Mistral, if the pipeline does.
+    pub mistral: Option<Mistral>,
+    /// The stages, upstream before downstream.
+    pub nodes: Vec<Node>,
+}
+
+/// A node's place in [`Plan::nodes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub usize);
+
+/// One stage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Its place in the plan.
+    pub id: NodeId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its kind.
+    pub kind: StageKind,
+    /// What it reads.
+    pub inputs: Vec<Input>,
+    /// The condition under which it does its work.
+    pub when: Option<String>,
+    /// What it does.
+    pub step: Step,
+}
+
+/// One end of an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Input {
+    /// The stage upstream.
+    pub node: NodeId,
+    /// Which of its ports.
+    pub port: Port,
+}
+
+/// Where records leave a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Port {
+    /// The records that it gives on.
+    Out,
+    /// The records that failed in it (in a wave: above it).
+    Failed,
+}
+
+/// What a stage does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Reads records.
+    Source(Source),
+    /// Looks into the ledger for the chat stage named, so that what is answered is not paced.
+    Recall(NodeId),
+    /// Asks a model.
+    Chat(Box<Chat>),
+    /// Reshapes.
+    Fields(Reshape),
+    /// One to many.
+    Split(Split),
+    /// Paces.
+    Throttle(Throttle),
+    /// Holds everything below until everything above has ended.
+    Wave,
+    /// Writes.
+    Sink(Sink),
+}
+
+/// Where records come from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// What is read.
+    pub from: Origin,
+    /// The field that identifies a record; its number if there is none.
+    pub key: Option<String>,
+    /// Stop after so many.
+    pub limit: Option<u64>,
+}
+
+/// What a source reads.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "each says it")]
+pub enum Origin {
+    Files(FileSet),
+    Rows(Vec<Value>),
+    Query(String),
+}
+
+/// A template with all that it includes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// The text.
+    pub text: String,
+    /// The files that it includes, by the name it uses.
+    pub includes: Vec<(String, String)>,
+}
+
+/// A question to a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chat {
+    /// The model.
+    pub model: String,
+    /// Instructions.
+    pub system: Option<Prompt>,
+    /// The question.
+    pub prompt: Prompt,
+    /// What the answer must look like.
+    pub schema: Option<Schema>,
+    /// 0 to 1.5.
+    pub temperature: Option<f64>,
+    /// 0 to 1.
+    pub top_p: Option<f64>,
+    /// The longest answer.
+    pub max_tokens: Option<u64>,
+    /// For answers that can be had again.
+    pub random_seed: Option<u64>,
+    /// Requests under way at once.
+    pub concurrency: usize,
+    /// How often a refused answer is asked for in all.
+    pub attempts: u32,
+    /// What happens when no answer comes.
+    pub retry: Retry,
+    /// Where the result is put.
+    pub into: String,
+}
+
+/// A JSON Schema that compiles.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schema {
+    /// The name that the service is told: the file's, without its endings.
+    pub name: String,
+    /// The file, as it may be shown.
+    pub file: String,
+    /// The schema.
+    pub json: Value,
+    /// The type of the answers.
+    pub datatype: DataType,
+}
+
+/// A reshaping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reshape {
+    /// New fields and their expressions.
+    pub set: Vec<(String, String)>,
+    /// Of the fields from above only these.
+    pub keep: Option<Vec<String>>,
+    /// Without these.
+    pub drop: Vec<String>,
+    /// New name, old name.
+    pub rename: Vec<(String, String)>,
+}
+
+/// A split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// The expression that gives the list or the text.
+    pub of: String,
+    /// Into what.
+    pub what: SplitWhat,
+    /// Where the part is put.
+    pub into: String,
+}
+
+/// A pace.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Throttle {
+    /// Records in time.
+    pub rate: Rate,
+    /// How many may pass at once after a pause.
+    pub burst: u32,
+    /// Throttles of one group share one rate.
+    pub group: Arc<str>,
+}
+
+/// A sink.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sink {
+    /// Where to.
+    pub target: Target,
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// The column that identifies a row.
+    pub key: Option<String>,
+    /// How rows meet rows that are there.
+    pub mode: Mode,
+}
+
+/// Where a sink writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each says it")]
+pub enum Target {
+    Table(String),
+    File { format: Format, path: PathBuf, shown: String },
+}
+
+/// The formats of file that a sink writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each says it")]
+pub enum Format {
+    Jsonl,
+    Csv,
+    Parquet,
+}
+
+/// A column and where its values come from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub datatype: DataType,
+    /// Where its values come from.
+    pub value: ColumnValue,
+}
+
+/// Where the values of a column come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ColumnValue {
+    /// The record's key.
+    Key,
+    /// The first of these paths that the record has.
+    Paths(Vec<Vec<String>>),
+    /// An expression over the record.
+    Expression(String),
+}
+
+/// How to reach Mistral.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mistral {
+    /// The key, if there is one.
+    pub api_key: Option<Secret>,
+    /// The environment variable that the key was to come from.
+    pub key_variable: Option<String>,
+    /// The server, without `/v1`.
+    pub base_url: String,
+    /// Requests in time.
+    pub requests: Option<Rate>,
+    /// Tokens in time.
+    pub tokens: Option<Rate>,
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
+impl Plan {
+    /// The node of an id.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// The nodes that read a port, each with the index of the input that does.
+    pub fn readers(&self, node: NodeId, port: Port) -> impl Iterator<Item = (NodeId, usize)> + '_ {
+        let wanted = Input { node, port };
+        self.nodes.iter().flat_map(move |reader| {
+            let at = reader.inputs.iter().enumerate().filter(move |(_, input)| **input == wanted);
+            at.map(|(index, _)| (reader.id, index))
+        })
+    }
+}

@@ -1,0 +1,226 @@
+//! What a person sees of each mistake.
+
+use std::{fs, path::Path};
+
+use etl::{
+    plan::{Surroundings, compile},
+    spec::{Variables, parse},
+};
+
+/// A folder with what a good pipeline needs.
+fn folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("library")).unwrap();
+    fs::write(dir.path().join("library/a.txt"), "A text.").unwrap();
+    fs::write(dir.path().join("prompt.md.j2"), "Read this:\n{{ text }}\n").unwrap();
+    let schema = r#"{ "type": "object", "properties": { "title": { "type": "string" }, "year": { "type": "integer" } } }"#;
+    fs::write(dir.path().join("schema.json"), schema).unwrap();
+    dir
+}
+
+const GOOD: &str = "\
+pipeline: test
+params:
+  model: small
+mistral: { api_key: \"${env.KEY}\" }
+duckdb: out.duckdb
+stages:
+  - source: documents
+    files: library/*.txt
+  - map: extract
+    chat:
+      model: ${params.model}
+      prompt: { file: prompt.md.j2 }
+      schema: schema.json
+  - wave: extracted
+  - map: repair
+    from: extracted.failed
+    chat:
+      model: medium
+      prompt: |
+        It was refused: {{ failure.reason }}
+        {{ text }}
+      schema: schema.json
+  - sink: metadata
+    from: [extracted, repair]
+    table: metadata
+  - sink: rejected
+    from: repair.failed
+    table: rejected
+";
+
+/// Everything that is told about a spec, the folder's own name taken out.
+fn told(dir: &Path, spec: &str, set: &[(&str, &str)]) -> String {
+    let set: Vec<(String, String)> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let name = dir.join("spec.yaml").display().to_string();
+    let env = |name: &str| (name == "HOME_OF_TESTS").then(|| "here".to_owned());
+    let describe = |query: &str| match query.contains("missing") {
+        true => Err("Catalog Error: Table with name missing does not exist!".to_owned()),
+        false => Ok(vec![("id".to_owned(), etl::datatype::DataType::Integer)]),
+    };
+    let variables = Variables { set: &set, env: &env };
+    let result =
+        parse(&name, spec, &variables).and_then(|spec| compile(&spec, &Surroundings { describe: &describe }));
+    match result {
+        Ok(plan) => plan.to_string(),
+        Err(mistakes) => mistakes.render(false),
+    }
+    .replace(&format!("{}/", dir.display()), "")
+}
+
+/// The good pipeline with one thing changed.
+fn changed(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from}");
+    let dir = folder();
+    told(dir.path(), &GOOD.replacen(from, to, 1), &[])
+}
+
+#[test]
+fn a_good_pipeline_is_drawn_with_every_default() {
+    let dir = folder();
+    insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
+}
+
+macro_rules! mistakes {
+    ($($name:ident: $from:expr => $to:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(changed($from, $to));
+        }
+    )*};
+}
+
+mistakes! {
+    unknown_key: "    chat:\n      model: ${params.model}" => "    concurency: 8\n    chat:\n      model: ${params.model}";
+    unknown_key_in_chat: "schema: schema.json\n  - wave" => "seed: 7\n  - wave";
+    missing_key: "      prompt: { file: prompt.md.j2 }\n" => "";
+    wrong_unit: "  - map: extract" => "  - throttle: pace\n    rate: 5\n  - map: extract";
+    number_out_of_bounds: "    chat:\n      model: ${params.model}" => "    concurrency: 0\n    chat:\n      model: ${params.model}";
+    wrong_shape: "stages:" => "stages: none\nother:";
+    unknown_kind: "  - wave: extracted" => "  - barrier: extracted";
+    unknown_mode: "table: rejected" => "table: rejected\n    mode: upsret";
+    no_form: "    table: rejected" => "    key: path";
+    two_forms: "    table: rejected" => "    table: rejected\n    csv: rejected.csv";
+    repeated_key: "    table: rejected" => "    table: rejected\n    table: other";
+    bad_name: "- wave: extracted" => "- wave: 'extracted texts'";
+    reserved_name: "- map: extract\n" => "- map: answer\n";
+    duplicate_names: "- sink: rejected" => "- sink: metadata";
+    unknown_stage: "from: [extracted, repair]" => "from: [extracted, repiar]";
+    unknown_port: "from: repair.failed" => "from: repair.fialed";
+    a_cycle: "  - wave: extracted\n" => "  - wave: extracted\n    from: [extract, repair]\n";
+    source_with_input: "    files: library/*.txt" => "    files: library/*.txt\n    from: extract";
+    nothing_above: "  - source: documents\n    files: library/*.txt\n" => "";
+    nothing_reads: "  - sink: rejected" => "  - map: other\n    from: extracted\n    keep: path\n  - sink: rejected";
+    reads_a_sink: "    from: repair.failed\n" => "";
+    missing_prompt: "file: prompt.md.j2" => "file: prompts.md.j2";
+    missing_schema: "schema: schema.json\n  - wave" => "schema: shema.json\n  - wave";
+    template_error_inline: "{{ failure.reason }}" => "{{ failure.raeson }}";
+    template_syntax_inline: "{{ text }}" => "{{ text }";
+    unknown_filter: "{{ text }}" => "{{ text|uppr }}";
+    condition_on_unknown_field: "    table: metadata" => "    when: byte > 3\n    table: metadata";
+    condition_that_is_none: "    table: metadata" => "    when: bytes + 3\n    table: metadata";
+    unset_variable: "duckdb: out.duckdb" => "duckdb: ${env.NOWHERE}/out.duckdb";
+    unknown_parameter: "${params.model}" => "${params.modle}";
+    bad_variable: "${params.model}" => "${model}";
+    empty_glob: "library/*.txt" => "library/*.pdf";
+    missing_folder: "library/*.txt" => "libary/*.txt";
+    bad_glob: "library/*.txt" => "library/[*.txt";
+    unknown_column: "    table: metadata" => "    table: metadata\n    columns: { path: path, titel: extract.titel }";
+    key_that_is_no_column: "    table: metadata" => "    table: metadata\n    key: id\n    columns: { path: path }";
+    shared_target: "    table: rejected" => "    table: metadata";
+    refused_query: "files: library/*.txt" => "sql: SELECT * FROM missing";
+    no_mistral: "mistral: { api_key: \"${env.KEY}\" }\n" => "";
+    no_yaml: "stages:" => "stages: [";
+    a_tab: "  - source: documents" => "\t- source: documents";
+}
+
+#[test]
+fn a_mistake_in_a_prompt_file_stands_in_that_file() {
+    let dir = folder();
+    fs::write(dir.path().join("prompt.md.j2"), "Read this:\n\n  {{ txet }}\n").unwrap();
+    insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
+}
+
+#[test]
+fn a_prompt_that_is_no_text() {
+    let dir = folder();
+    fs::write(dir.path().join("prompt.md.j2"), b"Read \xff this").unwrap();
+    insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
+}
+
+#[test]
+fn a_prompt_may_not_include_what_lies_outside() {
+    let dir = folder();
+    fs::write(dir.path().join("prompt.md.j2"), "{% include '../secrets.txt' %}\n{{ text }}\n").unwrap();
+    insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
+}
+
+#[test]
+fn a_prompt_may_include_what_lies_beside_it() {
+    let dir = folder();
+    fs::write(dir.path().join("prompt.md.j2"), "{% include 'rules.md' %}\n{{ text }}\n").unwrap();
+    fs::write(dir.path().join("rules.md"), "Rules: {{ txet }}\n").unwrap();
+    insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
+    fs::write(dir.path().join("rules.md"), "Rules.\n").unwrap();
+    assert!(told(dir.path(), GOOD, &[]).starts_with("test → "));
+}
+
+#[test]
+fn a_schema_that_is_no_json() {
+    let dir = folder();
+    fs::write(dir.path().join("schema.json"), "{\n  \"type\": \"object\",\n  \"properties\": {,}\n}\n")
+        .unwrap();
+    insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
+}
+
+#[test]
+fn a_schema_that_is_no_schema() {
+    let dir = folder();
+    let schema = "{\n  \"type\": \"object\",\n  \"properties\": { \"title\": { \"type\": \"strnig\" } }\n}\n";
+    fs::write(dir.path().join("schema.json"), schema).unwrap();
+    insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
+}
+
+#[test]
+fn a_schema_without_an_object() {
+    let dir = folder();
+    fs::write(dir.path().join("schema.json"), "{ \"type\": \"array\" }").unwrap();
+    insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
+}
+
+#[test]
+fn every_mistake_at_once() {
+    let dir = folder();
+    let spec = GOOD
+        .replace("duckdb: out.duckdb", "duckdb: out.duckdb\ncolour: blue")
+        .replace("model: medium", "model: medium\n      temperature: 3")
+        .replace("{{ failure.reason }}", "{{ failure.raeson }}")
+        .replace("from: repair.failed", "from: reapir.failed");
+    insta::assert_snapshot!(told(dir.path(), &spec, &[("modle", "large")]));
+}
+
+#[test]
+fn a_bomb_is_refused() {
+    let dir = folder();
+    let mut spec = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for (name, of) in
+        ["b", "c", "d", "e", "f", "g", "h", "i"].iter().zip(["a", "b", "c", "d", "e", "f", "g", "h"])
+    {
+        spec.push_str(&format!("{name}: &{name} [{}]\n", vec![format!("*{of}"); 10].join(", ")));
+    }
+    let started = std::time::Instant::now();
+    let told = told(dir.path(), &spec, &[]);
+    assert!(told.contains("this is not a spec"), "{told}");
+    assert!(started.elapsed().as_secs() < 5);
+}
+
+#[test]
+fn a_parameter_from_the_command_line_starts_at_the_working_folder() {
+    let dir = folder();
+    let spec = GOOD
+        .replace("  model: small", "  model: small\n  library: library")
+        .replace("library/*.txt", "${params.library}/*.txt");
+    let here = dir.path().join("library").display().to_string();
+    assert!(told(dir.path(), &spec, &[("library", &here)]).starts_with("test → "));
+    assert!(told(dir.path(), &spec, &[("library", "library")]).contains("no file matches `library/*.txt`"));
+}
