@@ -1,0 +1,111 @@
+//! What must survive: the answers that were paid for, under the identity of the request that asked.
+
+use std::fmt;
+
+use crate::{record::FailureKind, units::Usd};
+
+/// The identity of a request: 128 bits of the hash of what is sent, written as a UUID.
+///
+/// Two pipelines, stages or records that send the same bytes to the same endpoint ask the same thing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId([u8; 16]);
+
+impl RequestId {
+    /// The identity of a body that is sent to an endpoint.
+    pub fn of(endpoint: &str, body: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(endpoint.as_bytes());
+        // A byte that is in neither, so that no other pair gives the same stream.
+        hasher.update(&[0]);
+        hasher.update(body);
+        let mut id = [0; 16];
+        hasher.finalize_xof().fill(&mut id);
+        Self(id)
+    }
+
+    /// Reads what `Display` writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b'-').collect();
+        let mut id = [0; 16];
+        if digits.len() != 32 {
+            return None;
+        }
+        for (at, pair) in digits.chunks_exact(2).enumerate() {
+            id[at] = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(Self(id))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, byte) in self.0.iter().enumerate() {
+            if matches!(at, 4 | 6 | 8 | 10) {
+                f.write_str("-")?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a model said to a request, as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The request.
+    pub request: RequestId,
+    /// Which time it was asked, from 1.
+    pub attempt: u32,
+    /// The stage that asked.
+    pub stage: String,
+    /// The key of the record that it was asked for.
+    pub key: String,
+    /// The model asked for.
+    pub asked_model: String,
+    /// The model that answered.
+    pub model: String,
+    /// The text of the answer.
+    pub reply: String,
+    /// Why it ended.
+    pub finish_reason: Option<String>,
+    /// What was found wrong with it; `None` for an answer that was accepted.
+    pub refusal: Option<Refusal>,
+    /// Tokens read.
+    pub prompt_tokens: u64,
+    /// Tokens written.
+    pub completion_tokens: u64,
+    /// Its price, where that is known.
+    pub cost: Option<Usd>,
+    /// From sending to the last byte, in milliseconds.
+    pub latency_ms: u64,
+}
+
+/// Why an answer was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What sort of failure it is.
+    pub kind: FailureKind,
+    /// Which part of it is wrong, and why.
+    pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_is_of_endpoint_and_body_and_can_be_read_back() {
+        let id = RequestId::of("/v1/chat/completions", b"{}");
+        assert_eq!(RequestId::parse(&id.to_string()), Some(id));
+        assert_ne!(id, RequestId::of("/v1/chat/completions", b"{ }"));
+        assert_ne!(id, RequestId::of("/v1/chat/completion", b"s{}"));
+        assert_eq!(id.to_string().len(), 36);
+        assert_eq!(RequestId::parse("no"), None);
+    }
+}

@@ -1,0 +1,56 @@
+//! Runs a stream in a task of its own, a bounded number of items ahead of its reader.
+
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use tokio::sync::mpsc;
+
+use super::task::spawn;
+
+/// Lets `input` go on while its reader is busy, but never more than `items` ahead of it.
+///
+/// A chain of streams stands still while nobody pulls it: calls that have ended would not free
+/// their slots while a sink writes.
+pub fn ahead<T: Send + 'static>(mut input: BoxStream<'static, T>, items: usize) -> BoxStream<'static, T> {
+    let (sender, receiver) = mpsc::channel(items.max(1));
+    let task = spawn(async move {
+        while let Some(item) = input.next().await {
+            if sender.send(item).await.is_err() {
+                break;
+            }
+        }
+    });
+    stream::unfold((receiver, task), |(mut receiver, task)| async move {
+        receiver.recv().await.map(|item| (item, (receiver, task)))
+    })
+    .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_never_further_ahead_than_its_bound() {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&taken);
+        let input = stream::iter(0..100)
+            .inspect(move |_| {
+                counter.fetch_add(1, Ordering::SeqCst);
+            })
+            .boxed();
+        let mut out = ahead(input, 5);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        // Five wait in the queue, and one for a place in it.
+        assert_eq!(taken.load(Ordering::SeqCst), 6);
+        assert_eq!(out.next().await, Some(0));
+        assert_eq!(out.count().await, 99);
+    }
+}

@@ -1,0 +1,31 @@
+//! stream → stream: the operators, one a file.
+//!
+//! Each is a free function over a lazy stream: nothing is taken from upstream before somebody
+//! pulls, every buffer is bounded, and dropping the stream ends what it started. Knows records and
+//! time; knows no HTTP, no SQL, no YAML.
+
+mod ahead;
+mod chunk;
+mod map;
+mod merge;
+mod share;
+mod split;
+pub mod task;
+mod throttle;
+mod wave;
+
+use futures::stream::BoxStream;
+
+pub use ahead::ahead;
+pub use chunk::{Bounds, chunk};
+pub use map::map;
+pub use merge::merge;
+pub use share::{Reader, share};
+pub use split::{chunks, items};
+pub use throttle::{Pacer, throttle};
+pub use wave::{Closed, Hold, Ports, Routed, wave};
+
+use crate::record::Outcome;
+
+/// The records of an edge: lazy, bounded, ended by drop.
+pub type RecordStream = BoxStream<'static, Outcome>;

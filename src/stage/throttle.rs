@@ -1,0 +1,167 @@
+//! Throttle: delays to a rate, keeps the order, drops nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use std::sync::Mutex;
+use tokio::time::{Instant, sleep_until};
+
+use crate::units::Rate;
+
+/// When the next item may pass: evenly spaced, with at most a burst made up for after a pause.
+///
+/// In any window of time `t` no more than `rate × t + burst` items pass, and a little for what a
+/// late timer may catch up: a bucket that starts full would let twice the rate through in its first
+/// second, and the service counts seconds as they come.
+#[derive(Debug)]
+pub struct Pacer {
+    period: Duration,
+    grace: Duration,
+    next: Option<Instant>,
+}
+
+/// What a late timer may catch up. Timers wake a millisecond or two late; without grace each of
+/// these would be lost for good, and with much of it a stall would be followed by a burst.
+const LATE: Duration = Duration::from_millis(4);
+
+impl Pacer {
+    /// A pacer for a rate; `burst` items may pass at once after a pause.
+    pub fn new(rate: Rate, burst: u32) -> Self {
+        let period = rate.period();
+        Self { period, grace: period * burst.saturating_sub(1) + LATE.min(period), next: None }
+    }
+
+    /// Takes the next place in the sequence, and says when it is.
+    pub fn reserve(&mut self, now: Instant) -> Instant {
+        let earliest = now.checked_sub(self.grace).unwrap_or(now);
+        // The first item has no predecessor that it could be late after.
+        let place = self.next.map_or(now, |next| next.max(earliest));
+        self.next = Some(place + self.period);
+        place.max(now)
+    }
+}
+
+/// Delays the items of a stream to the pacer's rate. Items that are `free` pass without a place in
+/// the sequence, but not past an item that waits. `waiting` is told of each that begins to wait
+/// (1) or ends to (-1).
+pub fn throttle<T, F, W>(
+    input: BoxStream<'static, T>,
+    pacer: Arc<Mutex<Pacer>>,
+    free: F,
+    waiting: W,
+) -> BoxStream<'static, T>
+where
+    T: Send + 'static,
+    F: Fn(&T) -> bool + Send + 'static,
+    W: Fn(i64) + Send + 'static,
+{
+    stream::unfold((input, pacer, free, waiting), |(mut input, pacer, free, waiting)| async move {
+        let item = input.next().await?;
+        if !free(&item) {
+            let now = Instant::now();
+            // Nothing in here can panic while the lock is held.
+            let place = pacer.lock().map_or(now, |mut pacer| pacer.reserve(now));
+            if place > now {
+                waiting(1);
+                sleep_until(place).await;
+                waiting(-1);
+            }
+        }
+        Some((item, (input, pacer, free, waiting)))
+    })
+    .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rate(text: &str) -> Rate {
+        text.parse().unwrap()
+    }
+
+    async fn times(rate: Rate, burst: u32, items: usize) -> Vec<Duration> {
+        let started = Instant::now();
+        let pacer = Arc::new(Mutex::new(Pacer::new(rate, burst)));
+        throttle(stream::iter(0..items).boxed(), pacer, |_| false, |_| ())
+            .map(|_| started.elapsed())
+            .collect()
+            .await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn items_pass_evenly_spaced_at_exact_times() {
+        let ms = |values: Vec<Duration>| values.iter().map(Duration::as_millis).collect::<Vec<_>>();
+        assert_eq!(ms(times(rate("5/s"), 1, 5).await), [0, 200, 400, 600, 800]);
+        // The burst is for after a pause: the first items are spaced like all others.
+        assert_eq!(ms(times(rate("5/s"), 3, 5).await), [0, 200, 400, 600, 800]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_thousand_at_two_hundred_a_second_take_ten_seconds() {
+        let times = times(rate("200/s"), 1, 2000).await;
+        assert_eq!(times.last().unwrap().as_millis(), 9995);
+        assert!(busiest(&times, Duration::from_secs(1)) <= 201);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_free_is_not_paced_and_the_order_is_kept() {
+        let started = Instant::now();
+        let pacer = Arc::new(Mutex::new(Pacer::new(rate("1/s"), 1)));
+        let out: Vec<i32> =
+            throttle(stream::iter(0..1000).boxed(), pacer, |i| i % 500 != 0, |_| ()).collect().await;
+        assert_eq!(out, (0..1000).collect::<Vec<_>>());
+        assert_eq!(started.elapsed(), Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shared_pacer_is_one_rate() {
+        let started = Instant::now();
+        let pacer = Arc::new(Mutex::new(Pacer::new(rate("10/s"), 1)));
+        let streams = (0..4)
+            .map(|_| throttle(stream::iter(0..10).boxed(), Arc::clone(&pacer), |_| false, |_| ()).count());
+        let counts = futures::future::join_all(streams).await;
+        assert_eq!(counts, [10; 4]);
+        assert_eq!(started.elapsed(), Duration::from_millis(3900));
+    }
+
+    fn busiest(times: &[Duration], window: Duration) -> usize {
+        let after = |at: usize| times[at..].iter().take_while(|time| **time - times[at] < window).count();
+        (0..times.len()).map(after).max().unwrap_or(0)
+    }
+
+    proptest! {
+        /// However the items come and however late the timers are: never more than the rate and the
+        /// burst in any window, in order, and nothing waits longer than it must.
+        #[test]
+        fn no_window_holds_more_than_rate_and_burst(
+            gaps in proptest::collection::vec(0u64..400, 1..300),
+            late in proptest::collection::vec(0u64..9, 300),
+            per_second in 1u32..400,
+            burst in 1u32..20,
+        ) {
+            let rate = Rate::new(per_second.into(), Duration::from_secs(1)).unwrap();
+            let mut pacer = Pacer::new(rate, burst);
+            let base = Instant::now();
+            let mut now = base;
+            let mut times = Vec::new();
+            for (gap, late) in gaps.iter().zip(&late) {
+                now += Duration::from_millis(*gap / 10);
+                let place = pacer.reserve(now);
+                prop_assert!(place >= now);
+                if place > now {
+                    now = place + Duration::from_millis(*late);
+                }
+                times.push(now - base);
+            }
+            let window = Duration::from_secs(1);
+            let allowed = f64::from(per_second) * (1.0 + LATE.as_secs_f64()) + f64::from(burst) + 1.0;
+            prop_assert!((busiest(&times, window) as f64) <= allowed, "{} > {allowed}", busiest(&times, window));
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Wave: holds everything below it until everything above it has ended and is on disk.
+
+use std::{future::Future, sync::Arc};
+
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Bounds, chunk, task::spawn};
+use crate::record::{Failure, Outcome, Record};
+
+/// Where a wave puts what it holds: on disk, so that memory does not depend on how much it is.
+pub trait Hold: Send + Sync + 'static {
+    /// Adds records, the first of them at `place`; returns when they are durable.
+    fn add(&self, place: i64, records: Vec<(bool, Record)>) -> impl Future<Output = Option<()>> + Send;
+
+    /// The next records from `place` on, of those that failed or of the others, and where to read on.
+    fn page(
+        &self,
+        failed: bool,
+        place: i64,
+        count: usize,
+    ) -> impl Future<Output = Option<(Vec<Record>, Option<i64>)>> + Send;
+}
+
+/// What a wave does with an outcome.
+#[derive(Debug)]
+pub enum Routed {
+    /// Hold it for those that read the wave.
+    Ok(Record),
+    /// Hold it for those that read its `failed` port.
+    Failed(Box<Failure>),
+    /// It is no concern of the wave.
+    Aside(Box<Failure>),
+}
+
+/// How many records a wave let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed {
+    /// Records.
+    pub ok: u64,
+    /// Failures.
+    pub failed: u64,
+}
+
+/// The streams out of a wave. They begin when it has closed.
+pub struct Ports {
+    /// The records that came through.
+    pub ok: BoxStream<'static, Outcome>,
+    /// The records that failed above it, as records.
+    pub failed: BoxStream<'static, Outcome>,
+    /// The failures that are no concern of it, as they come.
+    pub aside: BoxStream<'static, Outcome>,
+}
+
+/// Records that are written together, and read back together. A page of large documents stays
+/// within tens of megabytes.
+const PAGE: usize = 64;
+
+/// How long a record may wait for others before it is written.
+const GATHER: Bounds = Bounds { items: 1024, weight: 4_000_000, wait: std::time::Duration::from_millis(50) };
+
+/// Drains `input` into `hold`, then opens the ports.
+///
+/// `route` says which port an outcome is for. `complete` is asked when the input has ended: an
+/// input that was cut off does not close a wave, and the ports end without a record. `closed` is
+/// told when it does.
+pub fn wave<H: Hold>(
+    input: BoxStream<'static, Outcome>,
+    hold: Arc<H>,
+    route: impl Fn(Outcome) -> Routed + Send + 'static,
+    complete: impl Fn() -> bool + Send + 'static,
+    closed: impl Fn(Closed) + Send + 'static,
+) -> Ports {
+    let (open, opened) = watch::channel(None);
+    let (aside, asides) = tokio::sync::mpsc::channel(PAGE);
+    let keep = Arc::clone(&hold);
+    let drain = async move {
+        let mut counts = Closed { ok: 0, failed: 0 };
+        let weight = |outcome: &Outcome| match outcome {
+            Ok(record) => weight(record),
+            Err(failure) => weight(&failure.record),
+        };
+        let mut batches = chunk(input, GATHER, weight);
+        while let Some(batch) = batches.next().await {
+            let place = (counts.ok + counts.failed) as i64;
+            let mut held = Vec::with_capacity(batch.len());
+            for outcome in batch {
+                match route(outcome) {
+                    Routed::Ok(record) => {
+                        counts.ok += 1;
+                        held.push((false, record));
+                    }
+                    Routed::Failed(failure) => {
+                        counts.failed += 1;
+                        held.push((true, failure.into_record()));
+                    }
+                    Routed::Aside(failure) => {
+                        // If nobody takes these any more, the run is over.
+                        let _ = aside.send(Err(failure)).await;
+                    }
+                }
+            }
+            keep.add(place, held).await?;
+        }
+        if complete() {
+            closed(counts);
+            open.send_replace(Some(counts));
+        }
+        Some(())
+    };
+    let task = Arc::new(spawn(async move {
+        let _: Option<()> = drain.await;
+    }));
+    let port = |failed| pages(Arc::clone(&hold), failed, opened.clone(), Arc::clone(&task));
+    let (ok, failed) = (port(false), port(true));
+    let aside = stream::unfold((asides, task), |(mut asides, task)| async move {
+        asides.recv().await.map(|outcome| (outcome, (asides, task)))
+    });
+    Ports { ok, failed, aside: aside.boxed() }
+}
+
+/// Roughly the bytes of a record, to bound what is gathered.
+fn weight(record: &Record) -> usize {
+    record.fields.values().map(|value| value.as_str().map_or(64, str::len)).sum()
+}
+
+fn pages<H: Hold>(
+    hold: Arc<H>,
+    failed: bool,
+    mut opened: watch::Receiver<Option<Closed>>,
+    task: Arc<AbortOnDropHandle<()>>,
+) -> BoxStream<'static, Outcome> {
+    let open = async move {
+        // An error means that the wave was never closed.
+        let counts = opened.wait_for(Option::is_some).await.ok().and_then(|counts| *counts);
+        let some = counts.is_some_and(|counts| if failed { counts.failed > 0 } else { counts.ok > 0 });
+        let first = some.then_some(0);
+        let state = (hold, first, task);
+        stream::unfold(state, move |(hold, place, task)| async move {
+            let (records, next) = hold.page(failed, place?, PAGE).await?;
+            Some((stream::iter(records.into_iter().map(Ok)), (hold, next, task)))
+        })
+        .flatten()
+    };
+    stream::once(open).flatten().boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Mutex,
+            atomic::{AtomicBool, AtomicUsize, Ordering},
+        },
+        time::Duration,
+    };
+
+    use proptest::prelude::*;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::record::{FailureKind, Fields};
+
+    #[derive(Default)]
+    struct Memory(Mutex<Vec<(bool, Record)>>);
+
+    impl Hold for Memory {
+        async fn add(&self, place: i64, records: Vec<(bool, Record)>) -> Option<()> {
+            let mut held = self.0.lock().unwrap();
+            assert_eq!(place as usize, held.len());
+            held.extend(records);
+            Some(())
+        }
+
+        async fn page(&self, failed: bool, place: i64, count: usize) -> Option<(Vec<Record>, Option<i64>)> {
+            let held = self.0.lock().unwrap();
+            let from =
+                held.iter().enumerate().skip(place as usize).filter(|(_, (f, _))| *f == failed).take(count);
+            let page: Vec<(usize, Record)> = from.map(|(at, (_, record))| (at, record.clone())).collect();
+            let next = (page.len() == count).then(|| page[count - 1].0 as i64 + 1);
+            Some((page.into_iter().map(|(_, record)| record).collect(), next))
+        }
+    }
+
+    fn outcome(i: usize, failed: bool) -> Outcome {
+        let record = Record { key: i.to_string().into(), fields: Fields::new() };
+        let (stage, kind) = ("map".into(), FailureKind::Refused);
+        match failed {
+            true => {
+                Err(Box::new(Failure { record, stage, kind, reason: "no".into(), attempts: 1, reply: None }))
+            }
+            false => Ok(record),
+        }
+    }
+
+    fn route(outcome: Outcome) -> Routed {
+        match outcome {
+            Ok(record) => Routed::Ok(record),
+            Err(failure) => Routed::Failed(failure),
+        }
+    }
+
+    fn run(input: BoxStream<'static, Outcome>, complete: bool) -> Ports {
+        wave(input, Arc::new(Memory::default()), route, move || complete, |_| ())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_below_begins_before_everything_above_has_ended() {
+        let started = Instant::now();
+        let ended = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&ended);
+        let input = stream::iter(0..10).then(|i| async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            outcome(i, i % 5 == 0)
+        });
+        let input = input.chain(stream::once(async move {
+            flag.store(true, Ordering::SeqCst);
+            outcome(10, false)
+        }));
+        let ports = run(input.boxed(), true);
+        let check = |outcome: Outcome| {
+            assert!(ended.load(Ordering::SeqCst));
+            outcome.unwrap().key.to_string()
+        };
+        let (ok, failed) = futures::join!(
+            ports.ok.map(check).collect::<Vec<_>>(),
+            ports.failed.map(check).collect::<Vec<_>>()
+        );
+        assert_eq!(ok, ["1", "2", "3", "4", "6", "7", "8", "9", "10"]);
+        assert_eq!(failed, ["0", "5"]);
+        assert!(started.elapsed() >= Duration::from_secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_input_that_was_cut_off_opens_nothing() {
+        let ports = run(stream::iter(0..10).map(|i| outcome(i, false)).boxed(), false);
+        assert_eq!(ports.ok.count().await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_failures_the_failed_port_reads_nothing() {
+        struct Counting(Memory, AtomicUsize);
+        impl Hold for Counting {
+            async fn add(&self, place: i64, records: Vec<(bool, Record)>) -> Option<()> {
+                self.0.add(place, records).await
+            }
+            async fn page(
+                &self,
+                failed: bool,
+                place: i64,
+                count: usize,
+            ) -> Option<(Vec<Record>, Option<i64>)> {
+                self.1.fetch_add(usize::from(failed), Ordering::SeqCst);
+                self.0.page(failed, place, count).await
+            }
+        }
+        let hold = Arc::new(Counting(Memory::default(), AtomicUsize::new(0)));
+        let input = stream::iter(0..10).map(|i| outcome(i, false)).boxed();
+        let ports = wave(input, Arc::clone(&hold), route, || true, |_| ());
+        assert_eq!((ports.ok.count().await, ports.failed.count().await), (10, 0));
+        assert_eq!(hold.1.load(Ordering::SeqCst), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn what_goes_in_comes_out_once_and_in_order(failed in proptest::collection::vec(any::<bool>(), 0..400)) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+            runtime.block_on(async {
+                let input: Vec<Outcome> = failed.iter().enumerate().map(|(i, f)| outcome(i, *f)).collect();
+                let ports = run(stream::iter(input).boxed(), true);
+                let keys = |s: BoxStream<'static, Outcome>| s.map(|o| o.unwrap().key.parse::<usize>().unwrap()).collect::<Vec<_>>();
+                let (ok, bad) = futures::join!(keys(ports.ok), keys(ports.failed));
+                let wanted = |f: bool| failed.iter().enumerate().filter(|(_, x)| **x == f).map(|(i, _)| i).collect::<Vec<_>>();
+                assert_eq!(ok, wanted(false));
+                assert_eq!(bad, wanted(true));
+            });
+        }
+    }
+}

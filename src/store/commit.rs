@@ -1,0 +1,108 @@
+//! The one way in: answers, rows and failures become durable together.
+
+use std::collections::HashMap;
+
+use duckdb::{Connection, params};
+
+use crate::{ledger::Answer, record::FailureKind};
+
+use super::{Generation, Run, Store, StoreError, Table, ledger, transaction};
+
+/// What becomes durable in one transaction.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Answers that were paid for.
+    pub answers: Vec<(Generation, Answer)>,
+    /// Rows of sinks.
+    pub rows: Vec<SinkRows>,
+    /// Records that failed for good.
+    pub failures: Vec<FailureRow>,
+}
+
+/// Rows of one sink.
+#[derive(Debug)]
+pub struct SinkRows {
+    /// The sink's table.
+    pub table: Table,
+    /// Each row with the value of its key column, as a JSON object that fits the table's columns.
+    pub rows: Vec<(String, String)>,
+}
+
+/// A row of the failures table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FailureRow {
+    /// The stage that it failed in.
+    pub stage: String,
+    /// The record's key.
+    pub key: String,
+    /// What sort of failure it is.
+    pub kind: FailureKind,
+    /// Why.
+    pub reason: String,
+    /// Requests sent for it.
+    pub attempts: u32,
+    /// The answer that was refused.
+    pub reply: Option<String>,
+}
+
+impl Store {
+    /// Makes a batch durable; returns when it is. That wait is the backpressure on everything upstream.
+    ///
+    /// # Errors
+    /// When the database fails; then nothing of the batch is there.
+    pub async fn commit(&self, run: Run, server: &str, batch: Batch) -> Result<(), StoreError> {
+        let server = server.to_owned();
+        self.with(move |connection| {
+            transaction(connection, |t| {
+                ledger::add(t, run, &server, &batch.answers)?;
+                for rows in &batch.rows {
+                    write(t, rows)?;
+                }
+                add_failures(t, run, &batch.failures)
+            })
+        })
+        .await
+    }
+}
+
+fn write(connection: &Connection, SinkRows { table, rows }: &SinkRows) -> Result<(), StoreError> {
+    // A merge takes each row of its input for new: of two with one key only the later may get there.
+    let last: HashMap<&str, usize> = match table.upserts() {
+        true => rows.iter().enumerate().map(|(at, (key, _))| (key.as_str(), at)).collect(),
+        false => HashMap::new(),
+    };
+    {
+        let mut appender = connection.appender("staged")?;
+        for (at, (key, row)) in rows.iter().enumerate() {
+            if last.get(key.as_str()).is_none_or(|last| *last == at) {
+                appender.append_row(params![row])?;
+            }
+        }
+        appender.flush()?;
+    }
+    connection.execute_batch(&table.insert())?;
+    connection.execute_batch("TRUNCATE staged")?;
+    Ok(())
+}
+
+fn add_failures(connection: &Connection, run: Run, failures: &[FailureRow]) -> Result<(), StoreError> {
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let now = ledger::now();
+    let mut appender = connection.appender_to_db("failures", "etl")?;
+    for failure in failures {
+        appender.append_row(params![
+            run.0,
+            failure.stage,
+            failure.key,
+            failure.kind.as_str(),
+            failure.reason,
+            failure.attempts,
+            failure.reply,
+            now
+        ])?;
+    }
+    appender.flush()?;
+    Ok(())
+}

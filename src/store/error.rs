@@ -1,0 +1,106 @@
+//! What can go wrong at the database. Each of these ends a run: what was committed is kept.
+
+use std::path::{Path, PathBuf};
+
+/// An error of the database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the database open.
+    #[error("the database `{}` is open in another process{}", .path.display(), .holder.as_ref().map(|h| format!(" ({h})")).unwrap_or_default())]
+    Locked {
+        /// The database.
+        path: PathBuf,
+        /// Who has it, as far as DuckDB says.
+        holder: Option<String>,
+    },
+    /// The file is no database, or a damaged one.
+    #[error("`{}` cannot be opened as a DuckDB database: {why}", .path.display())]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+        /// What DuckDB says.
+        why: String,
+    },
+    /// A newer program wrote the ledger.
+    #[error("the ledger in `{}` has layout {found}, and this program knows up to {known}: use the newer program", .path.display())]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its layout.
+        found: i64,
+        /// The layout that is known.
+        known: i64,
+    },
+    /// The database's folder cannot be made.
+    #[error("cannot create the folder `{}`: {source}", .folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// An existing table has a column of another type.
+    #[error("the table `{table}` has a column `{column}` of type {has}, and this pipeline writes {writes}")]
+    Column {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// The type that it has.
+        has: String,
+        /// The type that would be written.
+        writes: String,
+    },
+    /// No room is left.
+    #[error("the disk is full: {0}")]
+    Full(String),
+    /// A result file cannot be written.
+    #[error("cannot write `{}`: {why}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Anything else that DuckDB says.
+    #[error("the database refused: {0}")]
+    Sql(String),
+    /// The runtime was stopped before the work was done.
+    #[error("the program is stopping")]
+    Stopped,
+}
+
+impl StoreError {
+    pub(super) fn opening(path: &Path, error: duckdb::Error) -> Self {
+        let why = message(&error);
+        let path = path.to_owned();
+        if why.contains("Could not set lock") || why.contains("Conflicting lock") {
+            let holder = why.split("held in ").nth(1).and_then(|rest| rest.split(". See").next());
+            let pid = holder
+                .and_then(|holder| holder.split("(PID ").nth(1))
+                .and_then(|rest| rest.split(')').next());
+            return Self::Locked { path, holder: pid.map(|pid| format!("process {pid}")) };
+        }
+        let why = why.lines().next().unwrap_or_default().to_owned();
+        Self::NotADatabase { path, why }
+    }
+}
+
+/// DuckDB's words without the wrapping.
+pub(super) fn message(error: &duckdb::Error) -> String {
+    match error {
+        duckdb::Error::DuckDBFailure(_, Some(message)) => message.clone(),
+        other => other.to_string(),
+    }
+}
+
+impl From<duckdb::Error> for StoreError {
+    fn from(error: duckdb::Error) -> Self {
+        let why = message(&error);
+        if why.contains("No space left on device") || why.contains("max_temp_directory_size") {
+            return Self::Full(why.lines().next().unwrap_or_default().to_owned());
+        }
+        Self::Sql(why)
+    }
+}

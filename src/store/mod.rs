@@ -1,0 +1,101 @@
+//! The DuckDB edge: rows, ledger, what a wave holds, and queries as sources, all in one file.
+//!
+//! One connection writes, and only one piece of work has it at a time; it does so on a thread of
+//! its own, a batch at a time. Knows records and types; knows nothing of stages, YAML or HTTP.
+
+mod commit;
+mod error;
+mod ledger;
+mod query;
+mod sink;
+mod spill;
+
+use std::{path::Path, sync::Arc};
+
+use duckdb::{Config, Connection};
+use tokio::sync::Mutex;
+
+pub use commit::{Batch, FailureRow, SinkRows};
+pub use error::StoreError;
+pub use ledger::{Generation, Known, Run, RunRecord};
+pub use query::{describe, show};
+pub use sink::{SinkMode, SinkTarget, Table};
+pub use spill::Held;
+
+/// An open database.
+#[derive(Clone)]
+pub struct Store {
+    connection: Arc<Mutex<Connection>>,
+}
+
+/// The layout of the schema `etl`; a database that says a higher number was written by a newer program.
+const VERSION: i64 = 1;
+
+/// DuckDB's share of memory. What it caches beyond this it writes to disk: a run holds as much for a
+/// million records as for a thousand.
+const MEMORY: &str = "160MB";
+
+impl Store {
+    /// Opens a database, creating it and its folder where they are not there.
+    ///
+    /// `queries` is the folder where relative paths in queries start.
+    ///
+    /// # Errors
+    /// A database that another process holds, that a newer program wrote, that is none, or whose
+    /// folder cannot be written.
+    pub async fn open(path: &Path, queries: &Path) -> Result<Self, StoreError> {
+        let (path, queries) = (path.to_owned(), queries.to_owned());
+        let connection = blocking(move || open(&path, &queries)).await?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+    }
+
+    /// Lets a piece of work have the connection.
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let mut connection = Arc::clone(&self.connection).lock_owned().await;
+        blocking(move || work(&mut connection)).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going down, and nobody will look at the result.
+            Err(_) => Err(StoreError::Stopped),
+        },
+    }
+}
+
+fn open(path: &Path, queries: &Path) -> Result<Connection, StoreError> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)
+            .map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
+    }
+    let connection = Connection::open_with_flags(path, Config::default())
+        .map_err(|error| StoreError::opening(path, error))?;
+    let queries = std::path::absolute(queries).unwrap_or_else(|_| queries.to_owned());
+    let queries = queries.display().to_string().replace('\'', "''");
+    connection.execute_batch(&format!(
+        "SET memory_limit = '{MEMORY}'; SET file_search_path = '{queries}'; SET TimeZone = 'UTC';
+         CREATE TEMP TABLE staged (value VARCHAR);"
+    ))?;
+    ledger::create(&connection, path)?;
+    Ok(connection)
+}
+
+/// Does work in one transaction: all of it is durable afterwards, or none.
+fn transaction<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let transaction = connection.transaction()?;
+    let value = work(&transaction)?;
+    transaction.commit()?;
+    Ok(value)
+}

@@ -1,0 +1,103 @@
+//! Queries: as sources, row by row; described before they run; shown to a person.
+
+use std::path::Path;
+
+use duckdb::{
+    AccessMode, Config, Connection,
+    arrow::array::{Array, StringArray},
+};
+use tokio::sync::mpsc;
+
+use crate::{datatype::DataType, record::Fields};
+
+use super::{Store, StoreError, error::message};
+
+/// Rows that a query may be ahead of whoever reads it.
+const AHEAD: usize = 256;
+
+impl Store {
+    /// The rows of a query, read as they are asked for, in the query's order.
+    ///
+    /// # Errors
+    /// When the query fails; errors on the way come through the channel.
+    pub async fn query(
+        &self,
+        sql: &str,
+        limit: Option<u64>,
+    ) -> Result<mpsc::Receiver<Result<Fields, StoreError>>, StoreError> {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
+        let sql = format!("SELECT CAST(to_json(r) AS VARCHAR) FROM ({sql}) AS r{limit}");
+        // A connection of its own: a source is read while sinks write.
+        let connection = self.with(|connection| Ok(connection.try_clone()?)).await?;
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = send_rows(&connection, &sql, &sender) {
+                // A reader that is gone does not want to know.
+                let _ = sender.blocking_send(Err(error));
+            }
+        });
+        Ok(receiver)
+    }
+}
+
+fn send_rows(
+    connection: &Connection,
+    sql: &str,
+    sender: &mpsc::Sender<Result<Fields, StoreError>>,
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare(sql)?;
+    for batch in statement.stream_arrow([])? {
+        let Some(rows) = batch.column(0).as_any().downcast_ref::<StringArray>() else { continue };
+        for row in 0..rows.len() {
+            let fields =
+                serde_json::from_str(rows.value(row)).map_err(|error| StoreError::Sql(error.to_string()))?;
+            if sender.blocking_send(Ok(fields)).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The columns of a query against a database, which is only read, and need not be there yet.
+///
+/// # Errors
+/// What DuckDB says of the query, or of the database.
+pub fn describe(database: &Path, queries: &Path, sql: &str) -> Result<Vec<(String, DataType)>, String> {
+    let connection = read_only(database).map_err(|error| message(&error))?;
+    let queries = std::path::absolute(queries).unwrap_or_else(|_| queries.to_owned());
+    let queries = queries.display().to_string().replace('\'', "''");
+    let columns = || -> Result<Vec<(String, DataType)>, duckdb::Error> {
+        connection.execute_batch(&format!("SET file_search_path = '{queries}'"))?;
+        let mut statement = connection.prepare(&format!("DESCRIBE {sql}"))?;
+        let rows = statement.query_map([], |row| {
+            Ok((row.get::<_, String>(0)?, DataType::of_sql(&row.get::<_, String>(1)?)))
+        })?;
+        rows.collect()
+    };
+    columns().map_err(|error| message(&error).lines().next().unwrap_or_default().to_owned())
+}
+
+fn read_only(database: &Path) -> Result<Connection, duckdb::Error> {
+    match database.exists() {
+        true => Connection::open_with_flags(database, Config::default().access_mode(AccessMode::ReadOnly)?),
+        false => Connection::open_in_memory(),
+    }
+}
+
+/// The result of a query as columns of text with their names, for a person; the database is only read.
+///
+/// # Errors
+/// What DuckDB says of the query or the database.
+pub fn show(database: &Path, sql: &str) -> Result<(Vec<String>, Vec<Vec<Option<String>>>), StoreError> {
+    let connection = read_only(database).map_err(|error| StoreError::opening(database, error))?;
+    let sql = sql.trim().trim_end_matches(';');
+    let mut statement = connection.prepare(&format!("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ({sql})"))?;
+    let mut rows = statement.query([])?;
+    let names = rows.as_ref().map(|statement| statement.column_names()).unwrap_or_default();
+    let mut out = Vec::new();
+    while let Some(row) = rows.next()? {
+        out.push((0..names.len()).map(|at| row.get(at)).collect::<Result<Vec<Option<String>>, _>>()?);
+    }
+    Ok((names, out))
+}
