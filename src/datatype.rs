@@ -23,6 +23,8 @@ pub enum DataType {
     Struct(Vec<(String, DataType)>),
     /// Anything: what is not known before it is there.
     Json,
+    /// Of which only nulls or empty lists have been seen; stored as JSON, and anything when merged.
+    Unseen,
 }
 
 /// Deeper than this a schema that refers to itself is no longer followed, but stored as JSON.
@@ -43,7 +45,7 @@ impl DataType {
             Self::Boolean => "BOOLEAN".to_owned(),
             Self::Date => "DATE".to_owned(),
             Self::Timestamp => "TIMESTAMP".to_owned(),
-            Self::Json => "JSON".to_owned(),
+            Self::Json | Self::Unseen => "JSON".to_owned(),
             Self::List(of) => format!("{}[]", of.sql()),
             Self::Struct(fields) => {
                 let fields: Vec<String> =
@@ -73,8 +75,29 @@ impl DataType {
     pub fn or(&self, other: &Self) -> Self {
         match (self, other) {
             (a, b) if a == b => a.clone(),
+            (Self::Unseen, seen) | (seen, Self::Unseen) => seen.clone(),
+            (Self::List(a), Self::List(b)) => Self::List(Box::new(a.or(b))),
+            (Self::Struct(a), Self::Struct(b)) => {
+                let mut fields = a.clone();
+                for (name, of) in b {
+                    match fields.iter_mut().find(|(known, _)| known == name) {
+                        Some((_, known)) => *known = known.or(of),
+                        None => fields.push((name.clone(), of.clone())),
+                    }
+                }
+                Self::Struct(fields)
+            }
             (Self::Integer, Self::Float) | (Self::Float, Self::Integer) => Self::Float,
             _ => Self::Json,
+        }
+    }
+
+    /// Whether no mapping is in it.
+    pub fn is_flat(&self) -> bool {
+        match self {
+            Self::List(of) => of.is_flat(),
+            Self::Struct(_) => false,
+            _ => true,
         }
     }
 
@@ -82,7 +105,7 @@ impl DataType {
     pub fn fit(&self, value: Value) -> Option<Value> {
         match (self, value) {
             (_, Value::Null) => Some(Value::Null),
-            (Self::Json, value) => Some(value),
+            (Self::Json | Self::Unseen, value) => Some(value),
             (Self::Text, value @ Value::String(_)) => Some(value),
             (Self::Boolean, value @ Value::Bool(_)) => Some(value),
             (Self::Float, value @ Value::Number(_)) => Some(value),
@@ -121,14 +144,12 @@ impl DataType {
             Value::Number(number) if number.is_f64() => Self::Float,
             Value::Number(_) => Self::Integer,
             Value::Array(items) => {
-                let mut types = items.iter().map(Self::of_value);
-                let first = types.next().unwrap_or(Self::Json);
-                Self::List(Box::new(types.fold(first, |a, b| a.or(&b))))
+                Self::List(Box::new(items.iter().map(Self::of_value).fold(Self::Unseen, |a, b| a.or(&b))))
             }
             Value::Object(map) => {
                 Self::Struct(map.iter().map(|(name, value)| (name.clone(), Self::of_value(value))).collect())
             }
-            Value::Null => Self::Json,
+            Value::Null => Self::Unseen,
         }
     }
 
@@ -145,7 +166,7 @@ impl DataType {
             Self::Struct(fields) => {
                 Value::Object(fields.iter().map(|(name, of)| (name.clone(), of.example(variant))).collect())
             }
-            Self::Json => Value::Null,
+            Self::Json | Self::Unseen => Value::Null,
         }
     }
 }

@@ -61,6 +61,8 @@ pub enum EventKind {
         end: RunEnd,
         /// The final counts.
         progress: Progress,
+        /// Where every record ended.
+        sum: Conservation,
         /// Wall time in seconds.
         seconds: f64,
     },
@@ -158,6 +160,16 @@ pub enum RunEnd {
 }
 
 impl RunEnd {
+    /// The word that the ledger stores.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::WithFailures => "with failures",
+            Self::Interrupted => "interrupted",
+            Self::Fatal(_) => "fatal",
+        }
+    }
+
     /// The process's exit code: 0 complete, 1 fatal, 3 ended with failures, 130 interrupted
     /// (2 is a wrong spec or call, which never gets as far as a run).
     pub const fn exit_code(&self) -> u8 {
@@ -171,7 +183,7 @@ impl RunEnd {
 }
 
 /// The sum that must hold at the end of every run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Conservation {
     /// Records read by the sources.
     pub read: u64,

@@ -1,5 +1,6 @@
 //! Dataflows over documents: a YAML file becomes a graph of streams, and the graph becomes rows.
 
+pub mod cli;
 pub mod datatype;
 pub mod diagnostic;
 pub mod event;
@@ -8,6 +9,8 @@ pub mod ledger;
 pub mod mistral;
 pub mod plan;
 pub mod record;
+pub mod run;
+pub mod sim;
 pub mod spec;
 pub mod stage;
 pub mod store;

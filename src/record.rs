@@ -20,6 +20,21 @@ pub struct Record {
     pub fields: Fields,
 }
 
+impl Record {
+    /// Roughly its bytes, to bound what is gathered.
+    pub fn weight(&self) -> usize {
+        self.fields.values().map(|value| value.as_str().map_or(64, str::len)).sum()
+    }
+}
+
+/// Roughly the bytes of an outcome.
+pub fn weight(outcome: &Outcome) -> usize {
+    match outcome {
+        Ok(record) => record.weight(),
+        Err(failure) => failure.record.weight(),
+    }
+}
+
 /// Under this name a record tells who gave its latest answer: `answer.model`, `answer.request`.
 pub const ANSWER: &str = "answer";
 

@@ -132,7 +132,8 @@ impl Expression {
         let tried = [0, 1]
             .map(|variant| self.eval(&example(shape, variant)).ok().map(|value| DataType::of_value(&value)));
         match tried {
-            [Some(a), Some(b)] => a.or(&b),
+            // The fields of an example's mapping say nothing of those of a record's.
+            [Some(a), Some(b)] if a.is_flat() && b.is_flat() => a.or(&b),
             _ => DataType::Json,
         }
     }
@@ -267,7 +268,7 @@ fn unknown(name: &str, shape: &Shape) -> Option<TemplateFault> {
                 Some((_, inner)) => of = inner,
                 None => return unknown(&prefix, fields),
             },
-            DataType::Json | DataType::List(_) => return None,
+            DataType::Json | DataType::Unseen | DataType::List(_) => return None,
             _ => return unknown(&prefix, &[]),
         }
         prefix.push_str(part);

@@ -66,6 +66,7 @@ fn told(dir: &Path, spec: &str, set: &[(&str, &str)]) -> String {
         Err(mistakes) => mistakes.render(false),
     }
     .replace(&format!("{}/", dir.display()), "")
+    .replace(&dir.display().to_string(), "FOLDER")
 }
 
 /// The good pipeline with one thing changed.

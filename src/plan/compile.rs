@@ -1,7 +1,7 @@
 //! The compiler: walks the stages in the order of their records, knows what fields each one gives,
 //! and collects every mistake.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::PathBuf};
 
 use crate::{
     datatype::DataType,
@@ -14,6 +14,7 @@ use crate::{
 use super::{
     Input, Mistral, Node, NodeId, Plan, Port, Secret, Step, Throttle,
     graph::{self, Edge, Graph},
+    inputs::resolve,
 };
 
 /// What the compiler needs of the world beside the files that a spec names.
@@ -48,6 +49,11 @@ pub(super) struct Compiler<'a> {
 
 /// The service, unless the spec or the command line names another server.
 const BASE_URL: &str = "https://api.mistral.ai";
+
+/// The database of a spec, which a query may be about before the plan is there.
+pub fn database(spec: &Spec) -> PathBuf {
+    spec.duckdb.as_ref().map(|text| resolve(text, &spec.folder)).unwrap_or_default()
+}
 
 /// Finds out what a spec means.
 ///

@@ -19,13 +19,8 @@ use super::{
 };
 
 impl Compiler<'_> {
-    /// The path that a text means: from the spec's folder for what the spec says, from the working
-    /// folder for what the command line or the environment says.
     pub(super) fn path(&self, text: &Text) -> PathBuf {
-        match text.origin {
-            Writer::Spec => clean(&self.spec.folder.join(&text.value)),
-            Writer::Caller => clean(Path::new(&text.value)),
-        }
+        resolve(text, &self.spec.folder)
     }
 
     /// Reads a file that the spec names.
@@ -56,8 +51,7 @@ impl Compiler<'_> {
                 for (name, value) in rows.iter().filter_map(|row| row.as_object()).flatten() {
                     let of = DataType::of_value(value);
                     match fields.iter_mut().find(|(field, _)| field == name) {
-                        Some((_, known)) if !value.is_null() => *known = known.or(&of),
-                        Some(_) => {}
+                        Some((_, known)) => *known = known.or(&of),
                         None => fields.push((name.clone(), of)),
                     }
                 }
@@ -146,6 +140,15 @@ impl Compiler<'_> {
 
     pub(super) fn report(&mut self, fault: Fault, place: Place) {
         self.mistakes.push(Mistake { fault, place });
+    }
+}
+
+/// The path that a text means: from the spec's folder for what the spec says, from the working
+/// folder for what the command line or the environment says.
+pub(super) fn resolve(text: &Text, folder: &Path) -> PathBuf {
+    match text.origin {
+        Writer::Spec => clean(&folder.join(&text.value)),
+        Writer::Caller => clean(Path::new(&text.value)),
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     units::Rate,
 };
 
-pub use compile::{Surroundings, compile};
+pub use compile::{Surroundings, compile, database};
 
 /// A pipeline that can run.
 #[derive(Debug, Clone, PartialEq)]
@@ -299,6 +299,25 @@ impl std::fmt::Debug for Secret {
 }
 
 impl Plan {
+    /// Lets sources stop after so many records.
+    pub fn limit(&mut self, limit: Option<u64>) {
+        for node in &mut self.nodes {
+            if let Step::Source(source) = &mut node.step {
+                source.limit = [source.limit, limit].into_iter().flatten().min();
+            }
+        }
+    }
+
+    /// How many stages the spec has.
+    pub fn stages(&self) -> usize {
+        self.nodes.iter().filter(|node| !matches!(node.step, Step::Recall(_))).count()
+    }
+
+    /// Whether any stage asks a model.
+    pub fn asks(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node.step, Step::Chat(_)))
+    }
+
     /// The node of an id.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]

@@ -62,7 +62,7 @@ impl Compiler<'_> {
     ) -> (Split, Option<Shape>) {
         let of = self.expression(&spec.of, shape);
         let fits = match (&spec.what, &of) {
-            (_, None | Some(DataType::Json)) => true,
+            (_, None | Some(DataType::Json | DataType::Unseen)) => true,
             (SplitWhat::Items, Some(of)) => matches!(of, DataType::List(_)),
             (SplitWhat::Chunks { .. }, Some(of)) => *of == DataType::Text,
         };

@@ -390,8 +390,7 @@ fn json(node: &Node, reader: &mut Reader<'_>) -> Value {
 }
 
 fn map(mapping: &mut Mapping, name: Option<&Name>, reader: &mut Reader<'_>) -> Option<Form> {
-    if !mapping.has("chat")
-        && !mapping.has("split")
+    if !MAP_FORMS.iter().any(|form| mapping.has(form))
         && ["keep", "drop", "rename"].iter().any(|key| mapping.has(key))
     {
         return Some(Form::Fields(fields(mapping, None, reader)));

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Bounds, chunk, task::spawn};
-use crate::record::{Failure, Outcome, Record};
+use crate::record::{Failure, Outcome, Record, weight};
 
 /// Where a wave puts what it holds: on disk, so that memory does not depend on how much it is.
 pub trait Hold: Send + Sync + 'static {
@@ -80,10 +80,6 @@ pub fn wave<H: Hold>(
     let keep = Arc::clone(&hold);
     let drain = async move {
         let mut counts = Closed { ok: 0, failed: 0 };
-        let weight = |outcome: &Outcome| match outcome {
-            Ok(record) => weight(record),
-            Err(failure) => weight(&failure.record),
-        };
         let mut batches = chunk(input, GATHER, weight);
         while let Some(batch) = batches.next().await {
             let place = (counts.ok + counts.failed) as i64;
@@ -121,11 +117,6 @@ pub fn wave<H: Hold>(
         asides.recv().await.map(|outcome| (outcome, (asides, task)))
     });
     Ports { ok, failed, aside: aside.boxed() }
-}
-
-/// Roughly the bytes of a record, to bound what is gathered.
-fn weight(record: &Record) -> usize {
-    record.fields.values().map(|value| value.as_str().map_or(64, str::len)).sum()
 }
 
 fn pages<H: Hold>(

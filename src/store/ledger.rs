@@ -62,13 +62,18 @@ const TABLES: &str = "
         attempts INTEGER, reply VARCHAR, failed_at TIMESTAMP
     );";
 
-pub(super) fn create(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let there: bool = connection.query_row(
-        "SELECT count(*) > 0 FROM duckdb_tables() WHERE schema_name = 'etl' AND table_name = 'meta' AND database_name = current_database()",
+/// Whether the database has a ledger.
+fn is_there(connection: &Connection) -> Result<bool, duckdb::Error> {
+    connection.query_row(
+        "SELECT count(*) > 0 FROM duckdb_tables()
+         WHERE schema_name = 'etl' AND table_name = 'meta' AND database_name = current_database()",
         [],
         |row| row.get(0),
-    )?;
-    if there {
+    )
+}
+
+pub(super) fn create(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    if is_there(connection)? {
         let found: i64 =
             connection.query_row("SELECT coalesce(max(version), 0) FROM etl.meta", [], |row| row.get(0))?;
         if found > VERSION {
@@ -144,7 +149,7 @@ fn known(
     requests: &[RequestId],
 ) -> Result<HashMap<RequestId, Known>, StoreError> {
     let mut found: HashMap<RequestId, Known> = HashMap::new();
-    if requests.is_empty() {
+    if requests.is_empty() || !is_there(connection)? {
         return Ok(found);
     }
     // Identities are hexadecimal, and cannot carry SQL.

@@ -26,6 +26,8 @@ pub use spill::Held;
 #[derive(Clone)]
 pub struct Store {
     connection: Arc<Mutex<Connection>>,
+    /// Where relative paths in queries start.
+    queries: Arc<Path>,
 }
 
 /// The layout of the schema `etl`; a database that says a higher number was written by a newer program.
@@ -44,9 +46,28 @@ impl Store {
     /// A database that another process holds, that a newer program wrote, that is none, or whose
     /// folder cannot be written.
     pub async fn open(path: &Path, queries: &Path) -> Result<Self, StoreError> {
-        let (path, queries) = (path.to_owned(), queries.to_owned());
-        let connection = blocking(move || open(&path, &queries)).await?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+        let (path, queries) = (path.to_owned(), Arc::<Path>::from(queries));
+        let folder = Arc::clone(&queries);
+        let connection = blocking(move || open(&path, &folder)).await?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), queries })
+    }
+
+    /// Opens a database to look at, and nothing else; one that is not there is as good as empty.
+    ///
+    /// # Errors
+    /// A database that cannot be opened.
+    pub async fn peek(path: &Path, queries: &Path) -> Result<Self, StoreError> {
+        let (path, queries) = (path.to_owned(), Arc::<Path>::from(queries));
+        let folder = Arc::clone(&queries);
+        let connection = blocking(move || {
+            let connection = query::read_only(&path).map_err(|error| StoreError::opening(&path, error))?;
+            settle(&connection, &folder)?;
+            if !path.exists() {
+                ledger::create(&connection, &path)?;
+            }
+            Ok(connection)
+        });
+        Ok(Self { connection: Arc::new(Mutex::new(connection.await?)), queries })
     }
 
     /// Lets a piece of work have the connection.
@@ -79,14 +100,20 @@ fn open(path: &Path, queries: &Path) -> Result<Connection, StoreError> {
     }
     let connection = Connection::open_with_flags(path, Config::default())
         .map_err(|error| StoreError::opening(path, error))?;
+    settle(&connection, queries)?;
+    connection.execute_batch("CREATE TEMP TABLE staged (value VARCHAR)")?;
+    ledger::create(&connection, path)?;
+    Ok(connection)
+}
+
+/// The settings of every connection.
+fn settle(connection: &Connection, queries: &Path) -> Result<(), StoreError> {
     let queries = std::path::absolute(queries).unwrap_or_else(|_| queries.to_owned());
     let queries = queries.display().to_string().replace('\'', "''");
     connection.execute_batch(&format!(
-        "SET memory_limit = '{MEMORY}'; SET file_search_path = '{queries}'; SET TimeZone = 'UTC';
-         CREATE TEMP TABLE staged (value VARCHAR);"
+        "SET memory_limit = '{MEMORY}'; SET file_search_path = '{queries}'; SET TimeZone = 'UTC';"
     ))?;
-    ledger::create(&connection, path)?;
-    Ok(connection)
+    Ok(())
 }
 
 /// Does work in one transaction: all of it is durable afterwards, or none.

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::{datatype::DataType, record::Fields};
 
-use super::{Store, StoreError, error::message};
+use super::{Store, StoreError, error::message, settle};
 
 /// Rows that a query may be ahead of whoever reads it.
 const AHEAD: usize = 256;
@@ -29,7 +29,13 @@ impl Store {
         let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
         let sql = format!("SELECT CAST(to_json(r) AS VARCHAR) FROM ({sql}) AS r{limit}");
         // A connection of its own: a source is read while sinks write.
-        let connection = self.with(|connection| Ok(connection.try_clone()?)).await?;
+        let queries = std::sync::Arc::clone(&self.queries);
+        let connection = self.with(move |connection| {
+            let connection = connection.try_clone()?;
+            settle(&connection, &queries)?;
+            Ok(connection)
+        });
+        let connection = connection.await?;
         tokio::task::spawn_blocking(move || {
             if let Err(error) = send_rows(&connection, &sql, &sender) {
                 // A reader that is gone does not want to know.
@@ -65,10 +71,8 @@ fn send_rows(
 /// What DuckDB says of the query, or of the database.
 pub fn describe(database: &Path, queries: &Path, sql: &str) -> Result<Vec<(String, DataType)>, String> {
     let connection = read_only(database).map_err(|error| message(&error))?;
-    let queries = std::path::absolute(queries).unwrap_or_else(|_| queries.to_owned());
-    let queries = queries.display().to_string().replace('\'', "''");
+    settle(&connection, queries).map_err(|error| error.to_string())?;
     let columns = || -> Result<Vec<(String, DataType)>, duckdb::Error> {
-        connection.execute_batch(&format!("SET file_search_path = '{queries}'"))?;
         let mut statement = connection.prepare(&format!("DESCRIBE {sql}"))?;
         let rows = statement.query_map([], |row| {
             Ok((row.get::<_, String>(0)?, DataType::of_sql(&row.get::<_, String>(1)?)))
@@ -78,7 +82,7 @@ pub fn describe(database: &Path, queries: &Path, sql: &str) -> Result<Vec<(Strin
     columns().map_err(|error| message(&error).lines().next().unwrap_or_default().to_owned())
 }
 
-fn read_only(database: &Path) -> Result<Connection, duckdb::Error> {
+pub(super) fn read_only(database: &Path) -> Result<Connection, duckdb::Error> {
     match database.exists() {
         true => Connection::open_with_flags(database, Config::default().access_mode(AccessMode::ReadOnly)?),
         false => Connection::open_in_memory(),

@@ -1,0 +1,178 @@
+//! What the benchmarks share: a server with a known latency, in a process of its own, and a run.
+#![allow(dead_code, unreachable_pub, reason = "each benchmark uses some of it")]
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    routing::{get, post},
+};
+use etl::{
+    event::{Conservation, EventKind},
+    run::{Options, Pipeline},
+};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Times of arrival since the server started.
+type Arrivals = Arc<(Instant, Mutex<Vec<Duration>>)>;
+
+/// A server in a process of its own, stopped by its process id when dropped.
+pub struct Server {
+    child: Child,
+    pub url: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The first argument that makes a benchmark be the server.
+const SERVE: &str = "--serve-with-latency-ms";
+
+impl Server {
+    /// Starts this benchmark's own binary again, as a server.
+    pub fn start(latency: Duration) -> Self {
+        let mut child = Command::new(std::env::current_exe().expect("this binary"))
+            .args([SERVE, &latency.as_millis().to_string()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("its address");
+        Self { child, url: line.trim().to_owned() }
+    }
+
+    /// Takes the times of arrival since the last time.
+    pub async fn arrivals(&self, http: &reqwest::Client) -> Vec<Duration> {
+        let seen: Vec<u64> = http
+            .get(format!("{}/arrivals", self.url))
+            .send()
+            .await
+            .expect("the server")
+            .json()
+            .await
+            .expect("its times");
+        seen.into_iter().map(Duration::from_micros).collect()
+    }
+}
+
+/// Serves until it is killed, if the arguments say so.
+pub fn serve_if_asked() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let Some(at) = arguments.iter().position(|argument| argument == SERVE) else { return };
+    let latency = Duration::from_millis(arguments[at + 1].parse().expect("milliseconds"));
+    runtime().block_on(async move {
+        let arrivals: Arrivals = Arc::new((Instant::now(), Mutex::new(Vec::new())));
+        let chat = move |State(arrivals): State<Arrivals>, _body: axum::body::Bytes| async move {
+            arrivals.1.lock().expect("the lock").push(arrivals.0.elapsed());
+            tokio::time::sleep(latency).await;
+            Json(json!({
+                "id": "1", "object": "chat.completion", "created": 0, "model": "bench",
+                "choices": [{ "index": 0, "message": { "role": "assistant", "content": "An answer of a few words." }, "finish_reason": "stop" }],
+                "usage": { "prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27 }
+            }))
+        };
+        let taken = |State(arrivals): State<Arrivals>| async move {
+            let seen = std::mem::take(&mut *arrivals.1.lock().expect("the lock"));
+            Json(seen.into_iter().map(|at| at.as_micros() as u64).collect::<Vec<_>>())
+        };
+        let app = Router::new().route("/v1/chat/completions", post(chat)).route("/arrivals", get(taken)).with_state(arrivals);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        println!("http://{}", listener.local_addr().expect("its address"));
+        axum::serve(listener, app).await.expect("it serves");
+    });
+    std::process::exit(0);
+}
+
+pub fn runtime() -> tokio::runtime::Runtime {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
+}
+
+/// Runs a pipeline to its end; says how long it took and where every record ended.
+pub async fn run(folder: &Path, spec: &str, url: Option<&str>) -> (Duration, Conservation) {
+    let pipeline = match Pipeline::from_file(&folder.join("spec.yaml"), spec, &[]) {
+        Ok(pipeline) => pipeline,
+        Err(mistakes) => panic!("{}", mistakes.render(false)),
+    };
+    let options = Options { base_url: url.map(str::to_owned), ..Options::default() };
+    let (sender, mut events) = mpsc::channel::<etl::event::Event>(64);
+    let listen = async {
+        let mut sum = Conservation::default();
+        while let Some(event) = events.recv().await {
+            if let EventKind::RunEnded { sum: last, end, .. } = event.kind {
+                assert_eq!(end.exit_code(), 0, "{end:?}");
+                sum = last;
+            }
+        }
+        sum
+    };
+    let started = Instant::now();
+    let (end, sum) = tokio::join!(pipeline.run(&options, sender, CancellationToken::new()), listen);
+    end.expect("it runs");
+    assert_eq!(sum.pending(), 0, "{sum:?}");
+    (started.elapsed(), sum)
+}
+
+/// The most arrivals in any window of a second.
+pub fn busiest(times: &[Duration]) -> usize {
+    let mut from = 0;
+    let mut most = 0;
+    for (at, time) in times.iter().enumerate() {
+        while *time - times[from] >= Duration::from_secs(1) {
+            from += 1;
+        }
+        most = most.max(at + 1 - from);
+    }
+    most
+}
+
+/// The time from the first arrival to the last.
+pub fn spread(times: &[Duration]) -> Duration {
+    times.last().copied().unwrap_or_default() - times.first().copied().unwrap_or_default()
+}
+
+/// A chat stage over so many records.
+pub fn asking(records: usize, more: &str, concurrency: usize) -> String {
+    format!(
+        "
+pipeline: bench
+mistral: {{ api_key: none }}
+duckdb: bench.duckdb
+stages:
+  - source: numbers
+    sql: SELECT range AS id FROM range({records})
+    key: id
+{more}
+  - map: ask
+    concurrency: {concurrency}
+    chat: {{ model: bench, prompt: 'What is the number {{{{ id }}}} good for? Answer in a few words.' }}
+  - sink: answers
+    table: answers
+"
+    )
+}
+
+/// A check whose figures are printed whether it holds or not.
+pub fn check(what: &str, figures: &str, holds: bool) {
+    println!("{} {what}: {figures}", if holds { "ok  " } else { "FAIL" });
+    if !holds {
+        std::process::exit(1);
+    }
+}
+
+pub fn body(number: usize) -> Value {
+    json!({ "model": "bench", "messages": [{ "role": "user", "content": format!("What is the number {number} good for? Answer in a few words.") }] })
+}

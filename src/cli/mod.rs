@@ -1,0 +1,135 @@
+//! The commands: parse arguments, call, print, exit code. One file each.
+
+mod check;
+mod plan;
+mod run;
+mod sim;
+mod sql;
+
+use std::{
+    io::{IsTerminal, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::{diagnostic::Mistakes, run::Pipeline};
+
+/// The spec or the call is wrong.
+const WRONG: u8 = 2;
+/// The run could not go on.
+const FATAL: u8 = 1;
+
+/// Typed, checked metadata out of many documents: a YAML file becomes a graph of streams, and the
+/// graph becomes rows in DuckDB.
+#[derive(Debug, Parser)]
+#[command(
+    name = "etl",
+    version,
+    after_help = "Exit codes: 0 done, 1 could not go on, 2 the spec or the call is wrong, 3 done, with failures, 130 interrupted."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a pipeline.
+    Run(run::Arguments),
+    /// Check a pipeline and everything that it names, and say every mistake at once.
+    Check(check::Arguments),
+    /// Show what a pipeline compiles to, with every default.
+    Plan(plan::Arguments),
+    /// Run the simulator of Mistral's API by itself.
+    Sim(sim::Arguments),
+    /// Show the result of a query over a database.
+    Sql(sql::Arguments),
+}
+
+/// The spec and its parameters, which several commands take.
+#[derive(Debug, clap::Args)]
+struct SpecArguments {
+    /// The pipeline's YAML file.
+    spec: PathBuf,
+    /// Give a parameter of the pipeline another value.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    set: Vec<(String, String)>,
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("wanted NAME=VALUE, such as `library=notes`")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let code = match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Plan(arguments) => plan::plan(&arguments),
+        Command::Sim(arguments) => sim::sim(&arguments),
+        Command::Sql(arguments) => sql::sql(&arguments),
+    };
+    ExitCode::from(code)
+}
+
+/// Reads and compiles the spec; says what is wrong with it, and with which code to exit.
+fn load(arguments: &SpecArguments) -> Result<Pipeline, u8> {
+    let text = read(&arguments.spec)?;
+    Pipeline::from_file(&arguments.spec, &text, &arguments.set).map_err(|mistakes| {
+        tell_mistakes(&mistakes);
+        WRONG
+    })
+}
+
+fn read(spec: &Path) -> Result<String, u8> {
+    let path = spec.display();
+    let bytes = std::fs::read(spec).map_err(|error| {
+        let why = error.to_string();
+        let why = why.split(" (os error").next().unwrap_or(&why).to_lowercase();
+        tell(&format!("cannot read the spec `{path}`: {why}"));
+        WRONG
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        tell(&format!("the spec `{path}` is not UTF-8 text (byte {})", error.utf8_error().valid_up_to()));
+        WRONG
+    })
+}
+
+fn tell_mistakes(mistakes: &Mistakes) {
+    let count = match mistakes.0.len() {
+        1 => "1 mistake".to_owned(),
+        count => format!("{count} mistakes"),
+    };
+    let text = mistakes.render(has_color());
+    // A terminal that is gone cannot be told so.
+    let _ = write!(std::io::stderr(), "{text}\n{count}; nothing was sent, nothing was written\n");
+}
+
+/// One message for a person, with everything that caused it.
+fn tell(error: &str) {
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+}
+
+fn show(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn has_color() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Runs something that waits, on the threads of the machine.
+fn block_on<T>(future: impl Future<Output = T>) -> Result<T, u8> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        tell(&format!("cannot start: {error}"));
+        FATAL
+    })?;
+    let value = runtime.block_on(future);
+    // A query that nobody waits for any more must not hold up the end.
+    runtime.shutdown_background();
+    Ok(value)
+}

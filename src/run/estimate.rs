@@ -1,0 +1,191 @@
+//! What a run would ask and cost, found out without asking: nothing is sent, nothing is written.
+
+use std::sync::Arc;
+
+use futures::{FutureExt, StreamExt, future::BoxFuture};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    mistral::{estimate_tokens, price},
+    plan::{Input, NodeId, Plan, Port, Step},
+    record::weight,
+    stage::{Bounds, RecordStream, chunk, merge},
+    store::{Run, Store},
+    units::Usd,
+};
+
+use super::{
+    Claims, Context, Halt, Meters, Options, Pipeline, RunError, question::Question, source, transform,
+};
+
+/// What a run would do.
+#[derive(Debug, Clone, Default)]
+pub struct Estimate {
+    /// Records that the sources give.
+    pub records: u64,
+    /// Records that the sources cannot read.
+    pub unreadable: u64,
+    /// By stage that asks.
+    pub stages: Vec<StageEstimate>,
+}
+
+/// What one stage would ask.
+#[derive(Debug, Clone)]
+pub struct StageEstimate {
+    /// The stage.
+    pub stage: String,
+    /// The model that it asks.
+    pub model: String,
+    /// What is known of it; nothing where it depends on answers that are not there yet.
+    pub asks: Option<Asks>,
+}
+
+/// The requests of a stage.
+#[derive(Debug, Clone, Default)]
+pub struct Asks {
+    /// Requests that would be sent, each once.
+    pub requests: u64,
+    /// Records whose answer is in the ledger.
+    pub answered: u64,
+    /// Records that no request can be written for.
+    pub broken: u64,
+    /// Tokens that these requests have, about.
+    pub prompt_tokens: u64,
+    /// Tokens that their answers may have, about.
+    pub completion_tokens: u64,
+    /// What that costs, where the model's price is known.
+    pub cost: Option<Usd>,
+    /// The first request, as JSON; one that is in the ledger if all are.
+    pub first: Option<String>,
+}
+
+/// Tokens of an answer, where nothing limits it: about what metadata of a document takes.
+const ANSWER_TOKENS: u64 = 300;
+
+/// Records that are looked up together.
+const LOOK_UP: Bounds = Bounds { items: 256, weight: 4_000_000, wait: std::time::Duration::from_millis(20) };
+
+/// Finds out what running a pipeline with these options would ask.
+///
+/// # Errors
+/// A database or a source that cannot be read.
+pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate, RunError> {
+    let mut plan = pipeline.plan.clone();
+    plan.limit(options.limit);
+    let (events, _nobody) = mpsc::channel(1);
+    let context = Arc::new(Context {
+        store: Store::peek(&plan.database, &plan.folder).await?,
+        run: Run(0),
+        server: options.server(&plan),
+        fresh: options.fresh,
+        halt: Halt::new(CancellationToken::new()),
+        claims: Claims::default(),
+        meters: Arc::new(Meters::new(&plan)),
+        events,
+        visible: Vec::new(),
+    });
+    let mut estimate = Estimate::default();
+    for node in &plan.nodes {
+        let Step::Chat(chat) = &node.step else { continue };
+        let asks = match records(&plan, &node.inputs, &context).await? {
+            Some(records) => Some(asks(records, &Question::new(node, chat)?, &context).await?),
+            None => None,
+        };
+        estimate.stages.push(StageEstimate { stage: node.name.to_string(), model: chat.model.clone(), asks });
+    }
+    // Counted apart, because a source may have several readers or none that asks.
+    for node in &plan.nodes {
+        if let Step::Source(from) = &node.step {
+            let mut records = source::source(node, from, &context).await;
+            while let Some(outcome) = records.next().await {
+                estimate.records += 1;
+                estimate.unreadable += u64::from(outcome.is_err());
+            }
+        }
+    }
+    match context.halt.take() {
+        Some(error) => Err(error),
+        None => Ok(estimate),
+    }
+}
+
+/// The records that some inputs give, as far as they can be had without asking anybody.
+fn records<'a>(
+    plan: &'a Plan,
+    inputs: &'a [Input],
+    context: &'a Arc<Context>,
+) -> BoxFuture<'a, Result<Option<RecordStream>, RunError>> {
+    async move {
+        let mut streams = Vec::new();
+        for input in inputs {
+            let node = plan.node(NodeId(input.node.0));
+            if input.port == Port::Failed {
+                return Ok(None);
+            }
+            let above = match node.step {
+                Step::Source(_) => None,
+                _ => match records(plan, &node.inputs, context).await? {
+                    Some(above) => Some(above),
+                    None => return Ok(None),
+                },
+            };
+            streams.push(match (&node.step, above) {
+                (Step::Source(from), _) => source::source(node, from, context).await,
+                (Step::Fields(reshape), Some(above)) => transform::fields(above, node, reshape, context)?,
+                (Step::Split(split), Some(above)) => transform::split(above, node, split, context)?,
+                (Step::Throttle(_) | Step::Wave | Step::Recall(_), Some(above)) => above,
+                _ => return Ok(None),
+            });
+        }
+        Ok(Some(merge(streams)))
+    }
+    .boxed()
+}
+
+async fn asks(records: RecordStream, question: &Question, context: &Context) -> Result<Asks, RunError> {
+    let mut asks = Asks::default();
+    let mut seen = std::collections::HashSet::new();
+    let mut batches = chunk(records, LOOK_UP, weight);
+    while let Some(batch) = batches.next().await {
+        let mut written = Vec::with_capacity(batch.len());
+        for record in batch.into_iter().filter_map(Result::ok) {
+            match question
+                .when
+                .holds(&record)
+                .and_then(|holds| Ok(if holds { Some(question.write(&record)?) } else { None }))
+            {
+                Ok(Some(request)) => written.push(request),
+                Ok(None) => {}
+                Err(_) => asks.broken += 1,
+            }
+        }
+        let known = match context.fresh {
+            true => Default::default(),
+            false => context.store.known(&context.server, written.iter().map(|w| w.id).collect()).await?,
+        };
+        for request in written {
+            let settled = known.get(&request.id).and_then(|known| question.settle(&known.answers));
+            let body = || {
+                serde_json::from_slice(&request.body)
+                    .ok()
+                    .and_then(|body: serde_json::Value| serde_json::to_string_pretty(&body).ok())
+            };
+            if settled.is_some() || !seen.insert(request.id) {
+                asks.answered += 1;
+                if asks.first.is_none() {
+                    asks.first = body();
+                }
+                continue;
+            }
+            if asks.requests == 0 {
+                asks.first = body();
+            }
+            asks.requests += 1;
+            asks.prompt_tokens += estimate_tokens(request.body.len());
+            asks.completion_tokens += question.chat.max_tokens.unwrap_or(ANSWER_TOKENS).min(ANSWER_TOKENS);
+        }
+    }
+    asks.cost = price(&question.chat.model).map(|price| price.of(asks.prompt_tokens, asks.completion_tokens));
+    Ok(asks)
+}

@@ -1,0 +1,54 @@
+//! What ends a run early: the user, or an error that no record can get past.
+
+use std::sync::{Arc, Mutex};
+
+use tokio_util::sync::CancellationToken;
+
+use super::RunError;
+
+/// Shared by everything that runs. Once it is stopped nothing new is begun; what is under way is
+/// finished and kept.
+#[derive(Clone, Default)]
+pub(super) struct Halt {
+    stop: CancellationToken,
+    fatal: Arc<Mutex<Option<RunError>>>,
+}
+
+impl Halt {
+    /// A halt that the user's own token stops too.
+    pub(super) fn new(stop: CancellationToken) -> Self {
+        Self { stop, fatal: Arc::default() }
+    }
+
+    pub(super) fn token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Stops everything because of an error; the first one is told.
+    pub(super) fn fail(&self, error: impl Into<RunError>) {
+        if let Ok(mut fatal) = self.fatal.lock() {
+            // Later errors mostly follow from the first.
+            fatal.get_or_insert(error.into());
+        }
+        self.stop.cancel();
+    }
+
+    /// The value, or nothing after an error that stops everything.
+    pub(super) fn check<T, E: Into<RunError>>(&self, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.fail(error)).ok()
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// The error that stopped everything, if one did.
+    pub(super) fn take(&self) -> Option<RunError> {
+        self.fatal.lock().ok().and_then(|mut fatal| fatal.take())
+    }
+
+    /// What the error that stopped everything says.
+    pub(super) fn fatal(&self) -> Option<String> {
+        self.fatal.lock().ok().and_then(|fatal| fatal.as_ref().map(ToString::to_string))
+    }
+}

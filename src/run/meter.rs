@@ -1,0 +1,165 @@
+//! Counts of what happens, and the events that tell of them.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64, Ordering},
+};
+
+use crate::{
+    event::{Conservation, Progress, StageCounts, StageInfo, Usage},
+    mistral::Gauge,
+    plan::{Node, NodeId, Plan, Port, Step},
+};
+
+/// A count that many add to.
+#[derive(Debug, Default)]
+pub(super) struct Count(AtomicU64);
+
+impl Count {
+    pub(super) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The counts of one stage.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    /// For a source or a wave, once it is known: one more than the number.
+    total: AtomicU64,
+    failed_total: AtomicU64,
+    pub(super) taken: Count,
+    pub(super) done: Count,
+    pub(super) failed: Count,
+    pub(super) skipped: Count,
+    pub(super) reused: Count,
+    pub(super) prompt_tokens: Count,
+    pub(super) completion_tokens: Count,
+    pub(super) cost_micros: Count,
+    pub(super) unpriced: Count,
+    pub(super) paced: AtomicI64,
+    pub(super) gauge: Gauge,
+}
+
+impl Meter {
+    pub(super) fn set_total(&self, total: u64) {
+        self.total.store(total + 1, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_failed_total(&self, total: u64) {
+        self.failed_total.store(total + 1, Ordering::Relaxed);
+    }
+}
+
+/// The counts of a run.
+pub(super) struct Meters {
+    by_node: Vec<Arc<Meter>>,
+    /// Records that were made in addition: parts of a split, copies for a second reader.
+    pub(super) added: AtomicI64,
+    /// Rows of the failures table.
+    pub(super) failures: Count,
+}
+
+impl Meters {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let by_node = plan.nodes.iter().map(|_| Arc::default()).collect();
+        Self { by_node, added: AtomicI64::new(0), failures: Count::default() }
+    }
+
+    pub(super) fn of(&self, node: NodeId) -> &Arc<Meter> {
+        &self.by_node[node.0]
+    }
+
+    /// All counts of the stages that a person sees, as they are now.
+    pub(super) fn progress(&self, plan: &Plan) -> Progress {
+        let mut totals: Vec<Option<u64>> = Vec::with_capacity(plan.nodes.len());
+        for node in &plan.nodes {
+            totals.push(self.total(plan, node, &totals));
+        }
+        let visible = plan.nodes.iter().filter(|node| is_visible(node));
+        let stages = visible
+            .map(|node| {
+                let meter = self.of(node.id);
+                let now = |count: &AtomicI64| count.load(Ordering::Relaxed).max(0) as u64;
+                StageCounts {
+                    total: totals[node.id.0],
+                    taken: meter.taken.get(),
+                    done: meter.done.get(),
+                    failed: meter.failed.get(),
+                    skipped: meter.skipped.get(),
+                    reused: meter.reused.get(),
+                    in_flight: now(&meter.gauge.in_flight),
+                    waiting: now(&meter.gauge.waiting) + now(&meter.paced),
+                }
+            })
+            .collect();
+        Progress { stages, usage: self.usage() }
+    }
+
+    /// How many records a stage will take in all, as far as that is known by now.
+    fn total(&self, plan: &Plan, node: &Node, totals: &[Option<u64>]) -> Option<u64> {
+        let known = |count: &AtomicU64| count.load(Ordering::Relaxed).checked_sub(1);
+        if matches!(node.step, Step::Source(_)) {
+            return known(&self.of(node.id).total);
+        }
+        let inputs = node.inputs.iter().map(|input| {
+            let (upstream, meter) = (plan.node(input.node), self.of(input.node));
+            match (&upstream.step, input.port) {
+                (Step::Wave, Port::Out) => known(&meter.total),
+                (Step::Wave, Port::Failed) => known(&meter.failed_total),
+                (Step::Split(_), _) | (_, Port::Failed) => None,
+                (_, Port::Out) => totals[input.node.0].map(|total| total.saturating_sub(meter.failed.get())),
+            }
+        });
+        inputs.sum()
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        let sum = |count: fn(&Meter) -> u64| self.by_node.iter().map(|meter| count(meter)).sum();
+        Usage {
+            requests: sum(|meter| meter.gauge.requests.load(Ordering::Relaxed)),
+            retries: sum(|meter| meter.gauge.retries.load(Ordering::Relaxed)),
+            reused: sum(|meter| meter.reused.get()),
+            prompt_tokens: sum(|meter| meter.prompt_tokens.get()),
+            completion_tokens: sum(|meter| meter.completion_tokens.get()),
+            cost_micros: sum(|meter| meter.cost_micros.get()),
+            unpriced: sum(|meter| meter.unpriced.get()),
+        }
+    }
+
+    pub(super) fn conservation(&self, plan: &Plan) -> Conservation {
+        let sum = |wanted: fn(&Step) -> bool, count: fn(&Meter) -> u64| {
+            plan.nodes.iter().filter(|node| wanted(&node.step)).map(|node| count(self.of(node.id))).sum()
+        };
+        Conservation {
+            read: sum(|step| matches!(step, Step::Source(_)), |meter| meter.taken.get()),
+            added: self.added.load(Ordering::Relaxed),
+            rows: sum(|step| matches!(step, Step::Sink(_)), |meter| meter.done.get()),
+            failures: self.failures.get(),
+            skipped: sum(|_| true, |meter| meter.skipped.get()),
+        }
+    }
+}
+
+/// A look into the ledger is part of the stage that asks, and shows in its counts.
+pub(super) fn is_visible(node: &Node) -> bool {
+    !matches!(node.step, Step::Recall(_))
+}
+
+/// The stages that a person sees.
+pub(super) fn stages(plan: &Plan) -> Vec<StageInfo> {
+    let visible = plan.nodes.iter().filter(|node| is_visible(node));
+    visible
+        .map(|node| StageInfo {
+            name: node.name.to_string(),
+            kind: node.kind,
+            target: match &node.step {
+                Step::Sink(sink) => Some(sink.target.to_string()),
+                _ => None,
+            },
+        })
+        .collect()
+}

@@ -1,0 +1,271 @@
+//! [`Plan`] → rows: the only room that knows all the others.
+//!
+//! Wires the stages into streams, drives them, and brings them to an end: of their own, at the
+//! user's word, or at an error that no record can get past.
+
+mod chat;
+mod claims;
+mod error;
+mod estimate;
+mod halt;
+mod meter;
+mod question;
+mod sink;
+mod source;
+mod transform;
+mod wave;
+mod wire;
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::future;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    diagnostic::Mistakes,
+    event::{Event, EventKind, RunEnd},
+    mistral::{Client, Connection, Limits},
+    plan::{self, NodeId, Plan, Step, Surroundings, compile},
+    sim::{Sim, SimConfig},
+    spec::{Variables, parse},
+    stage::task,
+    store::{self, Run, RunRecord, Store},
+};
+
+pub use error::RunError;
+pub use estimate::{Estimate, estimate};
+
+use claims::Claims;
+use halt::Halt;
+use meter::Meters;
+
+/// How often counts are told.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A pipeline that can run.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    plan: Plan,
+}
+
+/// How to run it.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Sources stop after so many records.
+    pub limit: Option<u64>,
+    /// Answers come from a simulator within this process.
+    pub offline: bool,
+    /// Another server than the spec says.
+    pub base_url: Option<String>,
+    /// Everything is asked anew, whatever the ledger has.
+    pub fresh: bool,
+}
+
+/// What all stages of a run share.
+struct Context {
+    store: Store,
+    run: Run,
+    /// Whose answers count: see [`Options::server`].
+    server: String,
+    fresh: bool,
+    halt: Halt,
+    claims: Claims,
+    meters: Arc<Meters>,
+    events: mpsc::Sender<Event>,
+    /// The index by which events name each node, if they do.
+    visible: Vec<Option<usize>>,
+}
+
+impl Pipeline {
+    /// Reads and compiles a pipeline file; `set` are values for its parameters.
+    ///
+    /// # Errors
+    /// Every mistake in the file and in those that it names.
+    pub fn from_file(path: &Path, text: &str, set: &[(String, String)]) -> Result<Self, Mistakes> {
+        let env = |name: &str| std::env::var(name).ok();
+        let spec = parse(&path.display().to_string(), text, &Variables { set, env: &env })?;
+        let database = plan::database(&spec);
+        let describe = |sql: &str| store::describe(&database, &spec.folder, sql);
+        Ok(Self { plan: compile(&spec, &Surroundings { describe: &describe })? })
+    }
+
+    /// What will be done.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Runs it. Events come through `events`; cancelling `stop` ends the run in good order: what is
+    /// under way is finished and kept. Dropping the future ends it at once; what was committed is kept.
+    ///
+    /// # Errors
+    /// What stands in the way before the first record: no key, a database that cannot be opened. What
+    /// comes later is told as the run's end, after everything that was finished has been kept.
+    pub async fn run(
+        &self,
+        options: &Options,
+        events: mpsc::Sender<Event>,
+        stop: CancellationToken,
+    ) -> Result<RunEnd, RunError> {
+        let mut plan = self.plan.clone();
+        plan.limit(options.limit);
+        let started = Instant::now();
+        let server = options.server(&plan);
+        let sim = match options.offline && plan.asks() {
+            true => Some(Sim::start(SimConfig::default()).await?),
+            false => None,
+        };
+        let halt = Halt::new(stop);
+        let client = match plan.asks() {
+            true => Some(client(&plan, options, sim.as_ref(), &halt)?),
+            false => None,
+        };
+        let store = Store::open(&plan.database, &plan.folder).await?;
+        let tables = plan.nodes.iter().filter_map(|node| match &node.step {
+            Step::Sink(to) => Some(sink::table(node, to)),
+            _ => None,
+        });
+        store.prepare(tables.collect()).await?;
+        let run = store.begin(RunRecord { pipeline: plan.name.clone(), server: server.clone() }).await?;
+        let mut next = 0;
+        let visible = plan.nodes.iter().map(|node| {
+            meter::is_visible(node).then(|| {
+                next += 1;
+                next - 1
+            })
+        });
+        let context = Arc::new(Context {
+            store: store.clone(),
+            run,
+            server,
+            fresh: options.fresh,
+            halt,
+            claims: Claims::default(),
+            meters: Arc::new(Meters::new(&plan)),
+            events,
+            visible: visible.collect(),
+        });
+        context
+            .tell(EventKind::RunStarted {
+                pipeline: plan.name.clone(),
+                run: run.0,
+                offline: options.offline,
+                database: plan.database_shown.clone(),
+                stages: meter::stages(&plan),
+            })
+            .await;
+        let ticker = task::spawn(tick(Arc::clone(&context), plan.clone()));
+        let drivers = wire::wire(&plan, &context, client.as_ref()).await?;
+        // A sink that cannot write stops the others from taking more, but not from keeping what they have.
+        let driven = drivers.into_iter().map(|driver| async {
+            if let Err(error) = driver.await {
+                context.halt.fail(error);
+            }
+        });
+        future::join_all(driven).await;
+        drop(ticker);
+        let end = context.end();
+        for node in plan.nodes.iter().filter(|node| matches!(node.step, Step::Wave)) {
+            context.halt.check(store.release(&node.name).await);
+        }
+        let usage = context.meters.usage();
+        let recorded = store.end(run, end.word(), usage).await;
+        // The disk that failed the run may fail its last line too; the first error is the one to tell.
+        if end.exit_code() != 1 {
+            recorded?;
+        }
+        let progress = context.meters.progress(&plan);
+        let sum = context.meters.conservation(&plan);
+        let seconds = started.elapsed().as_secs_f64();
+        context.tell(EventKind::RunEnded { end: end.clone(), progress, sum, seconds }).await;
+        Ok(end)
+    }
+}
+
+impl Options {
+    /// Whose answers these are, for the ledger: an answer of the simulator is never one of the service,
+    /// and the service is the same in every region.
+    fn server(&self, plan: &Plan) -> String {
+        if self.offline {
+            return "simulator".to_owned();
+        }
+        let url = self.base_url(plan);
+        let host = url.split("://").nth(1).unwrap_or(url).split(['/', ':']).next().unwrap_or_default();
+        if host == "mistral.ai" || host.ends_with(".mistral.ai") {
+            "mistral".to_owned()
+        } else {
+            url.to_owned()
+        }
+    }
+
+    fn base_url<'a>(&'a self, plan: &'a Plan) -> &'a str {
+        let spec = plan.mistral.as_ref().map_or("", |mistral| &mistral.base_url);
+        self.base_url.as_deref().unwrap_or(spec).trim_end_matches('/')
+    }
+}
+
+fn client(plan: &Plan, options: &Options, sim: Option<&Sim>, halt: &Halt) -> Result<Client, RunError> {
+    let mistral = plan.mistral.as_ref();
+    let key = mistral.and_then(|mistral| mistral.api_key.as_ref()).map(plan::Secret::expose);
+    let (base_url, api_key) = match (sim, key) {
+        (Some(sim), _) => (sim.url(), "offline"),
+        (None, Some(key)) => (options.base_url(plan).to_owned(), key),
+        // A server of one's own may want none.
+        (None, None) if options.server(plan) != "mistral" => (options.base_url(plan).to_owned(), "none"),
+        (None, None) => {
+            let variable = mistral.and_then(|mistral| mistral.key_variable.clone());
+            return Err(RunError::NoKey {
+                variable: variable.unwrap_or_else(|| "MISTRAL_API_KEY".to_owned()),
+            });
+        }
+    };
+    let limits = Limits::new(mistral.and_then(|m| m.requests), mistral.and_then(|m| m.tokens));
+    Ok(Client::new(&Connection { base_url, api_key: api_key.to_owned() }, limits, halt.token())?)
+}
+
+async fn tick(context: Arc<Context>, plan: Plan) {
+    let mut ticks = tokio::time::interval(TICK);
+    let mut interrupted = false;
+    loop {
+        ticks.tick().await;
+        let progress = context.meters.progress(&plan);
+        if context.halt.is_stopped() && context.halt.fatal().is_none() && !interrupted {
+            interrupted = true;
+            let in_flight = progress.stages.iter().map(|stage| stage.in_flight).sum();
+            context.tell(EventKind::Interrupted { in_flight }).await;
+        }
+        context.tell_now(EventKind::Progress(progress));
+    }
+}
+
+impl Context {
+    /// Tells what happened, and waits for a place in the queue: this must not be lost.
+    async fn tell(&self, kind: EventKind) {
+        // Nobody listens any more: then there is nobody to tell.
+        let _ = self.events.send(Event { at: Timestamp::now(), kind }).await;
+    }
+
+    /// Tells what happened if there is a place in the queue: the next event of its kind says it again.
+    fn tell_now(&self, kind: EventKind) {
+        let _ = self.events.try_send(Event { at: Timestamp::now(), kind });
+    }
+
+    fn visible(&self, id: NodeId) -> Option<usize> {
+        self.visible.get(id.0).copied().flatten()
+    }
+
+    fn end(&self) -> RunEnd {
+        if let Some(error) = self.halt.fatal() {
+            return RunEnd::Fatal(error);
+        }
+        if self.halt.is_stopped() {
+            return RunEnd::Interrupted;
+        }
+        if self.meters.failures.get() > 0 { RunEnd::WithFailures } else { RunEnd::Complete }
+    }
+}

@@ -1,0 +1,234 @@
+//! Sinks: records become rows, rows and failures become durable, batch by batch.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use serde_json::{Map, Value};
+
+use crate::{
+    event::EventKind,
+    plan::{Column, ColumnValue, Format, Node, NodeId, Sink, Target},
+    record::{Failure, FailureKind, Outcome, Record, weight},
+    spec::Mode,
+    stage::{Bounds, RecordStream, chunk},
+    store::{Batch, FailureRow, SinkMode, SinkRows, SinkTarget, Table},
+    template::Expression,
+};
+
+use super::{
+    Context, RunError,
+    transform::{When, expression, template_failure},
+};
+
+/// Rows that become durable together: a second's worth, or what is worth a batch of columns.
+const COMMIT: Bounds = Bounds { items: 10_000, weight: 8_000_000, wait: Duration::from_secs(1) };
+
+/// The sink as the database knows it.
+pub(super) fn table(node: &Node, sink: &Sink) -> Table {
+    Table {
+        stage: node.name.to_string(),
+        target: match &sink.target {
+            Target::Table(table) => SinkTarget::Table(table.clone()),
+            Target::File { format, path, .. } => SinkTarget::File {
+                path: path.clone(),
+                options: match format {
+                    Format::Jsonl => "FORMAT json",
+                    Format::Csv => "FORMAT csv, HEADER",
+                    Format::Parquet => "FORMAT parquet",
+                },
+            },
+        },
+        columns: sink.columns.iter().map(|column| (column.name.clone(), column.datatype.clone())).collect(),
+        key: sink.key.clone(),
+        mode: match sink.mode {
+            Mode::Upsert => SinkMode::Upsert,
+            Mode::Append => SinkMode::Append,
+            Mode::Replace => SinkMode::Replace,
+        },
+    }
+}
+
+/// A sink, ready to write.
+struct Writer {
+    stage: Arc<str>,
+    when: When,
+    columns: Vec<(Column, Option<Expression>)>,
+    key: Option<String>,
+}
+
+/// Writes a stream until it ends, then puts the rows in their place.
+pub(super) async fn drive(
+    input: RecordStream,
+    node: Node,
+    sink: Sink,
+    context: Arc<Context>,
+) -> Result<(), RunError> {
+    let table = table(&node, &sink);
+    let columns = sink.columns.iter().map(|column| match &column.value {
+        ColumnValue::Expression(text) => Ok((column.clone(), Some(expression(text)?))),
+        ColumnValue::Key | ColumnValue::Paths(_) => Ok((column.clone(), None)),
+    });
+    let writer = Writer {
+        stage: Arc::clone(&node.name),
+        when: When::new(node.when.as_deref())?,
+        columns: columns.collect::<Result<_, RunError>>()?,
+        key: sink.key.clone(),
+    };
+    let mut batches = chunk(input, COMMIT, weight);
+    while let Some(batch) = batches.next().await {
+        writer.write(batch, &table, node.id, &context).await?;
+    }
+    // A run that was cut off has only some of the rows that are to replace the others.
+    if !context.halt.is_stopped() {
+        context.store.finish(table).await?;
+        context.ended(node.id).await;
+    }
+    Ok(())
+}
+
+impl Writer {
+    async fn write(
+        &self,
+        batch: Vec<Outcome>,
+        table: &Table,
+        id: NodeId,
+        context: &Context,
+    ) -> Result<(), RunError> {
+        let meter = context.meters.of(id);
+        let (mut rows, mut failures) = (Vec::new(), Vec::new());
+        let (mut skipped, mut failed, mut taken) = (0, 0, 0);
+        for outcome in batch {
+            let record = match outcome {
+                Ok(record) => record,
+                Err(failure) => {
+                    failures.push(failure_row(*failure));
+                    continue;
+                }
+            };
+            taken += 1;
+            match self.when.holds(&record) {
+                Ok(true) => {}
+                Ok(false) => {
+                    skipped += 1;
+                    continue;
+                }
+                Err(error) => {
+                    failed += 1;
+                    failures.push(failure_row(*template_failure(record, &self.stage, &error)));
+                    continue;
+                }
+            }
+            match self.row(record) {
+                Ok(row) => rows.push(row),
+                Err(failure) => {
+                    failed += 1;
+                    failures.push(failure_row(*failure));
+                }
+            }
+        }
+        let (written, lost) = (rows.len() as u64, failures.len() as u64);
+        let rows = if rows.is_empty() { Vec::new() } else { vec![SinkRows { table: table.clone(), rows }] };
+        let batch = Batch { rows, failures, ..Batch::default() };
+        context.store.commit(context.run, &context.server, batch).await?;
+        // What is counted is durable.
+        meter.taken.add(taken);
+        meter.done.add(written);
+        meter.skipped.add(skipped);
+        meter.failed.add(failed);
+        context.meters.failures.add(lost);
+        Ok(())
+    }
+
+    /// The value of the key, and the row as JSON that fits the columns.
+    fn row(&self, record: Record) -> Result<(String, String), Box<Failure>> {
+        let mut row = Map::with_capacity(self.columns.len());
+        let mut key = String::new();
+        for (column, expression) in &self.columns {
+            let value = match (&column.value, expression) {
+                (_, Some(expression)) => match expression.eval(&record.fields) {
+                    Ok(value) => value,
+                    Err(error) => return Err(template_failure(record, &self.stage, &error)),
+                },
+                (ColumnValue::Paths(paths), None) => {
+                    paths.iter().find_map(|path| at(&record, path)).unwrap_or_default()
+                }
+                (ColumnValue::Key | ColumnValue::Expression(_), None) => Value::from(&*record.key),
+            };
+            let found = short(&value);
+            let Some(value) = column.datatype.fit(value) else {
+                let reason = format!(
+                    "column `{}` wants {}, and the value is {found}",
+                    column.name,
+                    column.datatype.sql()
+                );
+                return Err(self.misfit(record, reason));
+            };
+            if self.key.as_deref() == Some(&column.name) {
+                if value.is_null() {
+                    return Err(self.misfit(record, format!("the key column `{}` has no value", column.name)));
+                }
+                key = value.to_string();
+            }
+            row.insert(column.name.clone(), value);
+        }
+        Ok((key, Value::Object(row).to_string()))
+    }
+
+    fn misfit(&self, record: Record, reason: String) -> Box<Failure> {
+        let kind = FailureKind::Type;
+        Box::new(Failure { record, stage: Arc::clone(&self.stage), kind, reason, attempts: 0, reply: None })
+    }
+}
+
+fn at(record: &Record, path: &[String]) -> Option<Value> {
+    let (first, rest) = path.split_first()?;
+    let mut value = record.fields.get(first)?;
+    for part in rest {
+        value = value.get(part)?;
+    }
+    Some(value.clone())
+}
+
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn failure_row(failure: Failure) -> FailureRow {
+    FailureRow {
+        stage: failure.stage.to_string(),
+        key: failure.record.key.to_string(),
+        kind: failure.kind,
+        reason: failure.reason,
+        attempts: failure.attempts,
+        reply: failure.reply,
+    }
+}
+
+/// Keeps the failures that no stage reads and no sink comes to see.
+pub(super) async fn keep_failures(input: RecordStream, context: Arc<Context>) -> Result<(), RunError> {
+    let mut batches = chunk(input, COMMIT, weight);
+    while let Some(batch) = batches.next().await {
+        let failures: Vec<FailureRow> = batch
+            .into_iter()
+            .filter_map(|outcome| outcome.err().map(|failure| failure_row(*failure)))
+            .collect();
+        let lost = failures.len() as u64;
+        let batch = Batch { failures, ..Batch::default() };
+        context.store.commit(context.run, &context.server, batch).await?;
+        context.meters.failures.add(lost);
+    }
+    Ok(())
+}
+
+impl Context {
+    /// Tells that a stage has seen its last record.
+    pub(super) async fn ended(&self, id: NodeId) {
+        if let Some(stage) = self.visible(id) {
+            self.tell(EventKind::StageEnded { stage }).await;
+        }
+    }
+}

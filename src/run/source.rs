@@ -1,0 +1,127 @@
+//! Sources: records as they are asked for, in a stable order.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::{
+    files::FileSet,
+    plan::{Node, Origin, Source},
+    record::{Failure, FailureKind, Fields, Outcome, Record},
+    stage::RecordStream,
+};
+
+use super::{Context, meter::Meter};
+
+/// Files that are read before somebody asks for them. Reading is quick beside what follows, and a
+/// document can be large.
+const FILES_AHEAD: usize = 8;
+
+/// The records of a source; it ends early when the run is stopped.
+pub(super) async fn source(node: &Node, source: &Source, context: &Arc<Context>) -> RecordStream {
+    let meter = Arc::clone(context.meters.of(node.id));
+    let limit = source.limit.map_or(usize::MAX, |limit| limit as usize);
+    let raw: stream::BoxStream<'static, Result<(Option<String>, Fields), (String, String)>> = match &source
+        .from
+    {
+        Origin::Files(set) => {
+            count(set.clone(), limit, Arc::clone(&meter));
+            files(set.clone(), limit)
+        }
+        Origin::Rows(rows) => {
+            meter.set_total(rows.len().min(limit) as u64);
+            let rows: Vec<Fields> = rows.iter().filter_map(Value::as_object).take(limit).cloned().collect();
+            stream::iter(rows).map(|fields| Ok((None, fields))).boxed()
+        }
+        Origin::Query(sql) => match context.halt.check(context.store.query(sql, source.limit).await) {
+            None => stream::empty().boxed(),
+            Some(rows) => {
+                let halt = context.halt.clone();
+                let rows = stream::unfold((rows, halt), |(mut rows, halt)| async move {
+                    let fields = halt.check(rows.recv().await?)?;
+                    Some((Ok((None, fields)), (rows, halt)))
+                });
+                rows.boxed()
+            }
+        },
+    };
+    let stage = Arc::clone(&node.name);
+    let key = source.key.clone();
+    let outcomes = raw.enumerate().map(move |(at, raw)| {
+        meter.taken.add(1);
+        let outcome = record(at, raw, key.as_deref(), &stage);
+        match &outcome {
+            Ok(_) => meter.done.add(1),
+            Err(_) => meter.failed.add(1),
+        }
+        outcome
+    });
+    outcomes.take_until(context.halt.token().cancelled_owned()).boxed()
+}
+
+fn record(
+    at: usize,
+    raw: Result<(Option<String>, Fields), (String, String)>,
+    key: Option<&str>,
+    stage: &Arc<str>,
+) -> Outcome {
+    let unreadable = |name: String, fields: Fields, reason: String| {
+        let record = Record { key: name.into(), fields };
+        let kind = FailureKind::Unreadable;
+        Err(Box::new(Failure { record, stage: Arc::clone(stage), kind, reason, attempts: 0, reply: None }))
+    };
+    let number = (at + 1).to_string();
+    match raw {
+        Err((name, reason)) => unreadable(name, Fields::new(), reason),
+        Ok((name, fields)) => match (key, name) {
+            (_, Some(name)) => Ok(Record { key: name.into(), fields }),
+            (None, None) => Ok(Record { key: number.into(), fields }),
+            (Some(key), None) => match fields.get(key) {
+                Some(Value::String(text)) => Ok(Record { key: text.as_str().into(), fields }),
+                Some(value @ (Value::Number(_) | Value::Bool(_))) => {
+                    Ok(Record { key: value.to_string().into(), fields })
+                }
+                _ => unreadable(number, fields, format!("the record has no `{key}`, which is its key")),
+            },
+        },
+    }
+}
+
+fn files(
+    set: FileSet,
+    limit: usize,
+) -> stream::BoxStream<'static, Result<(Option<String>, Fields), (String, String)>> {
+    let (sender, receiver) = mpsc::channel(FILES_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        // The pattern has been compiled before, when the plan was made.
+        let Ok(paths) = set.paths() else { return };
+        for path in paths.take(limit) {
+            let read = match path {
+                Ok(path) => match set.read(&path) {
+                    Ok(fields) => Ok((Some(path), fields)),
+                    Err(error) => Err((path, error.to_string())),
+                },
+                Err(error) => {
+                    let path = error.path().map(|path| path.display().to_string()).unwrap_or_default();
+                    Err((path, error.to_string()))
+                }
+            };
+            if sender.blocking_send(read).is_err() {
+                return;
+            }
+        }
+    });
+    stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|read| (read, receiver)) })
+        .boxed()
+}
+
+/// Counts the files beside the run, so that the bars know how far there is to go.
+fn count(set: FileSet, limit: usize, meter: Arc<Meter>) {
+    tokio::task::spawn_blocking(move || {
+        if let Ok(paths) = set.paths() {
+            meter.set_total(paths.take(limit).count() as u64);
+        }
+    });
+}

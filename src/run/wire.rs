@@ -1,0 +1,192 @@
+//! Plan → streams: each stage over the streams of what it reads.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, atomic::Ordering},
+};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
+
+use crate::{
+    mistral::Client,
+    plan::{Node, NodeId, Plan, Port, Step, Throttle},
+    record::{FailureKind, Outcome},
+    stage::{Pacer, Reader, RecordStream, merge, share, throttle},
+};
+
+use super::{Context, RunError, chat, chat::Ticket, question::Question, sink, source, transform, wave};
+
+/// What drives a run: each pulls a stream to its end.
+pub(super) type Drivers = Vec<BoxFuture<'static, Result<(), RunError>>>;
+
+/// The streams that wait for their readers, while the graph is being built.
+struct Wiring<'a> {
+    plan: &'a Plan,
+    context: &'a Arc<Context>,
+    client: Option<&'a Client>,
+    /// By reader, and the index of its input.
+    edges: HashMap<(NodeId, usize), RecordStream>,
+    /// Between a look into the ledger and the stage that asks, by that stage.
+    tickets: HashMap<NodeId, (BoxStream<'static, Ticket>, Arc<Question>)>,
+    /// The stages in between, and the stage that asks.
+    carries: HashMap<NodeId, NodeId>,
+    pacers: HashMap<Arc<str>, Arc<Mutex<Pacer>>>,
+    drivers: Drivers,
+}
+
+/// Builds the streams of a plan. Nothing is read before the drivers are polled.
+pub(super) async fn wire(
+    plan: &Plan,
+    context: &Arc<Context>,
+    client: Option<&Client>,
+) -> Result<Drivers, RunError> {
+    let mut wiring = Wiring {
+        plan,
+        context,
+        client,
+        edges: HashMap::new(),
+        tickets: HashMap::new(),
+        carries: HashMap::new(),
+        pacers: HashMap::new(),
+        drivers: Vec::new(),
+    };
+    for node in &plan.nodes {
+        wiring.node(node).await?;
+    }
+    Ok(wiring.drivers)
+}
+
+impl Wiring<'_> {
+    async fn node(&mut self, node: &Node) -> Result<(), RunError> {
+        let context = self.context;
+        let meter = context.meters.of(node.id);
+        let stream = match &node.step {
+            Step::Source(from) => source::source(node, from, context).await,
+            Step::Recall(asking) => {
+                let Step::Chat(chat) = &self.plan.node(*asking).step else { return Ok(()) };
+                let question = Arc::new(Question::new(self.plan.node(*asking), chat)?);
+                let meter = context.meters.of(*asking);
+                let tickets = chat::recall(self.input(node), &question, meter, context);
+                self.tickets.insert(*asking, (tickets, question));
+                self.carries.insert(node.id, *asking);
+                return Ok(());
+            }
+            Step::Throttle(pace) => {
+                let pacer = self.pacer(pace);
+                let asking = node.inputs.first().and_then(|input| self.carries.get(&input.node)).copied();
+                if let Some(asking) = asking {
+                    let Some((tickets, question)) = self.tickets.remove(&asking) else { return Ok(()) };
+                    let (paced, counted) = (Arc::clone(meter), Arc::clone(meter));
+                    let tickets = tickets.inspect(move |_| paced.taken.add(1)).boxed();
+                    let tickets = throttle(tickets, pacer, Ticket::is_free, chat::paced(meter));
+                    let tickets = tickets.inspect(move |_| counted.done.add(1)).boxed();
+                    self.tickets.insert(asking, (tickets, question));
+                    self.carries.insert(node.id, asking);
+                    return Ok(());
+                }
+                let (paced, counted) = (Arc::clone(meter), Arc::clone(meter));
+                let input = self
+                    .input(node)
+                    .inspect(move |outcome| paced.taken.add(u64::from(outcome.is_ok())))
+                    .boxed();
+                let out = throttle(input, pacer, Outcome::is_err, chat::paced(meter));
+                let out = out.inspect(move |outcome| counted.done.add(u64::from(outcome.is_ok())));
+                // What waits when the run is stopped is pending.
+                out.take_until(context.halt.token().cancelled_owned()).boxed()
+            }
+            Step::Chat(_) => {
+                let (Some((tickets, question)), Some(client)) = (self.tickets.remove(&node.id), self.client)
+                else {
+                    return Ok(());
+                };
+                chat::ask(tickets, question, Arc::clone(meter), client.clone(), Arc::clone(context))
+            }
+            Step::Fields(reshape) => transform::fields(self.input(node), node, reshape, context)?,
+            Step::Split(split) => transform::split(self.input(node), node, split, context)?,
+            Step::Wave => return self.wave(node).await,
+            Step::Sink(to) => {
+                let driver = sink::drive(self.input(node), node.clone(), to.clone(), Arc::clone(context));
+                self.drivers.push(driver.boxed());
+                return Ok(());
+            }
+        };
+        self.distribute(node, stream);
+        Ok(())
+    }
+
+    /// All that a stage reads, as one stream.
+    fn input(&mut self, node: &Node) -> RecordStream {
+        merge((0..node.inputs.len()).filter_map(|at| self.edges.remove(&(node.id, at))).collect())
+    }
+
+    fn pacer(&mut self, pace: &Throttle) -> Arc<Mutex<Pacer>> {
+        let pacer = self.pacers.entry(Arc::clone(&pace.group));
+        Arc::clone(pacer.or_insert_with(|| Arc::new(Mutex::new(Pacer::new(pace.rate, pace.burst)))))
+    }
+
+    async fn wave(&mut self, node: &Node) -> Result<(), RunError> {
+        let ports = wave::wave(self.input(node), node, self.plan, self.context).await;
+        self.drivers.push(sink::keep_failures(ports.aside, Arc::clone(self.context)).boxed());
+        self.copy(node, Port::Out, ports.ok);
+        self.copy(node, Port::Failed, ports.failed);
+        Ok(())
+    }
+
+    /// Gives a stream of records to the readers of a port.
+    fn copy(&mut self, node: &Node, port: Port, stream: RecordStream) {
+        let readers: Vec<(NodeId, usize)> = self.plan.readers(node.id, port).collect();
+        match readers[..] {
+            [] => {}
+            [reader] => drop(self.edges.insert(reader, stream)),
+            _ => {
+                let wanted = vec![Reader::Out; readers.len()];
+                let streams = share(self.counted(stream, readers.len()), &wanted, |_| false);
+                self.edges.extend(readers.into_iter().zip(streams));
+            }
+        }
+    }
+
+    /// Gives a stage's outcomes to the readers of its ports. Without a reader of `failed`, failures
+    /// travel on with the records, to the next wave or sink.
+    fn distribute(&mut self, node: &Node, stream: RecordStream) {
+        let failed: Vec<(NodeId, usize)> = self.plan.readers(node.id, Port::Failed).collect();
+        if failed.is_empty() {
+            return self.copy(node, Port::Out, stream);
+        }
+        let out: Vec<(NodeId, usize)> = self.plan.readers(node.id, Port::Out).collect();
+        let mut wanted = vec![Reader::Out; out.len()];
+        wanted.extend(vec![Reader::Failed; failed.len()]);
+        let stage = Arc::clone(&node.name);
+        let leaves = move |outcome: &Outcome| {
+            outcome
+                .as_ref()
+                .is_err_and(|failure| failure.stage == stage && failure.kind != FailureKind::Unanswered)
+        };
+        let (copies, failed_copies) = (out.len(), failed.len());
+        let added = Arc::clone(self.context);
+        let leaving = leaves.clone();
+        let counted = stream.inspect(move |outcome| {
+            let readers = if leaving(outcome) {
+                failed_copies
+            } else if outcome.is_ok() {
+                copies
+            } else {
+                1
+            };
+            added.meters.added.fetch_add(readers as i64 - 1, Ordering::Relaxed);
+        });
+        let streams = share(counted.boxed(), &wanted, leaves);
+        self.edges.extend(out.into_iter().chain(failed).zip(streams));
+    }
+
+    /// Counts the copies that several readers make of each record.
+    fn counted(&self, stream: RecordStream, readers: usize) -> RecordStream {
+        let context = Arc::clone(self.context);
+        let count = move |outcome: &Outcome| {
+            if outcome.is_ok() {
+                context.meters.added.fetch_add(readers as i64 - 1, Ordering::Relaxed);
+            }
+        };
+        stream.inspect(count).boxed()
+    }
+}
