@@ -3,6 +3,7 @@
 //! Knows which keys stand where and how quantities are written. Looks nothing up: no file is
 //! opened, no stage is resolved, and the environment is a function that the caller passes.
 
+mod read_stage;
 mod reader;
 mod stage;
 mod tree;
@@ -158,7 +159,7 @@ pub fn parse(name: &str, text: &str, variables: &Variables<'_>) -> Result<Spec, 
     let mistral = top.take("mistral").and_then(|node| mistral(node, &mut reader));
     let duckdb = reader.need(&mut top, "duckdb", "duckdb: results.duckdb").and_then(|node| reader.text(node));
     let stages =
-        reader.need(&mut top, "stages", "stages: [ … ]").map(|node| stage::read_all(node, &mut reader));
+        reader.need(&mut top, "stages", "stages: [ … ]").map(|node| read_stage::read_all(node, &mut reader));
     reader.finish(top);
 
     let folder = std::path::Path::new(name).parent().map(PathBuf::from).unwrap_or_default();
