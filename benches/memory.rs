@@ -1,4 +1,5 @@
 //! Rows of a query through `fields` into a table: peak memory at a hundred thousand and at a million.
+#![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
 mod common;
 

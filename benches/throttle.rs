@@ -1,4 +1,5 @@
 //! `rate: 200/s` over 2,000 records, as the server on the other side counts it.
+#![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
 mod common;
 

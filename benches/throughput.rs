@@ -1,5 +1,6 @@
 //! Requests a second against a server with 20 ms of latency, 64 at a time: the whole pipeline, with
 //! its ledger and its rows in DuckDB, beside a bare loop that does nothing but ask.
+#![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
 mod common;
 

@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod mistral;
 pub mod plan;
 pub mod record;
+pub mod report;
 pub mod run;
 pub mod sim;
 pub mod spec;

@@ -293,7 +293,10 @@ fn places_of(name: &str, tokens: &[(Tok, Range<usize>)]) -> Vec<Range<usize>> {
         }
     }
     // A name that cannot be found again, such as one behind brackets, is a mistake all the same.
-    if found.is_empty() { vec![0..0] } else { found }
+    if found.is_empty() {
+        found.push(0..0);
+    }
+    found
 }
 
 fn callables(tokens: &[(Tok, Range<usize>)]) -> Vec<TemplateMistake> {

@@ -1,4 +1,9 @@
 //! Pipelines that ask, from end to end: against the simulator, over real HTTP, into a real database.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may fail by panic, and says when it skips"
+)]
 
 mod common;
 

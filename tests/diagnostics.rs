@@ -1,4 +1,9 @@
 //! What a person sees of each mistake.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may fail by panic, and says when it skips"
+)]
 
 use std::{fs, path::Path};
 

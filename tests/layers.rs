@@ -1,4 +1,9 @@
 //! A room uses only lower rooms, and siblings never use each other: reads the sources and says who does.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may fail by panic, and says when it skips"
+)]
 
 use std::{
     collections::BTreeSet,

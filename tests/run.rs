@@ -1,4 +1,9 @@
 //! Pipelines from end to end, without anybody being asked.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may fail by panic, and says when it skips"
+)]
 
 mod common;
 

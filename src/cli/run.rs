@@ -1,6 +1,184 @@
 //! `etl run SPEC`
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    report::{Choice, Reporter},
+    run::{Asks, Estimate, Options, Pipeline, RunError, estimate},
+    units::Usd,
+};
+
+use super::{FATAL, SpecArguments, WRONG, block_on, load, show, tell};
+
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {}
-pub(super) fn run(_: &Arguments) -> u8 {
-    0
+pub(super) struct Arguments {
+    #[command(flatten)]
+    spec: SpecArguments,
+    /// Read so many records and no more.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Show the graph, the first request and what a run would ask and cost; send nothing, write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Ask a simulator within this process: no key, no cost.
+    #[arg(long)]
+    offline: bool,
+    /// Ask another server than the pipeline says.
+    #[arg(long, value_name = "URL", conflicts_with = "offline", value_parser = base_url)]
+    base_url: Option<String>,
+    /// Ask everything anew, whatever the ledger has.
+    #[arg(long)]
+    fresh: bool,
+    /// How to show progress.
+    #[arg(long, value_enum, default_value_t = Choice::Auto)]
+    progress: Choice,
+    /// Say nothing but what went wrong.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Interrupted.
+const INTERRUPTED: u8 = 130;
+
+/// Events on their way to the display. Counts may be left out when it is full; what must not be lost waits.
+const EVENTS: usize = 64;
+
+fn base_url(text: &str) -> Result<String, &'static str> {
+    let good =
+        ["http://", "https://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
+    // The paths of the service begin with it.
+    let text = text.trim_end_matches('/');
+    let text = text.strip_suffix("/v1").unwrap_or(text);
+    if good { Ok(text.to_owned()) } else { Err("wanted a URL, such as `http://127.0.0.1:8080`") }
+}
+
+pub(super) fn run(arguments: &Arguments) -> u8 {
+    let pipeline = match load(&arguments.spec) {
+        Ok(pipeline) => pipeline,
+        Err(code) => return code,
+    };
+    let options = Options {
+        limit: arguments.limit,
+        offline: arguments.offline,
+        base_url: arguments.base_url.clone(),
+        fresh: arguments.fresh,
+    };
+    let result = match arguments.dry_run {
+        true => block_on(dry_run(&pipeline, &options)),
+        false => block_on(run_and_report(&pipeline, &options, arguments)),
+    };
+    match result {
+        Err(code) => code,
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => {
+            tell(&error.to_string());
+            if matches!(error, RunError::NoKey { .. }) { WRONG } else { FATAL }
+        }
+    }
+}
+
+async fn run_and_report(
+    pipeline: &Pipeline,
+    options: &Options,
+    arguments: &Arguments,
+) -> Result<u8, RunError> {
+    let mut reporter = Reporter::for_terminal(arguments.progress.resolve()).quiet(arguments.quiet);
+    let filter = tracing_subscriber::EnvFilter::try_from_env("ETL_LOG").unwrap_or_else(|_| "warn".into());
+    // Only a second run in one process would find one there already.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(reporter.log_writer()).try_init();
+
+    let stop = CancellationToken::new();
+    let (sender, mut events) = mpsc::channel(EVENTS);
+    let running = pipeline.run(options, sender, stop.clone());
+    let reporting = async {
+        while let Some(event) = events.recv().await {
+            reporter.on(&event);
+        }
+        reporter.finish()
+    };
+    let interrupts = async {
+        interrupted().await;
+        stop.cancel();
+        interrupted().await;
+    };
+    tokio::select! {
+        biased;
+        (end, reported) = async { tokio::join!(running, reporting) } => {
+            if let Err(error) = reported {
+                tracing::debug!(%error, "the report could not be written");
+            }
+            Ok(end?.exit_code())
+        }
+        // The second one: whatever is under way is dropped; what was committed is there.
+        () = interrupts => Ok(INTERRUPTED),
+    }
+}
+
+/// Waits for the user, or whoever minds the process, to say stop.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // A process that cannot listen for signals runs to its end.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn dry_run(pipeline: &Pipeline, options: &Options) -> Result<u8, RunError> {
+    let estimate = estimate(pipeline, options).await?;
+    show(&pipeline.plan().to_string());
+    show(&told(&estimate));
+    Ok(0)
+}
+
+fn told(estimate: &Estimate) -> String {
+    let mut text = format!("\n{} records", estimate.records);
+    if estimate.unreadable > 0 {
+        text.push_str(&format!(", of which {} cannot be read", estimate.unreadable));
+    }
+    text.push('\n');
+    let mut sum = Asks::default();
+    let mut cost = Some(Usd::default());
+    for stage in &estimate.stages {
+        let Some(asks) = &stage.asks else {
+            text.push_str(&format!(
+                "`{}` asks {} about what the stages above it leave: not known before they have run\n",
+                stage.stage, stage.model
+            ));
+            continue;
+        };
+        let price = asks.cost.map_or("of unknown price".to_owned(), |cost| format!("about {cost}"));
+        text.push_str(&format!(
+            "`{}` would ask {} {} times, with about {} tokens in and {} out, {price}; {} answers are there already\n",
+            stage.stage, stage.model, asks.requests, asks.prompt_tokens, asks.completion_tokens, asks.answered
+        ));
+        if asks.broken > 0 {
+            text.push_str(&format!("  for {} records the prompt does not work out\n", asks.broken));
+        }
+        sum.requests += asks.requests;
+        sum.prompt_tokens += asks.prompt_tokens;
+        sum.completion_tokens += asks.completion_tokens;
+        cost = cost.zip(asks.cost).map(|(sum, cost)| Usd::from_micros(sum.micros() + cost.micros()));
+    }
+    for stage in &estimate.stages {
+        if let Some(first) = stage.asks.as_ref().and_then(|asks| asks.first.as_ref()) {
+            text.push_str(&format!("\nthe first request of `{}`:\n{first}\n", stage.stage));
+        }
+    }
+    let cost = cost.map_or("an unknown cost".to_owned(), |cost| cost.to_string());
+    text.push_str(&format!(
+        "\nin all about {} requests, {} tokens in, {} tokens out, {cost}; nothing was sent, nothing was written\n",
+        sum.requests, sum.prompt_tokens, sum.completion_tokens
+    ));
+    text
 }

@@ -19,6 +19,9 @@ use super::{
     inputs::{clean, plain, read_text},
 };
 
+/// Where in a person's own file a mistake of a template stands.
+type PlaceOf<'a> = dyn Fn(&TemplateMistake) -> Place + 'a;
+
 impl Compiler<'_> {
     /// Compiles a chat stage over the shape of what it reads, if that is known.
     pub(super) fn chat(
@@ -65,7 +68,7 @@ impl Compiler<'_> {
     }
 
     fn prompt(&mut self, prompt: &PromptSpec, shape: Option<&Shape>) -> Option<Prompt> {
-        let (text, folder, place): (String, PathBuf, Box<dyn Fn(&TemplateMistake) -> Place>) = match prompt {
+        let (text, folder, place): (String, PathBuf, Box<PlaceOf<'_>>) = match prompt {
             PromptSpec::Inline(text) => {
                 let at = text.clone();
                 (text.value.clone(), self.spec.folder.clone(), Box::new(move |m| at.place_of(m.span.clone())))
@@ -89,7 +92,7 @@ impl Compiler<'_> {
         text: &str,
         folder: &Path,
         shape: Option<&Shape>,
-        place: &dyn Fn(&TemplateMistake) -> Place,
+        place: &PlaceOf<'_>,
         found: &mut Vec<(String, String)>,
     ) {
         for (name, span) in template::includes(text) {
@@ -131,7 +134,7 @@ impl Compiler<'_> {
         text: &str,
         expression: bool,
         shape: Option<&Shape>,
-        place: &dyn Fn(&TemplateMistake) -> Place,
+        place: &PlaceOf<'_>,
     ) -> bool {
         let fields = shape.map(|shape| shape.fields.as_slice()).unwrap_or_default();
         let mut good = true;

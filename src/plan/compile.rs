@@ -17,10 +17,13 @@ use super::{
     inputs::resolve,
 };
 
+/// The columns of a query, or why DuckDB refuses it.
+pub(super) type Describe<'a> = dyn Fn(&str) -> Result<Vec<(String, DataType)>, String> + 'a;
+
 /// What the compiler needs of the world beside the files that a spec names.
 pub struct Surroundings<'a> {
     /// The columns of a query, or why DuckDB refuses it.
-    pub describe: &'a dyn Fn(&str) -> Result<Vec<(String, DataType)>, String>,
+    pub describe: &'a Describe<'a>,
 }
 
 /// What is known of the records that leave by a port.

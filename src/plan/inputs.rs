@@ -18,6 +18,9 @@ use super::{
     compile::{Compiler, Shape},
 };
 
+/// What a source reads, its fields where they are known, and the one that identifies a record.
+type Found = (Origin, Option<Vec<(String, DataType)>>, Option<String>);
+
 impl Compiler<'_> {
     pub(super) fn path(&self, text: &Text) -> PathBuf {
         resolve(text, &self.spec.folder)
@@ -57,7 +60,7 @@ impl Compiler<'_> {
                 }
                 (Origin::Rows(rows), Some(fields), key)
             }
-            SourceForm::Sql(query) => self.query(query, query.value.clone(), key),
+            SourceForm::Sql(query) => self.query(query, &query.value, key),
             SourceForm::Jsonl(path) => {
                 self.table(path, "read_json", ", format = 'newline_delimited'", key)?
             }
@@ -98,13 +101,7 @@ impl Compiler<'_> {
         None
     }
 
-    fn table(
-        &mut self,
-        path: &Text,
-        function: &str,
-        options: &str,
-        key: Option<String>,
-    ) -> Option<(Origin, Option<Vec<(String, DataType)>>, Option<String>)> {
+    fn table(&mut self, path: &Text, function: &str, options: &str, key: Option<String>) -> Option<Found> {
         let resolved = self.path(path);
         let set = FileSet::new(&resolved, crate::units::Size(u64::MAX));
         if !set.paths().is_ok_and(|mut paths| paths.any(|path| path.is_ok())) {
@@ -118,15 +115,10 @@ impl Compiler<'_> {
         // Absolute, because relative paths in queries start at the spec's folder.
         let absolute = std::path::absolute(&resolved).unwrap_or(resolved);
         let literal = absolute.display().to_string().replace('\'', "''");
-        Some(self.query(path, format!("SELECT * FROM {function}('{literal}'{options})"), key))
+        Some(self.query(path, &format!("SELECT * FROM {function}('{literal}'{options})"), key))
     }
 
-    fn query(
-        &mut self,
-        text: &Text,
-        query: String,
-        key: Option<String>,
-    ) -> (Origin, Option<Vec<(String, DataType)>>, Option<String>) {
+    fn query(&mut self, text: &Text, query: &str, key: Option<String>) -> Found {
         let query = query.trim().trim_end_matches(';').to_owned();
         let fields = match (self.around.describe)(&query) {
             Ok(fields) => Some(fields),

@@ -60,16 +60,19 @@ pub(super) struct Ask {
     answers: Vec<Answer>,
 }
 
+/// A record with its last answer.
+struct Answered {
+    record: Record,
+    settled: Settled,
+    last: (Generation, Answer),
+    claim: Claim,
+}
+
 /// A record that has been asked for, before its answer is durable.
 enum Asked {
     Done(Outcome),
     /// The last answer is still to be committed.
-    Answered {
-        record: Record,
-        settled: Settled,
-        last: (Generation, Answer),
-        claim: Claim,
-    },
+    Answered(Box<Answered>),
     /// The run was stopped before there was an answer: the record is pending.
     Pending,
 }
@@ -208,7 +211,7 @@ async fn keep(batch: Vec<Asked>, question: &Question, meter: &Meter, context: &C
     let answers = batch
         .iter()
         .filter_map(|asked| match asked {
-            Asked::Answered { last, .. } => Some(last.clone()),
+            Asked::Answered(answered) => Some(answered.last.clone()),
             Asked::Done(_) | Asked::Pending => None,
         })
         .collect::<Vec<_>>();
@@ -218,11 +221,12 @@ async fn keep(batch: Vec<Asked>, question: &Question, meter: &Meter, context: &C
     };
     let outcomes = batch.into_iter().filter_map(|asked| match asked {
         Asked::Done(outcome) => Some(outcome),
-        Asked::Answered { record, settled, claim, .. } if kept => {
+        Asked::Answered(answered) if kept => {
+            let Answered { record, settled, claim, .. } = *answered;
             claim.settle(settled.clone());
             Some(told(question.outcome(record, settled), meter))
         }
-        Asked::Answered { .. } | Asked::Pending => None,
+        Asked::Answered(_) | Asked::Pending => None,
     });
     outcomes.collect()
 }
@@ -300,7 +304,8 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
         count(meter, &answer);
         answers.push(answer.clone());
         if let Some(settled) = question.settle(&answers) {
-            return Asked::Answered { record, settled, last: (generation, answer), claim };
+            let last = (generation, answer);
+            return Asked::Answered(Box::new(Answered { record, settled, last, claim }));
         }
         // The next attempt depends on this one having been made.
         if !commit(context, vec![(generation, answer)]).await || context.halt.is_stopped() {

@@ -39,7 +39,7 @@ use crate::{
 };
 
 pub use error::RunError;
-pub use estimate::{Estimate, estimate};
+pub use estimate::{Asks, Estimate, StageEstimate, estimate};
 
 use claims::Claims;
 use halt::Halt;

@@ -19,13 +19,14 @@ use super::{Context, meter::Meter};
 /// document can be large.
 const FILES_AHEAD: usize = 8;
 
+/// Fields and, for a file, its path; or what could not be read, and why.
+type Raw = Result<(Option<String>, Fields), (String, String)>;
+
 /// The records of a source; it ends early when the run is stopped.
 pub(super) async fn source(node: &Node, source: &Source, context: &Arc<Context>) -> RecordStream {
     let meter = Arc::clone(context.meters.of(node.id));
     let limit = source.limit.map_or(usize::MAX, |limit| limit as usize);
-    let raw: stream::BoxStream<'static, Result<(Option<String>, Fields), (String, String)>> = match &source
-        .from
-    {
+    let raw: stream::BoxStream<'static, Raw> = match &source.from {
         Origin::Files(set) => {
             count(set.clone(), limit, Arc::clone(&meter));
             files(set.clone(), limit)
@@ -61,12 +62,7 @@ pub(super) async fn source(node: &Node, source: &Source, context: &Arc<Context>)
     outcomes.take_until(context.halt.token().cancelled_owned()).boxed()
 }
 
-fn record(
-    at: usize,
-    raw: Result<(Option<String>, Fields), (String, String)>,
-    key: Option<&str>,
-    stage: &Arc<str>,
-) -> Outcome {
+fn record(at: usize, raw: Raw, key: Option<&str>, stage: &Arc<str>) -> Outcome {
     let unreadable = |name: String, fields: Fields, reason: String| {
         let record = Record { key: name.into(), fields };
         let kind = FailureKind::Unreadable;
@@ -89,10 +85,7 @@ fn record(
     }
 }
 
-fn files(
-    set: FileSet,
-    limit: usize,
-) -> stream::BoxStream<'static, Result<(Option<String>, Fields), (String, String)>> {
+fn files(set: FileSet, limit: usize) -> stream::BoxStream<'static, Raw> {
     let (sender, receiver) = mpsc::channel(FILES_AHEAD);
     tokio::task::spawn_blocking(move || {
         // The pattern has been compiled before, when the plan was made.

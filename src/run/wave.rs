@@ -69,5 +69,5 @@ pub(super) async fn wave(input: RecordStream, node: &Node, plan: &Plan, context:
             told.tell_now(EventKind::WaveClosed { stage, ok: closed.ok, failed: closed.failed });
         }
     };
-    barrier(input, hold, route, move || !halt.is_stopped(), closed)
+    barrier(input, &hold, route, move || !halt.is_stopped(), closed)
 }

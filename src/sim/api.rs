@@ -70,29 +70,33 @@ fn object_error(status: StatusCode, message: &str, kind: &str, code: &str) -> Re
     error(status, json!({ "object": "error", "message": message, "type": kind, "param": null, "code": code }))
 }
 
-fn authorized(headers: &HeaderMap) -> Result<(), Response> {
+fn authorized(headers: &HeaderMap) -> Result<(), Box<Response>> {
     let key = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "));
     match key {
-        None | Some("") => Err(error(StatusCode::UNAUTHORIZED, json!({ "detail": "Unauthorized" }))),
+        None | Some("") => {
+            Err(Box::new(error(StatusCode::UNAUTHORIZED, json!({ "detail": "Unauthorized" }))))
+        }
         // The one key that a test can be refused with.
-        Some("invalid") => Err(error(StatusCode::UNAUTHORIZED, json!({ "detail": "Invalid API Key" }))),
+        Some("invalid") => {
+            Err(Box::new(error(StatusCode::UNAUTHORIZED, json!({ "detail": "Invalid API Key" }))))
+        }
         Some(_) => Ok(()),
     }
 }
 
 async fn models(headers: HeaderMap) -> Response {
     if let Err(refusal) = authorized(&headers) {
-        return refusal;
+        return *refusal;
     }
     Json(json!({ "object": "list", "data": MODELS.iter().map(model).collect::<Vec<_>>() })).into_response()
 }
 
 async fn one_model(headers: HeaderMap, Path(id): Path<String>) -> Response {
     if let Err(refusal) = authorized(&headers) {
-        return refusal;
+        return *refusal;
     }
     match MODELS.iter().find(|(name, ..)| *name == id) {
         Some(found) => Json(model(found)).into_response(),
@@ -120,6 +124,7 @@ async fn chat(State(server): State<Arc<Server>>, headers: HeaderMap, body: Bytes
     let mut response = match server.answer(&headers, &body).await {
         Ok(answer) => answer,
         Err(refusal) => {
+            let refusal = *refusal;
             let count = if refusal.status() == StatusCode::TOO_MANY_REQUESTS {
                 &stats.limited
             } else {
@@ -147,22 +152,22 @@ fn set(response: &mut Response, name: &'static str, value: &str) {
 }
 
 impl Server {
-    async fn answer(&self, headers: &HeaderMap, body: &[u8]) -> Result<Response, Response> {
+    async fn answer(&self, headers: &HeaderMap, body: &[u8]) -> Result<Response, Box<Response>> {
         authorized(headers)?;
         self.within_limit()?;
         let request: Value = serde_json::from_slice(body).map_err(|failure| {
             let detail = json!([{ "type": "json_invalid", "loc": ["body", failure.column()], "msg": "JSON decode error", "input": {} }]);
-            error(StatusCode::UNPROCESSABLE_ENTITY, json!({ "detail": detail }))
+            Box::new(error(StatusCode::UNPROCESSABLE_ENTITY, json!({ "detail": detail })))
         })?;
         let complaints = complaints(&request);
         if !complaints.is_empty() {
-            return Err(error(StatusCode::UNPROCESSABLE_ENTITY, json!({ "detail": complaints })));
+            return Err(Box::new(error(StatusCode::UNPROCESSABLE_ENTITY, json!({ "detail": complaints }))));
         }
         let model = request["model"].as_str().unwrap_or_default();
         let known = MODELS.iter().find(|(name, ..)| *name == model);
         if known.is_none_or(|(.., replacement)| replacement.is_some()) {
             let message = format!("Invalid model: {model}");
-            return Err(object_error(StatusCode::BAD_REQUEST, &message, "invalid_model", "1500"));
+            return Err(Box::new(object_error(StatusCode::BAD_REQUEST, &message, "invalid_model", "1500")));
         }
         let config = &self.config;
         let nth = self.stats.nth(body);
@@ -176,7 +181,7 @@ impl Server {
     }
 
     /// Refuses what would be one request too many in the last second.
-    fn within_limit(&self) -> Result<(), Response> {
+    fn within_limit(&self) -> Result<(), Box<Response>> {
         let (Some(limit), Ok(mut window)) = (self.config.requests, self.window.lock()) else { return Ok(()) };
         let now = Instant::now();
         // A rate below one a second is counted over the time of one request.
@@ -186,7 +191,12 @@ impl Server {
         }
         if window.len() as f64 >= (limit.per_second() * span.as_secs_f64()).max(1.0) {
             let message = "Rate limit exceeded";
-            return Err(object_error(StatusCode::TOO_MANY_REQUESTS, message, "rate_limited", "1300"));
+            return Err(Box::new(object_error(
+                StatusCode::TOO_MANY_REQUESTS,
+                message,
+                "rate_limited",
+                "1300",
+            )));
         }
         window.push_back(now);
         Ok(())

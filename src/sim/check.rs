@@ -52,7 +52,7 @@ pub(super) fn complaints(request: &Value) -> Vec<Value> {
         None => tell("missing", vec![json!("model")], "Field required".into(), request),
         Some(Value::String(_)) => {}
         Some(other) => {
-            tell("string_type", vec![json!("model")], "Input should be a valid string".into(), other)
+            tell("string_type", vec![json!("model")], "Input should be a valid string".into(), other);
         }
     }
     match fields.get("messages") {
@@ -78,7 +78,7 @@ pub(super) fn complaints(request: &Value) -> Vec<Value> {
             }
         }
         Some(other) => {
-            tell("list_type", vec![json!("messages")], "Input should be a valid list".into(), other)
+            tell("list_type", vec![json!("messages")], "Input should be a valid list".into(), other);
         }
     }
     for (name, low, high) in [("temperature", 0.0, 1.5), ("top_p", 0.0, 1.0), ("max_tokens", 0.0, f64::MAX)] {

@@ -74,7 +74,7 @@ fn resolve(node: &mut Node, params: &[(Key, Node)], variables: &Variables<'_>, r
     match &mut node.kind {
         Kind::List(items) => items.iter_mut().for_each(|item| resolve(item, params, variables, reader)),
         Kind::Map(entries) => {
-            entries.iter_mut().for_each(|(_, value)| resolve(value, params, variables, reader))
+            entries.iter_mut().for_each(|(_, value)| resolve(value, params, variables, reader));
         }
         Kind::Text(text) if text.contains("${") => {
             let text = std::mem::take(text);

@@ -70,14 +70,14 @@ const GATHER: Bounds = Bounds { items: 1024, weight: 4_000_000, wait: std::time:
 /// told when it does.
 pub fn wave<H: Hold>(
     input: BoxStream<'static, Outcome>,
-    hold: Arc<H>,
+    hold: &Arc<H>,
     route: impl Fn(Outcome) -> Routed + Send + 'static,
     complete: impl Fn() -> bool + Send + 'static,
     closed: impl Fn(Closed) + Send + 'static,
 ) -> Ports {
     let (open, opened) = watch::channel(None);
     let (aside, asides) = tokio::sync::mpsc::channel(PAGE);
-    let keep = Arc::clone(&hold);
+    let keep = Arc::clone(hold);
     let drain = async move {
         let mut counts = Closed { ok: 0, failed: 0 };
         let mut batches = chunk(input, GATHER, weight);
@@ -111,7 +111,7 @@ pub fn wave<H: Hold>(
     let task = Arc::new(spawn(async move {
         let _: Option<()> = drain.await;
     }));
-    let port = |failed| pages(Arc::clone(&hold), failed, opened.clone(), Arc::clone(&task));
+    let port = |failed| pages(Arc::clone(hold), failed, opened.clone(), Arc::clone(&task));
     let (ok, failed) = (port(false), port(true));
     let aside = stream::unfold((asides, task), |(mut asides, task)| async move {
         asides.recv().await.map(|outcome| (outcome, (asides, task)))
@@ -196,7 +196,7 @@ mod tests {
     }
 
     fn run(input: BoxStream<'static, Outcome>, complete: bool) -> Ports {
-        wave(input, Arc::new(Memory::default()), route, move || complete, |_| ())
+        wave(input, &Arc::new(Memory::default()), route, move || complete, |_| ())
     }
 
     #[tokio::test(start_paused = true)]
@@ -251,7 +251,7 @@ mod tests {
         }
         let hold = Arc::new(Counting(Memory::default(), AtomicUsize::new(0)));
         let input = stream::iter(0..10).map(|i| outcome(i, false)).boxed();
-        let ports = wave(input, Arc::clone(&hold), route, || true, |_| ());
+        let ports = wave(input, &hold, route, || true, |_| ());
         assert_eq!((ports.ok.count().await, ports.failed.count().await), (10, 0));
         assert_eq!(hold.1.load(Ordering::SeqCst), 0);
     }

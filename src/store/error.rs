@@ -72,8 +72,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    pub(super) fn opening(path: &Path, error: duckdb::Error) -> Self {
-        let why = message(&error);
+    pub(super) fn opening(path: &Path, error: &duckdb::Error) -> Self {
+        let why = message(error);
         let path = path.to_owned();
         if why.contains("Could not set lock") || why.contains("Conflicting lock") {
             let holder = why.split("held in ").nth(1).and_then(|rest| rest.split(". See").next());

@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 pub use commit::{Batch, FailureRow, SinkRows};
 pub use error::StoreError;
 pub use ledger::{Generation, Known, Run, RunRecord};
-pub use query::{describe, show};
+pub use query::{Shown, describe, show};
 pub use sink::{SinkMode, SinkTarget, Table};
 pub use spill::Held;
 
@@ -60,7 +60,7 @@ impl Store {
         let (path, queries) = (path.to_owned(), Arc::<Path>::from(queries));
         let folder = Arc::clone(&queries);
         let connection = blocking(move || {
-            let connection = query::read_only(&path).map_err(|error| StoreError::opening(&path, error))?;
+            let connection = query::read_only(&path).map_err(|error| StoreError::opening(&path, &error))?;
             settle(&connection, &folder)?;
             if !path.exists() {
                 ledger::create(&connection, &path)?;
@@ -99,7 +99,7 @@ fn open(path: &Path, queries: &Path) -> Result<Connection, StoreError> {
             .map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
     }
     let connection = Connection::open_with_flags(path, Config::default())
-        .map_err(|error| StoreError::opening(path, error))?;
+        .map_err(|error| StoreError::opening(path, &error))?;
     settle(&connection, queries)?;
     connection.execute_batch("CREATE TEMP TABLE staged (value VARCHAR)")?;
     ledger::create(&connection, path)?;

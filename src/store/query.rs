@@ -89,16 +89,19 @@ pub(super) fn read_only(database: &Path) -> Result<Connection, duckdb::Error> {
     }
 }
 
+/// The names of the columns, and the rows as text; nothing for a null.
+pub type Shown = (Vec<String>, Vec<Vec<Option<String>>>);
+
 /// The result of a query as columns of text with their names, for a person; the database is only read.
 ///
 /// # Errors
 /// What DuckDB says of the query or the database.
-pub fn show(database: &Path, sql: &str) -> Result<(Vec<String>, Vec<Vec<Option<String>>>), StoreError> {
-    let connection = read_only(database).map_err(|error| StoreError::opening(database, error))?;
+pub fn show(database: &Path, sql: &str) -> Result<Shown, StoreError> {
+    let connection = read_only(database).map_err(|error| StoreError::opening(database, &error))?;
     let sql = sql.trim().trim_end_matches(';');
     let mut statement = connection.prepare(&format!("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ({sql})"))?;
     let mut rows = statement.query([])?;
-    let names = rows.as_ref().map(|statement| statement.column_names()).unwrap_or_default();
+    let names = rows.as_ref().map(duckdb::Statement::column_names).unwrap_or_default();
     let mut out = Vec::new();
     while let Some(row) = rows.next()? {
         out.push((0..names.len()).map(|at| row.get(at)).collect::<Result<Vec<Option<String>>, _>>()?);

@@ -1,0 +1,114 @@
+//! How fast a count rises, from the times of the events that told of it.
+
+use std::collections::VecDeque;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// The rate is that of the last so many seconds: long enough not to flicker, short enough to
+/// forget the burst of answers from the ledger with which a second run begins.
+const WINDOW: SignedDuration = SignedDuration::from_secs(10);
+/// Where a window holds fewer records than this, it is widened: at 12 a minute, ten seconds
+/// hold one or two, and the rate would jump between 6 and 12.
+const ENOUGH: u64 = 5;
+/// The window is never wider than this.
+const LONGEST: SignedDuration = SignedDuration::from_secs(60);
+/// Samples are at least this far apart, which bounds the queue: 60 s / 250 ms + 2 = 242.
+const GRAIN: SignedDuration = SignedDuration::from_millis(250);
+/// Below this much time there is no rate to speak of.
+const SHORTEST: f64 = 0.5;
+
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    at: Timestamp,
+    count: u64,
+}
+
+/// Samples of one rising count.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Meter {
+    samples: VecDeque<Sample>,
+}
+
+impl Meter {
+    /// Forgets what was; the count stands at `count` now and rises from here.
+    pub(crate) fn restart(&mut self, at: Timestamp, count: u64) {
+        self.samples.clear();
+        self.samples.push_back(Sample { at, count });
+    }
+
+    /// The count stands at `count` now. Times that run backwards are taken as no time at all.
+    pub(crate) fn push(&mut self, at: Timestamp, count: u64) {
+        let at = self.samples.back().map_or(at, |last| last.at.max(at));
+        let mut latest = self.samples.iter().rev();
+        if let (Some(last), Some(before)) = (latest.next(), latest.next())
+            && last.at.duration_since(before.at) < GRAIN
+        {
+            self.samples.pop_back();
+        }
+        self.samples.push_back(Sample { at, count });
+        while self.samples.get(1).is_some_and(|second| at.duration_since(second.at) >= LONGEST) {
+            self.samples.pop_front();
+        }
+    }
+
+    /// Records a second; `None` while there is too little to go by.
+    pub(crate) fn per_second(&self) -> Option<f64> {
+        let last = self.samples.back()?;
+        let telling = |s: &&Sample| {
+            last.at.duration_since(s.at) >= WINDOW && last.count.saturating_sub(s.count) >= ENOUGH
+        };
+        let base = self.samples.iter().rev().find(telling).or(self.samples.front())?;
+        let seconds = last.at.duration_since(base.at).as_secs_f64();
+        (seconds >= SHORTEST).then(|| last.count.saturating_sub(base.count) as f64 / seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millisecond(1_700_000_000_000 + ms).unwrap()
+    }
+
+    fn metered(samples: impl IntoIterator<Item = (i64, u64)>) -> Meter {
+        let mut meter = Meter::default();
+        for (ms, count) in samples {
+            meter.push(at(ms), count);
+        }
+        meter
+    }
+
+    #[test]
+    fn a_burst_at_the_start_is_forgotten_after_ten_seconds() {
+        let burst_then_two_a_second = (0..=24).map(|i| (i * 500, if i == 0 { 0 } else { 40 + i as u64 }));
+        assert_eq!(metered(burst_then_two_a_second).per_second(), Some(2.0));
+    }
+
+    #[test]
+    fn a_slow_count_is_looked_at_for_longer() {
+        let one_each_five_seconds = (0..=120).map(|i| (i * 500, i as u64 / 10));
+        let rate = metered(one_each_five_seconds).per_second().unwrap();
+        assert!((0.18..0.25).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn a_standstill_is_seen() {
+        let then_nothing = [(0, 0), (5_000, 50)].into_iter().chain((6..=80).map(|s| (s * 1000, 50)));
+        assert_eq!(metered(then_nothing).per_second(), Some(0.0));
+    }
+
+    #[test]
+    fn too_little_gives_no_rate() {
+        assert_eq!(metered([]).per_second(), None);
+        assert_eq!(metered([(0, 0), (100, 9)]).per_second(), None);
+        assert_eq!(metered([(5000, 0), (0, 9)]).per_second(), None, "a clock that was set back");
+    }
+
+    #[test]
+    fn the_queue_is_bounded() {
+        let meter = metered((0..200_000).map(|ms| (ms, ms as u64)));
+        assert!(meter.samples.len() <= 242, "{}", meter.samples.len());
+        assert!((meter.per_second().unwrap() - 1000.0).abs() < 1.0);
+    }
+}

@@ -1,0 +1,194 @@
+//! What a run comes to, when it has ended: a pure function of what is known.
+//!
+//! First the stages, then the sum in which every record has its place, then what was asked and
+//! what it cost, then what to do.
+
+use std::fmt::Write;
+
+use super::{
+    human::{count, counted, duration, short},
+    state::{End, Run, Stage, State},
+    text::{Align, Ink, Paint, pad, width},
+};
+use crate::{
+    event::{Conservation, RunEnd, Usage},
+    units::Usd,
+};
+
+/// The whole summary; empty while the run goes on.
+pub(crate) fn summary(state: &State, paint: Paint) -> String {
+    let Some(end) = &state.end else { return String::new() };
+    let mut parts = Vec::new();
+    if !state.stages.is_empty() {
+        parts.push(table(&state.stages, paint));
+    }
+    parts.push(format!("{}\n\n{}", sum(end.sum), spent(state, end)));
+    parts.extend(Some(advice(state, paint)).filter(|advice| !advice.is_empty()));
+    parts.join("\n")
+}
+
+/// What is left of the summary for those who asked for quiet: only what went wrong.
+pub(crate) fn troubles(state: &State, paint: Paint) -> String {
+    match &state.end {
+        Some(End { end: RunEnd::Fatal(_), .. }) => advice(state, paint),
+        Some(End { sum, .. }) if sum.failures > 0 => advice(state, paint),
+        _ => String::new(),
+    }
+}
+
+fn table(stages: &[Stage], paint: Paint) -> String {
+    let mut heads = vec!["in", "out", "failed", "skipped"];
+    if stages.iter().any(|stage| stage.counts.reused > 0) {
+        heads.push("reused");
+    }
+    let numbers = |stage: &Stage| {
+        let c = &stage.counts;
+        [c.taken, c.done, c.failed, c.skipped, c.reused]
+    };
+    let name = stages.iter().map(|stage| width(&stage.name)).chain([width("stage")]).max().unwrap_or(0);
+    let wide = |at: usize| {
+        let cells = stages.iter().map(|stage| count(numbers(stage)[at]).len());
+        cells.chain([heads[at].len()]).max().unwrap_or(0)
+    };
+
+    let mut head = pad("stage", name, Align::Left);
+    for (at, text) in heads.iter().enumerate() {
+        head += "  ";
+        head += &pad(text, wide(at), Align::Right);
+    }
+    let mut table = String::new();
+    paint.push(&mut table, &head, Ink::Dim);
+    table.push('\n');
+    for stage in stages {
+        table += &pad(&stage.name, name, Align::Left);
+        for (at, number) in numbers(stage).into_iter().enumerate().take(heads.len()) {
+            let ink = if heads[at] == "failed" && number > 0 { Ink::Bad } else { Ink::Plain };
+            table += "  ";
+            paint.push(&mut table, &pad(&count(number), wide(at), Align::Right), ink);
+        }
+        table.push('\n');
+    }
+    table
+}
+
+/// `47 records = 41 rows + 6 failures + 0 skipped`: it always adds up, because what does not
+/// is named.
+pub(crate) fn sum(sum: Conservation) -> String {
+    let mut text = counted(sum.read, "record");
+    match sum.added {
+        0 => {}
+        1.. => text += &format!(" + {}", counted(sum.added.unsigned_abs(), "part")),
+        _ => text += &format!(" - {} merged", count(sum.added.unsigned_abs())),
+    }
+    text += &format!(
+        " = {} + {} + {} skipped",
+        counted(sum.rows, "row"),
+        counted(sum.failures, "failure"),
+        count(sum.skipped)
+    );
+    let pending = sum.pending();
+    match pending {
+        0 => {}
+        1.. => text += &format!(" + {} pending", count(pending.unsigned_abs())),
+        // A mistake of this program; it is shown, so that it is found.
+        _ => text += &format!(" - {} counted twice", count(pending.unsigned_abs())),
+    }
+    text
+}
+
+/// Requests, tokens, money, time.
+fn spent(state: &State, end: &End) -> String {
+    let Usage { requests, retries, reused, prompt_tokens, completion_tokens, cost_micros, unpriced } =
+        state.usage;
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    if requests == 0 && reused > 0 && end.end == RunEnd::Complete {
+        let all = if reused == 1 {
+            "the one answer was".to_owned()
+        } else {
+            format!("all {} answers were", count(reused))
+        };
+        lines.push(("requests", format!("nothing to ask: {all} in the ledger")));
+    } else {
+        let mut text = count(requests);
+        if retries > 0 {
+            text += &format!(", {} of them retries", count(retries));
+        }
+        if reused > 0 {
+            text += &format!("; {} taken from the ledger", counted(reused, "answer"));
+        }
+        lines.push(("requests", text));
+    }
+    if prompt_tokens + completion_tokens > 0 {
+        lines.push(("tokens", format!("{} in, {} out", short(prompt_tokens), short(completion_tokens))));
+    }
+    if requests > 0 || cost_micros > 0 {
+        let cost = Usd::from_micros(cost_micros);
+        let offline = state.run.as_ref().is_some_and(|run| run.offline);
+        let mut text = match offline {
+            true => format!("simulated, nothing was paid; would have cost {cost}"),
+            false => cost.to_string(),
+        };
+        if unpriced > 0 {
+            let answers = counted(unpriced, "answer");
+            text += &format!("; not in it: {answers} by models whose price is not known");
+        }
+        lines.push(("cost", text));
+    }
+    lines.push(("time", duration(end.time)));
+    let mut text = String::new();
+    for (label, said) in lines {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{label:<8}  {said}");
+    }
+    text
+}
+
+/// What to do next; nothing for a run that is complete.
+fn advice(state: &State, paint: Paint) -> String {
+    let Some(End { end, sum, .. }) = &state.end else { return String::new() };
+    let run = state.run.as_ref();
+    let mut text = String::new();
+    if let RunEnd::Fatal(message) = end {
+        paint.push(&mut text, "error", Ink::Bad);
+        text += &format!(": {}\n", message.trim_end());
+        let place = run.map(|run| format!(" in {}", run.database)).unwrap_or_default();
+        text += &format!(
+            "what was finished is kept{place}; with this put right, the same command goes on from there\n"
+        );
+    }
+    if sum.failures > 0 {
+        let told = format!("{} failed", counted(sum.failures, "record"));
+        paint.push(&mut text, &told, Ink::Bad);
+        text += &run.map(|run| format!("; to see which and why:\n  {}", query(run))).unwrap_or_default();
+        text.push('\n');
+    }
+    if *end == RunEnd::Interrupted {
+        let pending = counted(sum.pending().max(0).unsigned_abs(), "record");
+        text += &format!(
+            "stopped: {pending} pending; run the same command again to go on, nothing is paid twice\n"
+        );
+    }
+    text
+}
+
+/// A command that can be pasted.
+fn query(run: &Run) -> String {
+    let database = shell_quoted(&run.database);
+    let number = run.number;
+    format!("duckdb {database} -c \"SELECT key, stage, kind, reason FROM etl.failures WHERE run = {number}\"")
+}
+
+/// The word as a POSIX shell reads it back.
+fn shell_quoted(word: &str) -> String {
+    let plain =
+        |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | ':' | '=' | ',' | '@');
+    if !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    // A leading dash would be read as an option, quoted or not.
+    let word = if word.starts_with('-') { format!("./{word}") } else { word.to_owned() };
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests;

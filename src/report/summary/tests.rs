@@ -1,0 +1,203 @@
+//! What a person reads at each end that a run can have.
+
+use insta::assert_snapshot;
+
+use super::*;
+use crate::{
+    event::{Conservation, StageCounts},
+    report::fixture::{PLAIN, Story, counts, final_counts, usage},
+};
+
+const NAMES: [&str; 4] = ["docs", "extract", "extracted", "metadata"];
+
+fn told(offline: bool, end: RunEnd, stages: &[StageCounts], usage: Usage, sum: Conservation) -> State {
+    let mut story = Story::with(offline, &NAMES);
+    story.ended(end, stages, usage, sum);
+    story.state()
+}
+
+fn whole(rows: u64, failures: u64) -> Conservation {
+    Conservation { read: 47, rows, failures, ..Conservation::default() }
+}
+
+fn all_well() -> [StageCounts; 4] {
+    [counts(47, 47, 0); 4]
+}
+
+#[test]
+fn complete() {
+    let state = told(false, RunEnd::Complete, &all_well(), usage(), whole(47, 0));
+    assert_snapshot!(summary(&state, PLAIN), @"
+    stage      in  out  failed  skipped
+    docs       47   47       0        0
+    extract    47   47       0        0
+    extracted  47   47       0        0
+    metadata   47   47       0        0
+
+    47 records = 47 rows + 0 failures + 0 skipped
+
+    requests  53, 6 of them retries
+    tokens    1.2M in, 45.2k out
+    cost      0.0123 USD
+    time      1m 20s
+    ");
+    assert_eq!(troubles(&state, PLAIN), "");
+}
+
+#[test]
+fn with_failures() {
+    let state = told(false, RunEnd::WithFailures, &final_counts(), usage(), whole(41, 6));
+    assert_snapshot!(summary(&state, PLAIN), @r#"
+    stage      in  out  failed  skipped
+    docs       47   47       0        0
+    extract    47   41       6        0
+    extracted  41   41       0        0
+    metadata   41   41       0        0
+
+    47 records = 41 rows + 6 failures + 0 skipped
+
+    requests  53, 6 of them retries
+    tokens    1.2M in, 45.2k out
+    cost      0.0123 USD
+    time      1m 20s
+
+    6 records failed; to see which and why:
+      duckdb data/library.duckdb -c "SELECT key, stage, kind, reason FROM etl.failures WHERE run = 3"
+    "#);
+    assert_snapshot!(troubles(&state, PLAIN), @r#"
+    6 records failed; to see which and why:
+      duckdb data/library.duckdb -c "SELECT key, stage, kind, reason FROM etl.failures WHERE run = 3"
+    "#);
+}
+
+#[test]
+fn interrupted() {
+    let stages = [counts(47, 47, 0), counts(20, 14, 1), counts(14, 0, 0), counts(0, 0, 0)];
+    let usage = Usage { requests: 15, retries: 0, reused: 2, ..usage() };
+    let state = told(false, RunEnd::Interrupted, &stages, usage, whole(0, 1));
+    assert_snapshot!(summary(&state, PLAIN), @r#"
+    stage      in  out  failed  skipped
+    docs       47   47       0        0
+    extract    20   14       1        0
+    extracted  14    0       0        0
+    metadata    0    0       0        0
+
+    47 records = 0 rows + 1 failure + 0 skipped + 46 pending
+
+    requests  15; 2 answers taken from the ledger
+    tokens    1.2M in, 45.2k out
+    cost      0.0123 USD
+    time      1m 20s
+
+    1 record failed; to see which and why:
+      duckdb data/library.duckdb -c "SELECT key, stage, kind, reason FROM etl.failures WHERE run = 3"
+    stopped: 46 records pending; run the same command again to go on, nothing is paid twice
+    "#);
+}
+
+#[test]
+fn fatal() {
+    let end = RunEnd::Fatal("the database `data/library.duckdb` is locked by another process".to_owned());
+    let stages = [counts(47, 47, 0), counts(20, 14, 0), counts(14, 0, 0), counts(0, 0, 0)];
+    let state = told(false, end, &stages, Usage::default(), whole(0, 0));
+    assert_snapshot!(summary(&state, PLAIN), @"
+    stage      in  out  failed  skipped
+    docs       47   47       0        0
+    extract    20   14       0        0
+    extracted  14    0       0        0
+    metadata    0    0       0        0
+
+    47 records = 0 rows + 0 failures + 0 skipped + 47 pending
+
+    requests  0
+    time      1m 20s
+
+    error: the database `data/library.duckdb` is locked by another process
+    what was finished is kept in data/library.duckdb; with this put right, the same command goes on from there
+    ");
+    assert_snapshot!(troubles(&state, PLAIN), @"
+    error: the database `data/library.duckdb` is locked by another process
+    what was finished is kept in data/library.duckdb; with this put right, the same command goes on from there
+    ");
+}
+
+#[test]
+fn fatal_before_it_had_begun() {
+    let mut story = Story::new();
+    story.ended(RunEnd::Fatal("no space left".to_owned()), &[], Usage::default(), Conservation::default());
+    story.events.remove(0);
+    assert_snapshot!(summary(&story.state(), PLAIN), @"
+    0 records = 0 rows + 0 failures + 0 skipped
+
+    requests  0
+    time      1m 20s
+
+    error: no space left
+    what was finished is kept; with this put right, the same command goes on from there
+    ");
+}
+
+#[test]
+fn offline() {
+    let usage = Usage { unpriced: 3, ..usage() };
+    let state = told(true, RunEnd::Complete, &all_well(), usage, whole(47, 0));
+    assert_snapshot!(summary(&state, PLAIN), @"
+    stage      in  out  failed  skipped
+    docs       47   47       0        0
+    extract    47   47       0        0
+    extracted  47   47       0        0
+    metadata   47   47       0        0
+
+    47 records = 47 rows + 0 failures + 0 skipped
+
+    requests  53, 6 of them retries
+    tokens    1.2M in, 45.2k out
+    cost      simulated, nothing was paid; would have cost 0.0123 USD; not in it: 3 answers by models whose price is not known
+    time      1m 20s
+    ");
+}
+
+#[test]
+fn everything_was_in_the_ledger() {
+    let mut stages = all_well();
+    stages[1].reused = 47;
+    let usage = Usage { reused: 47, ..Usage::default() };
+    let state = told(false, RunEnd::Complete, &stages, usage, whole(47, 0));
+    assert_snapshot!(summary(&state, PLAIN), @"
+    stage      in  out  failed  skipped  reused
+    docs       47   47       0        0       0
+    extract    47   47       0        0      47
+    extracted  47   47       0        0       0
+    metadata   47   47       0        0       0
+
+    47 records = 47 rows + 0 failures + 0 skipped
+
+    requests  nothing to ask: all 47 answers were in the ledger
+    time      1m 20s
+    ");
+}
+
+#[test]
+fn a_run_that_goes_on_has_no_summary() {
+    assert_eq!(summary(&Story::new().state(), PLAIN), "");
+}
+
+#[test]
+fn the_sum_always_adds_up() {
+    let told =
+        |read, added, rows, failures, skipped| sum(Conservation { read, added, rows, failures, skipped });
+    assert_snapshot!(told(47, 0, 41, 6, 0), @"47 records = 41 rows + 6 failures + 0 skipped");
+    assert_snapshot!(told(1, 0, 1, 0, 0), @"1 record = 1 row + 0 failures + 0 skipped");
+    assert_snapshot!(told(47, 120, 160, 6, 1), @"47 records + 120 parts = 160 rows + 6 failures + 1 skipped");
+    assert_snapshot!(told(47, -3, 44, 0, 0), @"47 records - 3 merged = 44 rows + 0 failures + 0 skipped");
+    assert_snapshot!(told(12_345, 0, 345, 0, 0), @"12,345 records = 345 rows + 0 failures + 0 skipped + 12,000 pending");
+    assert_snapshot!(told(47, 0, 50, 0, 0), @"47 records = 50 rows + 0 failures + 0 skipped - 3 counted twice");
+}
+
+#[test]
+fn a_path_can_be_pasted() {
+    assert_eq!(shell_quoted("data/library.duckdb"), "data/library.duckdb");
+    assert_eq!(shell_quoted("/data/Büro 1/it's.duckdb"), r"'/data/Büro 1/it'\''s.duckdb'");
+    assert_eq!(shell_quoted("-x.duckdb"), "'./-x.duckdb'");
+    assert_eq!(shell_quoted("$HOME.duckdb"), "'$HOME.duckdb'");
+}

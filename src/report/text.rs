@@ -1,0 +1,123 @@
+//! Text by the column: how wide it is, how it is cut, padded and coloured.
+
+use std::fmt::Write;
+
+/// Columns that the text takes, counted character by character as `indicatif` counts when it
+/// moves the cursor back up: another count than its would leave remains of old lines behind.
+pub(crate) fn width(text: &str) -> usize {
+    text.chars().map(char_width).sum()
+}
+
+fn char_width(c: char) -> usize {
+    console::measure_text_width(c.encode_utf8(&mut [0; 4]))
+}
+
+/// A name without what would break a line: control characters, and the joiners and selectors
+/// that change how wide their neighbours are.
+pub(crate) fn clean(name: &str) -> String {
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{fe00}'..='\u{fe0f}');
+    name.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !breaks(*c)).collect()
+}
+
+/// The text in at most so many columns, with `…` where something was cut off.
+pub(crate) fn fit(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let Some(room) = columns.checked_sub(1) else { return String::new() };
+    let mut used = 0;
+    let mut short: String = text
+        .chars()
+        .take_while(|c| {
+            used += char_width(*c);
+            used <= room
+        })
+        .collect();
+    short.push('…');
+    short
+}
+
+/// Where text stands in a wider cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Align {
+    Left,
+    Right,
+}
+
+/// The text in exactly so many columns.
+pub(crate) fn pad(text: &str, columns: usize, align: Align) -> String {
+    let text = fit(text, columns);
+    let gap = " ".repeat(columns - width(&text));
+    match align {
+        Align::Left => text + &gap,
+        Align::Right => gap + &text,
+    }
+}
+
+/// The few colours that are used, each with a meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ink {
+    /// Nothing to say.
+    Plain,
+    /// Went well.
+    Good,
+    /// Went wrong.
+    Bad,
+    /// Under way.
+    Live,
+    /// Not worth a look.
+    Dim,
+}
+
+/// Whether to colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Paint {
+    /// Escape codes are written.
+    pub(crate) color: bool,
+}
+
+impl Paint {
+    /// Adds the text to the line; the codes take no columns.
+    pub(crate) fn push(self, line: &mut String, text: &str, ink: Ink) {
+        let styled = console::style(text).force_styling(self.color);
+        let styled = match ink {
+            Ink::Plain => return line.push_str(text),
+            Ink::Good => styled.green(),
+            Ink::Bad => styled.red(),
+            Ink::Live => styled.cyan(),
+            Ink::Dim => styled.dim(),
+        };
+        // Writing to a string cannot fail.
+        let _ = write!(line, "{styled}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wide_character_is_not_halved() {
+        assert_eq!(fit("文書の抽出", 10), "文書の抽出");
+        assert_eq!(fit("文書の抽出", 9), "文書の抽…");
+        assert_eq!(fit("文書の抽出", 8), "文書の…");
+        assert_eq!(fit("文書", 1), "…");
+        assert_eq!(fit("文書", 0), "");
+        assert_eq!(pad("文書", 6, Align::Right), "  文書");
+    }
+
+    #[test]
+    fn a_name_cannot_break_its_line() {
+        assert_eq!(clean("a\nb\tc\u{1b}[31m\u{200d}\u{fe0f}"), "a b c[31m");
+    }
+
+    #[test]
+    fn colour_only_when_wanted() {
+        let mut line = String::new();
+        Paint { color: false }.push(&mut line, "6 failed", Ink::Bad);
+        assert_eq!(line, "6 failed");
+        line.clear();
+        Paint { color: true }.push(&mut line, "6 failed", Ink::Bad);
+        assert_eq!(line, "\u{1b}[31m6 failed\u{1b}[0m");
+    }
+}
