@@ -65,8 +65,8 @@ impl Layout {
     pub(super) fn new(stages: &[Stage], window: usize) -> Self {
         let widest = |column: Column| {
             let text = stages.iter().map(|stage| width(&cell(stage, column).0)).max().unwrap_or(0);
-            // Wide enough for what it will hold, where that changes with every event.
             let forecast = stages.iter().any(|stage| stage.counts.total.is_some());
+            // Wide enough for what it will hold, where that changes with every event.
             let usual = match column {
                 Column::Rate => width("9.9/min"),
                 Column::Left if forecast => width("59m 59s left"),

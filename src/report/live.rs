@@ -211,6 +211,20 @@ mod tests {
     }
 
     #[test]
+    fn forty_columns_hold_name_count_and_failures() {
+        let mut state =
+            Story::midway(false, &["a_source_with_a_long_name", "extract_everything", "w"]).state();
+        let counts = &mut state.stages[1].counts;
+        (counts.taken, counts.done, counts.failed, counts.total) = (23_456, 22_222, 1_234, Some(45_678));
+        assert_snapshot!(drawn(&state, 40), @"
+        ✓ a_source…          47/47
+        ▸ extract_…  23,456/45,678  1,234 failed
+        ▸ w                     18
+        29 requests, 0.0123 USD, 3h 5m left
+        ");
+    }
+
+    #[test]
     fn failures_and_ticks_are_coloured() {
         let state = Story::midway(false, &NAMES).state();
         let lines = lines(&state, Window { width: 120, height: 24 }, Paint { color: true });
