@@ -1,15 +1,10 @@
-//! The shapes on the wire, as the service sends them; shared by the client and the simulator.
-//!
-//! Reading is tolerant (unknown fields are ignored, content may be text or chunks), because the
-//! service adds fields without notice; writing is exact, because it refuses unknown ones.
+//! Chat completions.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The path of chat completions below the base URL.
 pub const CHAT_PATH: &str = "/v1/chat/completions";
-/// The path of the list of models.
-pub const MODELS_PATH: &str = "/v1/models";
 
 /// The body of a chat request. The service refuses any field that is not its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -170,36 +165,4 @@ pub struct TokenUsage {
     /// Their sum.
     #[serde(default)]
     pub total_tokens: u64,
-}
-
-/// The answer of `GET /v1/models`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ModelList {
-    /// `list`.
-    #[serde(default)]
-    pub object: String,
-    /// The models.
-    pub data: Vec<Model>,
-}
-
-/// One model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Model {
-    /// Its id, or one of its aliases listed as a model of its own.
-    pub id: String,
-    /// `model`.
-    #[serde(default)]
-    pub object: String,
-    /// Other names for it.
-    #[serde(default)]
-    pub aliases: Vec<String>,
-    /// How many tokens a request and its answer may have together.
-    #[serde(default)]
-    pub max_context_length: Option<u64>,
-    /// When it was or will be retired.
-    #[serde(default)]
-    pub deprecation: Option<String>,
-    /// What to use instead.
-    #[serde(default)]
-    pub deprecation_replacement_model: Option<String>,
 }

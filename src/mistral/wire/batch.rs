@@ -1,0 +1,257 @@
+//! Batch jobs: many requests to one endpoint and one model, answered when there is time.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, value::RawValue};
+
+/// The path of batch jobs; `/{id}` and `/{id}/cancel` stand below it.
+pub const JOBS_PATH: &str = "/v1/batch/jobs";
+
+/// The most requests that a job may carry in its own body instead of in a file.
+pub const MAX_INLINE_REQUESTS: usize = 10_000;
+
+/// One request of a job: a line of its input file, or an element of `requests`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BatchLine {
+    /// What its answer will be found by. The service takes lines without one, and lines with the same one.
+    pub custom_id: String,
+    /// The body, as it would be sent to the endpoint.
+    pub body: Box<RawValue>,
+}
+
+/// The body of `POST /v1/batch/jobs`: `input_files` or `requests`, not both.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateJob {
+    /// The endpoint that each body is for.
+    pub endpoint: String,
+    /// The files with the requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_files: Option<Vec<String>>,
+    /// The requests themselves, at most [`MAX_INLINE_REQUESTS`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Vec<BatchLine>>,
+    /// The model of all requests; a `model` on a line is ignored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What the job can be found by: keys of 1 to 32 characters, values of 1 to 512.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<BTreeMap<String, String>>,
+    /// 1 to 168.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_hours: Option<u32>,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum JobStatus {
+    /// It waits for its turn.
+    Queued,
+    /// Its requests are being answered.
+    Running,
+    /// It has ended; single requests may have failed.
+    Success,
+    /// It has ended, and may have answers all the same.
+    Failed,
+    /// Its `timeout_hours` are over; it may have answers.
+    TimeoutExceeded,
+    /// It was told to end.
+    CancellationRequested,
+    /// It was ended; it may have answers.
+    Cancelled,
+    /// A status that came to be after this program.
+    Other(String),
+}
+
+impl JobStatus {
+    /// The word on the wire.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Queued => "QUEUED",
+            Self::Running => "RUNNING",
+            Self::Success => "SUCCESS",
+            Self::Failed => "FAILED",
+            Self::TimeoutExceeded => "TIMEOUT_EXCEEDED",
+            Self::CancellationRequested => "CANCELLATION_REQUESTED",
+            Self::Cancelled => "CANCELLED",
+            Self::Other(word) => word,
+        }
+    }
+
+    /// The status of a word.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "QUEUED" => Self::Queued,
+            "RUNNING" => Self::Running,
+            "SUCCESS" => Self::Success,
+            "FAILED" => Self::Failed,
+            "TIMEOUT_EXCEEDED" => Self::TimeoutExceeded,
+            "CANCELLATION_REQUESTED" => Self::CancellationRequested,
+            "CANCELLED" => Self::Cancelled,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// Whether nothing more will come of the job. An unknown status is no end: the next check will tell.
+    pub const fn is_terminal(&self) -> bool {
+        matches!(self, Self::Success | Self::Failed | Self::TimeoutExceeded | Self::Cancelled)
+    }
+}
+
+impl fmt::Display for JobStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for JobStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for JobStatus {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|word| Self::of(&word))
+    }
+}
+
+/// A batch job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// A UUID.
+    pub id: String,
+    /// `batch`.
+    #[serde(default)]
+    pub object: String,
+    /// The files with its requests.
+    #[serde(default)]
+    pub input_files: Vec<String>,
+    /// What it was created with; other clients may have put any JSON there.
+    #[serde(default)]
+    pub metadata: Option<serde_json::Map<String, Value>>,
+    /// The endpoint that its requests are for.
+    #[serde(default)]
+    pub endpoint: String,
+    /// The model of all its requests.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// The answers; may be there whatever the status, and may not.
+    #[serde(default)]
+    pub output_file: Option<String>,
+    /// The requests that failed.
+    #[serde(default)]
+    pub error_file: Option<String>,
+    /// What went wrong, summed up.
+    #[serde(default)]
+    pub errors: Vec<BatchError>,
+    /// How far it is.
+    pub status: JobStatus,
+    /// Seconds since 1970.
+    #[serde(default)]
+    pub created_at: i64,
+    /// Seconds since 1970.
+    #[serde(default)]
+    pub started_at: Option<i64>,
+    /// Seconds since 1970.
+    #[serde(default)]
+    pub completed_at: Option<i64>,
+    /// Its requests; 0 right after creation.
+    #[serde(default)]
+    pub total_requests: u64,
+    /// Requests that have ended either way.
+    #[serde(default)]
+    pub completed_requests: u64,
+    /// Requests with an answer.
+    #[serde(default)]
+    pub succeeded_requests: u64,
+    /// Requests without one.
+    #[serde(default)]
+    pub failed_requests: u64,
+}
+
+/// An error of a job, and how often it happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchError {
+    /// What went wrong.
+    pub message: String,
+    /// How often.
+    #[serde(default = "one")]
+    pub count: u64,
+}
+
+const fn one() -> u64 {
+    1
+}
+
+/// The answer of `GET /v1/batch/jobs`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobList {
+    /// The jobs of one page.
+    #[serde(default)]
+    pub data: Vec<Job>,
+    /// `list`.
+    #[serde(default)]
+    pub object: String,
+    /// How many there are in all.
+    #[serde(default)]
+    pub total: u64,
+}
+
+/// The answer of `DELETE /v1/batch/jobs/{id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedJob {
+    /// The job.
+    pub id: String,
+    /// `batch`.
+    #[serde(default)]
+    pub object: String,
+    /// Whether it is gone.
+    #[serde(default)]
+    pub deleted: bool,
+}
+
+/// A line of an output or an error file, in whichever shape it comes.
+///
+/// An answer is a line without `error`, with a status of 2xx and a body that is one; every other line
+/// is a refusal. `response.body` may be an object or a string that holds one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResultLine {
+    /// The line's own id.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// The request's `custom_id`.
+    #[serde(default)]
+    pub custom_id: Option<String>,
+    /// What the endpoint said.
+    #[serde(default)]
+    pub response: Option<ResultResponse>,
+    /// An object with a `message`, or `null`.
+    #[serde(default)]
+    pub error: Option<Value>,
+}
+
+/// What an endpoint said to one request of a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResultResponse {
+    /// The HTTP status.
+    #[serde(default)]
+    pub status_code: u16,
+    /// The body; an error's may be a JSON text within a string.
+    #[serde(default)]
+    pub body: Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_of_the_future_is_kept_and_is_no_end() {
+        let job: Job = serde_json::from_str(r#"{"id":"1","status":"PAUSED"}"#).unwrap();
+        assert_eq!(job.status, JobStatus::Other("PAUSED".to_owned()));
+        assert!(!job.status.is_terminal());
+        assert_eq!(serde_json::to_value(&job).unwrap()["status"], "PAUSED");
+    }
+}

@@ -1,0 +1,20 @@
+//! The shapes on the wire, as the service sends them; shared by the client and the simulator.
+//!
+//! Reading is tolerant (unknown fields are ignored, content may be text or chunks), because the
+//! service adds fields without notice; writing is exact, because it refuses unknown ones.
+
+mod batch;
+mod chat;
+mod files;
+mod models;
+
+pub use batch::{
+    BatchError, BatchLine, CreateJob, DeletedJob, JOBS_PATH, Job, JobList, JobStatus, MAX_INLINE_REQUESTS,
+    ResultLine, ResultResponse,
+};
+pub use chat::{
+    CHAT_PATH, ChatRequest, ChatResponse, Choice, Content, Message, NamedSchema, Reply, ResponseFormat, Role,
+    TokenUsage,
+};
+pub use files::{DeletedFile, FILES_PATH, FileList, FileObject, MAX_FILE_BYTES};
+pub use models::{MODELS_PATH, Model, ModelList};
