@@ -14,13 +14,11 @@ use reqwest::{
     StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
 };
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    ApiError, CallError, ClientError, Fate, Limits,
-    wire::{CHAT_PATH, ChatResponse},
-};
+use super::{ApiError, CallError, ClientError, Endpoint, Fate, Limits, Reply, read_reply};
 
 /// The time in which a server must take up a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -31,7 +29,7 @@ const ANSWER: Duration = Duration::from_secs(300);
 /// How to reach a server.
 #[derive(Clone)]
 pub struct Connection {
-    /// Its address, without `/v1`.
+    /// Its address; a `/v1` at its end is not needed, and taken as read.
     pub base_url: String,
     /// The key.
     pub api_key: String,
@@ -81,19 +79,23 @@ impl Drop for Counted<'_> {
 /// An answer, and how long it took.
 #[derive(Debug)]
 pub struct Said {
-    /// The answer.
-    pub response: ChatResponse,
+    /// The answer, as it came.
+    pub body: Value,
+    /// What it says.
+    pub reply: Reply,
     /// From sending to the last byte.
     pub latency: Duration,
     /// How often the request was sent.
     pub tries: u32,
+    /// What to name when asking the service about it.
+    pub correlation_id: Option<String>,
 }
 
 /// A client of one server; clones share its connections and limits.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
-    chat_url: Arc<str>,
+    base: Arc<str>,
     limits: Arc<Limits>,
     /// No request waits any longer once this is cancelled; what is under way is finished.
     stop: CancellationToken,
@@ -130,18 +132,22 @@ impl Client {
             .timeout(ANSWER)
             .build()
             .map_err(ClientError::Http)?;
-        let chat_url = format!("{}{CHAT_PATH}", connection.base_url.trim_end_matches('/')).into();
-        Ok(Self { http, chat_url, limits: Arc::new(limits), stop })
+        let base = connection.base_url.trim_end_matches('/');
+        let base = base.strip_suffix("/v1").unwrap_or(base).into();
+        Ok(Self { http, base, limits: Arc::new(limits), stop })
     }
 
     /// Asks, and asks again as long as the faults are not the request's own.
     ///
-    /// `tokens` is about what the request will cost, for the limit on tokens.
+    /// `model` is the one that the body names; `tokens` is about what the request will cost, for the
+    /// limit on tokens.
     ///
     /// # Errors
     /// See [`CallError`]. Dropping the future ends the request.
-    pub async fn chat(
+    pub async fn ask(
         &self,
+        endpoint: Endpoint,
+        model: &str,
         body: Bytes,
         tokens: u64,
         patience: Patience,
@@ -154,8 +160,13 @@ impl Client {
             gauge.retries.fetch_add(u64::from(tries > 0), Ordering::Relaxed);
             tries += 1;
             let started = Instant::now();
-            let fault = match self.send(body.clone(), gauge).await {
-                Ok(response) => return Ok(Said { response, latency: started.elapsed(), tries }),
+            let fault = match self.send(endpoint, body.clone(), gauge).await {
+                Ok((body, mut reply, correlation_id)) => {
+                    if reply.model.is_empty() {
+                        model.clone_into(&mut reply.model);
+                    }
+                    return Ok(Said { body, reply, latency: started.elapsed(), tries, correlation_id });
+                }
                 Err(fault) => fault,
             };
             let (fate, asked, told) = match fault {
@@ -201,25 +212,36 @@ impl Client {
         }
     }
 
-    async fn send(&self, body: Bytes, gauge: &Gauge) -> Result<ChatResponse, Fault> {
+    async fn send(
+        &self,
+        endpoint: Endpoint,
+        body: Bytes,
+        gauge: &Gauge,
+    ) -> Result<(Value, Reply, Option<String>), Fault> {
         let _in_flight = Counted::new(&gauge.in_flight);
         let network = |error: reqwest::Error| Fault::Network(chain(&error.without_url()));
-        let response = self.http.post(&*self.chat_url).body(body).send().await.map_err(network)?;
+        let url = format!("{}{}", self.base, endpoint.path());
+        let response = self.http.post(url).body(body).send().await.map_err(network)?;
         let status = response.status();
         let headers = response.headers().clone();
-        let bytes = response.bytes().await.map_err(network)?;
-        if status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(|error| {
-                let page = String::from_utf8_lossy(&bytes[..bytes.len().min(2000)]);
-                let told = ApiError::read(status.as_u16(), &page).message;
-                Fault::Network(format!("the answer is none of the service's ({error}): {told}"))
-            });
-        }
-        let mut error = ApiError::read(status.as_u16(), &String::from_utf8_lossy(&bytes));
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        error.correlation_id = text("mistral-correlation-id").map(str::to_owned);
-        error.retry_after = retry_after(&headers, status);
-        Err(Fault::Api(error))
+        let correlation_id = text("mistral-correlation-id").map(str::to_owned);
+        let bytes = response.bytes().await.map_err(network)?;
+        if !status.is_success() {
+            let mut error = ApiError::read(status.as_u16(), &String::from_utf8_lossy(&bytes));
+            error.correlation_id = correlation_id;
+            error.retry_after = retry_after(&headers, status);
+            return Err(Fault::Api(error));
+        }
+        let page = || {
+            let page = String::from_utf8_lossy(&bytes[..bytes.len().min(2000)]);
+            ApiError::read(status.as_u16(), &page).message
+        };
+        let body = serde_json::from_slice(&bytes)
+            .map_err(|error| Fault::Network(format!("the answer is no JSON ({error}): {}", page())))?;
+        let reply = read_reply(endpoint, &body)
+            .map_err(|what| Fault::Network(format!("the answer {what}: {}", page())))?;
+        Ok((body, reply, correlation_id))
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::{
     ledger::{Answer, RequestId},
-    mistral::{CallError, Client, Patience},
+    mistral::{CallError, Client, Endpoint, Patience},
     record::{Failure, FailureKind, Outcome, Record, weight},
     stage::{self, Bounds, RecordStream, ahead, chunk},
     store::{Batch, Generation, Known},
@@ -283,7 +283,9 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
     let patience = Patience { times: retry.times, wait: retry.wait, max_wait: retry.max_wait };
     loop {
         let attempt = answers.len() as u32 + 1;
-        let said = match client.chat(written.body.clone(), written.tokens, patience, &meter.gauge).await {
+        let (model, body) = (&question.chat.model, written.body.clone());
+        let asked = client.ask(Endpoint::Chat, model, body, written.tokens, patience, &meter.gauge).await;
+        let said = match asked {
             Ok(said) => said,
             Err(CallError::Stopped) => return Asked::Pending,
             Err(CallError::Stop(error)) => {

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::{
     ledger::{Answer, Refusal, RequestId},
     mistral::{
-        Expected, Said, estimate_tokens, price, read_answer,
-        wire::{CHAT_PATH, ChatRequest, Content, Message, NamedSchema, ResponseFormat, Role},
+        Endpoint, Expected, Reply, Said, estimate_tokens, price, read_answer,
+        wire::{ChatRequest, Content, Message, NamedSchema, ResponseFormat, Role},
     },
     plan::{Chat, Node, Prompt},
     record::{ANSWER, Failure, FailureKind, Record},
@@ -92,17 +92,12 @@ impl Question {
         // Texts and numbers, which always have a JSON form.
         let body = serde_json::to_vec(&request).unwrap_or_default();
         let tokens = estimate_tokens(body.len()) + self.chat.max_tokens.unwrap_or(ANSWER_TOKENS);
-        Ok(Written { id: RequestId::of(CHAT_PATH, &body), body: body.into(), tokens })
+        Ok(Written { id: RequestId::of(Endpoint::Chat.path(), &body), body: body.into(), tokens })
     }
 
     /// The ledger's row for what was said, judged.
     pub(super) fn answer(&self, written: &Written, key: &str, attempt: u32, said: &Said) -> Answer {
-        let choice = said.response.choices.first();
-        let reply =
-            choice.and_then(|choice| choice.message.content.as_ref()).map(Content::text).unwrap_or_default();
-        let finish_reason = choice.and_then(|choice| choice.finish_reason.clone());
-        let usage = said.response.usage;
-        let model = said.response.model.clone();
+        let Reply { model, text: reply, finish_reason, usage, pages: _ } = said.reply.clone();
         Answer {
             request: written.id,
             attempt,
