@@ -1,14 +1,6 @@
 //! Errors as the service sends them, in all their shapes, and what is to be done about each.
-//!
-//! | status | fate |
-//! |---|---|
-//! | 400 | the record fails; an unknown model stops the run |
-//! | 401, 402, 403, 404 | the run stops: the next request would fare no better |
-//! | 408, 409, 425, 5xx, cut connections, what is no JSON | the request is sent again |
-//! | 413, 422, other 4xx | the record fails |
-//! | 429 | everybody on the limiter waits, then the request is sent again |
 
-use std::time::Duration;
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use serde_json::Value;
 
@@ -23,13 +15,40 @@ pub enum Fate {
     Park,
     /// The run stops: no request of it can succeed.
     Stop,
+    /// The run stops, and goes on once the account can pay.
+    Unpaid,
 }
 
+/// What a status means, in the order of the statuses: the one table. `docs/errors.md` shows the same.
+pub const FATES: &[(RangeInclusive<u16>, Fate, &str)] = &[
+    // Rows of a batch's error file may come without a status.
+    (0..=0, Fate::Retry, "no status: a line of an error file that says nothing more"),
+    (1..=399, Fate::Retry, "neither answer nor error: a redirect, a proxy's own page"),
+    (400..=400, Fate::Fail, "the request is wrong: too long, a setting that the model does not support"),
+    (401..=401, Fate::Stop, "the key is wrong"),
+    (402..=402, Fate::Unpaid, "no credit or no payment method"),
+    (403..=403, Fate::Stop, "the key may not do this"),
+    (404..=404, Fate::Stop, "no such model, or a retired one"),
+    (405..=407, Fate::Fail, "the request is wrong"),
+    (408..=409, Fate::Retry, "the service gave up waiting, or was busy with the same thing"),
+    (410..=424, Fate::Fail, "the request is wrong: too large, or fields that the service does not know"),
+    (425..=425, Fate::Retry, "too early"),
+    (426..=428, Fate::Fail, "the request is wrong"),
+    (429..=429, Fate::Park, "a limit: of the account (code 1300) or of the service (code 3505)"),
+    (430..=499, Fate::Fail, "the request is wrong"),
+    (500..=u16::MAX, Fate::Retry, "a fault of the service or of a gateway before it"),
+];
+
+/// The codes that stop a run although their status, 400, fails a record only: an invalid model.
+const STOPS: &[&str] = &["1500"];
+
+/// The code of the service's own capacity.
+const CAPACITY: &str = "3505";
+
 /// An error that the service told.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{status}{}: {message}{}", .code.as_ref().map(|code| format!(" (code {code})")).unwrap_or_default(), .correlation_id.as_ref().map(|id| format!(" [correlation id {id}]")).unwrap_or_default())]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
-    /// The HTTP status.
+    /// The HTTP status; 0 where none is told.
     pub status: u16,
     /// The service's own code.
     pub code: Option<String>,
@@ -44,33 +63,65 @@ pub struct ApiError {
 impl ApiError {
     /// Reads the body of an answer that is no success, whatever its shape.
     pub fn read(status: u16, body: &str) -> Self {
-        let (code, message) = match serde_json::from_str::<Value>(body) {
-            Ok(json) => (code(&json), message(&json)),
-            Err(_) => (None, None),
-        };
-        let message = message.unwrap_or_else(|| without_markup(body));
-        Self { status, code, message, correlation_id: None, retry_after: None }
+        match serde_json::from_str::<Value>(body) {
+            Ok(json) => Self::of(status, &json),
+            Err(_) => Self::said(status, without_markup(body)),
+        }
+    }
+
+    /// Reads an error that is JSON already.
+    pub fn of(status: u16, json: &Value) -> Self {
+        let said = message(json).map_or_else(|| json.to_string(), |said| said.trim().to_owned());
+        let said = if said.is_empty() || said == "null" { "no message".to_owned() } else { shortened(&said) };
+        Self { code: code(json), ..Self::said(status, said) }
+    }
+
+    fn said(status: u16, message: String) -> Self {
+        Self { status, code: None, message, correlation_id: None, retry_after: None }
     }
 
     /// What is to be done about it.
     pub fn fate(&self) -> Fate {
-        match self.status {
-            400 if self.is_about_the_model() => Fate::Stop,
-            401..=404 => Fate::Stop,
-            408 | 409 | 425 | 500.. => Fate::Retry,
-            429 => Fate::Park,
-            _ => Fate::Fail,
+        if self.status == 400 && self.is_about_the_model() {
+            return Fate::Stop;
         }
+        let row = FATES.iter().find(|(statuses, ..)| statuses.contains(&self.status));
+        row.map_or(Fate::Fail, |(_, fate, _)| *fate)
+    }
+
+    /// Whether the service has too much to do, rather than this account having asked too much.
+    pub fn is_capacity(&self) -> bool {
+        self.code.as_deref() == Some(CAPACITY) || self.message.to_lowercase().contains("capacity")
     }
 
     fn is_about_the_model(&self) -> bool {
-        self.code.as_deref() == Some("1500") || self.message.to_lowercase().contains("invalid model")
+        self.code.as_deref().is_some_and(|code| STOPS.contains(&code))
+            || self.message.to_lowercase().contains("invalid model")
     }
 }
 
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.code.as_ref().map(|code| format!("code {code}"));
+        match (self.status, code) {
+            (0, None) => {}
+            (0, Some(code)) => write!(f, "{code}: ")?,
+            (status, None) => write!(f, "{status}: ")?,
+            (status, Some(code)) => write!(f, "{status} ({code}): ")?,
+        }
+        f.write_str(&self.message)?;
+        match &self.correlation_id {
+            Some(id) => write!(f, " [correlation id {id}]"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ApiError {}
+
 fn code(json: &Value) -> Option<String> {
-    let code = [&json["code"], &json["error"]["code"], &json["message"]["code"]];
-    code.into_iter().find_map(|code| match code {
+    let places = [json, &json["error"], &json["message"], &json["detail"]];
+    places.into_iter().find_map(|place| match &place["code"] {
         Value::String(code) => Some(code.clone()),
         Value::Number(code) => Some(code.to_string()),
         _ => None,
@@ -112,6 +163,16 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// The longest message; a validator quotes the whole request that it complains of.
+const LONGEST: usize = 2000;
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// The text of a page, for the errors of gateways.
 fn without_markup(body: &str) -> String {
     let mut text = String::new();
@@ -131,21 +192,54 @@ fn without_markup(body: &str) -> String {
     if text.is_empty() { "no message".to_owned() } else { text }
 }
 
+/// Why no request can succeed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StopCause {
+    /// The service refuses every request.
+    #[error("{0}")]
+    Refused(ApiError),
+    /// The account has no credit or no payment method.
+    #[error("{0}")]
+    Unpaid(ApiError),
+    /// The account may not ask this model at all.
+    #[error("the limit of `{model}` is 0 {what} a minute: this account may not ask it")]
+    NoLimit {
+        /// The model.
+        model: String,
+        /// `requests` or `tokens`.
+        what: &'static str,
+    },
+    /// Request after request fails in the same way.
+    #[error("{count} requests in a row failed in the same way; the last one: {last}")]
+    Broken {
+        /// How many.
+        count: u32,
+        /// What the last one met.
+        last: String,
+    },
+}
+
 /// Why a request has no answer, after all that was tried.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The service refused this request.
     #[error("the service refused the request: {0}")]
     Refused(ApiError),
-    /// The service refuses every request.
+    /// No request can succeed.
     #[error("{0}")]
-    Stop(ApiError),
+    Stop(StopCause),
     /// No answer came.
     #[error("no answer after {tries} tries; the last one: {last}")]
     Exhausted {
         /// How often it was sent.
         tries: u32,
         /// What the last one met.
+        last: String,
+    },
+    /// It is open whether the service did what it was told, and doing it again may do it twice.
+    #[error("it is open whether the request was carried out: {last}")]
+    Unsure {
+        /// What was met.
         last: String,
     },
     /// The run was stopped before an answer came.
@@ -159,6 +253,9 @@ pub enum ClientError {
     /// The key has characters that a header cannot carry.
     #[error("the API key has characters that no key has: check for line ends and quotes")]
     BadKey,
+    /// The address is none.
+    #[error("`{0}` is no address: wanted one such as `https://api.mistral.ai`")]
+    BadUrl(String),
     /// The HTTP library cannot start.
     #[error("cannot start the HTTP client: {0}")]
     Http(#[source] reqwest::Error),

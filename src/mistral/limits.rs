@@ -1,17 +1,19 @@
 //! One limiter for a connection: requests, tokens, and the pause after a 429.
 
-use std::{sync::Mutex, time::Duration};
+use std::time::Duration;
 
 use leaky_bucket::RateLimiter;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::units::Rate;
+
+use super::gate::Gate;
 
 /// The limits of a connection, counted for each request sent, retries included.
 pub struct Limits {
     requests: Option<RateLimiter>,
     tokens: Option<RateLimiter>,
-    parked: Mutex<Option<Instant>>,
+    gate: Gate,
 }
 
 /// The grain of refills. Below it a bucket holds several requests at once; above it, one.
@@ -20,7 +22,7 @@ const GRAIN: Duration = Duration::from_millis(20);
 impl Limits {
     /// Limits with the given rates.
     pub fn new(requests: Option<Rate>, tokens: Option<Rate>) -> Self {
-        Self { requests: requests.map(bucket), tokens: tokens.map(bucket), parked: Mutex::new(None) }
+        Self { requests: requests.map(bucket), tokens: tokens.map(bucket), gate: Gate::default() }
     }
 
     /// Waits until a request of about so many tokens may be sent.
@@ -38,27 +40,18 @@ impl Limits {
             }
         }
         // Last, because a pause may begin while the buckets fill.
-        while let Some(until) = self.parked_until() {
-            sleep_until(until).await;
-        }
+        self.gate.pass().await;
     }
 
     /// Whether nobody would have to wait now.
     pub fn is_open(&self) -> bool {
         let open = |bucket: &Option<RateLimiter>| bucket.as_ref().is_none_or(|bucket| bucket.balance() > 0);
-        open(&self.requests) && open(&self.tokens) && self.parked_until().is_none()
+        open(&self.requests) && open(&self.tokens) && self.gate.until().is_none()
     }
 
     /// Holds everybody up until then.
     pub fn park(&self, until: Instant) {
-        if let Ok(mut parked) = self.parked.lock() {
-            *parked = Some(parked.map_or(until, |known| known.max(until)));
-        }
-    }
-
-    fn parked_until(&self) -> Option<Instant> {
-        let until = self.parked.lock().ok().and_then(|parked| *parked)?;
-        (until > Instant::now()).then_some(until)
+        self.gate.park(until);
     }
 }
 

@@ -296,8 +296,8 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
                 let failure = unanswered(record, question, FailureKind::Invalid, error.to_string(), attempt);
                 return Asked::Done(told(Err(failure), meter));
             }
-            Err(CallError::Exhausted { tries, last }) => {
-                let reason = format!("no answer after {tries} tries; the last one: {last}");
+            Err(error @ (CallError::Exhausted { .. } | CallError::Unsure { .. })) => {
+                let reason = error.to_string();
                 let failure = unanswered(record, question, FailureKind::Unanswered, reason, attempt);
                 return Asked::Done(told(Err(failure), meter));
             }

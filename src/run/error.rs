@@ -1,7 +1,7 @@
 //! What ends a run, or keeps it from beginning.
 
 use crate::{
-    mistral::{ApiError, ClientError},
+    mistral::{ClientError, StopCause},
     sim::SimError,
     store::StoreError,
 };
@@ -20,9 +20,9 @@ pub enum RunError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The service refuses every request.
-    #[error("{}", refused(.0))]
-    Api(#[from] ApiError),
+    /// No request can succeed.
+    #[error("{}", stopped(.0))]
+    Api(#[from] StopCause),
     /// The client cannot be made.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -35,12 +35,21 @@ pub enum RunError {
 }
 
 /// What to do about it, in the words of the one who has to do it.
-fn refused(error: &ApiError) -> String {
-    let advice = match error.status {
-        400 | 404 => "check the `model:` of the stage",
-        401 => "check the API key",
-        402 => "the account has no credit or no payment method",
-        _ => "the account may not do this",
-    };
-    format!("Mistral refuses every request: {advice} ({error})")
+fn stopped(cause: &StopCause) -> String {
+    let kept = "what was answered is kept, and the same command goes on from there";
+    match cause {
+        StopCause::Refused(error) => {
+            let advice = match error.status {
+                400 | 404 => "check the `model:` of the stage",
+                401 => "check the API key",
+                _ => "the account may not do this",
+            };
+            format!("Mistral refuses every request: {advice} ({error})")
+        }
+        StopCause::Unpaid(error) => {
+            format!("the account has no credit or no payment method ({error}): add credit; {kept}")
+        }
+        StopCause::NoLimit { .. } => format!("{cause}; choose another `model:`, or another plan"),
+        StopCause::Broken { .. } => format!("{cause}; once the cause is mended, {kept}"),
+    }
 }

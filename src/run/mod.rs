@@ -225,7 +225,7 @@ fn client(plan: &Plan, options: &Options, sim: Option<&Sim>, halt: &Halt) -> Res
         }
     };
     let limits = Limits::new(mistral.and_then(|m| m.requests), mistral.and_then(|m| m.tokens));
-    Ok(Client::new(&Connection { base_url, api_key: api_key.to_owned() }, limits, halt.token())?)
+    Ok(Client::new(&Connection::new(base_url, api_key), limits, halt.token())?)
 }
 
 async fn tick(context: Arc<Context>, plan: Plan) {

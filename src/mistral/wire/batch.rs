@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, value::RawValue};
 
+use super::or_default;
+
 /// The path of batch jobs; `/{id}` and `/{id}/cancel` stand below it.
 pub const JOBS_PATH: &str = "/v1/batch/jobs";
 
@@ -123,16 +125,16 @@ pub struct Job {
     /// A UUID.
     pub id: String,
     /// `batch`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub object: String,
     /// The files with its requests.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub input_files: Vec<String>,
     /// What it was created with; other clients may have put any JSON there.
     #[serde(default)]
     pub metadata: Option<serde_json::Map<String, Value>>,
     /// The endpoint that its requests are for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub endpoint: String,
     /// The model of all its requests.
     #[serde(default)]
@@ -144,12 +146,12 @@ pub struct Job {
     #[serde(default)]
     pub error_file: Option<String>,
     /// What went wrong, summed up.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub errors: Vec<BatchError>,
     /// How far it is.
     pub status: JobStatus,
     /// Seconds since 1970.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub created_at: i64,
     /// Seconds since 1970.
     #[serde(default)]
@@ -158,16 +160,16 @@ pub struct Job {
     #[serde(default)]
     pub completed_at: Option<i64>,
     /// Its requests; 0 right after creation.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub total_requests: u64,
     /// Requests that have ended either way.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub completed_requests: u64,
     /// Requests with an answer.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub succeeded_requests: u64,
     /// Requests without one.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub failed_requests: u64,
 }
 

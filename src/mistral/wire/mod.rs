@@ -18,3 +18,12 @@ pub use chat::{
 };
 pub use files::{DeletedFile, FILES_PATH, FileList, FileObject, MAX_FILE_BYTES};
 pub use models::{MODELS_PATH, Model, ModelList};
+
+/// Reads `null` as what is not there: the service writes both.
+fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de> + Default,
+{
+    Ok(<Option<T> as serde::Deserialize>::deserialize(deserializer)?.unwrap_or_default())
+}

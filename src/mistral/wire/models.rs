@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::or_default;
+
 /// The path of the list of models.
 pub const MODELS_PATH: &str = "/v1/models";
 
@@ -24,7 +26,7 @@ pub struct Model {
     #[serde(default)]
     pub object: String,
     /// Other names for it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub aliases: Vec<String>,
     /// How many tokens a request and its answer may have together.
     #[serde(default)]

@@ -1,0 +1,113 @@
+//! How to reach a server, and how to recognise whose account it is.
+
+use std::{fmt, time::Duration};
+
+/// The address that is meant unless another one is given.
+pub const BASE_URL: &str = "https://api.mistral.ai";
+
+/// How to reach a server.
+#[derive(Clone)]
+pub struct Connection {
+    /// Its address; a `/v1` at its end is not needed, and taken as read.
+    pub base_url: String,
+    /// The key. It is sent, and appears nowhere else.
+    pub api_key: String,
+    /// How long to wait for it.
+    pub timeouts: Timeouts,
+}
+
+/// How long to wait for a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until it takes up a connection.
+    pub connect: Duration,
+    /// Until its answer begins; a long answer of a busy model begins after minutes.
+    pub first_byte: Duration,
+    /// Until its answer is there in full. Files have [`Timeouts::FILE`] at least.
+    pub whole: Duration,
+}
+
+impl Timeouts {
+    /// The least time that a file has to go up or down: half a gigabyte over a slow line.
+    pub const FILE: Duration = Duration::from_secs(1800);
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            first_byte: Duration::from_secs(300),
+            whole: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Connection {
+    /// A connection with the usual timeouts.
+    pub fn new(base_url: impl Into<String>, api_key: impl Into<String>) -> Self {
+        Self { base_url: base_url.into(), api_key: api_key.into(), timeouts: Timeouts::default() }
+    }
+}
+
+impl fmt::Debug for Connection {
+    /// Everything but the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("base_url", &self.base_url)
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The address of a region: `eu`, `us`, or `global` for the one that is meant without a region.
+pub fn region(name: &str) -> Option<&'static str> {
+    match name {
+        "eu" => Some("https://api.eu.mistral.ai"),
+        "us" => Some("https://api.us.mistral.ai"),
+        "global" => Some(BASE_URL),
+        _ => None,
+    }
+}
+
+/// The address without what means nothing: slashes and the version at its end.
+pub(super) fn trimmed(base_url: &str) -> &str {
+    let base = base_url.trim_end_matches('/');
+    base.strip_suffix("/v1").unwrap_or(base).trim_end_matches('/')
+}
+
+/// A short fingerprint of an account, to recognise whose job or file something is.
+///
+/// 64 bits of a keyed hash: the key cannot be had back from it, and it says nothing to other programs
+/// that hash keys.
+pub fn account(api_key: &str, base_url: &str) -> String {
+    let mut hasher = blake3::Hasher::new_derive_key("etl 2026 account fingerprint");
+    hasher.update(trimmed(base_url).as_bytes());
+    // A byte that is in neither, so that no other pair gives the same stream.
+    hasher.update(&[0]);
+    hasher.update(api_key.as_bytes());
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_recognised_and_its_key_is_not_shown() {
+        let key = "sk-0123456789abcdef";
+        let shown = account(key, "https://api.mistral.ai/");
+        assert_eq!(shown.len(), 16);
+        assert!(!key.contains(&shown) && shown.bytes().all(|b| b.is_ascii_hexdigit()));
+        assert_eq!(shown, account(key, "https://api.mistral.ai/v1"));
+        assert_ne!(shown, account(key, "https://api.eu.mistral.ai"));
+        assert_ne!(shown, account("sk-another", "https://api.mistral.ai"));
+        let debug = format!("{:?}", Connection::new(BASE_URL, key));
+        assert!(!debug.contains("sk-") && debug.contains("api.mistral.ai"), "{debug}");
+    }
+
+    #[test]
+    fn regions_have_short_names() {
+        assert_eq!(region("eu"), Some("https://api.eu.mistral.ai"));
+        assert_eq!(region("moon"), None);
+    }
+}

@@ -1,0 +1,245 @@
+//! One exchange: a request is sent once, and either an answer comes or a fault is told.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use reqwest::{
+    Method, RequestBuilder, Url,
+    header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER},
+};
+use tokio::time::timeout;
+
+use super::{ApiError, ClientError, Connection, Timeouts, connection::trimmed, told::Told};
+
+/// The largest answer that is read; a file of results may be as large as one that may be sent.
+const LARGEST: usize = 2 << 30;
+
+/// The largest error that is read.
+const LARGEST_ERROR: usize = 1 << 20;
+
+/// A way to a server; clones share its connections.
+#[derive(Clone)]
+pub(super) struct Http {
+    client: reqwest::Client,
+    base: Url,
+    timeouts: Timeouts,
+    key: Arc<str>,
+}
+
+/// An answer of 2xx.
+pub(super) struct Answer {
+    pub(super) bytes: Bytes,
+    pub(super) limits: Told,
+    pub(super) correlation_id: Option<String>,
+}
+
+/// Why a single try gave no answer.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The service said no, and perhaps what its limits are.
+    Api(ApiError, Box<Told>),
+    /// No answer came, or none that can be read.
+    Network {
+        told: String,
+        /// Whether the service may have had the request all the same.
+        sent: bool,
+    },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Api(error, _) => write!(f, "{error}"),
+            Self::Network { told, .. } => f.write_str(told),
+        }
+    }
+}
+
+impl Fault {
+    /// An answer that is there and cannot be used.
+    pub(super) fn unreadable(told: String) -> Self {
+        Self::Network { told, sent: true }
+    }
+}
+
+impl Http {
+    pub(super) fn new(connection: &Connection) -> Result<Self, ClientError> {
+        // A provider that is installed already is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut key = HeaderValue::from_str(&format!("Bearer {}", connection.api_key))
+            .map_err(|_| ClientError::BadKey)?;
+        key.set_sensitive(true);
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, key);
+        // Proxies come from the environment, HTTP/2 is spoken where the server offers it, and
+        // connections are kept for the next request: all this the library does unasked.
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("etl/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .connect_timeout(connection.timeouts.connect)
+            .build()
+            .map_err(ClientError::Http)?;
+        let base = Url::parse(trimmed(&connection.base_url)).ok();
+        let base = base.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let base = base.ok_or_else(|| ClientError::BadUrl(connection.base_url.clone()))?;
+        Ok(Self { client, base, timeouts: connection.timeouts, key: connection.api_key.as_str().into() })
+    }
+
+    /// A request to a path, with ids below it and a query.
+    pub(super) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        below: &[&str],
+        query: &[(&str, &str)],
+    ) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path.split('/').filter(|part| !part.is_empty())).extend(below);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.client.request(method, url)
+    }
+
+    /// Sends a request and reads its answer, within the usual time.
+    pub(super) async fn exchange(&self, request: RequestBuilder) -> Result<Answer, Fault> {
+        self.within(request, self.timeouts.first_byte, self.timeouts.whole).await
+    }
+
+    /// Sends a request that carries or fetches a file.
+    pub(super) async fn exchange_file(&self, request: RequestBuilder) -> Result<Answer, Fault> {
+        let whole = self.timeouts.whole.max(Timeouts::FILE);
+        self.within(request, whole, whole).await
+    }
+
+    async fn within(
+        &self,
+        request: RequestBuilder,
+        first_byte: Duration,
+        whole: Duration,
+    ) -> Result<Answer, Fault> {
+        let late = |what: &str, limit: Duration| Fault::Network {
+            told: format!("{what} within {}s", limit.as_secs_f64()),
+            sent: true,
+        };
+        let exchange = async {
+            let response = match timeout(first_byte, request.send()).await {
+                Ok(response) => response.map_err(|error| self.network(error))?,
+                Err(_) => return Err(late("no answer began", first_byte)),
+            };
+            self.read(response).await
+        };
+        timeout(whole, exchange).await.unwrap_or_else(|_| Err(late("the answer did not end", whole)))
+    }
+
+    async fn read(&self, mut response: reqwest::Response) -> Result<Answer, Fault> {
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        let limits = Told::read(&headers);
+        let correlation_id = text(&headers, "mistral-correlation-id").map(str::to_owned);
+        let most = if status.is_success() { LARGEST } else { LARGEST_ERROR };
+        let mut bytes = bytes::BytesMut::new();
+        while let Some(part) = response.chunk().await.map_err(|error| self.network(error))? {
+            if bytes.len() + part.len() > most {
+                if status.is_success() {
+                    return Err(Fault::unreadable(format!("the answer is larger than {most} bytes")));
+                }
+                break;
+            }
+            bytes.extend_from_slice(&part);
+        }
+        if status.is_success() {
+            return Ok(Answer { bytes: bytes.freeze(), limits, correlation_id });
+        }
+        let page = self.without_key(&String::from_utf8_lossy(&bytes));
+        let mut error = ApiError::read(status.as_u16(), &page);
+        error.correlation_id = correlation_id;
+        error.retry_after = retry_after(&headers, jiff::Timestamp::now());
+        Err(Fault::Api(error, Box::new(limits)))
+    }
+
+    fn network(&self, error: reqwest::Error) -> Fault {
+        let sent = !(error.is_connect() || error.is_builder());
+        Fault::Network { told: self.without_key(&chain(&error.without_url())), sent }
+    }
+
+    /// Servers quote what they refuse.
+    pub(super) fn without_key(&self, text: &str) -> String {
+        // What is this short is no secret, and would tear holes into innocent words.
+        if self.key.len() < 8 { text.to_owned() } else { text.replace(&*self.key, "[the API key]") }
+    }
+}
+
+/// The text of a header.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
+}
+
+/// How long the service asks to wait: milliseconds, seconds or a date.
+fn retry_after(headers: &HeaderMap, now: jiff::Timestamp) -> Option<Duration> {
+    if let Some(ms) = text(headers, "retry-after-ms").and_then(|ms| ms.parse::<f64>().ok()) {
+        return Duration::try_from_secs_f64(ms / 1e3).ok();
+    }
+    let text = text(headers, RETRY_AFTER.as_str())?;
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?;
+    let wait = date.timestamp().as_second() - now.as_second();
+    Some(Duration::from_secs(wait.max(0) as u64))
+}
+
+/// An error with its causes: the outermost one of the HTTP library says nothing.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        told.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_asked_for_is_milliseconds_seconds_or_a_date() {
+        let now: jiff::Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+        let asked = |headers: &[(&'static str, &str)]| {
+            let headers = headers.iter().map(|(name, value)| {
+                (reqwest::header::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+            });
+            retry_after(&headers.collect(), now).map(|wait| wait.as_millis())
+        };
+        assert_eq!(asked(&[("retry-after", "7")]), Some(7000));
+        assert_eq!(asked(&[("retry-after", " 1.5 ")]), Some(1500));
+        assert_eq!(asked(&[("retry-after", "Mon, 23 Nov 2026 10:00:30 GMT")]), Some(30_000));
+        assert_eq!(asked(&[("retry-after", "Mon, 23 Nov 2026 09:00:00 GMT")]), Some(0));
+        assert_eq!(asked(&[("retry-after", "9"), ("retry-after-ms", "250")]), Some(250));
+        assert_eq!(asked(&[("retry-after", "soon")]), None);
+        assert_eq!(asked(&[("retry-after", "-3")]), None);
+        assert_eq!(asked(&[("retry-after", "NaN")]), None);
+        assert_eq!(asked(&[]), None);
+    }
+
+    #[test]
+    fn an_address_may_have_a_path_and_a_version_at_its_end() {
+        let url = |base: &str| {
+            let http = Http::new(&Connection::new(base, "none")).unwrap_or_else(|error| panic!("{error}"));
+            let request =
+                http.request(Method::GET, "/v1/files", &["a b/c", "content"], &[("metadata", "{\"a\":1}")]);
+            request.build().unwrap().url().to_string()
+        };
+        let rest = "v1/files/a%20b%2Fc/content?metadata=%7B%22a%22%3A1%7D";
+        assert_eq!(url("https://api.mistral.ai"), format!("https://api.mistral.ai/{rest}"));
+        assert_eq!(url("http://127.0.0.1:1/v1/"), format!("http://127.0.0.1:1/{rest}"));
+        assert_eq!(url("https://gateway.test/mistral"), format!("https://gateway.test/mistral/{rest}"));
+        for wrong in ["api.mistral.ai", "file:///etc", ""] {
+            assert!(Http::new(&Connection::new(wrong, "none")).is_err(), "{wrong}");
+        }
+    }
+}

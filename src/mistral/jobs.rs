@@ -1,0 +1,189 @@
+//! Batch jobs: created once, looked after, found again.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{
+    CallError, Client, Fate,
+    files::gone,
+    http::{Answer, Fault},
+    ladder::Ladders,
+    manage::parse,
+    wire::{CreateJob, JOBS_PATH, Job, MODELS_PATH, Model},
+};
+
+/// Jobs that are listed at once; the service's own number.
+const PAGE: usize = 100;
+
+/// Pages that are listed at most: a server that counts wrongly must not be asked for ever.
+const PAGES: usize = 10_000;
+
+/// How often a job is looked for before it is taken as not created: a list may lag behind.
+const LOOKS: u32 = 3;
+
+/// What a listing may be asked for.
+type Filter<'a> = Option<&'a BTreeMap<String, String>>;
+
+/// A list, with whatever its items are: one that cannot be read must not hide the others.
+#[derive(Deserialize)]
+struct List {
+    #[serde(default)]
+    data: Vec<Value>,
+    #[serde(default)]
+    total: Option<u64>,
+}
+
+impl Client {
+    /// Creates a job, and never twice.
+    ///
+    /// The service knows no idempotency key. After anything that leaves open whether a job was created
+    /// (a cut connection, a 5xx, an answer that cannot be read), the job is looked for by its metadata,
+    /// which must therefore be its own, and is taken over if it is there.
+    ///
+    /// # Errors
+    /// [`CallError::Unsure`] for a job without metadata, once it is open whether it was created.
+    pub async fn create_job(&self, job: &CreateJob) -> Result<Job, CallError> {
+        let mut ladders = Ladders::new(self.patience);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let request = self.http.request(Method::POST, JOBS_PATH, &[], &[]).json(job);
+            let fault = match self.once(request, false).await?.and_then(|answer| parse(&answer)) {
+                Ok(job) => return Ok(job),
+                Err(fault) => fault,
+            };
+            if is_open(&fault) {
+                let metadata = job.metadata.as_ref().filter(|metadata| !metadata.is_empty());
+                let metadata = metadata.ok_or_else(|| CallError::Unsure { last: fault.to_string() })?;
+                match self.look_for(metadata).await {
+                    Ok(None) => {}
+                    Ok(Some(found)) => return Ok(found),
+                    Err(CallError::Exhausted { last, .. }) => return Err(CallError::Unsure { last }),
+                    Err(error) => return Err(error),
+                }
+            }
+            self.after(&mut ladders, &fault, tries).await?;
+        }
+    }
+
+    /// Looks for a job that may have been created a moment ago.
+    async fn look_for(&self, metadata: &BTreeMap<String, String>) -> Result<Option<Job>, CallError> {
+        for look in 0..LOOKS {
+            let wait: Duration = self.patience.wait * (1 << look);
+            self.pause(Some(Instant::now() + wait.min(self.patience.max_wait))).await?;
+            let found = self.find_jobs(metadata).await?;
+            if let Some(job) = found.into_iter().max_by_key(|job| job.created_at) {
+                return Ok(Some(job));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A job, if it is there.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn job(&self, id: &str) -> Result<Option<Job>, CallError> {
+        gone(self.read(|| self.http.request(Method::GET, JOBS_PATH, &[id], &[])).await)
+    }
+
+    /// All jobs that were created with this metadata, and perhaps more.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn find_jobs(&self, metadata: &BTreeMap<String, String>) -> Result<Vec<Job>, CallError> {
+        let listed = match self.list(Some(metadata)).await {
+            // Not every server knows the filter.
+            Err(CallError::Refused(_)) => self.list(None).await?,
+            listed => listed?,
+        };
+        // And some take it without a word and do nothing.
+        let has = |job: &Job, (name, value): (&String, &String)| {
+            job.metadata.as_ref().and_then(|known| known.get(name)).and_then(Value::as_str) == Some(value)
+        };
+        Ok(listed.into_iter().filter(|job| metadata.iter().all(|pair| has(job, pair))).collect())
+    }
+
+    /// All jobs of the workspace, whoever created them.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn list_jobs(&self) -> Result<Vec<Job>, CallError> {
+        self.list(None).await
+    }
+
+    async fn list(&self, filter: Filter<'_>) -> Result<Vec<Job>, CallError> {
+        let filter = filter.map(|metadata| serde_json::to_string(metadata).unwrap_or_default());
+        let mut jobs = Vec::new();
+        let mut known = HashSet::new();
+        for page in 0..PAGES {
+            let (page, size) = (page.to_string(), PAGE.to_string());
+            // Oldest first: a job that is created meanwhile comes at the end, and shifts no page.
+            let mut query = vec![("page", page.as_str()), ("page_size", &size), ("order_by", "created")];
+            query.extend(filter.as_ref().map(|filter| ("metadata", filter.as_str())));
+            let list: List = self.read(|| self.http.request(Method::GET, JOBS_PATH, &[], &query)).await?;
+            let items = list.data.len();
+            let before = known.len();
+            for item in list.data {
+                let fresh = item["id"].as_str().is_some_and(|id| known.insert(id.to_owned()));
+                match Job::deserialize(item) {
+                    Ok(job) if fresh => jobs.push(job),
+                    Ok(_) => {}
+                    Err(error) => tracing::warn!(%error, "a listed job cannot be read, and is passed over"),
+                }
+            }
+            let all = list.total.is_some_and(|total| total > 0 && known.len() as u64 >= total);
+            // A server without pages gives the same ones again.
+            if items == 0 || known.len() == before || all {
+                break;
+            }
+        }
+        Ok(jobs)
+    }
+
+    /// Tells a job to end; what it has answered is kept. One that has ended is given as it is.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn cancel_job(&self, id: &str) -> Result<Job, CallError> {
+        let cancelled = self.read(|| self.http.request(Method::POST, JOBS_PATH, &[id, "cancel"], &[])).await;
+        let Err(CallError::Refused(refusal)) = cancelled else { return cancelled };
+        match self.job(id).await? {
+            Some(job) if job.status.is_terminal() => Ok(job),
+            _ => Err(CallError::Refused(refusal)),
+        }
+    }
+
+    /// Deletes a job; one that is gone already is as good.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn delete_job(&self, id: &str) -> Result<(), CallError> {
+        let request = || self.http.request(Method::DELETE, JOBS_PATH, &[id], &[]);
+        gone(self.retry(request, false, |_: Answer| Ok(())).await).map(drop)
+    }
+
+    /// The models that the key may ask: a cheap way to see that it works.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn models(&self) -> Result<Vec<Model>, CallError> {
+        let list: List = self.read(|| self.http.request(Method::GET, MODELS_PATH, &[], &[])).await?;
+        Ok(list.data.into_iter().filter_map(|item| Model::deserialize(item).ok()).collect())
+    }
+}
+
+/// Whether a fault leaves open what the service did.
+fn is_open(fault: &Fault) -> bool {
+    match fault {
+        Fault::Api(error, _) => error.fate() == Fate::Retry,
+        Fault::Network { sent, .. } => *sent,
+    }
+}

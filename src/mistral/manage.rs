@@ -1,0 +1,102 @@
+//! Calls that answer nothing but see to things: files, jobs, the list of models.
+//!
+//! They wait at a gate of their own: what holds up answers at a model's limit does not hold up these, nor
+//! do they count against it. Each may be sent again after any fault, because sending it twice does what
+//! sending it once does; creating a job, which does not, goes its own way.
+
+use reqwest::RequestBuilder;
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    CallError, Client, StopCause,
+    http::{Answer, Fault},
+    ladder::{End, Ladders, Next, dice},
+};
+
+impl Client {
+    /// Sends a request until there is an answer, and reads it.
+    pub(super) async fn read<T: DeserializeOwned>(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<T, CallError> {
+        self.retry(request, false, |answer| parse(&answer)).await
+    }
+
+    /// Sends a request until there is an answer that can be read.
+    pub(super) async fn retry<T>(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+        file: bool,
+        read: impl Fn(Answer) -> Result<T, Fault>,
+    ) -> Result<T, CallError> {
+        let mut ladders = Ladders::new(self.patience);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let fault = match self.once(request(), file).await?.and_then(&read) {
+                Ok(value) => return Ok(value),
+                Err(fault) => fault,
+            };
+            self.after(&mut ladders, &fault, tries).await?;
+        }
+    }
+
+    /// Sends a request once, when the gate is open.
+    pub(super) async fn once(
+        &self,
+        request: RequestBuilder,
+        file: bool,
+    ) -> Result<Result<Answer, Fault>, CallError> {
+        self.pause(self.gate.until()).await?;
+        if !file {
+            // Finished even if the run is stopped meanwhile: what it did must be known.
+            return Ok(self.http.exchange(request).await);
+        }
+        tokio::select! {
+            answer = self.http.exchange_file(request) => Ok(answer),
+            () = self.stop.cancelled() => Err(CallError::Stopped),
+        }
+    }
+
+    /// Waits as a fault wants it, or ends.
+    pub(super) async fn after(
+        &self,
+        ladders: &mut Ladders,
+        fault: &Fault,
+        tries: u32,
+    ) -> Result<(), CallError> {
+        match ladders.climb(fault, dice()) {
+            Ok(Next::Wait(wait)) => self.pause(Some(Instant::now() + wait)).await,
+            Ok(Next::Park(wait)) => {
+                self.gate.park(Instant::now() + wait);
+                Ok(())
+            }
+            Err(End::Refused(error)) => Err(CallError::Refused(error)),
+            // What is not there is this call's own affair, not the end of all.
+            Err(End::Stop(StopCause::Refused(error))) if error.status == 404 => {
+                Err(CallError::Refused(error))
+            }
+            Err(End::Stop(cause)) => Err(CallError::Stop(cause)),
+            Err(End::GaveUp(last)) => Err(CallError::Exhausted { tries, last }),
+        }
+    }
+
+    /// Waits until then, unless the run is stopped before.
+    pub(super) async fn pause(&self, until: Option<Instant>) -> Result<(), CallError> {
+        if self.stop.is_cancelled() {
+            return Err(CallError::Stopped);
+        }
+        let Some(until) = until else { return Ok(()) };
+        tokio::select! {
+            () = sleep_until(until) => Ok(()),
+            () = self.stop.cancelled() => Err(CallError::Stopped),
+        }
+    }
+}
+
+/// Reads an answer that is JSON.
+pub(super) fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T, Fault> {
+    serde_json::from_slice(&answer.bytes)
+        .map_err(|error| Fault::unreadable(format!("the answer is none of the service's ({error})")))
+}
