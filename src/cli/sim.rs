@@ -15,6 +15,9 @@ pub(super) struct Arguments {
     /// The same seed and the same requests give the same answers.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// How much faster than the service's batch jobs go: at 3600 an hour of a job takes a second.
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
     /// The latency of the middle request.
     #[arg(long, default_value = "300ms")]
     latency: Span,
@@ -30,9 +33,11 @@ pub(super) fn sim(arguments: &Arguments) -> u8 {
     let config = SimConfig {
         port: arguments.port,
         seed: arguments.seed,
+        speed: arguments.speed.max(1e-3),
         latency: arguments.latency.0,
         requests: arguments.requests,
         misfits: arguments.misfits.clamp(0.0, 1.0),
+        ..SimConfig::default()
     };
     let served = block_on(async {
         match Sim::start(config).await {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::mistral::wire::TokenUsage;
 
-use super::{SimConfig, dice::Dice, document::Document, shape::Filler};
+use super::{SimConfig, dice::Dice, document::Document, respond::Asked, shape::Filler};
 
 pub(super) struct Given {
     pub(super) response: Value,
@@ -19,14 +19,14 @@ const ODD: f64 = 0.06;
 const AFTER_A_REFUSAL: f64 = 0.6;
 
 /// The words by which a prompt shows that it asks again.
-const REFUSED: &[u8] = b"was refused";
+const REFUSED: &str = "was refused";
 
-pub(super) fn answer(request: &Value, body: &[u8], nth: u64, config: &SimConfig) -> Given {
-    let mut dice = Dice::of(config.seed, body, nth, "answer");
+pub(super) fn answer(request: &Value, asked: &Asked, config: &SimConfig) -> Given {
+    let mut dice = Dice::of(config.seed, &asked.identity, asked.nth, "answer");
     let document = Document::of(request);
     let format = &request["response_format"];
     let schema = &format["json_schema"]["schema"];
-    let again = body.windows(REFUSED.len()).any(|window| window == REFUSED);
+    let again = request["messages"].to_string().contains(REFUSED);
     let share = config.misfits * if again { AFTER_A_REFUSAL } else { 1.0 };
     let mut misfit = false;
     let content = match format["type"].as_str() {

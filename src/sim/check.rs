@@ -29,15 +29,31 @@ const FIELDS: &[&str] = &[
     "safe_prompt",
 ];
 
+/// What is wrong with a line of a file at its upload. Which endpoint it is for is not known by then, its model is
+/// that of the job, and a field that the endpoint does not have is found out by the job.
+pub(super) fn complaints_at_upload(body: &Value) -> Vec<Value> {
+    if ["input", "inputs", "document", "prompt", "file_url"].iter().any(|name| body.get(*name).is_some()) {
+        return Vec::new();
+    }
+    let mut told = complaints(body);
+    told.retain(|told| told["type"] != "extra_forbidden" && told["loc"] != json!(["body", "model"]));
+    told
+}
+
+/// A complaint in the service's shape.
+pub(super) fn complaint(kind: &str, place: Vec<Value>, message: &str, input: &Value) -> Value {
+    let mut loc = vec![json!("body")];
+    loc.extend(place);
+    json!({ "type": kind, "loc": loc, "msg": message, "input": input })
+}
+
 const ROLES: &[&str] = &["system", "user", "assistant", "tool"];
 
 /// What is wrong with a request; empty if nothing is.
 pub(super) fn complaints(request: &Value) -> Vec<Value> {
     let mut told = Vec::new();
     let mut tell = |kind: &str, place: Vec<Value>, message: String, input: &Value| {
-        let mut loc = vec![json!("body")];
-        loc.extend(place);
-        told.push(json!({ "type": kind, "loc": loc, "msg": message, "input": input }));
+        told.push(complaint(kind, place, &message, input));
     };
     let Some(fields) = request.as_object() else {
         tell("model_attributes_type", vec![], "Input should be a valid dictionary".into(), request);

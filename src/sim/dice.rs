@@ -4,22 +4,32 @@
 pub(super) struct Dice(blake3::OutputReader);
 
 impl Dice {
-    pub(super) fn of(seed: u64, body: &[u8], nth: u64, purpose: &str) -> Self {
+    pub(super) fn of(seed: u64, of: &[u8], nth: u64, purpose: &str) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher
             .update(&seed.to_le_bytes())
             .update(&nth.to_le_bytes())
             .update(purpose.as_bytes())
             .update(&[0])
-            .update(body);
+            .update(of);
         Self(hasher.finalize_xof())
+    }
+
+    fn word(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.0.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
     }
 
     /// From 0 up to but not including 1.
     pub(super) fn unit(&mut self) -> f64 {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        (u64::from_le_bytes(bytes) >> 11) as f64 / (1u64 << 53) as f64
+        (self.word() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// From a normal distribution around 0 with a deviation of 1.
+    pub(super) fn normal(&mut self) -> f64 {
+        // Box and Muller's; `1 - unit` is never 0.
+        (-2.0 * (1.0 - self.unit()).ln()).sqrt() * (std::f64::consts::TAU * self.unit()).cos()
     }
 
     /// From 0 up to but not including `end`; 0 if there is nothing to choose from.
@@ -38,5 +48,38 @@ impl Dice {
 
     pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         from.get(self.below(from.len()))
+    }
+
+    /// The place of one of the weights, as often as it weighs; 0 if nothing weighs anything.
+    pub(super) fn weighed(&mut self, weights: &[f64]) -> usize {
+        let mut at = self.unit() * weights.iter().sum::<f64>();
+        for (place, weight) in weights.iter().enumerate() {
+            if at < *weight {
+                return place;
+            }
+            at -= weight;
+        }
+        0
+    }
+
+    pub(super) fn shuffled(&mut self, count: usize) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..count as u32).collect();
+        for at in (1..count).rev() {
+            order.swap(at, self.below(at + 1));
+        }
+        order
+    }
+
+    /// Looks like one of version 4.
+    pub(super) fn uuid(&mut self) -> String {
+        let (high, low) = (self.word(), self.word());
+        format!(
+            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            high >> 32,
+            (high >> 16) & 0xffff,
+            high & 0xfff,
+            0x8000 | ((low >> 48) & 0x3fff),
+            low & 0xffff_ffff_ffff
+        )
     }
 }

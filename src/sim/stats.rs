@@ -1,7 +1,7 @@
 //! What the simulator was asked: the other side's view of a run.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Mutex,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -11,21 +11,41 @@ use std::{
 
 use serde::Serialize;
 
+use super::{answer::Given, identity::Identity};
+
 /// What the simulator was asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SimStats {
-    /// Requests for an answer, refused ones included.
+    /// Requests for a single answer, refused ones included.
     pub requests: u64,
-    /// Answers given, which a service would have billed.
+    /// Answers given, alone or as a line of a job that had come to it: what a service would have billed.
     pub answered: u64,
+    /// Those of them that were lines of jobs.
+    pub batch_answered: u64,
+    /// Lines of jobs that were refused, or failed for no reason of their own.
+    pub batch_failed: u64,
+    /// Lines of jobs that are in neither file.
+    pub batch_missing: u64,
     /// Requests refused with 429.
     pub limited: u64,
     /// Requests refused with another error.
     pub refused: u64,
     /// Answers that do not fit the schema that was asked for.
     pub misfits: u64,
-    /// Answers to a request that had been answered before.
+    /// Answers to a request that had been answered before: the same endpoint, model and body, whichever way it came.
     pub duplicates: u64,
+    /// Jobs created.
+    pub jobs: u64,
+    /// Jobs whose `etl_job` in their metadata was that of an earlier job.
+    pub jobs_twice: u64,
+    /// Jobs that were told to end.
+    pub cancels: u64,
+    /// How often a job was looked at, alone or in a list.
+    pub polls: u64,
+    /// Files uploaded.
+    pub uploads: u64,
+    /// Files and jobs deleted.
+    pub deletes: u64,
     /// The most requests under way at once.
     pub peak_in_flight: u64,
     /// The most requests in any window of a second.
@@ -38,17 +58,34 @@ pub struct SimStats {
 
 #[derive(Default)]
 pub(super) struct Stats {
-    pub(super) answered: AtomicU64,
+    pub(super) batch_answered: AtomicU64,
+    pub(super) batch_failed: AtomicU64,
+    pub(super) batch_missing: AtomicU64,
     pub(super) limited: AtomicU64,
     pub(super) refused: AtomicU64,
-    pub(super) misfits: AtomicU64,
-    pub(super) duplicates: AtomicU64,
-    pub(super) prompt_tokens: AtomicU64,
-    pub(super) completion_tokens: AtomicU64,
+    pub(super) jobs: AtomicU64,
+    pub(super) jobs_twice: AtomicU64,
+    pub(super) cancels: AtomicU64,
+    pub(super) polls: AtomicU64,
+    pub(super) uploads: AtomicU64,
+    pub(super) deletes: AtomicU64,
+    answered: AtomicU64,
+    misfits: AtomicU64,
+    duplicates: AtomicU64,
+    prompt_tokens: AtomicU64,
+    completion_tokens: AtomicU64,
     in_flight: AtomicI64,
     peak_in_flight: AtomicI64,
     arrivals: Mutex<Vec<Instant>>,
-    asked: Mutex<HashMap<[u8; 32], u64>>,
+    known: Mutex<HashMap<Identity, Known>>,
+    tokens: Mutex<HashSet<String>>,
+}
+
+/// What has become of a request so far.
+#[derive(Default)]
+struct Known {
+    asked: u64,
+    answered: u64,
 }
 
 /// A request that is under way for as long as this lives.
@@ -74,15 +111,33 @@ impl Stats {
         InFlight(self)
     }
 
-    /// How often this body was answered before; from now on once more.
-    pub(super) fn nth(&self, body: &[u8]) -> u64 {
-        let Ok(mut asked) = self.asked.lock() else { return 0 };
-        let count = asked.entry(*blake3::hash(body).as_bytes()).or_insert(0);
-        *count += 1;
-        if *count > 1 {
-            add(&self.duplicates, 1);
+    /// How often this request was asked before; from now on once more.
+    pub(super) fn ask(&self, identity: Identity) -> u64 {
+        let Ok(mut known) = self.known.lock() else { return 0 };
+        let known = known.entry(identity).or_default();
+        known.asked += 1;
+        known.asked - 1
+    }
+
+    /// An answer has been given.
+    pub(super) fn answer(&self, identity: Identity, given: &Given) {
+        add(&self.answered, 1);
+        add(&self.misfits, u64::from(given.misfit));
+        add(&self.prompt_tokens, given.usage.prompt_tokens);
+        add(&self.completion_tokens, given.usage.completion_tokens);
+        if let Ok(mut known) = self.known.lock() {
+            let known = known.entry(identity).or_default();
+            add(&self.duplicates, u64::from(known.answered > 0));
+            known.answered += 1;
         }
-        *count - 1
+    }
+
+    /// A job was created, with this token if it has one.
+    pub(super) fn job(&self, token: Option<&str>) {
+        add(&self.jobs, 1);
+        if let (Some(token), Ok(mut tokens)) = (token, self.tokens.lock()) {
+            add(&self.jobs_twice, u64::from(!tokens.insert(token.to_owned())));
+        }
     }
 
     pub(super) fn read(&self) -> SimStats {
@@ -91,10 +146,19 @@ impl Stats {
         SimStats {
             requests: arrivals.len() as u64,
             answered: get(&self.answered),
+            batch_answered: get(&self.batch_answered),
+            batch_failed: get(&self.batch_failed),
+            batch_missing: get(&self.batch_missing),
             limited: get(&self.limited),
             refused: get(&self.refused),
             misfits: get(&self.misfits),
             duplicates: get(&self.duplicates),
+            jobs: get(&self.jobs),
+            jobs_twice: get(&self.jobs_twice),
+            cancels: get(&self.cancels),
+            polls: get(&self.polls),
+            uploads: get(&self.uploads),
+            deletes: get(&self.deletes),
             peak_in_flight: self.peak_in_flight.load(Ordering::Relaxed).max(0) as u64,
             busiest_second: busiest(&arrivals),
             prompt_tokens: get(&self.prompt_tokens),

@@ -1,0 +1,61 @@
+//! Queries: what stands behind the question mark.
+
+use serde_json::json;
+
+use super::super::{check::complaint, reply::Refusal};
+
+/// The pairs of a query, in their order; a name may come several times.
+pub(super) struct Query(Vec<(String, String)>);
+
+/// One page of a list.
+#[derive(Debug, PartialEq)]
+pub(super) struct Page {
+    number: usize,
+    size: usize,
+}
+
+impl Page {
+    pub(super) fn of<T>(&self, all: Vec<T>) -> Vec<T> {
+        all.into_iter().skip(self.number.saturating_mul(self.size)).take(self.size).collect()
+    }
+}
+
+impl Query {
+    pub(super) fn of(text: Option<&str>) -> Self {
+        // Only an address is read by the crate at hand; which one does not matter.
+        let address = format!("http://localhost/?{}", text.unwrap_or_default());
+        let pairs = reqwest::Url::parse(&address);
+        Self(pairs.map_or_else(|_| Vec::new(), |url| url.query_pairs().into_owned().collect()))
+    }
+
+    /// The one value of a name, as it stands.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// A name that comes several times, or several values in one with commas.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let named = self.0.iter().filter(move |(key, _)| key.trim_end_matches("[]") == name);
+        named.flat_map(|(_, value)| value.split(',')).filter(|value| !value.is_empty())
+    }
+
+    /// A complaint about one of the values.
+    pub(super) fn wrong(name: &str, kind: &str, message: &str, input: &str) -> Refusal {
+        let mut told = complaint(kind, vec![json!(name)], message, &json!(input));
+        told["loc"] = json!(["query", name]);
+        Refusal::complaints(vec![told])
+    }
+
+    pub(super) fn page(&self) -> Result<Page, Refusal> {
+        let number = |name: &str, default: usize| match self.get(name) {
+            None => Ok(default),
+            Some(text) => {
+                let wrong = |_| {
+                    Self::wrong(name, "int_parsing", "Input should be a valid integer, not negative", text)
+                };
+                text.parse().map_err(wrong)
+            }
+        };
+        Ok(Page { number: number("page", 0)?, size: number("page_size", 100)? })
+    }
+}

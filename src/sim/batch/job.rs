@@ -1,0 +1,229 @@
+//! One job: its lines, how it goes, and what has come of it so far.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use axum::body::Bytes;
+use serde_json::{Map, Value};
+
+use crate::mistral::wire::{self, BatchError, FileObject};
+
+use super::{
+    super::{
+        SimConfig,
+        config::{ErrorShape, ErrorsIn},
+        dice::Dice,
+        files::Kept,
+        reply::Refusal,
+        respond::{self, Asked},
+        server::Server,
+        stats::add,
+    },
+    line::{self, Line},
+    plan::{Ending, Moment, Plan},
+    request::Wanted,
+};
+
+pub(in super::super) struct Job {
+    pub(super) owner: String,
+    pub(super) id: String,
+    pub(super) wanted: Wanted,
+    created: Duration,
+    cancelled: Option<Duration>,
+    entries: Vec<Entry>,
+    /// The places of the entries in the order in which they end.
+    order: Vec<u32>,
+    plan: Plan,
+    errors_in_output: bool,
+    done: Done,
+}
+
+struct Entry {
+    line: Line,
+    asked: Asked,
+}
+
+/// What has come of the lines that have ended.
+#[derive(Default)]
+struct Done {
+    ended: usize,
+    failed: u64,
+    output: Vec<u8>,
+    errors: Vec<u8>,
+    problems: BTreeMap<String, u64>,
+    /// The ids of the two files, once the job has ended.
+    files: Option<(Option<String>, Option<String>)>,
+}
+
+impl Job {
+    /// `content` is what the job is about, `nth` how many jobs were about just that before.
+    pub(super) fn new(
+        server: &Server,
+        owner: &str,
+        wanted: Wanted,
+        lines: Vec<Line>,
+        content: &[u8],
+        nth: u64,
+    ) -> Self {
+        let seed = server.config.seed;
+        let dice = |purpose| Dice::of(seed, content, nth, purpose);
+        let entries: Vec<Entry> = lines
+            .into_iter()
+            .map(|line| {
+                let request = with_model(&line.body, &wanted.model);
+                Entry { asked: server.ask(&wanted.endpoint, &request), line }
+            })
+            .collect();
+        let errors_in_output = match server.config.batch.errors {
+            ErrorsIn::ErrorFile => false,
+            ErrorsIn::OutputFile => true,
+            ErrorsIn::Either => dice("errors").chance(0.5),
+        };
+        Self {
+            owner: owner.to_owned(),
+            id: dice("job").uuid(),
+            created: server.clock.now(),
+            cancelled: None,
+            order: dice("order").shuffled(entries.len()),
+            plan: Plan::draw(&server.config.batch, entries.len(), wanted.timeout, &mut dice("plan")),
+            errors_in_output,
+            done: Done::default(),
+            entries,
+            wanted,
+        }
+    }
+
+    pub(super) fn cancel(&mut self, now: Duration) {
+        self.cancelled.get_or_insert(now.saturating_sub(self.created));
+    }
+
+    pub(super) fn created(&self) -> Duration {
+        self.created
+    }
+
+    /// Lines that have not ended yet.
+    pub(super) fn pending(&self, now: Duration) -> u64 {
+        let moment = self.moment(now);
+        if moment.status.is_terminal() { 0 } else { (self.entries.len() - moment.ended) as u64 }
+    }
+
+    pub(super) fn moment(&self, now: Duration) -> Moment {
+        self.plan.moment(self.entries.len(), now.saturating_sub(self.created), self.cancelled)
+    }
+
+    /// Brings the job up to now: the lines that have ended since somebody looked are answered.
+    pub(super) fn settle(&mut self, server: &Server, now: Duration) -> Moment {
+        let moment = self.moment(now);
+        while self.done.ended < moment.ended {
+            let at = self.order[self.done.ended] as usize;
+            self.done.ended += 1;
+            self.end_line(server, at);
+        }
+        if moment.status.is_terminal() && self.done.files.is_none() {
+            let output = std::mem::take(&mut self.done.output);
+            let errors = std::mem::take(&mut self.done.errors);
+            let completed = server.clock.seconds(self.created + moment.completed_at.unwrap_or_default());
+            let keep = |content: Vec<u8>, kind: &str| {
+                let object = FileObject {
+                    id: String::new(),
+                    object: "file".to_owned(),
+                    bytes: Some(content.len() as u64),
+                    created_at: completed,
+                    filename: format!("{}_{kind}.jsonl", self.id),
+                    purpose: "batch".to_owned(),
+                    sample_type: Some(kind.to_owned()),
+                    source: Some("mistral".to_owned()),
+                    num_lines: Some(content.iter().filter(|byte| **byte == b'\n').count() as u64),
+                };
+                let file = Kept { owner: self.owner.clone(), object, content: Bytes::from(content) };
+                (!file.content.is_empty()).then(|| server.files.keep(server.config.seed, file).object.id)
+            };
+            self.done.files = Some((keep(output, "batch_result"), keep(errors, "batch_error")));
+        }
+        moment
+    }
+
+    fn end_line(&mut self, server: &Server, at: usize) {
+        let config: &SimConfig = &server.config;
+        let Entry { line, asked } = &self.entries[at];
+        let request = with_model(&line.body, &self.wanted.model);
+        let mut dice = Dice::of(config.seed, &asked.identity, asked.nth, "line");
+        let custom_id = line.custom_id.as_deref();
+        if dice.chance(config.batch.missing) {
+            add(&server.stats.batch_missing, 1);
+            return;
+        }
+        let id = format!("batch-{}-{at}-{}", &self.id[..8], dice.uuid());
+        let accident = dice.chance(config.batch.failed).then(|| line::accident(&mut dice));
+        let refusal = match respond::check(&self.wanted.endpoint, &request) {
+            Err(refusal) => Some(refusal),
+            Ok(()) => accident,
+        };
+        if let Some(refusal) = refusal {
+            add(&server.stats.batch_failed, 1);
+            self.refuse(server, &id, at, &refusal, &mut dice);
+            return;
+        }
+        let given = respond::respond(&self.wanted.endpoint, &request, asked, config);
+        server.stats.answer(asked.identity, &given);
+        add(&server.stats.batch_answered, 1);
+        push(&mut self.done.output, &line::answered(&id, custom_id, given.response));
+    }
+
+    fn refuse(&mut self, server: &Server, id: &str, at: usize, refusal: &Refusal, dice: &mut Dice) {
+        // A line without a response would be no refusal among the answers.
+        let shapes = server.config.batch.shapes.iter().copied();
+        let shapes: Vec<ErrorShape> =
+            shapes.filter(|shape| !self.errors_in_output || *shape != ErrorShape::Bare).collect();
+        let shape = dice.pick(&shapes).copied().unwrap_or(ErrorShape::Object);
+        let row = line::refused(id, self.entries[at].line.custom_id.as_deref(), refusal, shape);
+        push(if self.errors_in_output { &mut self.done.output } else { &mut self.done.errors }, &row);
+        self.done.failed += 1;
+        let message = refusal.body["message"].as_str().or_else(|| refusal.body["detail"].as_str());
+        *self.done.problems.entry(message.unwrap_or("Invalid request").to_owned()).or_insert(0) += 1;
+    }
+
+    /// The job as the service shows it at a moment that it was settled for.
+    pub(super) fn view(&self, server: &Server, moment: &Moment) -> wire::Job {
+        let seconds = |age: Duration| server.clock.seconds(self.created + age);
+        let mut errors: Vec<BatchError> = (self.done.problems.iter())
+            .map(|(message, count)| BatchError { message: message.clone(), count: *count })
+            .collect();
+        if self.plan.ending == Ending::FailedBare && moment.status.is_terminal() {
+            errors.push(BatchError { message: "The job could not be started".to_owned(), count: 1 });
+        }
+        let (output_file, error_file) = self.done.files.clone().unwrap_or_default();
+        let ended = self.done.ended as u64;
+        wire::Job {
+            id: self.id.clone(),
+            object: "batch".to_owned(),
+            input_files: self.wanted.input_files.clone(),
+            metadata: self.wanted.metadata.clone(),
+            endpoint: self.wanted.endpoint.clone(),
+            model: Some(self.wanted.model.clone()),
+            output_file,
+            error_file,
+            errors,
+            status: moment.status.clone(),
+            created_at: seconds(Duration::ZERO),
+            started_at: moment.started_at.map(seconds),
+            completed_at: moment.completed_at.map(seconds),
+            total_requests: if moment.counted { self.entries.len() as u64 } else { 0 },
+            completed_requests: ended,
+            // The service does not know of the lines that it loses.
+            succeeded_requests: ended - self.done.failed,
+            failed_requests: self.done.failed,
+        }
+    }
+}
+
+fn push(file: &mut Vec<u8>, row: &Value) {
+    file.extend_from_slice(row.to_string().as_bytes());
+    file.push(b'\n');
+}
+
+/// A line's body is asked as if it had come alone, with the job's model in it.
+fn with_model(body: &str, model: &str) -> Value {
+    let mut request: Map<String, Value> = serde_json::from_str(body).unwrap_or_default();
+    request.insert("model".to_owned(), Value::from(model));
+    Value::Object(request)
+}

@@ -1,0 +1,175 @@
+//! All jobs, oldest first.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value};
+
+use crate::mistral::wire::{self, JobStatus};
+
+use super::{
+    super::{models::Model, reply::Refusal, server::Server, stats::add},
+    job::Job,
+    line::{self, Line},
+    request::Wanted,
+};
+
+#[derive(Default)]
+pub(in super::super) struct Jobs {
+    jobs: Mutex<Vec<Shared>>,
+    /// How many jobs there were about the same.
+    twins: Mutex<HashMap<[u8; 32], u64>>,
+}
+
+/// A job is worked on under its own lock, so that a large one keeps nobody else waiting.
+type Shared = Arc<Mutex<Job>>;
+
+/// Which jobs somebody wants to see.
+#[derive(Default)]
+pub(in super::super) struct Wish {
+    pub(in super::super) model: Option<String>,
+    /// Each key and value has to be there.
+    pub(in super::super) metadata: Option<Map<String, Value>>,
+    /// Seconds since 1970.
+    pub(in super::super) created_after: Option<i64>,
+    /// Any of them.
+    pub(in super::super) status: Vec<JobStatus>,
+    pub(in super::super) oldest_first: bool,
+}
+
+impl Wish {
+    fn fits(&self, job: &wire::Job) -> bool {
+        let metadata = |key: &String| job.metadata.as_ref().and_then(|metadata| metadata.get(key));
+        self.model.as_ref().is_none_or(|model| job.model.as_ref() == Some(model))
+            && self.metadata.iter().flatten().all(|(key, value)| metadata(key) == Some(value))
+            && self.created_after.is_none_or(|after| job.created_at >= after)
+            && (self.status.is_empty() || self.status.contains(&job.status))
+    }
+}
+
+impl Jobs {
+    /// Takes a job in; shows it as it is at its very beginning.
+    pub(in super::super) fn create(
+        &self,
+        server: &Server,
+        owner: &str,
+        mut wanted: Wanted,
+    ) -> Result<wire::Job, Refusal> {
+        Model::in_service(&wanted.model)?;
+        let mut lines: Vec<Line> = std::mem::take(&mut wanted.requests);
+        for id in &wanted.input_files {
+            let missing = || Refusal::detail(StatusCode::NOT_FOUND, &format!("File {id} not found"));
+            let file = server.files.get(owner, id).ok_or_else(missing)?;
+            if file.object.purpose != "batch" {
+                let message = format!("File {id} has the purpose `{}`, not `batch`", file.object.purpose);
+                return Err(Refusal::detail(StatusCode::UNPROCESSABLE_ENTITY, &message));
+            }
+            lines.extend(line::lines(&file.content));
+        }
+        if lines.is_empty() {
+            return Err(Refusal::detail(StatusCode::UNPROCESSABLE_ENTITY, "The job has no requests"));
+        }
+        let now = server.clock.now();
+        let pending: u64 = self.of(owner).iter().filter_map(|job| Some(job.lock().ok()?.pending(now))).sum();
+        if pending + lines.len() as u64 > server.config.batch.pending {
+            let message =
+                format!("Too many pending batch requests: {pending} of {}", server.config.batch.pending);
+            return Err(Refusal::object(
+                StatusCode::TOO_MANY_REQUESTS,
+                &message,
+                "batch_limit_exceeded",
+                "1300",
+            ));
+        }
+        let content = about(&wanted, &lines);
+        let nth = self.twins.lock().map_or(0, |mut twins| {
+            let count = twins.entry(content).or_insert(0);
+            *count += 1;
+            *count - 1
+        });
+        let token = wanted.metadata.as_ref().and_then(|metadata| metadata.get("etl_job")?.as_str());
+        server.stats.job(token);
+        let mut job = Job::new(server, owner, wanted, lines, &content, nth);
+        let first = job.settle(server, job.created());
+        let view = job.view(server, &first);
+        if let Ok(mut jobs) = self.jobs.lock() {
+            jobs.push(Arc::new(Mutex::new(job)));
+        }
+        Ok(view)
+    }
+
+    fn of(&self, owner: &str) -> Vec<Shared> {
+        let jobs = self.jobs.lock().map(|jobs| jobs.clone()).unwrap_or_default();
+        jobs.into_iter().filter(|job| job.lock().is_ok_and(|job| job.owner == owner)).collect()
+    }
+
+    fn find(&self, owner: &str, id: &str) -> Option<Shared> {
+        self.of(owner).into_iter().find(|job| job.lock().is_ok_and(|job| job.id == id))
+    }
+
+    /// The job as it is now.
+    pub(in super::super) fn get(&self, server: &Server, owner: &str, id: &str) -> Option<wire::Job> {
+        look(server, server.clock.now(), &self.find(owner, id)?)
+    }
+
+    pub(in super::super) fn cancel(&self, server: &Server, owner: &str, id: &str) -> Option<wire::Job> {
+        let job = self.find(owner, id)?;
+        let now = server.clock.now();
+        // What ended before the request is ended first.
+        look(server, now, &job)?;
+        job.lock().ok()?.cancel(now);
+        add(&server.stats.cancels, 1);
+        look(server, now, &job)
+    }
+
+    pub(in super::super) fn delete(&self, server: &Server, owner: &str, id: &str) -> Option<()> {
+        let job = self.find(owner, id)?;
+        look(server, server.clock.now(), &job)?;
+        self.jobs.lock().ok()?.retain(|other| !Arc::ptr_eq(other, &job));
+        Some(())
+    }
+
+    /// The newest first, unless they are wished for otherwise.
+    pub(in super::super) fn list(&self, server: &Server, owner: &str, wish: &Wish) -> Vec<wire::Job> {
+        let now = server.clock.now();
+        let jobs = self.of(owner);
+        let jobs = jobs.iter().filter_map(|job| look(server, now, job)).filter(|job| wish.fits(job));
+        let mut jobs: Vec<wire::Job> = jobs.collect();
+        if !wish.oldest_first {
+            jobs.reverse();
+        }
+        jobs
+    }
+
+    /// Brings all jobs up to now.
+    pub(in super::super) fn settle(&self, server: &Server) {
+        let now = server.clock.now();
+        let jobs = self.jobs.lock().map(|jobs| jobs.clone()).unwrap_or_default();
+        for job in &jobs {
+            look(server, now, job);
+        }
+    }
+}
+
+fn look(server: &Server, now: Duration, job: &Shared) -> Option<wire::Job> {
+    let mut job = job.lock().ok()?;
+    let moment = job.settle(server, now);
+    Some(job.view(server, &moment))
+}
+
+/// What a job is about; how it goes depends on that, and not on the files' ids or on who asks.
+fn about(wanted: &Wanted, lines: &[Line]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    for part in [wanted.endpoint.as_str(), &wanted.model] {
+        hasher.update(part.as_bytes()).update(&[0]);
+    }
+    for line in lines {
+        let custom_id = line.custom_id.as_deref().unwrap_or_default();
+        hasher.update(custom_id.as_bytes()).update(&[0]).update(line.body.as_bytes()).update(b"\n");
+    }
+    *hasher.finalize().as_bytes()
+}

@@ -1,0 +1,12 @@
+//! Batch jobs. Nothing runs: what a job has come to is worked out from the clock whenever somebody looks,
+//! so that it is the same however often and however late that is.
+
+mod job;
+mod jobs;
+mod line;
+mod plan;
+mod request;
+
+pub(super) use jobs::{Jobs, Wish};
+pub(super) use line::check_lines;
+pub(super) use request::{is_uuid, read};

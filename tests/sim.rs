@@ -1,0 +1,471 @@
+//! The simulator as a foreign client sees it: over real HTTP on loopback.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use etl::sim::{BatchConfig, Endings, ErrorShape, ErrorsIn, Sim, SimConfig, SimStats, Spread};
+use reqwest::{Client, Method, StatusCode, multipart};
+use serde_json::{Value, json};
+
+const CHAT: &str = "/v1/chat/completions";
+const MODEL: &str = "mistral-small-latest";
+
+/// A client that knows nothing of this crate.
+struct Api {
+    client: Client,
+    sim: Sim,
+    key: &'static str,
+}
+
+impl Api {
+    async fn new(config: SimConfig) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let config = SimConfig { latency: Duration::from_millis(1), ..config };
+        Self { client: Client::new(), sim: Sim::start(config).await.unwrap(), key: "test" }
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let mut request =
+            self.client.request(method, format!("{}{path}", self.sim.url())).bearer_auth(self.key);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        (status, response.json().await.unwrap())
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.call(Method::GET, path, None).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let (status, body) = self.call(Method::POST, path, Some(body)).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    async fn upload(&self, lines: &str) -> (StatusCode, Value) {
+        let part = multipart::Part::text(lines.to_owned()).file_name("input.jsonl");
+        let form = multipart::Form::new().text("purpose", "batch").part("file", part);
+        let request = self.client.post(format!("{}/v1/files", self.sim.url()));
+        let response = request.bearer_auth(self.key).multipart(form).send().await.unwrap();
+        (response.status(), response.json().await.unwrap())
+    }
+
+    /// A job over a new file.
+    async fn job(&self, lines: &str, more: Value) -> Value {
+        let (status, file) = self.upload(lines).await;
+        assert_eq!(status, 200, "{file}");
+        let mut job = json!({ "endpoint": CHAT, "model": MODEL, "input_files": [file["id"]] });
+        job.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.post("/v1/batch/jobs", job).await
+    }
+
+    async fn look(&self, job: &Value) -> Value {
+        self.get(&format!("/v1/batch/jobs/{}", job["id"].as_str().unwrap())).await
+    }
+
+    /// Waits for the end of a job.
+    async fn end(&self, job: &Value) -> Value {
+        for _ in 0..500 {
+            let job = self.look(job).await;
+            if ["SUCCESS", "FAILED", "TIMEOUT_EXCEEDED", "CANCELLED"]
+                .contains(&job["status"].as_str().unwrap())
+            {
+                return job;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the job does not end: {}", self.look(job).await);
+    }
+
+    async fn lines(&self, file: &Value) -> Vec<Value> {
+        let Some(id) = file.as_str() else { return Vec::new() };
+        let request =
+            self.client.get(format!("{}/v1/files/{id}/content", self.sim.url())).bearer_auth(self.key);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.headers()["content-type"], "application/octet-stream");
+        let text = response.text().await.unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn stats(&self) -> SimStats {
+        self.sim.stats()
+    }
+}
+
+fn body(text: &str) -> Value {
+    json!({ "messages": [{ "role": "user", "content": format!("Describe the text {text}") }] })
+}
+
+fn line(id: &str) -> String {
+    json!({ "custom_id": id, "body": body(id) }).to_string() + "\n"
+}
+
+fn lines(count: usize) -> String {
+    (0..count).map(|at| line(&format!("text-{at}"))).collect()
+}
+
+fn quick() -> SimConfig {
+    SimConfig { misfits: 0.0, speed: 20_000.0, ..SimConfig::default() }
+}
+
+fn batch(batch: BatchConfig) -> SimConfig {
+    SimConfig { batch, ..quick() }
+}
+
+fn ids(lines: &[Value]) -> Vec<&str> {
+    lines.iter().map(|line| line["custom_id"].as_str().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_kept_listed_read_linked_and_deleted() {
+    let api = Api::new(quick()).await;
+    let (status, file) = api.upload(&lines(3)).await;
+    assert_eq!(status, 200, "{file}");
+    for (name, value) in [
+        ("object", json!("file")),
+        ("purpose", json!("batch")),
+        ("sample_type", json!("batch_request")),
+        ("source", json!("upload")),
+        ("num_lines", json!(3)),
+        ("bytes", json!(lines(3).len())),
+        ("filename", json!("input.jsonl")),
+    ] {
+        assert_eq!(file[name], value, "{name}");
+    }
+    let (_, twin) = api.upload(&lines(3)).await;
+    assert_ne!(file["id"], twin["id"], "nothing is deduplicated");
+    let path = format!("/v1/files/{}", file["id"].as_str().unwrap());
+    assert_eq!(api.get(&path).await["deleted"], false);
+    assert_eq!(api.lines(&file["id"]).await.len(), 3);
+    let url = api.get(&format!("{path}/url")).await["url"].as_str().unwrap().to_owned();
+    assert_eq!(api.client.get(url).send().await.unwrap().text().await.unwrap(), lines(3));
+    let list = api.get("/v1/files?page_size=1&purpose=batch").await;
+    assert_eq!((list["total"].clone(), list["data"][0]["id"].clone()), (json!(2), twin["id"].clone()));
+    assert_eq!(api.get("/v1/files?purpose=ocr").await["total"], 0);
+    let (status, gone) = api.call(Method::DELETE, &path, None).await;
+    assert_eq!((status.as_u16(), &gone["deleted"]), (200, &json!(true)));
+    assert_eq!(api.call(Method::GET, &path, None).await.0, 404);
+    assert_eq!(api.call(Method::GET, "/v1/files/17", None).await.0, 422);
+    assert_eq!((api.stats().uploads, api.stats().deletes), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_line_refuses_the_file_and_ids_and_models_are_not_looked_at() {
+    let api = Api::new(quick()).await;
+    let with = |name: &str, value: Value| {
+        let mut body = body("x");
+        body[name] = value;
+        json!({ "custom_id": "x", "body": body }).to_string()
+    };
+    for bad in [
+        "{".to_owned(),
+        r#"{"custom_id": "x"}"#.to_owned(),
+        with("messages", json!([])),
+        with("messages", json!([{ "role": "wizard", "content": "x" }])),
+        with("temperature", json!(1.6)),
+        with("max_tokens", json!(-1)),
+    ] {
+        let (status, told) = api.upload(&format!("{}{bad}\n{}", line("1"), line("2"))).await;
+        assert_eq!(
+            (status.as_u16(), &told["message"]["detail"][0]["loc"][1]),
+            (422, &json!(2)),
+            "{bad}: {told}"
+        );
+    }
+    let same = with("model", json!("no-such-model"));
+    let (status, file) = api.upload(&format!("{same}\n\n{same}\n{}", json!({ "body": body("y") }))).await;
+    assert_eq!((status.as_u16(), &file["num_lines"]), (200, &json!(3)));
+    let small = Api::new(batch(BatchConfig { largest_file: 1000, ..BatchConfig::default() })).await;
+    assert_eq!(small.upload(&lines(100)).await.0, 413);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_goes_from_queued_to_success_and_its_answers_come_in_another_order() {
+    let api = Api::new(SimConfig { speed: 4000.0, ..quick() }).await;
+    let job = api.job(&lines(50), json!({ "metadata": { "etl_job": "a" } })).await;
+    assert_eq!((&job["status"], &job["total_requests"]), (&json!("QUEUED"), &json!(0)));
+    let mut seen = BTreeSet::new();
+    let mut counts = BTreeSet::new();
+    let ended = loop {
+        let job = api.look(&job).await;
+        seen.insert(job["status"].as_str().unwrap().to_owned());
+        counts.insert(job["completed_requests"].as_u64().unwrap());
+        if job["status"] == "SUCCESS" {
+            break job;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), ["QUEUED", "RUNNING", "SUCCESS"]);
+    assert!(counts.len() > 5, "the counts move: {counts:?}");
+    for (name, value) in [("total", 50), ("completed", 50), ("succeeded", 50), ("failed", 0)] {
+        assert_eq!(ended[format!("{name}_requests")], value);
+    }
+    assert_eq!((&ended["error_file"], &ended["metadata"]["etl_job"]), (&Value::Null, &json!("a")));
+    let output = api.lines(&ended["output_file"]).await;
+    let order = ids(&output);
+    assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), 50);
+    assert_ne!(order[0], "text-0", "shuffled");
+    assert!(output.iter().all(|line| line["response"]["status_code"] == 200 && line["error"].is_null()));
+    let file = api.get(&format!("/v1/files/{}", ended["output_file"].as_str().unwrap())).await;
+    assert_eq!(
+        (&file["sample_type"], &file["source"], &file["num_lines"]),
+        (&json!("batch_result"), &json!("mistral"), &json!(50))
+    );
+    let stats = api.stats();
+    assert_eq!((stats.jobs, stats.answered, stats.batch_answered, stats.duplicates), (1, 50, 50, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_a_job_is_answered_as_if_it_had_come_alone_and_the_same_twice_is_a_duplicate() {
+    let config = SimConfig { misfits: 0.3, ..quick() };
+    let content = |answer: &Value| answer["choices"][0].clone();
+    let (one, other) = (Api::new(config.clone()).await, Api::new(config).await);
+    let ended = one.end(&one.job(&lines(10), json!({})).await).await;
+    let mut alone = BTreeMap::new();
+    for at in (0..10).rev() {
+        let id = format!("text-{at}");
+        let mut body = body(&id);
+        body["model"] = json!(MODEL);
+        alone.insert(id, content(&other.post(CHAT, body).await));
+    }
+    for line in one.lines(&ended["output_file"]).await {
+        assert_eq!(content(&line["response"]["body"]), alone[line["custom_id"].as_str().unwrap()]);
+    }
+    one.end(&one.job(&lines(3), json!({})).await).await;
+    let mut body = body("text-1");
+    body["model"] = json!(MODEL);
+    one.post(CHAT, body.clone()).await;
+    assert_eq!((one.stats().answered, one.stats().duplicates), (14, 4));
+    body["model"] = json!("mistral-large-latest");
+    one.post(CHAT, body).await;
+    assert_eq!(one.stats().duplicates, 4, "another model is another request");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_fail_in_three_shapes_and_go_missing() {
+    let config = BatchConfig { failed: 0.3, missing: 0.1, ..BatchConfig::default() };
+    let api = Api::new(batch(config.clone())).await;
+    let ended = api.end(&api.job(&lines(200), json!({})).await).await;
+    assert_eq!(ended["status"], "SUCCESS");
+    let (output, errors) = (api.lines(&ended["output_file"]).await, api.lines(&ended["error_file"]).await);
+    let stats = api.stats();
+    assert_eq!(output.len() as u64, stats.batch_answered);
+    assert_eq!(errors.len() as u64, stats.batch_failed);
+    assert!(stats.batch_missing > 5 && stats.batch_failed > 30, "{stats:?}");
+    assert_eq!(stats.batch_answered + stats.batch_failed + stats.batch_missing, 200);
+    assert_eq!(ended["failed_requests"], errors.len());
+    let counted: u64 = ended["errors"].as_array().unwrap().iter().map(|e| e["count"].as_u64().unwrap()).sum();
+    assert_eq!(counted, errors.len() as u64);
+    let shapes: BTreeSet<&str> = errors
+        .iter()
+        .map(|line| match &line["response"]["body"] {
+            Value::String(text) => {
+                let body: Value = serde_json::from_str(text).unwrap();
+                assert_eq!(body["raw_status_code"], line["response"]["status_code"]);
+                "text"
+            }
+            Value::Object(_) => "object",
+            _ => {
+                assert!(line["error"]["message"].is_string());
+                "bare"
+            }
+        })
+        .collect();
+    assert_eq!(shapes.len(), 3, "{shapes:?}");
+
+    // The other way: between the answers, and with no answer at all.
+    let api = Api::new(batch(BatchConfig { errors: ErrorsIn::OutputFile, ..config.clone() })).await;
+    let ended = api.end(&api.job(&lines(50), json!({})).await).await;
+    let output = api.lines(&ended["output_file"]).await;
+    assert_eq!(ended["error_file"], Value::Null);
+    assert!(output.iter().any(|line| line["response"]["status_code"].as_u64().unwrap() >= 400));
+    let shapes = vec![ErrorShape::Bare];
+    let api = Api::new(batch(BatchConfig { failed: 1.0, missing: 0.0, shapes, ..config })).await;
+    let ended = api.end(&api.job(&lines(5), json!({})).await).await;
+    assert_eq!((&ended["status"], &ended["output_file"]), (&json!("SUCCESS"), &Value::Null));
+    assert_eq!(ids(&api.lines(&ended["error_file"]).await).len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_the_endpoint_refuses_fails_by_itself() {
+    let api = Api::new(quick()).await;
+    let bad = json!({ "custom_id": "bad", "body": { "messages": [{ "role": "user", "content": "x" }], "seed": 1 } });
+    let ended = api.end(&api.job(&format!("{}{bad}\n", lines(2)), json!({})).await).await;
+    assert_eq!((&ended["succeeded_requests"], &ended["failed_requests"]), (&json!(2), &json!(1)));
+    let errors = api.lines(&ended["error_file"]).await;
+    assert_eq!(ids(&errors), ["bad"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_end_in_every_way_and_keep_what_was_finished() {
+    for (endings, status, file) in [
+        (Endings { success: 0.0, failed: 1.0, failed_bare: 0.0, timeout: 0.0 }, "FAILED", true),
+        (Endings { success: 0.0, failed: 0.0, failed_bare: 1.0, timeout: 0.0 }, "FAILED", false),
+        (Endings { success: 0.0, failed: 0.0, failed_bare: 0.0, timeout: 1.0 }, "TIMEOUT_EXCEEDED", true),
+    ] {
+        let api = Api::new(batch(BatchConfig { endings, ..BatchConfig::default() })).await;
+        let ended = api.end(&api.job(&lines(50), json!({ "timeout_hours": 1 })).await).await;
+        assert_eq!(ended["status"], status);
+        let output = api.lines(&ended["output_file"]).await;
+        assert_eq!(ended["output_file"].is_string(), file, "{ended}");
+        assert!(output.len() < 50 && output.is_empty() != file, "{}", output.len());
+        assert_eq!(api.stats().answered, output.len() as u64, "what never was finished was never answered");
+        assert!(ended["completed_at"].is_i64());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_job_keeps_what_was_finished_and_a_deleted_one_is_gone() {
+    let still = Spread { median: Duration::ZERO, spread: 0.0, tail: 0.0, tail_times: 1.0 };
+    let config = BatchConfig { queue: still, ..BatchConfig::default() };
+    let api = Api::new(SimConfig { speed: 2000.0, ..batch(config) }).await;
+    let job = api.job(&lines(100), json!({})).await;
+    while api.look(&job).await["completed_requests"].as_u64().unwrap() < 20 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let path = format!("/v1/batch/jobs/{}", job["id"].as_str().unwrap());
+    let told = api.post(&format!("{path}/cancel"), json!({})).await;
+    assert_eq!(told["status"], "CANCELLATION_REQUESTED");
+    let ended = api.end(&job).await;
+    assert_eq!(ended["status"], "CANCELLED");
+    let output = api.lines(&ended["output_file"]).await;
+    assert!((20..100).contains(&output.len()), "{}", output.len());
+    let (status, gone) = api.call(Method::DELETE, &path, None).await;
+    assert_eq!((status.as_u16(), &gone["deleted"], &gone["object"]), (200, &json!(true), &json!("batch")));
+    assert_eq!(api.call(Method::GET, &path, None).await.0, 404);
+    assert_eq!((api.stats().cancels, api.stats().deletes), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_found_by_what_they_were_created_with() {
+    let api = Api::new(quick()).await;
+    let first = api.job(&lines(2), json!({ "metadata": { "etl_job": "one", "who": "a" } })).await;
+    let second = api
+        .job(
+            &lines(2),
+            json!({ "metadata": { "etl_job": "two", "who": "a" }, "model": "mistral-large-latest" }),
+        )
+        .await;
+    let twice = api.job(&lines(2), json!({ "metadata": { "etl_job": "one" } })).await;
+    assert_ne!(first["id"], twice["id"], "there is no idempotency key");
+    let found = async |query: &[(&str, &str)]| {
+        let mut url = reqwest::Url::parse("http://x/v1/batch/jobs").unwrap();
+        url.query_pairs_mut().extend_pairs(query);
+        let list = api.get(&format!("/v1/batch/jobs?{}", url.query().unwrap())).await;
+        let ids: Vec<Value> = list["data"].as_array().unwrap().iter().map(|job| job["id"].clone()).collect();
+        (list["total"].as_u64().unwrap(), ids)
+    };
+    let id = |job: &Value| job["id"].clone();
+    assert_eq!(found(&[("metadata", r#"{"etl_job":"two"}"#)]).await, (1, vec![id(&second)]));
+    assert_eq!(found(&[("metadata", r#"{"etl_job":"one","who":"a"}"#)]).await, (1, vec![id(&first)]));
+    assert_eq!(found(&[("page_size", "1"), ("page", "1")]).await, (3, vec![id(&second)]));
+    assert_eq!(found(&[("order_by", "created"), ("page_size", "1")]).await, (3, vec![id(&first)]));
+    assert_eq!(found(&[("model", "mistral-large-latest")]).await.0, 1);
+    assert_eq!(found(&[("created_after", "2000-01-01T00:00:00Z")]).await.0, 3);
+    assert_eq!(found(&[("created_after", "2100-01-01T00:00:00")]).await.0, 0);
+    api.end(&twice).await;
+    api.end(&second).await;
+    api.end(&first).await;
+    assert_eq!(found(&[("status", "SUCCESS"), ("status", "FAILED")]).await.0, 3);
+    assert_eq!(found(&[("status", "QUEUED")]).await.0, 0);
+    for wrong in ["metadata=x", "status=DONE", "order_by=size", "page=-1", "created_after=soon"] {
+        assert_eq!(api.call(Method::GET, &format!("/v1/batch/jobs?{wrong}"), None).await.0, 422, "{wrong}");
+    }
+    let stats = api.stats();
+    assert_eq!((stats.jobs, stats.jobs_twice), (3, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_no_job_is_refused() {
+    let pending = BatchConfig { pending: 100, ..BatchConfig::default() };
+    let api = Api::new(SimConfig { speed: 1.0, ..batch(pending) }).await;
+    let inline = json!([{ "custom_id": "x", "body": body("x") }]);
+    let create = async |change: &[(&str, Value)]| {
+        let mut job = json!({ "endpoint": CHAT, "model": MODEL, "requests": inline });
+        for (name, value) in change {
+            job[*name] = value.clone();
+        }
+        api.call(Method::POST, "/v1/batch/jobs", Some(job)).await
+    };
+    assert_eq!(create(&[]).await.0, 200);
+    for change in [
+        ("endpoint", json!("/v1/poems")),
+        ("completion_window", json!("24h")),
+        ("timeout_hours", json!(0)),
+        ("timeout_hours", json!(169)),
+        ("metadata", json!({ "k": "" })),
+        ("metadata", json!({ "k": 1 })),
+        ("metadata", json!({ "k".repeat(33): "x" })),
+        ("metadata", json!({ "k": "x".repeat(513) })),
+        ("requests", json!([])),
+        ("requests", Value::from(vec![json!({ "body": {} }); 10_001])),
+        ("input_files", json!(["x"])),
+        ("model", Value::Null),
+    ] {
+        let (status, told) = create(std::slice::from_ref(&change)).await;
+        assert_eq!(status, 422, "{change:?}: {told}");
+        assert!(told["detail"].is_array());
+    }
+    let (status, told) = create(&[("model", json!("mistral-smol"))]).await;
+    assert_eq!((status.as_u16(), &told["code"]), (400, &json!("1500")));
+    let nowhere = "00000000-0000-4000-8000-000000000000";
+    let (status, _) = create(&[("requests", Value::Null), ("input_files", json!([nowhere]))]).await;
+    assert_eq!(status, 404);
+    let many: Vec<Value> = (0..100).map(|at| json!({ "body": body(&at.to_string()) })).collect();
+    assert_eq!(create(&[("requests", json!(many))]).await.0, 429);
+    assert_eq!(api.call(Method::GET, &format!("/v1/batch/jobs/{nowhere}"), None).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_and_jobs_belong_to_the_key_that_made_them() {
+    let mut api = Api::new(quick()).await;
+    let job = api.job(&lines(2), json!({})).await;
+    let (file, id) = (job["input_files"][0].as_str().unwrap(), job["id"].as_str().unwrap());
+    api.key = "another";
+    for path in
+        [format!("/v1/files/{file}"), format!("/v1/files/{file}/content"), format!("/v1/batch/jobs/{id}")]
+    {
+        assert_eq!(api.call(Method::GET, &path, None).await.0, 404, "{path}");
+    }
+    assert_eq!(api.get("/v1/files").await["total"], 0);
+    assert_eq!(api.get("/v1/batch/jobs").await["total"], 0);
+    let take = json!({ "endpoint": CHAT, "model": MODEL, "input_files": [file] });
+    assert_eq!(api.call(Method::POST, "/v1/batch/jobs", Some(take)).await.0, 404);
+    api.key = "invalid";
+    assert_eq!(api.call(Method::GET, "/v1/batch/jobs", None).await.0, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_seed_and_the_same_jobs_give_the_same_files() {
+    let config =
+        batch(BatchConfig { failed: 0.2, missing: 0.05, errors: ErrorsIn::Either, ..BatchConfig::default() });
+    let mut runs = Vec::new();
+    for turn in 0..2 {
+        let api = Api::new(SimConfig { misfits: 0.3, ..config.clone() }).await;
+        // The other way round the second time, and with a pause: neither matters.
+        let parts = if turn == 0 { [10, 20] } else { [20, 10] };
+        let mut told = BTreeMap::new();
+        for part in parts {
+            let text: String = (0..part).map(|at| line(&format!("{part}-{at}"))).collect();
+            let ended = api.end(&api.job(&text, json!({})).await).await;
+            let mut rows = api.lines(&ended["output_file"]).await;
+            rows.extend(api.lines(&ended["error_file"]).await);
+            for row in rows.iter_mut().filter(|row| row["response"].is_object()) {
+                if let Some(body) = row["response"]["body"].as_object_mut() {
+                    body.remove("created");
+                }
+            }
+            told.insert(part, (ended["id"].clone(), ended["output_file"].is_string(), rows));
+        }
+        runs.push(told);
+    }
+    assert_eq!(runs[0], runs[1]);
+}
