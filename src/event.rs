@@ -45,6 +45,21 @@ pub enum EventKind {
         /// Records that failed above it and wait at its `failed` port.
         failed: u64,
     },
+    /// A batch job stands otherwise than before.
+    JobChanged {
+        /// The stage that created it or polls it.
+        stage: usize,
+        /// The service's id.
+        job: String,
+        /// How it stands, in the service's word.
+        status: String,
+        /// Its requests.
+        requests: u64,
+        /// Requests that have ended.
+        completed: u64,
+        /// Requests that have ended without an answer.
+        failed: u64,
+    },
     /// A stage has seen its last record.
     StageEnded {
         /// The stage's index.
@@ -89,6 +104,8 @@ pub enum StageKind {
     Map,
     /// Delays records to a rate.
     Throttle,
+    /// Asks how far something is, until it ends.
+    Poll,
     /// A barrier and checkpoint.
     Wave,
     /// Writes.
@@ -155,6 +172,8 @@ pub enum RunEnd {
     WithFailures,
     /// The user stopped it; what was finished is kept.
     Interrupted,
+    /// The budget is reached, or the account has no credit; what was finished is kept.
+    OutOfMoney(String),
     /// It could not go on; what was finished is kept.
     Fatal(String),
 }
@@ -166,17 +185,19 @@ impl RunEnd {
             Self::Complete => "complete",
             Self::WithFailures => "with failures",
             Self::Interrupted => "interrupted",
+            Self::OutOfMoney(_) => "out of money",
             Self::Fatal(_) => "fatal",
         }
     }
 
-    /// The process's exit code: 0 complete, 1 fatal, 3 ended with failures, 130 interrupted
+    /// The process's exit code: 0 complete, 1 fatal, 3 ended with failures, 4 out of money, 130 interrupted
     /// (2 is a wrong spec or call, which never gets as far as a run).
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Complete => 0,
             Self::Fatal(_) => 1,
             Self::WithFailures => 3,
+            Self::OutOfMoney(_) => 4,
             Self::Interrupted => 130,
         }
     }

@@ -30,6 +30,12 @@ pub(super) struct Arguments {
     /// Ask everything anew, whatever the ledger has.
     #[arg(long)]
     fresh: bool,
+    /// Ask again what failed for good: refused answers whose attempts are used up, requests that were invalid.
+    #[arg(long, conflicts_with = "fresh")]
+    retry_failed: bool,
+    /// Ask only at this stage; the others take what the ledger has, and leave the rest for later.
+    #[arg(long, value_name = "STAGE")]
+    only: Option<String>,
     /// How to show progress.
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
     progress: Choice,
@@ -63,7 +69,15 @@ pub(super) fn run(arguments: &Arguments) -> u8 {
         offline: arguments.offline,
         base_url: arguments.base_url.clone(),
         fresh: arguments.fresh,
+        retry_failed: arguments.retry_failed,
+        only: arguments.only.clone(),
     };
+    if let Some(only) = &options.only
+        && let Err(why) = pipeline.asks_at(only)
+    {
+        tell(&why);
+        return WRONG;
+    }
     let result = match arguments.dry_run {
         true => block_on(dry_run(&pipeline, &options)),
         false => block_on(run_and_report(&pipeline, &options, arguments)),

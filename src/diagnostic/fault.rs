@@ -248,6 +248,18 @@ pub enum Fault {
         /// The folder that is not there, where that is the reason.
         missing: Option<String>,
     },
+    /// Jobs that are submitted and never collected, or collected twice.
+    #[error("nothing collects what `{0}` submits, or more than one stage does")]
+    Uncollected(String),
+    /// A stage that collects jobs that nobody has waited for.
+    #[error("`{0}` would collect jobs that have not ended")]
+    Unpolled(String),
+    /// A stage that collects and reads no jobs.
+    #[error("`{0}` collects, and no stage that submits stands above it")]
+    CollectsNothing(String),
+    /// A poll over something that is no job.
+    #[error("poll `{0}` reads records that are no jobs")]
+    PollsNoJob(String),
     /// A chat stage in a pipeline that does not say how to reach the service.
     #[error("map `{0}` asks Mistral, and the pipeline has no `mistral:`")]
     NoMistral(String),
@@ -333,6 +345,16 @@ impl Fault {
                 "a path in the spec starts at the spec's folder, one from `--set` at the working folder"
                     .to_owned(),
             ),
+            Self::Uncollected(_) => Some(
+                "below it: `- poll: finished` with `job: mistral`, then `- map: extract` with `collect: {}`; \
+                 or say `batch:` beside `chat:` instead, which is short for all three"
+                    .to_owned(),
+            ),
+            Self::Unpolled(_) => Some("put `- poll: finished` with `job: mistral` above it".to_owned()),
+            Self::CollectsNothing(_) => Some(
+                "between a map with `submit:` and its `collect:` only polls and throttles may stand".to_owned(),
+            ),
+            Self::PollsNoJob(_) => Some("it stands below a map with `submit:`".to_owned()),
             Self::NoMistral(_) => Some("add `mistral: { api_key: \"${env.MISTRAL_API_KEY}\" }`".to_owned()),
             Self::LeavesFolder { .. } => {
                 Some("a template may include what lies beside it or below".to_owned())

@@ -6,15 +6,16 @@ use std::{collections::HashMap, path::PathBuf};
 use crate::{
     datatype::DataType,
     diagnostic::{Fault, Mistake, Mistakes, Place},
-    event::StageKind,
     record::FAILURE,
-    spec::{Form, Spec, StageSpec},
+    spec::{Form, Spec},
 };
 
 use super::{
-    Input, Mistral, Node, NodeId, Plan, Port, Secret, Step, Throttle,
-    graph::{self, Edge, Graph},
+    Mistral, NodeId, Plan, Port, Secret, Step, Throttle,
+    batch::Collected,
+    graph::{self, Graph},
     inputs::resolve,
+    nodes,
 };
 
 /// The columns of a query, or why DuckDB refuses it.
@@ -47,7 +48,8 @@ pub(super) struct Compiler<'a> {
     pub(super) around: &'a Surroundings<'a>,
     pub(super) mistakes: Vec<Mistake>,
     /// By stage and port; absent where a mistake upstream leaves it unknown.
-    shapes: HashMap<(usize, Port), Shape>,
+    pub(super) shapes: HashMap<(usize, Port), Shape>,
+    pub(super) collected: Collected,
 }
 
 /// The service, unless the spec or the command line names another server.
@@ -63,7 +65,13 @@ pub fn database(spec: &Spec) -> PathBuf {
 /// # Errors
 /// Every mistake in the spec and the files that it names, all at once, in the order of the file.
 pub fn compile(spec: &Spec, around: &Surroundings<'_>) -> Result<Plan, Mistakes> {
-    let mut compiler = Compiler { spec, around, mistakes: spec.mistakes.clone(), shapes: HashMap::new() };
+    let mut compiler = Compiler {
+        spec,
+        around,
+        mistakes: spec.mistakes.clone(),
+        shapes: HashMap::new(),
+        collected: Collected::new(),
+    };
     let graph = graph::build(&spec.stages, &spec.lost, &mut compiler.mistakes);
     let empty = spec.stages.is_empty() && spec.mistakes.is_empty();
     if empty {
@@ -101,7 +109,9 @@ pub fn compile(spec: &Spec, around: &Surroundings<'_>) -> Result<Plan, Mistakes>
             requests: mistral.requests,
             tokens: mistral.tokens,
         }),
-        nodes: nodes(spec, &graph, steps),
+        budget: spec.budget,
+        prices: spec.prices.clone(),
+        nodes: nodes::nodes(spec, &graph, steps),
     })
 }
 
@@ -133,14 +143,24 @@ impl Compiler<'_> {
         let form = stage.form.as_ref()?;
         let failed_read =
             graph.inputs.iter().flatten().any(|edge| edge.stage == at && edge.port == Port::Failed);
+        // What fails in a stage that collects is the record as it was submitted, not the job.
+        let mut submitted = None;
         let (step, mut after) = match form {
             Form::Source(source) => {
                 let (source, shape) = self.source(source)?;
                 (Some(Step::Source(source)), shape)
             }
-            Form::Chat(chat) => {
-                let (chat, after) = self.chat(&stage.name, chat, shape.as_ref());
-                (chat.map(|chat| Step::Chat(Box::new(chat))), after)
+            Form::Ask(ask) => {
+                let into = ask.into.as_ref().unwrap_or(&stage.name).value.to_string();
+                let (ask, after) = self.ask(&stage.name, ask, &into, shape.as_ref());
+                (ask.map(|ask| Step::Ask(Box::new(ask))), after)
+            }
+            Form::Submit(ask) => self.submit(at, &stage.name, ask, graph, shape.as_ref()),
+            Form::Poll(poll) => (Some(self.poll(&stage.name, poll, shape.as_ref())), shape.clone()),
+            Form::Collect(_) => {
+                let (before, after) = self.collect(at, &stage.name, graph).unzip();
+                submitted = before;
+                (Some(Step::Collect(NodeId(0))), after)
             }
             Form::Fields(fields) => {
                 let (fields, after) = self.fields(fields, shape.as_ref());
@@ -157,22 +177,25 @@ impl Compiler<'_> {
                     shape.clone(),
                 )
             }
-            Form::Wave => (Some(Step::Wave), shape.clone()),
+            Form::Wave(wave) => {
+                let (wave, after) = self.wave(&stage.name, wave, shape.as_ref());
+                (Some(Step::Wave(wave)), after)
+            }
             Form::Sink(sink) => (self.sink(&stage.name, sink, shapes.as_deref()).map(Step::Sink), None),
         };
-        let own = shape.clone().or_else(|| after.clone());
+        let own = submitted.or(shape).or_else(|| after.clone());
         if let Some(after) = &mut after {
             if graph::fails_into_waves(Some(form)) && !failed_read {
-                after.failures.extend(shape.clone());
+                after.failures.extend(own.clone());
             }
-            if matches!(form, Form::Wave) {
+            if matches!(form, Form::Wave(_)) {
                 after.failures.clear();
             }
             self.shapes.insert((at, Port::Out), after.clone());
         }
         if let Some(own) = own {
             let failing = match form {
-                Form::Wave if !own.failures.is_empty() => Shape::common(&own.failures),
+                Form::Wave(_) if !own.failures.is_empty() => Shape::common(&own.failures),
                 _ => own,
             };
             self.shapes.insert((at, Port::Failed), failing.failed());
@@ -197,52 +220,6 @@ impl Compiler<'_> {
             }
         }
     }
-}
-
-/// The nodes of the plan: the stages in order, and before each chat the look into the ledger, ahead of
-/// the throttles that pace only that chat.
-fn nodes(spec: &Spec, graph: &Graph, mut steps: HashMap<usize, Step>) -> Vec<Node> {
-    // For each chat, the stage that its records enter first: itself, or the first of its throttles.
-    let mut recall_before: HashMap<usize, usize> = HashMap::new();
-    for (&at, _) in steps.iter().filter(|(_, step)| matches!(step, Step::Chat(_))) {
-        let mut head = at;
-        while let [Edge { stage, port: Port::Out, .. }] = graph.inputs[head][..] {
-            let readers = graph.inputs.iter().flatten().filter(|edge| edge.stage == stage).count();
-            if spec.stages[stage].kind != StageKind::Throttle || readers != 1 {
-                break;
-            }
-            head = stage;
-        }
-        recall_before.insert(head, at);
-    }
-    let mut nodes: Vec<Node> = Vec::new();
-    let mut ids: HashMap<usize, NodeId> = HashMap::new();
-    let mut recalls: Vec<(NodeId, usize)> = Vec::new();
-    for &at in &graph.order {
-        let StageSpec { name, kind, when, .. } = &spec.stages[at];
-        let Some(step) = steps.remove(&at) else { continue };
-        let mut inputs: Vec<Input> = graph.inputs[at]
-            .iter()
-            .filter_map(|edge| Some(Input { node: *ids.get(&edge.stage)?, port: edge.port }))
-            .collect();
-        if let Some(&chat) = recall_before.get(&at) {
-            let id = NodeId(nodes.len());
-            let name = format!("{}.recall", spec.stages[chat].name.value).into();
-            recalls.push((id, chat));
-            nodes.push(Node { id, name, kind: StageKind::Map, inputs, when: None, step: Step::Recall(id) });
-            inputs = vec![Input { node: id, port: Port::Out }];
-        }
-        let id = NodeId(nodes.len());
-        ids.insert(at, id);
-        let when = when.as_ref().map(|when| when.value.clone());
-        nodes.push(Node { id, name: name.value.clone(), kind: *kind, inputs, when, step });
-    }
-    for (recall, chat) in recalls {
-        if let Some(id) = ids.get(&chat) {
-            nodes[recall.0].step = Step::Recall(*id);
-        }
-    }
-    nodes
 }
 
 impl Shape {

@@ -4,11 +4,11 @@ use std::fmt;
 
 use crate::{
     event::StageKind,
-    spec::{Mode, SplitWhat},
+    spec::{BatchSpec, Mode, OnTimeout, PollSchedule, SplitWhat},
     units::Span,
 };
 
-use super::{Chat, Format, Input, Node, Origin, Plan, Port, Sink, Step, Target};
+use super::{Ask, Format, Input, Node, Origin, Plan, Poll, Port, Sink, Step, Target, Task};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,6 +20,9 @@ impl fmt::Display for Plan {
                 write!(f, ", {name} {rate}")?;
             }
             writeln!(f)?;
+        }
+        if let Some(budget) = self.budget {
+            writeln!(f, "may cost {budget}")?;
         }
         let width = self.nodes.iter().map(|node| node.name.chars().count()).max().unwrap_or(0);
         for node in &self.nodes {
@@ -41,6 +44,7 @@ fn kind(node: &Node) -> &'static str {
         (_, StageKind::Source) => "source",
         (_, StageKind::Map) => "map",
         (_, StageKind::Throttle) => "throttle",
+        (_, StageKind::Poll) => "poll",
         (_, StageKind::Wave) => "wave",
         (_, StageKind::Sink) => "sink",
     }
@@ -80,7 +84,13 @@ impl Plan {
                     self.node(*chat).name
                 )]
             }
-            Step::Chat(chat) => chat_lines(chat),
+            Step::Ask(ask) => ask_lines(ask),
+            Step::Submit(ask) => submit_lines(ask),
+            Step::Poll(poll) => poll_lines(poll),
+            Step::Collect(submit) => vec![format!(
+                "the answers of the jobs of `{}`: each record answered, refused or missing",
+                self.node(*submit).name
+            )],
             Step::Fields(reshape) => {
                 let mut lines: Vec<String> =
                     reshape.set.iter().map(|(name, text)| format!("{name} = {}", one_line(text))).collect();
@@ -107,8 +117,12 @@ impl Plan {
                 }
                 vec![line]
             }
-            Step::Wave => {
-                vec!["holds everything below until everything above has ended and is on disk".to_owned()]
+            Step::Wave(wave) => {
+                let mut lines =
+                    vec!["holds everything below until everything above has ended and is on disk".to_owned()];
+                lines.extend(wave.sql.as_ref().map(|sql| format!("query {}", one_line(&sql.text))));
+                lines.extend(wave.stop_if.as_ref().map(|stop_if| format!("stops the run if {stop_if}")));
+                lines
             }
             Step::Sink(sink) => sink_lines(sink),
         };
@@ -117,9 +131,34 @@ impl Plan {
     }
 }
 
-fn chat_lines(chat: &Chat) -> Vec<String> {
-    let mut lines = vec![format!("asks {}, {} at a time → {}", chat.model, chat.concurrency, chat.into)];
-    lines.extend(chat.schema.as_ref().map(|schema| format!("schema {}", schema.file)));
+fn ask_lines(ask: &Ask) -> Vec<String> {
+    let mut lines =
+        vec![format!("{} {}, {} at a time → {}", verb(&ask.task), ask.model, ask.concurrency, ask.into)];
+    lines.extend(task_lines(&ask.task));
+    let retry = ask.retry;
+    lines.push(format!(
+        "attempts {} for a refused answer; without an answer {} retries, {} to {} apart",
+        ask.attempts,
+        retry.times,
+        Span(retry.wait),
+        Span(retry.max_wait)
+    ));
+    lines
+}
+
+fn verb(task: &Task) -> &'static str {
+    match task {
+        Task::Chat(_) => "asks",
+        Task::Embed { .. } => "embeds with",
+        Task::Ocr { .. } => "reads documents with",
+        Task::Moderate { .. } => "moderates with",
+        Task::Classify { .. } => "classifies with",
+    }
+}
+
+fn task_lines(task: &Task) -> Vec<String> {
+    let Task::Chat(chat) = task else { return Vec::new() };
+    let mut lines: Vec<String> = chat.schema.iter().map(|schema| format!("schema {}", schema.file)).collect();
     let settings = [
         ("temperature", chat.temperature.map(|value| value.to_string())),
         ("top_p", chat.top_p.map(|value| value.to_string())),
@@ -131,14 +170,41 @@ fn chat_lines(chat: &Chat) -> Vec<String> {
     if !settings.is_empty() {
         lines.push(settings.join(", "));
     }
-    let retry = chat.retry;
+    lines
+}
+
+fn submit_lines(ask: &Ask) -> Vec<String> {
+    let batch = ask.batch.unwrap_or(BatchSpec::DEFAULT);
+    let mut lines =
+        vec![format!("{} {} in jobs, at half the price → {}", verb(&ask.task), ask.model, ask.into)];
+    lines.extend(task_lines(&ask.task));
     lines.push(format!(
-        "attempts {} for a refused answer; without an answer {} retries, {} to {} apart",
-        chat.attempts,
-        retry.times,
-        Span(retry.wait),
-        Span(retry.max_wait)
+        "a job has up to {} requests and {}, and waits {} for more; the service may take {} h over it",
+        batch.max_requests,
+        batch.max_bytes,
+        Span(batch.wait),
+        batch.timeout_hours
     ));
+    lines.push(format!(
+        "attempts {} for what is refused or missing; {} jobs are sent at a time",
+        ask.attempts, ask.concurrency
+    ));
+    lines
+}
+
+fn poll_lines(poll: &Poll) -> Vec<String> {
+    let PollSchedule { every, factor, max, timeout, on_timeout } = poll.schedule;
+    let end = match on_timeout {
+        OnTimeout::Fail => "its records are pending",
+        OnTimeout::Cancel => "it is cancelled",
+    };
+    let mut lines = vec![format!(
+        "one check now, then every {}, {factor} times as long each time up to {}; after {} {end}",
+        Span(every),
+        Span(max),
+        Span(timeout)
+    )];
+    lines.extend(poll.until.as_ref().map(|until| format!("until {until}")));
     lines
 }
 

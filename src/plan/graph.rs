@@ -105,11 +105,19 @@ fn edge(
     match port {
         None if kind == StageKind::Sink => report(Fault::ReadsSink(name.to_owned())),
         None => return Some(Edge { stage: target, port: Port::Out, text: Some(text.clone()) }),
-        Some("failed") if !matches!(kind, StageKind::Throttle | StageKind::Sink) => {
+        // What fails there leaves by the port of the stage that collects.
+        Some("failed") if matches!(stages[target].form, Some(Form::Submit(_))) => {
+            report(Fault::UnknownPort { stage: name.to_owned(), port: "failed".to_owned(), known: &[] });
+        }
+        Some("failed") if !matches!(kind, StageKind::Throttle | StageKind::Poll | StageKind::Sink) => {
             return Some(Edge { stage: target, port: Port::Failed, text: Some(text.clone()) });
         }
         Some(port) => {
-            let known = if matches!(kind, StageKind::Throttle | StageKind::Sink) { &[] } else { PORTS };
+            let known = if matches!(kind, StageKind::Throttle | StageKind::Poll | StageKind::Sink) {
+                &[]
+            } else {
+                PORTS
+            };
             report(Fault::UnknownPort { stage: name.to_owned(), port: port.to_owned(), known });
         }
     }
@@ -171,6 +179,7 @@ pub(super) fn kind_word(kind: StageKind) -> &'static str {
         StageKind::Source => "source",
         StageKind::Map => "map",
         StageKind::Throttle => "throttle",
+        StageKind::Poll => "poll",
         StageKind::Wave => "wave",
         StageKind::Sink => "sink",
     }
@@ -179,5 +188,5 @@ pub(super) fn kind_word(kind: StageKind) -> &'static str {
 /// Whether failures of a stage are what a wave's `failed` port collects: a record that a source could
 /// not make has nothing in it to work on again, and goes to the failures table.
 pub(super) fn fails_into_waves(form: Option<&Form>) -> bool {
-    matches!(form, Some(Form::Chat(_) | Form::Fields(_) | Form::Split(_)))
+    matches!(form, Some(Form::Ask(_) | Form::Submit(_) | Form::Collect(_) | Form::Fields(_) | Form::Split(_)))
 }

@@ -4,13 +4,16 @@
 //! the stages upstream give, every file that is named has been read, and the short forms are
 //! expanded. A plan that exists can run. It is plain data: it prints and compares.
 
-mod chat;
+mod ask;
+mod batch;
 mod compile;
 mod draw;
 mod graph;
 mod inputs;
+mod nodes;
 mod sink;
 mod transform;
+mod wave;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -20,10 +23,11 @@ use crate::{
     datatype::DataType,
     event::StageKind,
     files::FileSet,
-    spec::{Mode, Retry, SplitWhat},
-    units::Rate,
+    spec::{BatchSpec, Mode, ModelPrice, PollSchedule, Retry, SplitWhat},
+    units::{Rate, Usd},
 };
 
+pub(crate) use batch::JOB;
 pub use compile::{Surroundings, compile, database};
 
 /// A pipeline that can run.
@@ -39,6 +43,10 @@ pub struct Plan {
     pub database_shown: String,
     /// How to reach Mistral, if the pipeline does.
     pub mistral: Option<Mistral>,
+    /// What a run, and those that go on from it, may cost.
+    pub budget: Option<Usd>,
+    /// Prices that count before the program's own.
+    pub prices: Vec<ModelPrice>,
     /// The stages, upstream before downstream.
     pub nodes: Vec<Node>,
 }
@@ -87,10 +95,16 @@ pub enum Port {
 pub enum Step {
     /// Reads records.
     Source(Source),
-    /// Looks into the ledger for the chat stage named, so that what is answered is not paced.
+    /// Looks into the ledger for the stage named, so that what is answered is not paced.
     Recall(NodeId),
-    /// Asks a model.
-    Chat(Box<Chat>),
+    /// Asks a model, request by request.
+    Ask(Box<Ask>),
+    /// Groups requests into batch jobs; one job out for many records in.
+    Submit(Box<Ask>),
+    /// Checks jobs until they end; the last state flows on.
+    Poll(Poll),
+    /// Reads the answers of jobs that the stage named has submitted; its records out.
+    Collect(NodeId),
     /// Reshapes.
     Fields(Reshape),
     /// One to many.
@@ -98,7 +112,7 @@ pub enum Step {
     /// Paces.
     Throttle(Throttle),
     /// Holds everything below until everything above has ended.
-    Wave,
+    Wave(Wave),
     /// Writes.
     Sink(Sink),
 }
@@ -132,11 +146,59 @@ pub struct Prompt {
     pub includes: Vec<(String, String)>,
 }
 
-/// A question to a model.
+/// What is asked of a model for each record.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Chat {
+pub struct Ask {
     /// The model.
     pub model: String,
+    /// What it is asked.
+    pub task: Task,
+    /// Requests under way at once.
+    pub concurrency: usize,
+    /// How often a refused answer is asked for in all.
+    pub attempts: u32,
+    /// What happens when no answer comes.
+    pub retry: Retry,
+    /// Where the result is put.
+    pub into: String,
+    /// How requests are grouped into jobs, if they are.
+    pub batch: Option<BatchSpec>,
+}
+
+/// What a model is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Task {
+    /// A question in words.
+    Chat(Chat),
+    /// A vector of a text.
+    Embed {
+        /// The text.
+        input: Prompt,
+        /// Its length; the model's own unless said.
+        dimension: Option<u64>,
+    },
+    /// The text of a document.
+    Ocr {
+        /// Its address or path.
+        document: Prompt,
+        /// Pages, counted from 0.
+        pages: Option<String>,
+    },
+    /// Whether a text is harmful.
+    Moderate {
+        /// The text.
+        input: Prompt,
+    },
+    /// The class of a text.
+    Classify {
+        /// The text.
+        input: Prompt,
+    },
+}
+
+/// A question in words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chat {
     /// Instructions.
     pub system: Option<Prompt>,
     /// The question.
@@ -151,14 +213,35 @@ pub struct Chat {
     pub max_tokens: Option<u64>,
     /// For answers that can be had again.
     pub random_seed: Option<u64>,
-    /// Requests under way at once.
-    pub concurrency: usize,
-    /// How often a refused answer is asked for in all.
-    pub attempts: u32,
-    /// What happens when no answer comes.
-    pub retry: Retry,
-    /// Where the result is put.
-    pub into: String,
+}
+
+/// How jobs are checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Poll {
+    /// When.
+    pub schedule: PollSchedule,
+    /// The condition that ends it; the service's last statuses unless said.
+    pub until: Option<String>,
+}
+
+/// What a wave does beside holding.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wave {
+    /// A query over its records.
+    pub sql: Option<WaveQuery>,
+    /// The condition on its counts under which the run stops.
+    pub stop_if: Option<String>,
+}
+
+/// A query over the records of a wave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaveQuery {
+    /// The query; the wave's name stands for its records.
+    pub text: String,
+    /// The records' fields and types.
+    pub fields: Vec<(String, DataType)>,
+    /// The field that identifies a record, if the query keeps it.
+    pub key: Option<String>,
 }
 
 /// A JSON Schema that compiles.
@@ -315,7 +398,7 @@ impl Plan {
 
     /// Whether any stage asks a model.
     pub fn asks(&self) -> bool {
-        self.nodes.iter().any(|node| matches!(node.step, Step::Chat(_)))
+        self.nodes.iter().any(|node| matches!(node.step, Step::Ask(_) | Step::Submit(_)))
     }
 
     /// The node of an id.

@@ -6,6 +6,7 @@ use super::{
     columns, human,
     live::run_parts,
     state::{Phase, Stage, State},
+    text,
 };
 
 /// Soon enough to see that something goes on.
@@ -72,6 +73,24 @@ pub(crate) fn wave_closed(state: &State, stage: usize, ok: u64, failed: u64) -> 
         _ => format!(", {} failed above it", human::count(failed)),
     };
     Some(format!("wave `{name}` closed: {} came through{failed}", human::counted(ok, "record")))
+}
+
+/// A batch job stands otherwise than before; `counts` are its requests, those that have ended, and of these
+/// those that failed.
+pub(crate) fn job(state: &State, stage: usize, job: &str, status: &str, counts: [u64; 3]) -> Option<String> {
+    let name = &state.stages.get(stage)?.name;
+    let [requests, completed, failed] = counts;
+    let failed = match failed {
+        0 => String::new(),
+        _ => format!(", {} failed", human::count(failed)),
+    };
+    let job: String = text::clean(job).chars().take(36).collect();
+    Some(format!(
+        "{name}: job {job} {}, {} of {}{failed}",
+        text::clean(status),
+        human::count(completed),
+        human::counted(requests, "request")
+    ))
 }
 
 /// The user has asked to stop.

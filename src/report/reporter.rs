@@ -133,6 +133,10 @@ impl Reporter {
                 let line = lines::wave_closed(&self.state, *stage, *ok, *failed);
                 self.print(line)
             }
+            EventKind::JobChanged { stage, job, status, requests, completed, failed } => {
+                let line = lines::job(&self.state, *stage, job, status, [*requests, *completed, *failed]);
+                self.print(line)
+            }
             EventKind::Interrupted { in_flight } => self.print(Some(lines::interrupted(*in_flight))),
             EventKind::Progress(_) | EventKind::StageEnded { .. } => Ok(()),
         }

@@ -101,6 +101,8 @@ impl State {
                     stage.phase = Phase::Ended;
                 }
             }
+            // How jobs stand shows in the counts of the stage that polls them.
+            EventKind::JobChanged { .. } => {}
             EventKind::Interrupted { .. } => self.stopping = true,
             EventKind::RunEnded { end, progress, sum, seconds } => {
                 self.update(event.at, progress);

@@ -30,7 +30,7 @@ pub(crate) fn summary(state: &State, paint: Paint) -> String {
 /// What is left of the summary for those who asked for quiet: only what went wrong.
 pub(crate) fn troubles(state: &State, paint: Paint) -> String {
     match &state.end {
-        Some(End { end: RunEnd::Fatal(_), .. }) => advice(state, paint),
+        Some(End { end: RunEnd::Fatal(_) | RunEnd::OutOfMoney(_), .. }) => advice(state, paint),
         Some(End { sum, .. }) if sum.failures > 0 => advice(state, paint),
         _ => String::new(),
     }
@@ -156,6 +156,11 @@ fn advice(state: &State, paint: Paint) -> String {
             "what was finished is kept{place}; with this put right, the same command goes on from there\n"
         );
     }
+    if let RunEnd::OutOfMoney(message) = end {
+        paint.push(&mut text, "out of money", Ink::Bad);
+        let pending = counted(sum.pending().max(0).unsigned_abs(), "record");
+        text += &format!(": {}\n{pending} pending; what was answered is kept\n", message.trim_end());
+    }
     if sum.failures > 0 {
         let told = format!("{} failed", counted(sum.failures, "record"));
         paint.push(&mut text, &told, Ink::Bad);
@@ -175,7 +180,7 @@ fn advice(state: &State, paint: Paint) -> String {
 fn query(run: &Run) -> String {
     let database = shell_quoted(&run.database);
     let number = run.number;
-    format!("duckdb {database} -c \"SELECT key, stage, kind, reason FROM etl.failures WHERE run = {number}\"")
+    format!("etl sql {database} \"SELECT key, stage, kind, reason FROM etl.failures WHERE run = {number}\"")
 }
 
 /// The word as a POSIX shell reads it back.

@@ -4,6 +4,7 @@ use crate::{
     mistral::{ClientError, StopCause},
     sim::SimError,
     store::StoreError,
+    units::Usd,
 };
 
 /// An error that no record can get past.
@@ -23,6 +24,72 @@ pub enum RunError {
     /// No request can succeed.
     #[error("{}", stopped(.0))]
     Api(#[from] StopCause),
+    /// A stage asks a model that the server does not have.
+    #[error(
+        "`{stage}` asks `{model}`, and there is no such model{}: check the `model:` of the stage",
+        .near.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+    )]
+    NoModel {
+        /// The stage.
+        stage: String,
+        /// The model.
+        model: String,
+        /// The nearest one that is there.
+        near: Option<String>,
+    },
+    /// A stage asks a model that is no more.
+    #[error(
+        "`{stage}` asks `{model}`, which is retired{}",
+        .instead.as_ref().map(|model| format!(": use `{model}`")).unwrap_or_default()
+    )]
+    Retired {
+        /// The stage.
+        stage: String,
+        /// The model.
+        model: String,
+        /// What to use instead.
+        instead: Option<String>,
+    },
+    /// An answer may be longer than the model's context.
+    #[error(
+        "`{stage}` allows answers of {most} tokens, and the context of `{model}` has {context}: lower `max_tokens:`"
+    )]
+    Context {
+        /// The stage.
+        stage: String,
+        /// The model.
+        model: String,
+        /// Tokens of its context.
+        context: u64,
+        /// Tokens that an answer may have.
+        most: u64,
+    },
+    /// The budget does not have the next request.
+    #[error(
+        "the budget of {budget} is reached: {spent} are spent and {reserved} were under way; raise `budget:` and run it again, it goes on from here"
+    )]
+    Budget {
+        /// What may be spent.
+        budget: Usd,
+        /// What was, by this run and those that it goes on from.
+        spent: Usd,
+        /// What was under way when it was reached.
+        reserved: Usd,
+    },
+    /// A wave went wrong.
+    #[error(
+        "wave `{wave}` stops the run, for `{condition}`: {failed} of {total} failed; nothing below it was asked, and what was answered is kept"
+    )]
+    WaveStopped {
+        /// The wave.
+        wave: String,
+        /// Its condition.
+        condition: String,
+        /// Records that failed above it.
+        failed: u64,
+        /// Records in all.
+        total: u64,
+    },
     /// The client cannot be made.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -32,6 +99,13 @@ pub enum RunError {
     /// A plan that was compiled does not work out: a mistake of this program.
     #[error("`{0}` was checked, and cannot be used: this is a mistake in etl, please report it")]
     Plan(String),
+}
+
+impl RunError {
+    /// Whether money is what is missing.
+    pub fn is_about_money(&self) -> bool {
+        matches!(self, Self::Budget { .. } | Self::Api(StopCause::Unpaid(_)))
+    }
 }
 
 /// What to do about it, in the words of the one who has to do it.

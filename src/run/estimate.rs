@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    mistral::{estimate_tokens, price},
+    ledger::History,
+    mistral::estimate_tokens,
     plan::{Input, NodeId, Plan, Port, Step},
     record::weight,
     stage::{Bounds, RecordStream, chunk, merge},
@@ -16,7 +17,9 @@ use crate::{
 };
 
 use super::{
-    Claims, Context, Halt, Meters, Options, Pipeline, RunError, question::Question, source, transform,
+    Claims, Context, Halt, Meters, Options, Pipeline, RunError,
+    question::{Course, Question},
+    source, transform,
 };
 
 /// What a run would do.
@@ -79,20 +82,28 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
         run: Run(0),
         server: options.server(&plan),
         fresh: options.fresh,
+        retry_failed: options.retry_failed,
+        only: options.only.clone(),
+        account: options.account(&plan),
         halt: Halt::new(CancellationToken::new()),
         claims: Claims::default(),
+        prices: super::prices(&plan),
+        purse: super::Purse::new(None, Usd::default()),
+        preflight: super::Preflight::default(),
         meters: Arc::new(Meters::new(&plan)),
         events,
         visible: Vec::new(),
     });
     let mut estimate = Estimate::default();
     for node in &plan.nodes {
-        let Step::Chat(chat) = &node.step else { continue };
+        let (Step::Ask(ask) | Step::Submit(ask)) = &node.step else { continue };
         let asks = match records(&plan, &node.inputs, &context).await? {
-            Some(records) => Some(asks(records, &Question::new(node, chat)?, &context).await?),
+            Some(records) => {
+                Some(asks(records, &Question::new(node, ask, &context.prices)?, &context).await?)
+            }
             None => None,
         };
-        estimate.stages.push(StageEstimate { stage: node.name.to_string(), model: chat.model.clone(), asks });
+        estimate.stages.push(StageEstimate { stage: node.name.to_string(), model: ask.model.clone(), asks });
     }
     // Counted apart, because a source may have several readers or none that asks.
     for node in &plan.nodes {
@@ -134,7 +145,8 @@ fn records<'a>(
                 (Step::Source(from), _) => source::source(node, from, context).await,
                 (Step::Fields(reshape), Some(above)) => transform::fields(above, node, reshape, context)?,
                 (Step::Split(split), Some(above)) => transform::split(above, node, split, context)?,
-                (Step::Throttle(_) | Step::Wave | Step::Recall(_), Some(above)) => above,
+                (Step::Throttle(_) | Step::Recall(_), Some(above)) => above,
+                (Step::Wave(wave), Some(above)) if wave.sql.is_none() => above,
                 _ => return Ok(None),
             });
         }
@@ -160,18 +172,16 @@ async fn asks(records: RecordStream, question: &Question, context: &Context) -> 
                 Err(_) => asks.broken += 1,
             }
         }
-        let known = match context.fresh {
-            true => Default::default(),
-            false => context.store.known(&context.server, written.iter().map(|w| w.id).collect()).await?,
-        };
+        let mut known = context.known(written.iter().map(|written| written.id).collect()).await;
         for request in written {
-            let settled = known.get(&request.id).and_then(|known| question.settle(&known.answers));
+            let history = known.remove(&request.id).unwrap_or(History::new(context.generation()));
+            let course = question.course(&history, None, context.retry_failed);
             let body = || {
                 serde_json::from_slice(&request.body)
                     .ok()
                     .and_then(|body: serde_json::Value| serde_json::to_string_pretty(&body).ok())
             };
-            if settled.is_some() || !seen.insert(request.id) {
+            if !matches!(course, Course::Ask { .. }) || !seen.insert(request.id) {
                 asks.answered += 1;
                 if asks.first.is_none() {
                     asks.first = body();
@@ -183,9 +193,10 @@ async fn asks(records: RecordStream, question: &Question, context: &Context) -> 
             }
             asks.requests += 1;
             asks.prompt_tokens += estimate_tokens(request.body.len());
-            asks.completion_tokens += question.chat.max_tokens.unwrap_or(ANSWER_TOKENS).min(ANSWER_TOKENS);
+            asks.completion_tokens += question.answer_tokens().min(ANSWER_TOKENS);
         }
     }
-    asks.cost = price(&question.chat.model).map(|price| price.of(asks.prompt_tokens, asks.completion_tokens));
+    asks.cost =
+        question.price(&question.ask.model).map(|price| price.of(asks.prompt_tokens, asks.completion_tokens));
     Ok(asks)
 }

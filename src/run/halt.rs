@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::event::RunEnd;
+
 use super::RunError;
 
 /// Shared by everything that runs. Once it is stopped nothing new is begun; what is under way is
@@ -47,8 +49,11 @@ impl Halt {
         self.fatal.lock().ok().and_then(|mut fatal| fatal.take())
     }
 
-    /// What the error that stopped everything says.
-    pub(super) fn fatal(&self) -> Option<String> {
-        self.fatal.lock().ok().and_then(|fatal| fatal.as_ref().map(ToString::to_string))
+    /// The end that the error which stopped everything makes.
+    pub(super) fn end(&self) -> Option<RunEnd> {
+        let fatal = self.fatal.lock().ok()?;
+        let error = fatal.as_ref()?;
+        let told = error.to_string();
+        Some(if error.is_about_money() { RunEnd::OutOfMoney(told) } else { RunEnd::Fatal(told) })
     }
 }

@@ -105,12 +105,16 @@ impl Meters {
         if matches!(node.step, Step::Source(_)) {
             return known(&self.of(node.id).total);
         }
+        // Between the two there are jobs; what comes back are the records that went in.
+        if let Step::Collect(submit) = node.step {
+            return totals[submit.0].map(|total| total.saturating_sub(self.of(submit).failed.get()));
+        }
         let inputs = node.inputs.iter().map(|input| {
             let (upstream, meter) = (plan.node(input.node), self.of(input.node));
             match (&upstream.step, input.port) {
-                (Step::Wave, Port::Out) => known(&meter.total),
-                (Step::Wave, Port::Failed) => known(&meter.failed_total),
-                (Step::Split(_), _) | (_, Port::Failed) => None,
+                (Step::Wave(_), Port::Out) => known(&meter.total),
+                (Step::Wave(_), Port::Failed) => known(&meter.failed_total),
+                (Step::Split(_) | Step::Submit(_), _) | (_, Port::Failed) => None,
                 (_, Port::Out) => totals[input.node.0].map(|total| total.saturating_sub(meter.failed.get())),
             }
         });

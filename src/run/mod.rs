@@ -3,20 +3,28 @@
 //! Wires the stages into streams, drives them, and brings them to an end: of their own, at the
 //! user's word, or at an error that no record can get past.
 
-mod chat;
+mod ask;
+mod batch;
 mod claims;
+mod collect;
+mod create;
 mod error;
 mod estimate;
 mod halt;
 mod meter;
+mod money;
+mod poll;
+mod preflight;
 mod question;
 mod sink;
 mod source;
+mod submit;
 mod transform;
 mod wave;
 mod wire;
 
 use std::{
+    collections::HashMap,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -30,12 +38,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     diagnostic::Mistakes,
     event::{Event, EventKind, RunEnd},
-    mistral::{Client, Connection, Limits},
+    ledger::{Entry, Generation, History, RequestId},
+    mistral::{self, Client, Connection, Limits, Prices, account},
     plan::{self, NodeId, Plan, Step, Surroundings, compile},
     sim::{Sim, SimConfig},
     spec::{Variables, parse},
     stage::task,
-    store::{self, Run, RunRecord, Store},
+    store::{self, Batch, Run, RunRecord, Store},
 };
 
 pub use error::RunError;
@@ -44,6 +53,8 @@ pub use estimate::{Asks, Estimate, StageEstimate, estimate};
 use claims::Claims;
 use halt::Halt;
 use meter::Meters;
+use money::Purse;
+use preflight::Preflight;
 
 /// How often counts are told.
 const TICK: Duration = Duration::from_millis(100);
@@ -65,6 +76,10 @@ pub struct Options {
     pub base_url: Option<String>,
     /// Everything is asked anew, whatever the ledger has.
     pub fresh: bool,
+    /// What failed for good is asked again.
+    pub retry_failed: bool,
+    /// Only the stage of this name asks; the others take what the ledger has.
+    pub only: Option<String>,
 }
 
 /// What all stages of a run share.
@@ -74,8 +89,15 @@ struct Context {
     /// Whose answers count: see [`Options::server`].
     server: String,
     fresh: bool,
+    retry_failed: bool,
+    only: Option<String>,
+    /// Whose jobs are this run's to look after: see [`mistral::account`].
+    account: String,
     halt: Halt,
     claims: Claims,
+    prices: Prices,
+    purse: Purse,
+    preflight: Preflight,
     meters: Arc<Meters>,
     events: mpsc::Sender<Event>,
     /// The index by which events name each node, if they do.
@@ -98,6 +120,21 @@ impl Pipeline {
     /// What will be done.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Whether a stage of this name asks; the words for a person if none does.
+    ///
+    /// # Errors
+    /// The stages that do.
+    pub fn asks_at(&self, stage: &str) -> Result<(), String> {
+        let asks = |node: &&plan::Node| matches!(node.step, Step::Ask(_) | Step::Collect(_));
+        let known: Vec<&str> = self.plan.nodes.iter().filter(asks).map(|node| &*node.name).collect();
+        if known.contains(&stage) {
+            return Ok(());
+        }
+        let near = crate::diagnostic::nearest(stage, known.iter().copied());
+        let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        Err(format!("no stage `{stage}` asks{near} (those that do: {})", known.join(", ")))
     }
 
     /// Runs it. Events come through `events`; cancelling `stop` ends the run in good order: what is
@@ -126,6 +163,7 @@ impl Pipeline {
             false => None,
         };
         let store = Store::open(&plan.database, &plan.folder).await?;
+        let spent = store.spent(&plan.name, &server).await?;
         let tables = plan.nodes.iter().filter_map(|node| match &node.step {
             Step::Sink(to) => Some(sink::table(node, to)),
             _ => None,
@@ -144,8 +182,14 @@ impl Pipeline {
             run,
             server,
             fresh: options.fresh,
+            retry_failed: options.retry_failed,
+            only: options.only.clone(),
+            account: options.account(&plan),
             halt,
             claims: Claims::default(),
+            prices: prices(&plan),
+            purse: Purse::new(plan.budget, spent),
+            preflight: Preflight::default(),
             meters: Arc::new(Meters::new(&plan)),
             events,
             visible: visible.collect(),
@@ -170,8 +214,12 @@ impl Pipeline {
         future::join_all(driven).await;
         drop(ticker);
         let end = context.end();
-        for node in plan.nodes.iter().filter(|node| matches!(node.step, Step::Wave)) {
-            context.halt.check(store.release(&node.name).await);
+        for node in &plan.nodes {
+            match node.step {
+                Step::Wave(_) => drop(context.halt.check(store.release(&node.name).await)),
+                Step::Submit(_) => drop(context.halt.check(store.unpark(&node.name, None).await)),
+                _ => {}
+            }
         }
         let usage = context.meters.usage();
         let recorded = store.end(run, end.word(), usage).await;
@@ -203,10 +251,27 @@ impl Options {
         }
     }
 
+    /// Whose key is used, as a fingerprint.
+    fn account(&self, plan: &Plan) -> String {
+        if self.offline {
+            return "offline".to_owned();
+        }
+        let key = plan.mistral.as_ref().and_then(|mistral| mistral.api_key.as_ref());
+        account(key.map_or("none", plan::Secret::expose), self.base_url(plan))
+    }
+
     fn base_url<'a>(&'a self, plan: &'a Plan) -> &'a str {
         let spec = plan.mistral.as_ref().map_or("", |mistral| &mistral.base_url);
         self.base_url.as_deref().unwrap_or(spec).trim_end_matches('/')
     }
+}
+
+fn prices(plan: &Plan) -> Prices {
+    let own = plan
+        .prices
+        .iter()
+        .map(|price| (price.model.clone(), mistral::Price::new(price.prompt, price.completion, price.pages)));
+    Prices::new(own.collect())
 }
 
 fn client(plan: &Plan, options: &Options, sim: Option<&Sim>, halt: &Halt) -> Result<Client, RunError> {
@@ -234,7 +299,7 @@ async fn tick(context: Arc<Context>, plan: Plan) {
     loop {
         ticks.tick().await;
         let progress = context.meters.progress(&plan);
-        if context.halt.is_stopped() && context.halt.fatal().is_none() && !interrupted {
+        if context.halt.is_stopped() && context.halt.end().is_none() && !interrupted {
             interrupted = true;
             let in_flight = progress.stages.iter().map(|stage| stage.in_flight).sum();
             context.tell(EventKind::Interrupted { in_flight }).await;
@@ -255,13 +320,44 @@ impl Context {
         let _ = self.events.try_send(Event { at: Timestamp::now(), kind });
     }
 
+    /// What the ledger has of some requests; nothing in a run that asks everything anew.
+    async fn known(&self, requests: Vec<RequestId>) -> HashMap<RequestId, History> {
+        match self.halt.check(self.store.known(&self.server, requests).await) {
+            // What this run has asked itself it does know.
+            Some(known) if self.fresh => {
+                known.into_iter().filter(|(_, history)| history.generation == self.generation()).collect()
+            }
+            Some(known) => known,
+            None => HashMap::new(),
+        }
+    }
+
+    /// Makes steps durable; tells whether they are.
+    async fn commit(&self, entries: Vec<Entry>) -> bool {
+        let batch = Batch { entries, ..Batch::default() };
+        self.halt.check(self.store.commit(self.run, &self.server, batch).await).is_some()
+    }
+
+    /// The generation of requests that this run is the first to make.
+    fn generation(&self) -> Generation {
+        Generation(self.run.0)
+    }
+
+    /// Whether a stage may ask in this run, or why not.
+    fn may_ask(&self, stage: &str) -> Result<(), String> {
+        match &self.only {
+            Some(only) if only != stage => Err(format!("left for later: this run asks only at `{only}`")),
+            _ => Ok(()),
+        }
+    }
+
     fn visible(&self, id: NodeId) -> Option<usize> {
         self.visible.get(id.0).copied().flatten()
     }
 
     fn end(&self) -> RunEnd {
-        if let Some(error) = self.halt.fatal() {
-            return RunEnd::Fatal(error);
+        if let Some(end) = self.halt.end() {
+            return end;
         }
         if self.halt.is_stopped() {
             return RunEnd::Interrupted;

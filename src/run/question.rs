@@ -1,31 +1,35 @@
-//! What a chat stage asks of a record, and what it makes of the answer.
+//! What a stage asks about a record, and what it makes of the answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::{
-    ledger::{Answer, Refusal, RequestId},
+    ledger::{Answer, Entry, Generation, History, Refusal, RequestId, Step},
     mistral::{
-        Endpoint, Expected, Reply, Said, estimate_tokens, price, read_answer,
+        Endpoint, Expected, Prices, Reply, estimate_tokens, read_answer,
         wire::{ChatRequest, Content, Message, NamedSchema, ResponseFormat, Role},
     },
-    plan::{Chat, Node, Prompt},
+    plan::{Ask, Chat, Node, Prompt, Task},
     record::{ANSWER, Failure, FailureKind, Record},
     template::{RenderError, Template},
+    units::Usd,
 };
 
 use super::{RunError, transform::When};
 
-/// A chat stage, ready to ask.
+/// A stage that asks, ready to.
 pub(super) struct Question {
     pub(super) stage: Arc<str>,
-    pub(super) chat: Chat,
+    pub(super) ask: Ask,
     pub(super) when: When,
+    pub(super) endpoint: Endpoint,
     system: Option<Template>,
-    prompt: Template,
+    /// The prompt, the text, the address: what a record gives.
+    input: Template,
     expected: Option<Expected>,
+    prices: Prices,
 }
 
 /// A request that has been written but not sent.
@@ -35,6 +39,8 @@ pub(super) struct Written {
     pub(super) body: Bytes,
     /// About what it will cost in tokens.
     pub(super) tokens: u64,
+    /// About what it will cost.
+    pub(super) cost: Usd,
 }
 
 /// What became of a request, in the end.
@@ -46,41 +52,102 @@ pub(super) enum Settled {
     Failed { kind: FailureKind, reason: String, attempts: u32, reply: Option<String> },
 }
 
+/// How a request goes on.
+#[derive(Debug, Clone)]
+pub(super) enum Course {
+    /// It is decided.
+    Settled(Settled),
+    /// It is to be asked, up to and with the attempt of this number.
+    Ask { until: u32 },
+    /// It is a line of a job that has not been read.
+    Placed(String),
+}
+
 /// Tokens that an answer may have where the stage sets no limit, for the limit on tokens.
 const ANSWER_TOKENS: u64 = 1000;
 
 impl Question {
-    pub(super) fn new(node: &Node, chat: &Chat) -> Result<Self, RunError> {
-        let template = |prompt: &Prompt| {
-            Template::parse(&prompt.text, &prompt.includes).map_err(|_| RunError::Plan(node.name.to_string()))
+    pub(super) fn new(node: &Node, ask: &Ask, prices: &Prices) -> Result<Self, RunError> {
+        let wrong = || RunError::Plan(node.name.to_string());
+        let template = |prompt: &Prompt| Template::parse(&prompt.text, &prompt.includes).map_err(|_| wrong());
+        let (endpoint, system, input, schema) = match &ask.task {
+            Task::Chat(chat) => (Endpoint::Chat, chat.system.as_ref(), &chat.prompt, chat.schema.as_ref()),
+            Task::Embed { input, .. } => (Endpoint::Embed, None, input, None),
+            Task::Ocr { document, .. } => (Endpoint::Ocr, None, document, None),
+            Task::Moderate { input } => (Endpoint::Moderate, None, input, None),
+            Task::Classify { input } => (Endpoint::Classify, None, input, None),
         };
-        let expected = chat.schema.as_ref().map(|schema| Expected::new(&schema.json)).transpose();
         Ok(Self {
             stage: Arc::clone(&node.name),
-            chat: chat.clone(),
             when: When::new(node.when.as_deref())?,
-            system: chat.system.as_ref().map(template).transpose()?,
-            prompt: template(&chat.prompt)?,
-            expected: expected.map_err(|_| RunError::Plan(node.name.to_string()))?,
+            endpoint,
+            system: system.map(template).transpose()?,
+            input: template(input)?,
+            expected: schema.map(|schema| Expected::new(&schema.json)).transpose().map_err(|_| wrong())?,
+            prices: prices.clone(),
+            ask: ask.clone(),
         })
     }
 
     /// The request for a record.
     pub(super) fn write(&self, record: &Record) -> Result<Written, RenderError> {
-        let mut messages = Vec::with_capacity(2);
-        for (role, template) in [(Role::System, self.system.as_ref()), (Role::User, Some(&self.prompt))] {
-            if let Some(template) = template {
-                messages.push(Message { role, content: Content::Text(template.render(&record.fields)?) });
+        let input = self.input.render(&record.fields)?;
+        let model = &self.ask.model;
+        let most = self.answer_tokens();
+        let body = match &self.ask.task {
+            Task::Chat(chat) => {
+                let system = self.system.as_ref().map(|system| system.render(&record.fields)).transpose()?;
+                serde_json::to_vec(&self.chat(chat, system, input))
             }
+            Task::Embed { dimension, .. } => {
+                let mut body = json!({ "model": model, "input": input });
+                if let Some(dimension) = dimension {
+                    body["output_dimension"] = json!(dimension);
+                }
+                serde_json::to_vec(&body)
+            }
+            Task::Ocr { pages, .. } => {
+                let mut body = json!({ "model": model, "document": document(&input) });
+                if let Some(pages) = pages {
+                    body["pages"] = json!(pages);
+                }
+                serde_json::to_vec(&body)
+            }
+            Task::Moderate { .. } | Task::Classify { .. } => {
+                serde_json::to_vec(&json!({ "model": model, "input": input }))
+            }
+        };
+        // Texts and numbers, which always have a JSON form.
+        let body = body.unwrap_or_default();
+        let prompt = estimate_tokens(body.len());
+        let price = self.price(model);
+        Ok(Written {
+            id: RequestId::of(self.endpoint.path(), &body),
+            body: body.into(),
+            tokens: prompt + most,
+            cost: price.map(|price| price.of(prompt, most)).unwrap_or_default(),
+        })
+    }
+
+    /// Tokens that an answer may have, about.
+    pub(super) fn answer_tokens(&self) -> u64 {
+        match &self.ask.task {
+            Task::Chat(chat) => chat.max_tokens.unwrap_or(ANSWER_TOKENS),
+            _ => 0,
         }
-        let request = ChatRequest {
-            model: self.chat.model.clone(),
-            messages,
-            temperature: self.chat.temperature,
-            top_p: self.chat.top_p,
-            max_tokens: self.chat.max_tokens,
-            random_seed: self.chat.random_seed,
-            response_format: self.chat.schema.as_ref().map(|schema| ResponseFormat::JsonSchema {
+    }
+
+    fn chat(&self, chat: &Chat, system: Option<String>, prompt: String) -> ChatRequest {
+        let system = system.map(|text| Message { role: Role::System, content: Content::Text(text) });
+        let prompt = Message { role: Role::User, content: Content::Text(prompt) };
+        ChatRequest {
+            model: self.ask.model.clone(),
+            messages: system.into_iter().chain([prompt]).collect(),
+            temperature: chat.temperature,
+            top_p: chat.top_p,
+            max_tokens: chat.max_tokens,
+            random_seed: chat.random_seed,
+            response_format: chat.schema.as_ref().map(|schema| ResponseFormat::JsonSchema {
                 json_schema: NamedSchema {
                     name: schema.name.clone(),
                     description: None,
@@ -88,37 +155,76 @@ impl Question {
                     strict: true,
                 },
             }),
-        };
-        // Texts and numbers, which always have a JSON form.
-        let body = serde_json::to_vec(&request).unwrap_or_default();
-        let tokens = estimate_tokens(body.len()) + self.chat.max_tokens.unwrap_or(ANSWER_TOKENS);
-        Ok(Written { id: RequestId::of(Endpoint::Chat.path(), &body), body: body.into(), tokens })
+        }
     }
 
-    /// The ledger's row for what was said, judged.
-    pub(super) fn answer(&self, written: &Written, key: &str, attempt: u32, said: &Said) -> Answer {
-        let Reply { model, text: reply, finish_reason, usage, pages: _ } = said.reply.clone();
-        Answer {
-            request: written.id,
-            attempt,
-            stage: self.stage.to_string(),
-            key: key.to_owned(),
-            asked_model: self.chat.model.clone(),
-            refusal: self.judge(&reply, finish_reason.as_deref()).err(),
-            cost: price(&model).map(|price| price.of(usage.prompt_tokens, usage.completion_tokens)),
+    /// The price of a model's tokens, as this stage asks for them.
+    pub(super) fn price(&self, model: &str) -> Option<crate::mistral::Price> {
+        let price = self.prices.of(model)?;
+        Some(if self.ask.batch.is_some() { price.in_batch() } else { price })
+    }
+
+    /// The answer that the ledger keeps, judged.
+    pub(super) fn judged(
+        &self,
+        reply: Reply,
+        latency: Option<Duration>,
+        correlation_id: Option<String>,
+    ) -> Step {
+        let Reply { model, text, finish_reason, usage, pages } = reply;
+        // A server that does not say who answered was asked for one model.
+        let model = if model.is_empty() { self.ask.model.clone() } else { model };
+        let price = self.price(&model).or_else(|| self.price(&self.ask.model));
+        let cost = price.map(|price| {
+            let tokens = price.of(usage.prompt_tokens, usage.completion_tokens);
+            Usd::from_micros(tokens.micros() + price.of_pages(pages).micros())
+        });
+        let refusal = self.judge(&text, finish_reason.as_deref()).err();
+        let answer = Answer {
             model,
-            reply,
+            reply: text,
             finish_reason,
             prompt_tokens: usage.prompt_tokens,
             completion_tokens: usage.completion_tokens,
-            latency_ms: said.latency.as_millis() as u64,
+            cost,
+            latency_ms: latency.map(|latency| latency.as_millis() as u64),
+            correlation_id,
+        };
+        match refusal {
+            None => Step::Answered(answer),
+            Some(refusal) => Step::Refused(answer, refusal),
+        }
+    }
+
+    /// A row of the journal.
+    pub(super) fn entry(
+        &self,
+        request: RequestId,
+        key: &str,
+        generation: Generation,
+        attempt: u32,
+        step: Step,
+    ) -> Entry {
+        Entry {
+            request,
+            generation,
+            attempt,
+            stage: self.stage.to_string(),
+            key: key.to_owned(),
+            asked_model: self.ask.model.clone(),
+            job: None,
+            step,
         }
     }
 
     /// The value of an answer, or why it is refused.
     fn judge(&self, reply: &str, finish_reason: Option<&str>) -> Result<Value, Refusal> {
+        let refused = |reason: String| Refusal { kind: FailureKind::Refused, reason };
+        let Task::Chat(chat) = &self.ask.task else {
+            return serde_json::from_str(reply).map_err(|_| refused("the answer holds no JSON".to_owned()));
+        };
         if let Some(reason @ ("length" | "model_length")) = finish_reason {
-            let limit = match (reason, self.chat.max_tokens) {
+            let limit = match (reason, chat.max_tokens) {
                 ("length", Some(max)) => format!("`max_tokens: {max}`"),
                 ("length", None) => "the model's own limit on answers".to_owned(),
                 _ => "the length of the model's context".to_owned(),
@@ -128,7 +234,6 @@ impl Question {
                 reason: format!("the answer was cut at {limit}"),
             });
         }
-        let refused = |reason: String| Refusal { kind: FailureKind::Refused, reason };
         match &self.expected {
             Some(expected) => read_answer(reply, expected).map_err(refused),
             None if reply.trim().is_empty() => Err(refused("the answer is empty".to_owned())),
@@ -136,42 +241,76 @@ impl Question {
         }
     }
 
-    /// What the answers so far come to: an answer that fits, or a failure once there are no more
-    /// attempts; nothing as long as it is worth asking again.
+    /// How a request goes on after what the ledger has of it.
+    ///
+    /// `until` is the last attempt that this run may make; nothing when it is looked at for the first time, and
+    /// then its earlier attempts count, unless failed ones are to be tried again.
     ///
     /// Answers are judged anew, not by what was found when they came: what counts is the program and
     /// the schema that the record meets now.
-    pub(super) fn settle(&self, answers: &[Answer]) -> Option<Settled> {
-        let mut last = None;
-        for answer in answers {
+    pub(super) fn course(&self, history: &History, until: Option<u32>, retry_failed: bool) -> Course {
+        let mut refused = None;
+        for entry in &history.entries {
+            let Some(answer) = entry.step.answer() else { continue };
             match self.judge(&answer.reply, answer.finish_reason.as_deref()) {
                 Ok(value) => {
                     let about = json!({
                         "model": answer.model,
-                        "request": answer.request.to_string(),
-                        "attempt": answer.attempt,
+                        "request": entry.request.to_string(),
+                        "attempt": entry.attempt,
                         "prompt_tokens": answer.prompt_tokens,
                         "completion_tokens": answer.completion_tokens,
                     });
-                    return Some(Settled::Answered { value, answer: about });
+                    return Course::Settled(Settled::Answered { value, answer: about });
                 }
-                Err(refusal) => last = Some((refusal, answer)),
+                Err(refusal) => refused = Some((refusal, answer)),
             }
         }
-        let (refusal, answer) = last?;
-        (answers.len() as u32 >= self.chat.attempts).then(|| Settled::Failed {
-            kind: refusal.kind,
-            reason: refusal.reason,
-            attempts: answers.len() as u32,
-            reply: Some(answer.reply.clone()),
-        })
+        if let Some(job) = history.placed_in() {
+            return Course::Placed(job.to_owned());
+        }
+        let made = history.next_attempt() - 1;
+        let refusals = history.entries.iter().filter(|entry| entry.step.answer().is_some()).count() as u32;
+        let left = self.ask.attempts.saturating_sub(refusals);
+        let (kind, reason) = match history.entries.last().map(|entry| &entry.step) {
+            None => return Course::Ask { until: self.ask.attempts },
+            Some(Step::Invalid(reason)) => (FailureKind::Invalid, reason.clone()),
+            Some(Step::Missing(reason)) => (FailureKind::Unanswered, reason.clone()),
+            Some(Step::Placed | Step::Answered(_) | Step::Refused(..)) => match &refused {
+                Some((refusal, _)) => (refusal.kind, refusal.reason.clone()),
+                None => (FailureKind::Refused, "the answer was refused".to_owned()),
+            },
+        };
+        let more = match (until, kind) {
+            // What the service refuses it refuses again; who wants to know starts a new run.
+            (Some(_), FailureKind::Invalid) => None,
+            (Some(until), _) => (made < until).then_some(until),
+            (None, _) if retry_failed => Some(made + self.ask.attempts),
+            (None, FailureKind::Invalid) => None,
+            (None, FailureKind::Unanswered) => Some(made + left.max(1)),
+            (None, _) => (left > 0).then_some(made + left),
+        };
+        if let Some(until) = more {
+            return Course::Ask { until };
+        }
+        let reply = refused.map(|(_, answer)| answer.reply.clone());
+        Course::Settled(Settled::Failed { kind, reason, attempts: made, reply })
+    }
+
+    /// The step that says that an answer which fitted once does not fit any more, if that is so: without it
+    /// no other attempt could follow.
+    pub(super) fn judged_anew(&self, history: &History) -> Option<Entry> {
+        let last = history.entries.last()?;
+        let Step::Answered(answer) = &last.step else { return None };
+        let refusal = self.judge(&answer.reply, answer.finish_reason.as_deref()).err()?;
+        Some(Entry { step: Step::Refused(answer.clone(), refusal), ..last.clone() })
     }
 
     /// The record with its answer, or the failure that it became.
     pub(super) fn outcome(&self, mut record: Record, settled: Settled) -> Result<Record, Box<Failure>> {
         match settled {
             Settled::Answered { value, answer } => {
-                record.fields.insert(self.chat.into.clone(), value);
+                record.fields.insert(self.ask.into.clone(), value);
                 record.fields.insert(ANSWER.to_owned(), answer);
                 Ok(record)
             }
@@ -184,5 +323,30 @@ impl Question {
                 reply,
             })),
         }
+    }
+
+    /// A record that has no answer and is no refusal either.
+    pub(super) fn failure(
+        &self,
+        record: Record,
+        kind: FailureKind,
+        reason: String,
+        attempts: u32,
+    ) -> Box<Failure> {
+        Box::new(Failure { record, stage: Arc::clone(&self.stage), kind, reason, attempts, reply: None })
+    }
+}
+
+/// A document by its address, as the service wants it told.
+fn document(address: &str) -> Value {
+    let address = address.trim();
+    let lower = address.to_lowercase();
+    let image = lower.starts_with("data:image/")
+        || [".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff"]
+            .iter()
+            .any(|end| lower.ends_with(end));
+    match image {
+        true => json!({ "type": "image_url", "image_url": address }),
+        false => json!({ "type": "document_url", "document_url": address }),
     }
 }

@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use crate::{
     event::EventKind,
     plan::{Column, ColumnValue, Format, Node, NodeId, Sink, Target},
-    record::{Failure, FailureKind, Outcome, Record, weight},
+    record::{ANSWER, Failure, FailureKind, Outcome, Record, weight},
     spec::Mode,
     stage::{Bounds, RecordStream, chunk},
-    store::{Batch, FailureRow, SinkMode, SinkRows, SinkTarget, Table},
+    store::{Batch, FailureRow, Origin, SinkMode, SinkRows, SinkTarget, Table},
     template::Expression,
 };
 
@@ -95,7 +95,7 @@ impl Writer {
         context: &Context,
     ) -> Result<(), RunError> {
         let meter = context.meters.of(id);
-        let (mut rows, mut failures) = (Vec::new(), Vec::new());
+        let (mut rows, mut origins, mut failures) = (Vec::new(), Vec::new(), Vec::new());
         let (mut skipped, mut failed, mut taken) = (0, 0, 0);
         for outcome in batch {
             let record = match outcome {
@@ -118,8 +118,17 @@ impl Writer {
                     continue;
                 }
             }
+            let (key, request) = (Arc::clone(&record.key), request(&record));
             match self.row(record) {
-                Ok(row) => rows.push(row),
+                Ok(row) => {
+                    let named = if row.0.is_empty() { key.to_string() } else { row.0.clone() };
+                    origins.extend(request.map(|request| Origin {
+                        row: named,
+                        record: key.to_string(),
+                        request,
+                    }));
+                    rows.push(row);
+                }
                 Err(failure) => {
                     failed += 1;
                     failures.push(failure_row(*failure));
@@ -127,7 +136,8 @@ impl Writer {
             }
         }
         let (written, lost) = (rows.len() as u64, failures.len() as u64);
-        let rows = if rows.is_empty() { Vec::new() } else { vec![SinkRows { table: table.clone(), rows }] };
+        let rows =
+            if rows.is_empty() { Vec::new() } else { vec![SinkRows { table: table.clone(), rows, origins }] };
         let batch = Batch { rows, failures, ..Batch::default() };
         context.store.commit(context.run, &context.server, batch).await?;
         // What is counted is durable.
@@ -167,7 +177,7 @@ impl Writer {
                 if value.is_null() {
                     return Err(self.misfit(record, format!("the key column `{}` has no value", column.name)));
                 }
-                key = value.to_string();
+                key = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             }
             row.insert(column.name.clone(), value);
         }
@@ -178,6 +188,11 @@ impl Writer {
         let kind = FailureKind::Type;
         Box::new(Failure { record, stage: Arc::clone(&self.stage), kind, reason, attempts: 0, reply: None })
     }
+}
+
+/// The request whose answer a record holds.
+fn request(record: &Record) -> Option<String> {
+    record.fields.get(ANSWER)?["request"].as_str().map(str::to_owned)
 }
 
 fn at(record: &Record, path: &[String]) -> Option<Value> {

@@ -14,7 +14,14 @@ use crate::{
     stage::{Pacer, Reader, RecordStream, merge, share, throttle},
 };
 
-use super::{Context, RunError, chat, chat::Ticket, question::Question, sink, source, transform, wave};
+use super::{
+    Context, RunError, ask,
+    ask::Ticket,
+    batch::{Batched, Desk, JobStream},
+    collect, poll,
+    question::Question,
+    sink, source, submit, transform, wave,
+};
 
 /// What drives a run: each pulls a stream to its end.
 pub(super) type Drivers = Vec<BoxFuture<'static, Result<(), RunError>>>;
@@ -26,6 +33,10 @@ struct Wiring<'a> {
     client: Option<&'a Client>,
     /// By reader, and the index of its input.
     edges: HashMap<(NodeId, usize), RecordStream>,
+    /// Between a stage that submits and the one that collects, by the stage that read last.
+    jobs: HashMap<NodeId, JobStream>,
+    /// What the two share, by the one that submits.
+    desks: HashMap<NodeId, Arc<Desk>>,
     /// Between a look into the ledger and the stage that asks, by that stage.
     tickets: HashMap<NodeId, (BoxStream<'static, Ticket>, Arc<Question>)>,
     /// The stages in between, and the stage that asks.
@@ -45,6 +56,8 @@ pub(super) async fn wire(
         context,
         client,
         edges: HashMap::new(),
+        jobs: HashMap::new(),
+        desks: HashMap::new(),
         tickets: HashMap::new(),
         carries: HashMap::new(),
         pacers: HashMap::new(),
@@ -63,10 +76,12 @@ impl Wiring<'_> {
         let stream = match &node.step {
             Step::Source(from) => source::source(node, from, context).await,
             Step::Recall(asking) => {
-                let Step::Chat(chat) = &self.plan.node(*asking).step else { return Ok(()) };
-                let question = Arc::new(Question::new(self.plan.node(*asking), chat)?);
+                let asks = self.plan.node(*asking);
+                let (Step::Ask(ask) | Step::Submit(ask)) = &asks.step else { return Ok(()) };
+                let question = Arc::new(Question::new(asks, ask, &context.prices)?);
                 let meter = context.meters.of(*asking);
-                let tickets = chat::recall(self.input(node), &question, meter, context);
+                let claim = ask.batch.is_none();
+                let tickets = ask::recall(self.input(node), &question, claim, meter, context);
                 self.tickets.insert(*asking, (tickets, question));
                 self.carries.insert(node.id, *asking);
                 return Ok(());
@@ -78,10 +93,15 @@ impl Wiring<'_> {
                     let Some((tickets, question)) = self.tickets.remove(&asking) else { return Ok(()) };
                     let (paced, counted) = (Arc::clone(meter), Arc::clone(meter));
                     let tickets = tickets.inspect(move |_| paced.taken.add(1)).boxed();
-                    let tickets = throttle(tickets, pacer, Ticket::is_free, chat::paced(meter));
+                    let tickets = throttle(tickets, pacer, Ticket::is_free, ask::paced(meter));
                     let tickets = tickets.inspect(move |_| counted.done.add(1)).boxed();
                     self.tickets.insert(asking, (tickets, question));
                     self.carries.insert(node.id, asking);
+                    return Ok(());
+                }
+                if let Some(jobs) = self.jobs_of(node) {
+                    let free = |batched: &Batched| matches!(batched, Batched::Record(_));
+                    self.jobs.insert(node.id, throttle(jobs, pacer, free, ask::paced(meter)));
                     return Ok(());
                 }
                 let (paced, counted) = (Arc::clone(meter), Arc::clone(meter));
@@ -89,21 +109,47 @@ impl Wiring<'_> {
                     .input(node)
                     .inspect(move |outcome| paced.taken.add(u64::from(outcome.is_ok())))
                     .boxed();
-                let out = throttle(input, pacer, Outcome::is_err, chat::paced(meter));
+                let out = throttle(input, pacer, Outcome::is_err, ask::paced(meter));
                 let out = out.inspect(move |outcome| counted.done.add(u64::from(outcome.is_ok())));
                 // What waits when the run is stopped is pending.
                 out.take_until(context.halt.token().cancelled_owned()).boxed()
             }
-            Step::Chat(_) => {
+            Step::Ask(_) => {
                 let (Some((tickets, question)), Some(client)) = (self.tickets.remove(&node.id), self.client)
                 else {
                     return Ok(());
                 };
-                chat::ask(tickets, question, Arc::clone(meter), client.clone(), Arc::clone(context))
+                ask::ask(tickets, question, Arc::clone(meter), client.clone(), Arc::clone(context))
+            }
+            Step::Submit(asks) => {
+                let Some(client) = self.client else { return Ok(()) };
+                // Failures and answers are told under the name of the stage that collects.
+                let collects = |other: &&Node| matches!(other.step, Step::Collect(id) if id == node.id);
+                let named = self.plan.nodes.iter().find(collects).unwrap_or(node);
+                let asking = Node { name: Arc::clone(&named.name), ..node.clone() };
+                let question = Question::new(&asking, asks, &context.prices)?;
+                let desk = Arc::new(Desk::new(Arc::clone(&node.name), question));
+                let input = match self.tickets.remove(&node.id) {
+                    Some((tickets, _)) => tickets.map(Ticket::into_outcome).boxed(),
+                    None => self.input(node),
+                };
+                self.jobs.insert(node.id, submit::submit(input, node, &desk, meter, client, context));
+                self.desks.insert(node.id, desk);
+                return Ok(());
+            }
+            Step::Poll(how) => {
+                let (Some(jobs), Some(client)) = (self.jobs_of(node), self.client) else { return Ok(()) };
+                self.jobs.insert(node.id, poll::poll(jobs, node, how, meter, client, context)?);
+                return Ok(());
+            }
+            Step::Collect(submits) => {
+                let (Some(jobs), Some(client)) = (self.jobs_of(node), self.client) else { return Ok(()) };
+                let Some(desk) = self.desks.get(submits) else { return Ok(()) };
+                collect::collect(jobs, desk, meter, client, context)
             }
             Step::Fields(reshape) => transform::fields(self.input(node), node, reshape, context)?,
             Step::Split(split) => transform::split(self.input(node), node, split, context)?,
-            Step::Wave => return self.wave(node).await,
+            Step::Wave(_) => return self.wave(node).await,
             Step::Sink(to) => {
                 let driver = sink::drive(self.input(node), node.clone(), to.clone(), Arc::clone(context));
                 self.drivers.push(driver.boxed());
@@ -112,6 +158,11 @@ impl Wiring<'_> {
         };
         self.distribute(node, stream);
         Ok(())
+    }
+
+    /// The jobs that a stage reads, if it does.
+    fn jobs_of(&mut self, node: &Node) -> Option<JobStream> {
+        self.jobs.remove(&node.inputs.first()?.node)
     }
 
     /// All that a stage reads, as one stream.

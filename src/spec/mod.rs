@@ -3,6 +3,7 @@
 //! Knows which keys stand where and how quantities are written. Looks nothing up: no file is
 //! opened, no stage is resolved, and the environment is a function that the caller passes.
 
+mod read_ask;
 mod read_stage;
 mod reader;
 mod stage;
@@ -13,12 +14,13 @@ use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     diagnostic::{Fault, Mistake, Mistakes, Place, Source},
-    units::Rate,
+    units::{Rate, Usd},
 };
 
 pub use stage::{
-    ChatSpec, FieldsSpec, Form, From, Mode, Prompt, Retry, SinkSpec, SourceForm, SourceSpec, SplitSpec,
-    SplitWhat, StageSpec, Target, ThrottleSpec,
+    AskSpec, BatchSpec, ChatSpec, CollectSpec, FieldsSpec, Form, From, Mode, OnTimeout, PollSchedule,
+    PollSpec, Prompt, Retry, SinkSpec, SourceForm, SourceSpec, SplitSpec, SplitWhat, StageSpec, Target,
+    TaskSpec, ThrottleSpec, WaveSpec,
 };
 pub use tree::Origin;
 pub use variables::Variables;
@@ -117,6 +119,10 @@ pub struct Spec {
     pub mistral: Option<MistralSpec>,
     /// The database for rows and ledger.
     pub duckdb: Option<Text>,
+    /// What a run, and those that go on from it, may cost.
+    pub budget: Option<Usd>,
+    /// Prices that count before the program's own.
+    pub prices: Vec<ModelPrice>,
     /// The stages, in the order of the file.
     pub stages: Vec<StageSpec>,
     /// What was wrong with the shape. Compiling goes on beside it, and reports everything together.
@@ -125,7 +131,23 @@ pub struct Spec {
     pub(crate) lost: Vec<String>,
 }
 
-const PIPELINE: &[&str] = &["pipeline", "description", "params", "mistral", "duckdb", "stages"];
+/// What a model costs: `mistral-small: { prompt: 0.15 USD, completion: 0.60 USD }` for a million tokens,
+/// `pages:` for a thousand pages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelPrice {
+    /// The beginning of the model's name.
+    pub model: String,
+    /// A million tokens read.
+    pub prompt: Usd,
+    /// A million tokens written.
+    pub completion: Usd,
+    /// A thousand pages.
+    pub pages: Usd,
+}
+
+const PRICE: &[&str] = &["prompt", "completion", "pages"];
+const PIPELINE: &[&str] =
+    &["pipeline", "description", "params", "mistral", "duckdb", "budget", "prices", "stages"];
 const MISTRAL: &[&str] = &["api_key", "base_url", "limits"];
 const LIMITS: &[&str] = &["requests", "tokens"];
 
@@ -158,6 +180,8 @@ pub fn parse(name: &str, text: &str, variables: &Variables<'_>) -> Result<Spec, 
     top.take("params");
     let mistral = top.take("mistral").and_then(|node| mistral(node, &mut reader));
     let duckdb = reader.need(&mut top, "duckdb", "duckdb: results.duckdb").and_then(|node| reader.text(node));
+    let budget = top.take("budget").and_then(|node| reader.unit(node));
+    let prices = top.take("prices").map(|node| prices(node, &mut reader)).unwrap_or_default();
     let stages =
         reader.need(&mut top, "stages", "stages: [ … ]").map(|node| read_stage::read_all(node, &mut reader));
     reader.finish(top);
@@ -171,10 +195,29 @@ pub fn parse(name: &str, text: &str, variables: &Variables<'_>) -> Result<Spec, 
         description,
         mistral,
         duckdb,
+        budget,
+        prices,
         stages: stages.unwrap_or_default(),
         mistakes,
         lost,
     })
+}
+
+fn prices(node: Node, reader: &mut Reader<'_>) -> Vec<ModelPrice> {
+    let Kind::Map(entries) = node.kind else {
+        reader.wrong(&node, "a mapping, `model: { prompt: 0.15 USD, completion: 0.60 USD }`");
+        return Vec::new();
+    };
+    let mut prices = Vec::new();
+    for (key, node) in entries {
+        let Some(mut mapping) = reader.mapping(node, "a price", PRICE) else { continue };
+        let mut amount =
+            |name: &str| mapping.take(name).and_then(|node| reader.unit(node)).unwrap_or_default();
+        let (prompt, completion, pages) = (amount("prompt"), amount("completion"), amount("pages"));
+        reader.finish(mapping);
+        prices.push(ModelPrice { model: key.name, prompt, completion, pages });
+    }
+    prices
 }
 
 fn mistral(node: Node, reader: &mut Reader<'_>) -> Option<MistralSpec> {

@@ -5,15 +5,15 @@ use serde_json::Value;
 use crate::{
     diagnostic::{Fault, Place},
     event::StageKind,
-    units::{Size, Span},
+    units::Size,
 };
 
 use super::{
-    Name,
+    Name, read_ask,
     reader::{Mapping, Reader},
     stage::{
-        ChatSpec, FieldsSpec, Form, From, Mode, Prompt, Retry, SinkSpec, SourceForm, SourceSpec, SplitSpec,
-        SplitWhat, StageSpec, Target, ThrottleSpec,
+        CollectSpec, FieldsSpec, Form, From, Mode, PollSpec, SinkSpec, SourceForm, SourceSpec, SplitSpec,
+        SplitWhat, StageSpec, Target, ThrottleSpec, WaveSpec,
     },
     tree::{Kind, Node},
 };
@@ -21,19 +21,20 @@ use super::{
 const SOURCE: &[&str] =
     &["source", "files", "rows", "sql", "jsonl", "csv", "parquet", "key", "limit", "max_bytes"];
 const SOURCE_FORMS: &[&str] = &["files", "rows", "sql", "jsonl", "csv", "parquet"];
-const MAP: &[&str] = &["map", "from", "when", "chat", "fields", "split"];
-const MAP_FORMS: &[&str] = &["chat", "fields", "split"];
-const MAP_CHAT: &[&str] = &["map", "from", "when", "chat", "concurrency", "attempts", "retry", "into"];
+const MAP: &[&str] = &[
+    "map", "from", "when", "chat", "embed", "ocr", "moderate", "classify", "submit", "collect", "fields",
+    "split",
+];
+const MAP_FORMS: &[&str] =
+    &["chat", "embed", "ocr", "moderate", "classify", "submit", "collect", "fields", "split"];
+const MAP_COLLECT: &[&str] = &["map", "from", "collect", "into"];
 const MAP_FIELDS: &[&str] = &["map", "from", "when", "fields", "keep", "drop", "rename"];
 const MAP_SPLIT: &[&str] = &["map", "from", "when", "split", "into"];
-const CHAT: &[&str] =
-    &["model", "system", "prompt", "schema", "temperature", "top_p", "max_tokens", "random_seed"];
-const PROMPT: &[&str] = &["file"];
-const RETRY: &[&str] = &["times", "wait", "max_wait"];
 const SPLIT: &[&str] = &["list", "text", "max_chars", "max_tokens", "overlap"];
 const SPLIT_FORMS: &[&str] = &["list", "text"];
 const THROTTLE: &[&str] = &["throttle", "from", "rate", "burst", "shared"];
-const WAVE: &[&str] = &["wave", "from"];
+const POLL: &[&str] = &["poll", "from", "job", "every", "backoff", "timeout", "until", "on_timeout"];
+const WAVE: &[&str] = &["wave", "from", "sql", "stop_if"];
 const SINK: &[&str] = &["sink", "from", "when", "table", "jsonl", "csv", "parquet", "key", "columns", "mode"];
 const SINK_FORMS: &[&str] = &["table", "jsonl", "csv", "parquet"];
 
@@ -55,6 +56,7 @@ fn read(node: Node, reader: &mut Reader<'_>) -> Option<StageSpec> {
         ("source", StageKind::Source),
         ("map", StageKind::Map),
         ("throttle", StageKind::Throttle),
+        ("poll", StageKind::Poll),
         ("wave", StageKind::Wave),
         ("sink", StageKind::Sink),
     ];
@@ -80,13 +82,18 @@ fn read(node: Node, reader: &mut Reader<'_>) -> Option<StageSpec> {
     let has = |name: &str| entries.iter().any(|(key, _)| key.name == name);
     let (within, known) = match kind {
         StageKind::Source => ("a source", SOURCE),
-        StageKind::Map if has("chat") => ("a map with `chat:`", MAP_CHAT),
+        StageKind::Map if has("submit") => ("a map with `submit:`", read_ask::MAP_SUBMIT),
+        StageKind::Map if has("collect") => ("a map with `collect:`", MAP_COLLECT),
+        StageKind::Map if read_ask::TASKS.iter().any(|task| has(task)) => {
+            ("a map that asks", read_ask::MAP_ASK)
+        }
         StageKind::Map if has("split") => ("a map with `split:`", MAP_SPLIT),
         StageKind::Map if ["fields", "keep", "drop", "rename"].iter().any(|name| has(name)) => {
             ("a map with `fields:`", MAP_FIELDS)
         }
         StageKind::Map => ("a map", MAP),
         StageKind::Throttle => ("a throttle", THROTTLE),
+        StageKind::Poll => ("a poll", POLL),
         StageKind::Wave => ("a wave", WAVE),
         StageKind::Sink => ("a sink", SINK),
     };
@@ -107,7 +114,11 @@ fn read(node: Node, reader: &mut Reader<'_>) -> Option<StageSpec> {
         StageKind::Source => source(&mut mapping, name.as_ref(), reader).map(Form::Source),
         StageKind::Map => map(&mut mapping, name.as_ref(), reader),
         StageKind::Throttle => throttle(&mut mapping, reader).map(Form::Throttle),
-        StageKind::Wave => Some(Form::Wave),
+        StageKind::Poll => poll(&mut mapping, reader).map(Form::Poll),
+        StageKind::Wave => Some(Form::Wave(WaveSpec {
+            sql: mapping.take("sql").and_then(|node| reader.text(node)),
+            stop_if: mapping.take("stop_if").and_then(|node| reader.text(node)),
+        })),
         StageKind::Sink => sink(&mut mapping, name.as_ref(), reader).map(Form::Sink),
     };
     reader.finish(mapping);
@@ -115,7 +126,7 @@ fn read(node: Node, reader: &mut Reader<'_>) -> Option<StageSpec> {
 }
 
 /// Takes the one key that says what the stage does.
-fn only_form(
+pub(super) fn only_form(
     mapping: &mut Mapping,
     kind: &'static str,
     name: Option<&Name>,
@@ -199,88 +210,19 @@ fn map(mapping: &mut Mapping, name: Option<&Name>, reader: &mut Reader<'_>) -> O
     }
     let (form, node) = only_form(mapping, "map", name, MAP_FORMS, reader)?;
     match form {
-        "chat" => chat(mapping, node, reader).map(|chat| Form::Chat(Box::new(chat))),
+        "submit" => read_ask::submit(mapping, node, name, reader).map(|ask| Form::Submit(Box::new(ask))),
+        "collect" => {
+            let into = mapping.take("into").and_then(|node| reader.name(node));
+            let rest = reader.mapping(node, "`collect:`", &[])?;
+            reader.finish(rest);
+            Some(Form::Collect(CollectSpec { into }))
+        }
+        task if read_ask::TASKS.contains(&task) => {
+            read_ask::ask(mapping, task, node, reader).map(|ask| Form::Ask(Box::new(ask)))
+        }
         "split" => split(mapping, node, name, reader).map(Form::Split),
         _ => Some(Form::Fields(fields(mapping, Some(node), reader))),
     }
-}
-
-fn chat(mapping: &mut Mapping, node: Node, reader: &mut Reader<'_>) -> Option<ChatSpec> {
-    let concurrency = mapping
-        .take("concurrency")
-        .and_then(|node| reader.count(&node, (1, 4096), "a number of slots, 1 to 4096"))
-        .unwrap_or(4);
-    let attempts = mapping
-        .take("attempts")
-        .and_then(|node| reader.count(&node, (1, 100), "a number of attempts, 1 to 100"))
-        .unwrap_or(1);
-    let retry = mapping.take("retry").map_or(Retry::DEFAULT, |node| retry(node, reader));
-    let into = mapping.take("into").and_then(|node| reader.name(node));
-
-    let mut chat = reader.mapping(node, "`chat:`", CHAT)?;
-    let model =
-        reader.need(&mut chat, "model", "model: mistral-small-latest").and_then(|node| reader.text(node));
-    let system = chat.take("system").and_then(|node| prompt(node, reader));
-    let question = reader.need(&mut chat, "prompt", "prompt: { file: prompt.md.j2 }");
-    let question = question.and_then(|node| prompt(node, reader));
-    let schema = chat.take("schema").and_then(|node| reader.text(node));
-    let temperature =
-        chat.take("temperature").and_then(|n| reader.number(&n, (0.0, 1.5), "a number from 0 to 1.5"));
-    let top_p = chat.take("top_p").and_then(|n| reader.number(&n, (0.0, 1.0), "a number from 0 to 1"));
-    let max_tokens = chat
-        .take("max_tokens")
-        .and_then(|n| reader.count(&n, (1, 1_000_000), "a number of tokens, 1 or more"));
-    let random_seed = chat
-        .take("random_seed")
-        .and_then(|n| reader.count(&n, (0, i64::MAX as u64), "a whole number, 0 or more"));
-    reader.finish(chat);
-    Some(ChatSpec {
-        model: model?,
-        system,
-        prompt: question?,
-        schema,
-        temperature,
-        top_p,
-        max_tokens,
-        random_seed,
-        concurrency: concurrency as usize,
-        attempts: attempts as u32,
-        retry,
-        into,
-    })
-}
-
-fn prompt(node: Node, reader: &mut Reader<'_>) -> Option<Prompt> {
-    if !matches!(node.kind, Kind::Map(_)) {
-        return reader.text(node).map(Prompt::Inline);
-    }
-    let mut mapping = reader.mapping(node, "a prompt", PROMPT)?;
-    let file = reader.need(&mut mapping, "file", "{ file: prompt.md.j2 }").and_then(|node| reader.text(node));
-    reader.finish(mapping);
-    file.map(Prompt::File)
-}
-
-fn retry(node: Node, reader: &mut Reader<'_>) -> Retry {
-    const TIMES: &str = "a number of retries, 0 to 100";
-    let mut retry = Retry::DEFAULT;
-    if !matches!(node.kind, Kind::Map(_)) {
-        if let Some(times) = reader.count(&node, (0, 100), TIMES) {
-            retry.times = times as u32;
-        }
-        return retry;
-    }
-    let Some(mut mapping) = reader.mapping(node, "`retry:`", RETRY) else { return retry };
-    if let Some(times) = mapping.take("times").and_then(|node| reader.count(&node, (0, 100), TIMES)) {
-        retry.times = times as u32;
-    }
-    if let Some(Span(wait)) = mapping.take("wait").and_then(|node| reader.unit(node)) {
-        retry.wait = wait;
-    }
-    if let Some(Span(wait)) = mapping.take("max_wait").and_then(|node| reader.unit(node)) {
-        retry.max_wait = wait;
-    }
-    reader.finish(mapping);
-    retry
 }
 
 fn fields(mapping: &mut Mapping, node: Option<Node>, reader: &mut Reader<'_>) -> FieldsSpec {
@@ -326,6 +268,14 @@ fn split(
         return None;
     }
     Some(SplitSpec { of, what: SplitWhat::Chunks { max_chars, overlap }, into })
+}
+
+fn poll(mapping: &mut Mapping, reader: &mut Reader<'_>) -> Option<PollSpec> {
+    const JOBS: &[(&str, ())] = &[("mistral", ())];
+    let job = reader.need(mapping, "job", "job: mistral").and_then(|node| reader.word(node, "job", JOBS));
+    let schedule = read_ask::schedule(mapping, reader);
+    let until = mapping.take("until").and_then(|node| reader.text(node));
+    job.map(|()| PollSpec { schedule, until })
 }
 
 fn throttle(mapping: &mut Mapping, reader: &mut Reader<'_>) -> Option<ThrottleSpec> {

@@ -38,11 +38,14 @@ pub struct From {
 #[expect(missing_docs, reason = "each is documented by what it holds")]
 pub enum Form {
     Source(SourceSpec),
-    Chat(Box<ChatSpec>),
+    Ask(Box<AskSpec>),
+    Submit(Box<AskSpec>),
+    Poll(PollSpec),
+    Collect(CollectSpec),
     Fields(FieldsSpec),
     Split(SplitSpec),
     Throttle(ThrottleSpec),
-    Wave,
+    Wave(WaveSpec),
     Sink(SinkSpec),
 }
 
@@ -85,11 +88,59 @@ pub enum Prompt {
     File(Text),
 }
 
-/// `map:` with `chat:`
+/// `map:` with `chat:`, `embed:`, `ocr:`, `moderate:`, `classify:`, or `submit:` round one of them
 #[derive(Debug, Clone, PartialEq)]
-pub struct ChatSpec {
+pub struct AskSpec {
     /// The model to ask.
     pub model: Text,
+    /// What it is asked.
+    pub task: TaskSpec,
+    /// Requests under way at once.
+    pub concurrency: usize,
+    /// How often a refused answer is asked for in all.
+    pub attempts: u32,
+    /// What happens when there is no answer.
+    pub retry: Retry,
+    /// Where the result is put; the stage's name unless said.
+    pub into: Option<Name>,
+    /// How requests are grouped into jobs, if they are.
+    pub batch: Option<BatchSpec>,
+}
+
+/// What a model is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TaskSpec {
+    /// `chat:`
+    Chat(ChatSpec),
+    /// `embed:`
+    Embed {
+        /// The text.
+        input: Prompt,
+        /// Numbers in the vector; the model's own unless said.
+        dimension: Option<u64>,
+    },
+    /// `ocr:`
+    Ocr {
+        /// The address or the path of the document.
+        document: Text,
+        /// Pages, counted from 0: `0,2-5`.
+        pages: Option<Text>,
+    },
+    /// `moderate:`
+    Moderate {
+        /// The text.
+        input: Prompt,
+    },
+    /// `classify:`
+    Classify {
+        /// The text.
+        input: Prompt,
+    },
+}
+
+/// `chat:`
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChatSpec {
     /// Instructions.
     pub system: Option<Prompt>,
     /// The question.
@@ -104,14 +155,92 @@ pub struct ChatSpec {
     pub max_tokens: Option<u64>,
     /// For answers that can be had again.
     pub random_seed: Option<u64>,
-    /// Requests under way at once.
-    pub concurrency: usize,
-    /// How often a refused answer is asked for in all.
-    pub attempts: u32,
-    /// What happens when there is no answer.
-    pub retry: Retry,
+}
+
+/// `submit:`, and `batch:` of the short form
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BatchSpec {
+    /// Requests in a job at most.
+    pub max_requests: usize,
+    /// Bytes in a job at most.
+    pub max_bytes: Size,
+    /// How long a job that is not full waits for more records.
+    pub wait: Duration,
+    /// How long the service may take over a job.
+    pub timeout_hours: u32,
+    /// How the jobs are polled; in the long form a stage of its own says so.
+    pub poll: PollSchedule,
+}
+
+impl BatchSpec {
+    /// What holds unless said.
+    pub const DEFAULT: Self = Self {
+        max_requests: 1000,
+        max_bytes: Size(100_000_000),
+        wait: Duration::from_secs(10),
+        timeout_hours: 24,
+        poll: PollSchedule::DEFAULT,
+    };
+}
+
+/// `poll:`
+#[derive(Debug, Clone, PartialEq)]
+pub struct PollSpec {
+    /// When to ask.
+    pub schedule: PollSchedule,
+    /// The condition that ends it; the service's last statuses unless said.
+    pub until: Option<Text>,
+}
+
+/// When a poll asks, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PollSchedule {
+    /// From the first check to the second.
+    pub every: Duration,
+    /// Each pause is so many times as long as the one before.
+    pub factor: f64,
+    /// The longest pause.
+    pub max: Duration,
+    /// How long to go on in all.
+    pub timeout: Duration,
+    /// What happens then.
+    pub on_timeout: OnTimeout,
+}
+
+impl PollSchedule {
+    /// What holds unless said.
+    pub const DEFAULT: Self = Self {
+        every: Duration::from_secs(30),
+        factor: 1.5,
+        max: Duration::from_secs(120),
+        timeout: Duration::from_secs(24 * 3600),
+        on_timeout: OnTimeout::Fail,
+    };
+}
+
+/// What happens to a job when the time of its poll is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnTimeout {
+    /// Its records are pending; the job goes on, and the next run comes back to it.
+    Fail,
+    /// It is cancelled, and what it has answered is collected.
+    Cancel,
+}
+
+/// `map:` with `collect:`
+#[derive(Debug, Clone, PartialEq)]
+pub struct CollectSpec {
     /// Where the result is put; the stage's name unless said.
     pub into: Option<Name>,
+}
+
+/// `wave:`
+#[derive(Debug, Clone, PartialEq)]
+pub struct WaveSpec {
+    /// A query over all of its records.
+    pub sql: Option<Text>,
+    /// The condition on its counts under which the run stops.
+    pub stop_if: Option<Text>,
 }
 
 /// What happens when a request gets no answer (429, 5xx, a cut connection).

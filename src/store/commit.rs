@@ -4,15 +4,24 @@ use std::collections::HashMap;
 
 use duckdb::{Connection, params};
 
-use crate::{ledger::Answer, record::FailureKind};
+use crate::{
+    ledger::{Entry, JobStep},
+    record::FailureKind,
+};
 
-use super::{Generation, Run, Store, StoreError, Table, ledger, transaction};
+use super::{
+    JobRecord, Run, Store, StoreError, Table, jobs, journal, ledger, let_go,
+    origins::{self, Origin},
+    transaction,
+};
 
 /// What becomes durable in one transaction.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// Answers that were paid for.
-    pub answers: Vec<(Generation, Answer)>,
+    /// Steps of requests.
+    pub entries: Vec<Entry>,
+    /// Steps of jobs.
+    pub jobs: Vec<(JobRecord, JobStep)>,
     /// Rows of sinks.
     pub rows: Vec<SinkRows>,
     /// Records that failed for good.
@@ -26,6 +35,8 @@ pub struct SinkRows {
     pub table: Table,
     /// Each row with the value of its key column, as a JSON object that fits the table's columns.
     pub rows: Vec<(String, String)>,
+    /// Where those of them come from that hold an answer.
+    pub origins: Vec<Origin>,
 }
 
 /// A row of the failures table.
@@ -54,18 +65,21 @@ impl Store {
         let server = server.to_owned();
         self.with(move |connection| {
             transaction(connection, |t| {
-                ledger::add(t, run, &server, &batch.answers)?;
+                journal::add(t, run, &server, &batch.entries)?;
+                jobs::add(t, run, &batch.jobs)?;
                 for rows in &batch.rows {
                     write(t, rows)?;
+                    origins::add(t, run, &server, &rows.table.name(), &rows.origins)?;
                 }
                 add_failures(t, run, &batch.failures)
-            })
+            })?;
+            if batch.rows.is_empty() { Ok(()) } else { let_go(connection) }
         })
         .await
     }
 }
 
-fn write(connection: &Connection, SinkRows { table, rows }: &SinkRows) -> Result<(), StoreError> {
+fn write(connection: &Connection, SinkRows { table, rows, .. }: &SinkRows) -> Result<(), StoreError> {
     // A merge takes each row of its input for new: of two with one key only the later may get there.
     let last: HashMap<&str, usize> = match table.upserts() {
         true => rows.iter().enumerate().map(|(at, (key, _))| (key.as_str(), at)).collect(),

@@ -66,6 +66,9 @@ pub enum StoreError {
     /// Anything else that DuckDB says.
     #[error("the database refused: {0}")]
     Sql(String),
+    /// The ledger's steps do not follow on each other.
+    #[error(transparent)]
+    Ledger(#[from] crate::ledger::IllegalTransition),
     /// The runtime was stopped before the work was done.
     #[error("the program is stopping")]
     Stopped,

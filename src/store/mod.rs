@@ -5,19 +5,26 @@
 
 mod commit;
 mod error;
+mod jobs;
+mod journal;
 mod ledger;
+mod origins;
+mod parked;
 mod query;
 mod sink;
 mod spill;
 
 use std::{path::Path, sync::Arc};
 
-use duckdb::{Config, Connection};
+use duckdb::Connection;
 use tokio::sync::Mutex;
 
 pub use commit::{Batch, FailureRow, SinkRows};
 pub use error::StoreError;
-pub use ledger::{Generation, Known, Run, RunRecord};
+pub use jobs::JobRecord;
+pub use ledger::{Run, RunRecord};
+pub use origins::Origin;
+pub use parked::Parked;
 pub use query::{Shown, describe, show};
 pub use sink::{SinkMode, SinkTarget, Table};
 pub use spill::Held;
@@ -33,9 +40,17 @@ pub struct Store {
 /// The layout of the schema `etl`; a database that says a higher number was written by a newer program.
 const VERSION: i64 = 1;
 
-/// DuckDB's share of memory. What it caches beyond this it writes to disk: a run holds as much for a
-/// million records as for a thousand.
-const MEMORY: &str = "160MB";
+/// DuckDB's share of memory: what sorts and joins may take before they go to disk.
+const MEMORY: &str = "256MB";
+
+/// What is left of it after a commit: see `docs/decisions/memory.md`.
+const CACHE: &str = "16MB";
+
+/// How the file is laid out and written, so that a run holds as much for a million rows as for a hundred
+/// thousand: small groups of rows, written to their place every few megabytes.
+const LAYOUT: &str = "ROW_GROUP_SIZE 20480";
+const SETTINGS: &str = "SET checkpoint_threshold = '4MB'; SET allocator_flush_threshold = '512KB';
+    SET allocator_bulk_deallocation_flush_threshold = '1MB'; SET TimeZone = 'UTC';";
 
 impl Store {
     /// Opens a database, creating it and its folder where they are not there.
@@ -80,6 +95,13 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Does what a statement says.
+    async fn execute(&self, sql: String) -> Result<(), StoreError> {
+        self.with(move |connection| Ok(connection.execute_batch(&sql)?)).await
+    }
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
@@ -98,12 +120,27 @@ fn open(path: &Path, queries: &Path) -> Result<Connection, StoreError> {
         std::fs::create_dir_all(folder)
             .map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
     }
-    let connection = Connection::open_with_flags(path, Config::default())
+    let connection = Connection::open_in_memory()?;
+    let literal = path.display().to_string().replace('\'', "''");
+    connection
+        .execute_batch(&format!("ATTACH '{literal}' AS {ATTACHED} ({LAYOUT})"))
         .map_err(|error| StoreError::opening(path, &error))?;
-    settle(&connection, queries)?;
-    connection.execute_batch("CREATE TEMP TABLE staged (value VARCHAR)")?;
+    attached(&connection, queries)?;
+    connection.execute_batch(
+        "CREATE TEMP TABLE staged (value VARCHAR);
+         CREATE TEMP TABLE staged_origins (row_key VARCHAR, record VARCHAR, request UUID)",
+    )?;
     ledger::create(&connection, path)?;
     Ok(connection)
+}
+
+/// The name under which a connection that writes has the file.
+const ATTACHED: &str = "results";
+
+/// The settings of a connection to the file that is written.
+fn attached(connection: &Connection, queries: &Path) -> Result<(), StoreError> {
+    connection.execute_batch(&format!("USE {ATTACHED}"))?;
+    settle(connection, queries)
 }
 
 /// The settings of every connection.
@@ -111,8 +148,16 @@ fn settle(connection: &Connection, queries: &Path) -> Result<(), StoreError> {
     let queries = std::path::absolute(queries).unwrap_or_else(|_| queries.to_owned());
     let queries = queries.display().to_string().replace('\'', "''");
     connection.execute_batch(&format!(
-        "SET memory_limit = '{MEMORY}'; SET file_search_path = '{queries}'; SET TimeZone = 'UTC';"
+        "SET memory_limit = '{MEMORY}'; SET file_search_path = '{queries}'; {SETTINGS}"
     ))?;
+    Ok(())
+}
+
+/// Lets go of what the last commit has read: of a table that grows, every batch reads all keys.
+fn let_go(connection: &Connection) -> Result<(), StoreError> {
+    // What is in use at the moment cannot be let go, and that is told as an error.
+    let _ = connection.execute_batch(&format!("SET memory_limit = '{CACHE}'"));
+    connection.execute_batch(&format!("SET memory_limit = '{MEMORY}'"))?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::{datatype::DataType, record::Fields};
 
-use super::{Store, StoreError, error::message, settle};
+use super::{Store, StoreError, attached, error::message, settle};
 
 /// Rows that a query may be ahead of whoever reads it.
 const AHEAD: usize = 256;
@@ -32,7 +32,7 @@ impl Store {
         let queries = std::sync::Arc::clone(&self.queries);
         let connection = self.with(move |connection| {
             let connection = connection.try_clone()?;
-            settle(&connection, &queries)?;
+            attached(&connection, &queries)?;
             Ok(connection)
         });
         let connection = connection.await?;

@@ -48,6 +48,14 @@ pub enum SinkMode {
 }
 
 impl Table {
+    /// What its rows are known by in the ledger: the table's name or the file's path.
+    pub(super) fn name(&self) -> String {
+        match &self.target {
+            SinkTarget::Table(table) => table.clone(),
+            SinkTarget::File { path, .. } => path.display().to_string(),
+        }
+    }
+
     pub(super) fn upserts(&self) -> bool {
         self.mode == SinkMode::Upsert && self.key.is_some()
     }

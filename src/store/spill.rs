@@ -30,12 +30,9 @@ impl Store {
     /// When the database fails.
     pub async fn hold(&self, wave: &str) -> Result<(), StoreError> {
         let table = table(wave);
-        self.with(move |connection| {
-            connection.execute_batch(&format!(
-                "CREATE OR REPLACE TABLE {table} (place BIGINT, failed BOOLEAN, key VARCHAR, fields VARCHAR)"
-            ))?;
-            Ok(())
-        })
+        self.execute(format!(
+            "CREATE OR REPLACE TABLE {table} (place BIGINT, failed BOOLEAN, key VARCHAR, fields VARCHAR)"
+        ))
         .await
     }
 
@@ -97,10 +94,6 @@ impl Store {
     /// When the database fails.
     pub async fn release(&self, wave: &str) -> Result<(), StoreError> {
         let table = table(wave);
-        self.with(move |connection| {
-            connection.execute_batch(&format!("DROP TABLE IF EXISTS {table}"))?;
-            Ok(())
-        })
-        .await
+        self.execute(format!("DROP TABLE IF EXISTS {table}")).await
     }
 }

@@ -87,7 +87,7 @@ fn lines() {
     time      1m 20s
 
     6 records failed; to see which and why:
-      duckdb data/library.duckdb -c "SELECT key, stage, kind, reason FROM etl.failures WHERE run = 3"
+      etl sql data/library.duckdb "SELECT key, stage, kind, reason FROM etl.failures WHERE run = 3"
     "#);
 }
 
@@ -95,7 +95,7 @@ fn lines() {
 fn quiet_tells_only_of_failures() {
     assert_snapshot!(written(Mode::Lines, true, &whole_run()), @r#"
     6 records failed; to see which and why:
-      duckdb data/library.duckdb -c "SELECT key, stage, kind, reason FROM etl.failures WHERE run = 3"
+      etl sql data/library.duckdb "SELECT key, stage, kind, reason FROM etl.failures WHERE run = 3"
     "#);
     assert_eq!(written(Mode::Bars, true, &whole_run()), written(Mode::Lines, true, &whole_run()));
 

@@ -62,11 +62,11 @@ fn with_failures() {
     time      1m 20s
 
     6 records failed; to see which and why:
-      duckdb data/library.duckdb -c "SELECT key, stage, kind, reason FROM etl.failures WHERE run = 3"
+      etl sql data/library.duckdb "SELECT key, stage, kind, reason FROM etl.failures WHERE run = 3"
     "#);
     assert_snapshot!(troubles(&state, PLAIN), @r#"
     6 records failed; to see which and why:
-      duckdb data/library.duckdb -c "SELECT key, stage, kind, reason FROM etl.failures WHERE run = 3"
+      etl sql data/library.duckdb "SELECT key, stage, kind, reason FROM etl.failures WHERE run = 3"
     "#);
 }
 
@@ -90,7 +90,7 @@ fn interrupted() {
     time      1m 20s
 
     1 record failed; to see which and why:
-      duckdb data/library.duckdb -c "SELECT key, stage, kind, reason FROM etl.failures WHERE run = 3"
+      etl sql data/library.duckdb "SELECT key, stage, kind, reason FROM etl.failures WHERE run = 3"
     stopped: 46 records pending; run the same command again to go on, nothing is paid twice
     "#);
 }

@@ -1,4 +1,4 @@
-//! Chat stages: prompts and schemas are read and checked before anything is asked.
+//! Stages that ask: prompts and schemas are read and checked before anything is sent.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,12 +9,12 @@ use crate::{
     datatype::DataType,
     diagnostic::{Fault, Place, Source as Written},
     record::ANSWER,
-    spec::{ChatSpec, Name, Prompt as PromptSpec, Text},
+    spec::{AskSpec, ChatSpec, Name, Prompt as PromptSpec, TaskSpec, Text},
     template::{self, TemplateFault, TemplateMistake},
 };
 
 use super::{
-    Chat, Prompt, Schema,
+    Ask, Chat, Prompt, Schema, Task,
     compile::{Compiler, Shape},
     inputs::{clean, plain, read_text},
 };
@@ -23,28 +23,72 @@ use super::{
 type PlaceOf<'a> = dyn Fn(&TemplateMistake) -> Place + 'a;
 
 impl Compiler<'_> {
-    /// Compiles a chat stage over the shape of what it reads, if that is known.
-    pub(super) fn chat(
+    /// Compiles a stage that asks over the shape of what it reads, if that is known. `into` is where
+    /// the result is put.
+    pub(super) fn ask(
         &mut self,
         name: &Name,
-        spec: &ChatSpec,
+        spec: &AskSpec,
+        into: &str,
         shape: Option<&Shape>,
-    ) -> (Option<Chat>, Option<Shape>) {
-        let system = spec.system.as_ref().map(|prompt| self.prompt(prompt, shape));
-        let prompt = self.prompt(&spec.prompt, shape);
-        let schema = spec.schema.as_ref().map(|file| self.schema(file));
-        let into = spec.into.as_ref().unwrap_or(name).value.to_string();
+    ) -> (Option<Ask>, Option<Shape>) {
         if self.spec.mistral.is_none() {
             self.report(Fault::NoMistral(name.value.to_string()), name.place.clone());
         }
+        let (task, datatype) = self.task(&spec.task, shape);
+        let after = shape.zip(datatype).map(|(shape, of)| shape.answered(into, of));
+        let ask = task.map(|task| Ask {
+            model: spec.model.value.clone(),
+            task,
+            concurrency: spec.concurrency,
+            attempts: spec.attempts,
+            retry: spec.retry,
+            into: into.to_owned(),
+            batch: spec.batch,
+        });
+        (ask, after)
+    }
+
+    /// What is asked, and the type of what comes of it.
+    fn task(&mut self, task: &TaskSpec, shape: Option<&Shape>) -> (Option<Task>, Option<DataType>) {
+        let structure = |fields: &[(&str, DataType)]| {
+            DataType::Struct(fields.iter().map(|(name, of)| ((*name).to_owned(), of.clone())).collect())
+        };
+        match task {
+            TaskSpec::Chat(chat) => self.chat(chat, shape),
+            TaskSpec::Embed { input, dimension } => {
+                let input = self.prompt(input, shape);
+                let task = input.map(|input| Task::Embed { input, dimension: *dimension });
+                (task, Some(DataType::List(Box::new(DataType::Float))))
+            }
+            TaskSpec::Ocr { document, pages } => {
+                let document = self.prompt(&PromptSpec::Inline(document.clone()), shape);
+                let pages = pages.as_ref().map(|pages| pages.value.clone());
+                let page = structure(&[("index", DataType::Integer), ("markdown", DataType::Text)]);
+                let of =
+                    structure(&[("markdown", DataType::Text), ("pages", DataType::List(Box::new(page)))]);
+                (document.map(|document| Task::Ocr { document, pages }), Some(of))
+            }
+            TaskSpec::Moderate { input } => {
+                let of = structure(&[("categories", DataType::Json), ("category_scores", DataType::Json)]);
+                (self.prompt(input, shape).map(|input| Task::Moderate { input }), Some(of))
+            }
+            TaskSpec::Classify { input } => {
+                (self.prompt(input, shape).map(|input| Task::Classify { input }), Some(DataType::Json))
+            }
+        }
+    }
+
+    fn chat(&mut self, spec: &ChatSpec, shape: Option<&Shape>) -> (Option<Task>, Option<DataType>) {
+        let system = spec.system.as_ref().map(|prompt| self.prompt(prompt, shape));
+        let prompt = self.prompt(&spec.prompt, shape);
+        let schema = spec.schema.as_ref().map(|file| self.schema(file));
         let datatype = match &schema {
             None => Some(DataType::Text),
             Some(schema) => schema.as_ref().map(|schema| schema.datatype.clone()),
         };
-        let after = shape.zip(datatype).map(|(shape, of)| shape.answered(&into, of));
         let chat = || {
             Some(Chat {
-                model: spec.model.value.clone(),
                 system: match system {
                     Some(prompt) => Some(prompt?),
                     None => None,
@@ -58,13 +102,9 @@ impl Compiler<'_> {
                 top_p: spec.top_p,
                 max_tokens: spec.max_tokens,
                 random_seed: spec.random_seed,
-                concurrency: spec.concurrency,
-                attempts: spec.attempts,
-                retry: spec.retry,
-                into,
             })
         };
-        (chat(), after)
+        (chat().map(Task::Chat), datatype)
     }
 
     fn prompt(&mut self, prompt: &PromptSpec, shape: Option<&Shape>) -> Option<Prompt> {
@@ -223,7 +263,7 @@ impl Compiler<'_> {
 
 impl Shape {
     /// With the answer of a model under a name.
-    fn answered(&self, into: &str, of: DataType) -> Self {
+    pub(super) fn answered(&self, into: &str, of: DataType) -> Self {
         let mut shape = self.clone();
         shape.set(into, of);
         let text = |name: &str| (name.to_owned(), DataType::Text);

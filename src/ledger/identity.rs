@@ -1,8 +1,6 @@
-//! What must survive: the answers that were paid for, under the identity of the request that asked.
+//! The identity of a request.
 
 use std::fmt;
-
-use crate::{record::FailureKind, units::Usd};
 
 /// The identity of a request: 128 bits of the hash of what is sent, written as a UUID.
 ///
@@ -53,46 +51,6 @@ impl fmt::Debug for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// What a model said to a request, as it is kept.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    /// The request.
-    pub request: RequestId,
-    /// Which time it was asked, from 1.
-    pub attempt: u32,
-    /// The stage that asked.
-    pub stage: String,
-    /// The key of the record that it was asked for.
-    pub key: String,
-    /// The model asked for.
-    pub asked_model: String,
-    /// The model that answered.
-    pub model: String,
-    /// The text of the answer.
-    pub reply: String,
-    /// Why it ended.
-    pub finish_reason: Option<String>,
-    /// What was found wrong with it; `None` for an answer that was accepted.
-    pub refusal: Option<Refusal>,
-    /// Tokens read.
-    pub prompt_tokens: u64,
-    /// Tokens written.
-    pub completion_tokens: u64,
-    /// Its price, where that is known.
-    pub cost: Option<Usd>,
-    /// From sending to the last byte, in milliseconds.
-    pub latency_ms: u64,
-}
-
-/// Why an answer was not accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// What sort of failure it is.
-    pub kind: FailureKind,
-    /// Which part of it is wrong, and why.
-    pub reason: String,
 }
 
 #[cfg(test)]

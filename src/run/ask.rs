@@ -1,8 +1,7 @@
-//! A chat stage as streams: recall what is answered, ask the rest, keep each answer before anything
+//! A stage that asks, as streams: recall what is answered, ask the rest, keep each answer before anything
 //! depends on it.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -14,18 +13,18 @@ use futures::{
 use tokio::sync::watch;
 
 use crate::{
-    ledger::{Answer, RequestId},
-    mistral::{CallError, Client, Endpoint, Patience},
-    record::{Failure, FailureKind, Outcome, Record, weight},
+    ledger::{Entry, History, Step},
+    mistral::{CallError, Client, Patience},
+    record::{FailureKind, Outcome, Record, weight},
     stage::{self, Bounds, RecordStream, ahead, chunk},
-    store::{Batch, Generation, Known},
+    store::StoreError,
 };
 
 use super::{
-    Context,
+    Context, RunError,
     claims::{Claim, Claimed},
     meter::Meter,
-    question::{Question, Settled, Written},
+    question::{Course, Question, Settled, Written},
     transform::template_failure,
 };
 
@@ -53,19 +52,20 @@ pub(super) enum Ticket {
 
 /// A question that is to be asked.
 pub(super) struct Ask {
-    record: Record,
+    pub(super) record: Record,
     written: Written,
-    claim: Claim,
-    generation: Generation,
-    answers: Vec<Answer>,
+    claim: Option<Claim>,
+    history: History,
+    /// The last attempt that this run may make.
+    until: u32,
 }
 
-/// A record with its last answer.
+/// A record with its last step.
 struct Answered {
     record: Record,
     settled: Settled,
-    last: (Generation, Answer),
-    claim: Claim,
+    last: Entry,
+    claim: Option<Claim>,
 }
 
 /// A record that has been asked for, before its answer is durable.
@@ -78,6 +78,15 @@ enum Asked {
 }
 
 impl Ticket {
+    /// The record, for a stage that looks into the ledger itself.
+    pub(super) fn into_outcome(self) -> Outcome {
+        match self {
+            Self::Pass(outcome) => outcome,
+            Self::Known(record, _) | Self::Shared(record, _) => Ok(record),
+            Self::Ask(ask) => Ok(ask.record),
+        }
+    }
+
     /// Whether nothing will be sent for it.
     pub(super) fn is_free(&self) -> bool {
         !matches!(self, Self::Ask(_))
@@ -85,9 +94,13 @@ impl Ticket {
 }
 
 /// Looks into the ledger for the requests of a stage.
+///
+/// With `claim` each request is claimed, so that records which ask the same share an answer; a stage that
+/// submits jobs finds them by itself.
 pub(super) fn recall(
     input: RecordStream,
     question: &Arc<Question>,
+    claim: bool,
     meter: &Arc<Meter>,
     context: &Arc<Context>,
 ) -> BoxStream<'static, Ticket> {
@@ -95,54 +108,78 @@ pub(super) fn recall(
     let batches = chunk(input, LOOK_UP, weight);
     let looked_up = batches.then(move |batch| {
         let (question, meter, context) = (Arc::clone(&question), Arc::clone(&meter), Arc::clone(&context));
-        async move { stream::iter(look_up(batch, &question, &meter, &context).await) }
+        async move { stream::iter(look_up(batch, &question, claim, &meter, &context).await) }
     });
     ahead(looked_up.flatten().boxed(), LOOKED_UP)
 }
 
-async fn look_up(batch: Vec<Outcome>, question: &Question, meter: &Meter, context: &Context) -> Vec<Ticket> {
-    let mut tickets = Vec::with_capacity(batch.len());
-    let mut asks: Vec<RequestId> = Vec::new();
-    for outcome in batch {
-        let ticket = ticket(outcome, question, meter, context);
-        if let Ticket::Ask(ask) = &ticket {
-            asks.push(ask.written.id);
+async fn look_up(
+    batch: Vec<Outcome>,
+    question: &Question,
+    claim: bool,
+    meter: &Meter,
+    context: &Context,
+) -> Vec<Ticket> {
+    let mut tickets: Vec<Ticket> =
+        batch.into_iter().map(|outcome| ticket(outcome, question, claim, meter, context)).collect();
+    let asks = tickets.iter().filter_map(|ticket| match ticket {
+        Ticket::Ask(ask) => Some(ask.written.id),
+        _ => None,
+    });
+    let mut known = context.known(asks.collect()).await;
+    let mut anew = Vec::new();
+    for ticket in &mut tickets {
+        let Ticket::Ask(ask) = ticket else { continue };
+        if let Some(history) = known.remove(&ask.written.id) {
+            ask.history = history;
         }
-        tickets.push(ticket);
-    }
-    let mut known = match context.fresh {
-        true => HashMap::new(),
-        false => context.halt.check(context.store.known(&context.server, asks).await).unwrap_or_default(),
-    };
-    let settle = |ticket| match ticket {
-        Ticket::Ask(mut ask) => {
-            if let Some(Known { generation, answers }) = known.remove(&ask.written.id) {
-                ask.generation = generation;
-                ask.answers = answers;
-            }
-            match question.settle(&ask.answers) {
-                Some(settled) => {
-                    meter.reused.add(1);
-                    let Ask { record, claim, .. } = *ask;
-                    claim.settle(settled.clone());
-                    Ticket::Known(record, settled)
+        match question.course(&ask.history, None, context.retry_failed) {
+            Course::Ask { until } => {
+                ask.until = until;
+                if claim && let Some(entry) = question.judged_anew(&ask.history) {
+                    ask.history.entries.push(entry.clone());
+                    anew.push(entry);
                 }
-                None => Ticket::Ask(ask),
             }
+            // The stage that submits finds the answer itself.
+            Course::Settled(_) if !claim => *ticket = Ticket::Pass(Ok(ask.record.clone())),
+            Course::Settled(settled) => {
+                meter.reused.add(1);
+                if let Some(claim) = ask.claim.take() {
+                    claim.settle(settled.clone());
+                }
+                *ticket = Ticket::Known(ask.record.clone(), settled);
+            }
+            Course::Placed(job) if claim => {
+                let reason = format!(
+                    "its request is in batch job {job}, which has not been read: asked for at once it would be paid twice"
+                );
+                meter.failed.add(1);
+                let failure = question.failure(ask.record.clone(), FailureKind::Unanswered, reason, 0);
+                *ticket = Ticket::Pass(Err(failure));
+            }
+            // The stage that submits comes back to its own job, which costs nothing.
+            Course::Placed(_) => *ticket = Ticket::Pass(Ok(ask.record.clone())),
         }
-        other => other,
-    };
-    tickets.into_iter().map(settle).collect()
+    }
+    if !anew.is_empty() {
+        context.commit(anew).await;
+    }
+    tickets
 }
 
-fn ticket(outcome: Outcome, question: &Question, meter: &Meter, context: &Context) -> Ticket {
+fn ticket(outcome: Outcome, question: &Question, claim: bool, meter: &Meter, context: &Context) -> Ticket {
     let record = match outcome {
         Ok(record) => record,
         failure => return Ticket::Pass(failure),
     };
-    meter.taken.add(1);
+    if claim {
+        meter.taken.add(1);
+    }
     let written = match question.when.holds(&record) {
         Ok(true) => question.write(&record),
+        // A stage that submits counts, and fails, its records itself.
+        Ok(false) if !claim => return Ticket::Pass(Ok(record)),
         Ok(false) => {
             meter.done.add(1);
             return Ticket::Pass(Ok(record));
@@ -151,18 +188,19 @@ fn ticket(outcome: Outcome, question: &Question, meter: &Meter, context: &Contex
     };
     let written = match written {
         Ok(written) => written,
+        Err(_) if !claim => return Ticket::Pass(Ok(record)),
         Err(error) => {
             meter.failed.add(1);
             return Ticket::Pass(Err(template_failure(record, &question.stage, &error)));
         }
     };
-    match context.claims.claim(written.id) {
-        Claimed::Theirs(settled) => Ticket::Shared(record, settled),
-        Claimed::Ours(claim) => {
-            let generation = Generation(context.run.0);
-            Ticket::Ask(Box::new(Ask { record, written, claim, generation, answers: Vec::new() }))
-        }
-    }
+    let claim = match claim.then(|| context.claims.claim(written.id)) {
+        Some(Claimed::Theirs(settled)) => return Ticket::Shared(record, settled),
+        Some(Claimed::Ours(claim)) => Some(claim),
+        None => None,
+    };
+    let history = History::new(context.generation());
+    Ticket::Ask(Box::new(Ask { record, written, claim, history, until: 0 }))
 }
 
 /// Asks what is to be asked, and gives each record on when its answer is durable.
@@ -173,7 +211,7 @@ pub(super) fn ask(
     client: Client,
     context: Arc<Context>,
 ) -> RecordStream {
-    let slots = question.chat.concurrency;
+    let slots = question.ask.concurrency;
     // Tickets that are left when the run is stopped are pending.
     let tickets = tickets.take_until(context.halt.token().cancelled_owned()).boxed();
     let work = {
@@ -208,32 +246,26 @@ pub(super) fn ask(
 
 /// Makes answers durable, then lets them be seen.
 async fn keep(batch: Vec<Asked>, question: &Question, meter: &Meter, context: &Context) -> Vec<Outcome> {
-    let answers = batch
+    let entries = batch
         .iter()
         .filter_map(|asked| match asked {
             Asked::Answered(answered) => Some(answered.last.clone()),
             Asked::Done(_) | Asked::Pending => None,
         })
         .collect::<Vec<_>>();
-    let kept = match answers.is_empty() {
-        true => true,
-        false => commit(context, answers).await,
-    };
+    let kept = entries.is_empty() || context.commit(entries).await;
     let outcomes = batch.into_iter().filter_map(|asked| match asked {
         Asked::Done(outcome) => Some(outcome),
         Asked::Answered(answered) if kept => {
             let Answered { record, settled, claim, .. } = *answered;
-            claim.settle(settled.clone());
+            if let Some(claim) = claim {
+                claim.settle(settled.clone());
+            }
             Some(told(question.outcome(record, settled), meter))
         }
         Asked::Answered(_) | Asked::Pending => None,
     });
     outcomes.collect()
-}
-
-async fn commit(context: &Context, answers: Vec<(Generation, Answer)>) -> bool {
-    let batch = Batch { answers, ..Batch::default() };
-    context.halt.check(context.store.commit(context.run, &context.server, batch).await).is_some()
 }
 
 fn told(outcome: Outcome, meter: &Meter) -> Outcome {
@@ -261,62 +293,64 @@ async fn shared(
         None if context.halt.is_stopped() => Asked::Pending,
         None => {
             let reason = "another record asks the same, and got no answer".to_owned();
-            Asked::Done(told(Err(unanswered(record, question, FailureKind::Unanswered, reason, 0)), meter))
+            Asked::Done(told(Err(question.failure(record, FailureKind::Unanswered, reason, 0)), meter))
         }
     }
 }
 
-fn unanswered(
-    record: Record,
-    question: &Question,
-    kind: FailureKind,
-    reason: String,
-    attempts: u32,
-) -> Box<Failure> {
-    Box::new(Failure { record, stage: Arc::clone(&question.stage), kind, reason, attempts, reply: None })
-}
-
 /// Asks until there is an answer that fits or no attempt is left.
 async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, context: &Context) -> Asked {
-    let Ask { record, written, claim, generation, mut answers } = ask;
-    let retry = question.chat.retry;
+    let Ask { record, written, claim, mut history, until } = ask;
+    let retry = question.ask.retry;
     let patience = Patience { times: retry.times, wait: retry.wait, max_wait: retry.max_wait };
+    if let Err(reason) = context.may_ask(&question.stage) {
+        let attempts = history.next_attempt() - 1;
+        let failure = question.failure(record, FailureKind::Unanswered, reason, attempts);
+        return Asked::Done(told(Err(failure), meter));
+    }
+    if let Err(error) = context.preflight(client, question).await {
+        context.halt.fail(error);
+        return Asked::Pending;
+    }
     loop {
-        let attempt = answers.len() as u32 + 1;
-        let (model, body) = (&question.chat.model, written.body.clone());
-        let asked = client.ask(Endpoint::Chat, model, body, written.tokens, patience, &meter.gauge).await;
-        let said = match asked {
-            Ok(said) => said,
+        let attempt = history.next_attempt();
+        let Some(reserved) = context.reserve(written.cost) else { return Asked::Pending };
+        let (model, body) = (&question.ask.model, written.body.clone());
+        let asked = client.ask(question.endpoint, model, body, written.tokens, patience, &meter.gauge).await;
+        let step = match asked {
+            Ok(said) => question.judged(said.reply, Some(said.latency), said.correlation_id),
             Err(CallError::Stopped) => return Asked::Pending,
-            Err(CallError::Stop(error)) => {
-                context.halt.fail(error);
+            Err(CallError::Stop(cause)) => {
+                context.halt.fail(cause);
                 return Asked::Pending;
             }
-            Err(CallError::Refused(error)) => {
-                let failure = unanswered(record, question, FailureKind::Invalid, error.to_string(), attempt);
-                return Asked::Done(told(Err(failure), meter));
-            }
+            Err(CallError::Refused(error)) => Step::Invalid(error.to_string()),
             Err(error @ (CallError::Exhausted { .. } | CallError::Unsure { .. })) => {
-                let reason = error.to_string();
-                let failure = unanswered(record, question, FailureKind::Unanswered, reason, attempt);
+                let failure = question.failure(record, FailureKind::Unanswered, error.to_string(), attempt);
                 return Asked::Done(told(Err(failure), meter));
             }
         };
-        let answer = question.answer(&written, &record.key, attempt, &said);
-        count(meter, &answer);
-        answers.push(answer.clone());
-        if let Some(settled) = question.settle(&answers) {
-            let last = (generation, answer);
+        reserved.settle(step.answer().and_then(|answer| answer.cost).unwrap_or_default());
+        count(meter, &step);
+        let last = question.entry(written.id, &record.key, history.generation, attempt, step);
+        history.entries.push(last.clone());
+        if let Err(error) = history.state() {
+            context.halt.fail(RunError::from(StoreError::from(error)));
+            return Asked::Pending;
+        }
+        if let Course::Settled(settled) = question.course(&history, Some(until), false) {
             return Asked::Answered(Box::new(Answered { record, settled, last, claim }));
         }
         // The next attempt depends on this one having been made.
-        if !commit(context, vec![(generation, answer)]).await || context.halt.is_stopped() {
+        if !context.commit(vec![last]).await || context.halt.is_stopped() {
             return Asked::Pending;
         }
     }
 }
 
-fn count(meter: &Meter, answer: &Answer) {
+/// Counts what an answer cost.
+pub(super) fn count(meter: &Meter, step: &Step) {
+    let Some(answer) = step.answer() else { return };
     meter.prompt_tokens.add(answer.prompt_tokens);
     meter.completion_tokens.add(answer.completion_tokens);
     match answer.cost {

@@ -1,0 +1,123 @@
+//! Batch stages: many records become a job, a job ends, its records come back.
+
+use std::collections::HashMap;
+
+use crate::{
+    datatype::DataType,
+    diagnostic::Fault,
+    event::StageKind,
+    spec::{AskSpec, CollectSpec, Form, Name, PollSpec, Spec},
+};
+
+use super::{
+    Poll, Port, Step,
+    compile::{Compiler, Shape},
+    graph::Graph,
+};
+
+/// The field under which a job's record tells of it: `job.status`, `job.completed`, …
+pub(crate) const JOB: &str = "job";
+
+/// The stage that submits what a stage collects: up through the polls and throttles between them.
+pub(super) fn submits(spec: &Spec, graph: &Graph, collect: usize) -> Option<(usize, bool)> {
+    let mut at = collect;
+    let mut polled = false;
+    loop {
+        let [edge] = &graph.inputs[at][..] else { return None };
+        if edge.port != Port::Out {
+            return None;
+        }
+        at = edge.stage;
+        match (&spec.stages[at].form, spec.stages[at].kind) {
+            (Some(Form::Submit(_)), _) => return Some((at, polled)),
+            (_, StageKind::Poll) => polled = true,
+            (_, StageKind::Throttle) => {}
+            _ => return None,
+        }
+    }
+}
+
+/// The record of a job.
+pub(super) fn job_shape() -> Shape {
+    let text = |name: &str| (name.to_owned(), DataType::Text);
+    let count = |name: &str| (name.to_owned(), DataType::Integer);
+    let job = DataType::Struct(vec![
+        text("token"),
+        text("id"),
+        text("status"),
+        count("requests"),
+        count("completed"),
+        count("succeeded"),
+        count("failed"),
+    ]);
+    Shape { fields: vec![(JOB.to_owned(), job)], ..Shape::default() }
+}
+
+impl Compiler<'_> {
+    /// Compiles a stage that submits: what it asks is checked here, what comes of it is known where it is
+    /// collected.
+    pub(super) fn submit(
+        &mut self,
+        at: usize,
+        name: &Name,
+        ask: &AskSpec,
+        graph: &Graph,
+        shape: Option<&Shape>,
+    ) -> (Option<Step>, Option<Shape>) {
+        let collects: Vec<usize> = (0..graph.inputs.len())
+            .filter(|stage| matches!(self.spec.stages[*stage].form, Some(Form::Collect(_))))
+            .filter(|stage| submits(self.spec, graph, *stage).is_some_and(|(submit, _)| submit == at))
+            .collect();
+        let [collect] = collects[..] else {
+            self.report(Fault::Uncollected(name.value.to_string()), name.place.clone());
+            return (None, None);
+        };
+        let collecting = &self.spec.stages[collect];
+        let into = match &collecting.form {
+            Some(Form::Collect(CollectSpec { into: Some(into) })) => into.value.to_string(),
+            _ => collecting.name.value.to_string(),
+        };
+        let (ask, after) = self.ask(name, ask, &into, shape);
+        if let Some((before, after)) = shape.cloned().zip(after) {
+            self.collected.insert(at, (before, after));
+        }
+        (ask.map(|ask| Step::Submit(Box::new(ask))), Some(job_shape()))
+    }
+
+    /// Compiles a stage that collects; the step names its submitting stage once that has an id. Gives what its records look like before and after.
+    pub(super) fn collect(&mut self, at: usize, name: &Name, graph: &Graph) -> Option<(Shape, Shape)> {
+        match submits(self.spec, graph, at) {
+            Some((submit, true)) => self.collected.get(&submit).cloned(),
+            Some((_, false)) => {
+                self.report(Fault::Unpolled(name.value.to_string()), name.place.clone());
+                None
+            }
+            None => {
+                // A mistake in `from` has been reported by itself.
+                if !graph.inputs[at].is_empty() {
+                    self.report(Fault::CollectsNothing(name.value.to_string()), name.place.clone());
+                }
+                None
+            }
+        }
+    }
+
+    /// Compiles a poll over the record of a job.
+    pub(super) fn poll(&mut self, name: &Name, poll: &PollSpec, shape: Option<&Shape>) -> Step {
+        if let Some(shape) = shape
+            && !shape.fields.iter().any(|(field, _)| field == JOB)
+        {
+            self.report(Fault::PollsNoJob(name.value.to_string()), name.place.clone());
+        }
+        if let Some(until) = &poll.until {
+            self.condition(until, shape);
+        }
+        Step::Poll(Poll {
+            schedule: poll.schedule,
+            until: poll.until.as_ref().map(|until| until.value.clone()),
+        })
+    }
+}
+
+/// What the records of each submitting stage look like when they enter it, and once they are collected.
+pub(super) type Collected = HashMap<usize, (Shape, Shape)>;

@@ -1,0 +1,114 @@
+//! The nodes of a plan: the stages in order, with what the short forms stand for put in.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    event::StageKind,
+    spec::{Form, Spec, StageSpec},
+};
+
+use super::{
+    Input, Node, NodeId, Poll, Port, Step, batch,
+    graph::{Edge, Graph},
+};
+
+/// Nodes as they are added: a stage of the spec is one, or the last of several.
+#[derive(Default)]
+struct Nodes {
+    list: Vec<Node>,
+    /// By stage of the spec, the node that others read.
+    ids: HashMap<usize, NodeId>,
+    /// By stage of the spec, the node that failed first: where a request could not be written.
+    submits: HashMap<usize, NodeId>,
+}
+
+impl Nodes {
+    fn add(
+        &mut self,
+        name: Arc<str>,
+        kind: StageKind,
+        inputs: Vec<Input>,
+        when: Option<String>,
+        step: Step,
+    ) -> NodeId {
+        let id = NodeId(self.list.len());
+        self.list.push(Node { id, name, kind, inputs, when, step });
+        id
+    }
+}
+
+/// The nodes: before each stage that asks the look into the ledger, ahead of the throttles that pace only
+/// that stage; and for `batch:` the three stages that it is short for.
+pub(super) fn nodes(spec: &Spec, graph: &Graph, mut steps: HashMap<usize, Step>) -> Vec<Node> {
+    let recall_before = recalls(spec, graph, &steps);
+    let mut nodes = Nodes::default();
+    let mut recalls: Vec<(NodeId, usize)> = Vec::new();
+    for &at in &graph.order {
+        let StageSpec { name, kind, when, .. } = &spec.stages[at];
+        let Some(step) = steps.remove(&at) else { continue };
+        let mut inputs: Vec<Input> = graph.inputs[at]
+            .iter()
+            .filter_map(|edge| Some(Input { node: *nodes.ids.get(&edge.stage)?, port: edge.port }))
+            .collect();
+        if let Some(&asking) = recall_before.get(&at) {
+            let name = format!("{}.recall", spec.stages[asking].name.value).into();
+            let id = nodes.add(name, StageKind::Map, inputs, None, Step::Recall(NodeId(0)));
+            recalls.push((id, asking));
+            inputs = vec![Input { node: id, port: Port::Out }];
+        }
+        let name = Arc::clone(&name.value);
+        let when = when.as_ref().map(|when| when.value.clone());
+        let id = match step {
+            Step::Ask(ask) if ask.batch.is_some() => {
+                let schedule = ask.batch.unwrap_or(crate::spec::BatchSpec::DEFAULT).poll;
+                let out = |node| vec![Input { node, port: Port::Out }];
+                let part = |part: &str| format!("{name}.{part}").into();
+                let submit = nodes.add(part("submit"), StageKind::Map, inputs, when, Step::Submit(ask));
+                let poll = Step::Poll(Poll { schedule, until: None });
+                let poll = nodes.add(part("poll"), StageKind::Poll, out(submit), None, poll);
+                nodes.submits.insert(at, submit);
+                nodes.add(name, StageKind::Map, out(poll), None, Step::Collect(submit))
+            }
+            Step::Collect(_) => {
+                let submit = batch::submits(spec, graph, at).and_then(|(submit, _)| nodes.ids.get(&submit));
+                let step = Step::Collect(submit.copied().unwrap_or(NodeId(0)));
+                nodes.add(name, *kind, inputs, when, step)
+            }
+            step => nodes.add(name, *kind, inputs, when, step),
+        };
+        nodes.ids.insert(at, id);
+    }
+    for (recall, asking) in recalls {
+        let id = nodes.submits.get(&asking).or_else(|| nodes.ids.get(&asking));
+        if let Some(id) = id {
+            nodes.list[recall.0].step = Step::Recall(*id);
+        }
+    }
+    nodes.list
+}
+
+/// For each stage that asks, the stage that its records enter first: itself, or the first of its
+/// throttles. A stage that submits looks into the ledger by itself, and needs this only for a throttle.
+fn recalls(spec: &Spec, graph: &Graph, steps: &HashMap<usize, Step>) -> HashMap<usize, usize> {
+    let mut before: HashMap<usize, usize> = HashMap::new();
+    for (&at, step) in steps {
+        let batched = match step {
+            Step::Ask(ask) => ask.batch.is_some(),
+            Step::Submit(_) => true,
+            _ => continue,
+        };
+        let mut head = at;
+        while let [Edge { stage, port: Port::Out, .. }] = graph.inputs[head][..] {
+            let readers = graph.inputs.iter().flatten().filter(|edge| edge.stage == stage).count();
+            let paces = matches!(spec.stages[stage].form, Some(Form::Throttle(_)));
+            if !paces || readers != 1 {
+                break;
+            }
+            head = stage;
+        }
+        if !batched || head != at {
+            before.insert(head, at);
+        }
+    }
+    before
+}

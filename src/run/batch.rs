@@ -1,0 +1,182 @@
+//! What the stages of a batch share: the one that submits jobs and the one that collects them.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+};
+
+use futures::stream::BoxStream;
+use tokio::sync::Notify;
+
+use crate::{
+    event::EventKind,
+    ledger::{JobState, JobStep},
+    mistral::wire::{Job, JobStatus},
+    plan::NodeId,
+    record::Outcome,
+    store::{Batch, JobRecord},
+};
+
+use super::{Context, money::Reserved, question::Question};
+
+/// What flows from the stage that submits to the one that collects.
+pub(super) enum Batched {
+    /// A record that waits for no job: answered by the ledger, failed, or not meant for the stage.
+    Record(Outcome),
+    /// A job; its records are parked on disk.
+    Job(Box<Underway>),
+}
+
+/// The stream between the stages of a batch.
+pub(super) type JobStream = BoxStream<'static, Batched>;
+
+/// A job on its way to be collected.
+pub(super) struct Underway {
+    pub(super) job: JobRecord,
+    /// Why its records get no answer now, where that is so: the job itself goes on, or may yet be found.
+    pub(super) pending: Option<String>,
+}
+
+/// The job under which records are parked that are to be asked again.
+pub(super) const AGAIN: &str = "again";
+
+/// What both stages know.
+pub(super) struct Desk {
+    /// The stage that submits; its records are parked under this name.
+    pub(super) stage: Arc<str>,
+    pub(super) question: Question,
+    /// Records that are parked: each is given on in the end.
+    inside: AtomicU64,
+    /// Of these, records that are to be asked again.
+    again: AtomicU64,
+    changed: Notify,
+    place: AtomicI64,
+    /// Jobs whose records have been given on: nothing may be parked with them any more.
+    closed: tokio::sync::Mutex<HashSet<String>>,
+    reserved: Mutex<HashMap<String, Reserved>>,
+}
+
+impl Desk {
+    pub(super) fn new(stage: Arc<str>, question: Question) -> Self {
+        Self {
+            stage,
+            question,
+            inside: AtomicU64::new(0),
+            again: AtomicU64::new(0),
+            changed: Notify::new(),
+            place: AtomicI64::new(0),
+            closed: tokio::sync::Mutex::default(),
+            reserved: Mutex::default(),
+        }
+    }
+
+    /// A place of its own for a record that is parked.
+    pub(super) fn next_place(&self) -> i64 {
+        self.inside.fetch_add(1, Ordering::Relaxed);
+        self.place.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn inside(&self) -> u64 {
+        self.inside.load(Ordering::Acquire)
+    }
+
+    /// Records have been given on.
+    pub(super) fn leave(&self, records: u64) {
+        self.inside.fetch_sub(records, Ordering::AcqRel);
+        self.changed.notify_one();
+    }
+
+    /// Records are parked to be asked again.
+    pub(super) fn ask_again(&self, records: u64) {
+        self.again.fetch_add(records, Ordering::AcqRel);
+        self.changed.notify_one();
+    }
+
+    /// How many are to be asked again; from now on they are somebody's.
+    pub(super) fn take_again(&self) -> u64 {
+        self.again.swap(0, Ordering::AcqRel)
+    }
+
+    /// Waits until records leave or are to be asked again.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Held while records are parked with jobs that may be collected at the same time.
+    pub(super) async fn closed(&self) -> tokio::sync::MutexGuard<'_, HashSet<String>> {
+        self.closed.lock().await
+    }
+
+    /// Keeps what a job may cost until it is collected.
+    pub(super) fn keep(&self, token: &str, reserved: Reserved) {
+        if let Ok(mut kept) = self.reserved.lock() {
+            kept.insert(token.to_owned(), reserved);
+        }
+    }
+
+    /// What a job was thought to cost.
+    pub(super) fn reserved(&self, token: &str) -> Option<Reserved> {
+        self.reserved.lock().ok()?.remove(token)
+    }
+}
+
+/// The name under which a job's token stands in its metadata.
+const TOKEN: &str = "etl_job";
+
+/// A name for a job that no other has.
+pub(super) fn new_token() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+/// What a job is found again by.
+pub(super) fn token_metadata(token: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([(TOKEN.to_owned(), token.to_owned())])
+}
+
+/// Puts what the service says of a job into its record; whether its status has changed.
+pub(super) fn update(record: &mut JobRecord, job: &Job) -> bool {
+    let changed = record.status.as_deref() != Some(job.status.as_str());
+    record.job = Some(job.id.clone());
+    record.status = Some(job.status.as_str().to_owned());
+    record.input_file = record.input_file.take().or_else(|| job.input_files.first().cloned());
+    record.output_file.clone_from(&job.output_file);
+    record.error_file.clone_from(&job.error_file);
+    record.completed = job.completed_requests;
+    record.succeeded = job.succeeded_requests;
+    record.failed = job.failed_requests;
+    changed
+}
+
+/// Whether nothing more will come of a job.
+pub(super) fn has_ended(record: &JobRecord) -> bool {
+    record.state == JobState::Lost
+        || record.status.as_deref().is_some_and(|status| JobStatus::of(status).is_terminal())
+}
+
+impl Context {
+    /// Takes a step of a job, and makes it durable; tells whether it is.
+    pub(super) async fn job_step(&self, job: &mut JobRecord, step: JobStep, batch: Batch) -> bool {
+        if self.halt.check(job.step(&step).map_err(crate::store::StoreError::from)).is_none() {
+            return false;
+        }
+        let batch = Batch { jobs: vec![(job.clone(), step)], ..batch };
+        self.halt.check(self.store.commit(self.run, &self.server, batch).await).is_some()
+    }
+
+    /// Tells how a job stands.
+    pub(super) async fn tell_job(&self, node: NodeId, job: &JobRecord) {
+        let Some(stage) = self.visible(node) else { return };
+        let kind = EventKind::JobChanged {
+            stage,
+            job: job.job.clone().unwrap_or_else(|| job.token.clone()),
+            status: job.status.clone().unwrap_or_else(|| job.state.to_string()),
+            requests: job.requests,
+            completed: job.completed,
+            failed: job.failed,
+        };
+        self.tell(kind).await;
+    }
+}

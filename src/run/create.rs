@@ -1,0 +1,185 @@
+//! Jobs come to be, once: created, or found again after a run that was cut off.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use crate::{
+    ledger::{Entry, JobState, JobStep, Step},
+    mistral::{
+        CallError, Client,
+        wire::{BatchLine, CreateJob, Job},
+    },
+    plan::NodeId,
+    store::{Batch, JobRecord},
+};
+
+use super::{
+    Context,
+    batch::{Batched, Desk, Underway, token_metadata, update},
+    meter::Meter,
+    submit::Group,
+};
+
+/// A job up to this size carries its requests itself: one call instead of two, and no file is left behind.
+const INLINE_REQUESTS: u64 = 100;
+const INLINE_BYTES: usize = 1_000_000;
+
+/// The jobs of earlier runs.
+pub(super) struct Recovered {
+    /// Those that go on.
+    pub(super) open: Vec<JobRecord>,
+    /// Those that are out of reach, and why.
+    pub(super) apart: HashMap<String, String>,
+}
+
+/// Finds the jobs that earlier runs have left: each is taken up again, or known to be lost.
+pub(super) async fn recover(desk: &Desk, client: &Client, context: &Context) -> Option<Recovered> {
+    let mut recovered = Recovered { open: Vec::new(), apart: HashMap::new() };
+    let jobs = context.halt.check(context.store.jobs(&context.server).await)?;
+    for mut job in jobs.into_iter().filter(|job| job.state.is_open()) {
+        if job.account != context.account {
+            let reason = format!(
+                "batch job {} ({} requests of `{}`) belongs to another account: run it with that account's key to collect it",
+                job.job.as_ref().unwrap_or(&job.token),
+                job.requests,
+                job.stage
+            );
+            tracing::warn!("{reason}");
+            recovered.apart.insert(job.token, reason);
+            continue;
+        }
+        if job.stage != *desk.question.stage {
+            continue;
+        }
+        if job.state != JobState::Created {
+            // It was cut off between the intent and the answer: the service knows whether it is there.
+            let found = match client.find_jobs(&token_metadata(&job.token)).await {
+                Ok(found) => found.into_iter().max_by_key(|found| found.created_at),
+                Err(CallError::Stop(cause)) => {
+                    context.halt.fail(cause);
+                    return None;
+                }
+                Err(error) => {
+                    let reason = format!("batch job {} cannot be looked for: {error}", job.token);
+                    tracing::warn!("{reason}");
+                    recovered.apart.insert(job.token, reason);
+                    continue;
+                }
+            };
+            let Some(found) = found else {
+                lose(&mut job, "the job was never created", context).await?;
+                continue;
+            };
+            update(&mut job, &found);
+            if !context.job_step(&mut job, JobStep::Created, Batch::default()).await {
+                return None;
+            }
+        }
+        recovered.open.push(job);
+    }
+    Some(recovered)
+}
+
+/// Writes down that nothing will come of a job: its requests are to be asked again.
+pub(super) async fn lose(job: &mut JobRecord, why: &str, context: &Context) -> Option<()> {
+    let placed = context.halt.check(context.store.placed(&job.token).await)?;
+    let entries = placed.into_values().map(|entry| Entry { step: Step::Missing(why.to_owned()), ..entry });
+    let batch = Batch { entries: entries.collect(), ..Batch::default() };
+    context.job_step(job, JobStep::Lost, batch).await.then_some(())
+}
+
+/// Creates the job of a group that is written down.
+pub(super) async fn create(
+    group: Group,
+    node: NodeId,
+    desk: &Desk,
+    meter: &Meter,
+    client: &Client,
+    context: &Context,
+) -> Batched {
+    let Group { mut job, lines, .. } = group;
+    let pending = match send(&mut job, lines.into(), desk, client, context).await {
+        Ok(created) => {
+            let requests = job.requests;
+            update(&mut job, &created);
+            crash_point("created");
+            if context.job_step(&mut job, JobStep::Created, Batch::default()).await {
+                meter.gauge.requests.fetch_add(requests, std::sync::atomic::Ordering::Relaxed);
+                context.tell_job(node, &job).await;
+                None
+            } else {
+                Some("the run was stopped".to_owned())
+            }
+        }
+        Err(CallError::Refused(error)) => {
+            // The requests were checked line by line; what is wrong is wrong with all of them.
+            let reason = format!("the service refused the job: {error}");
+            let step = || Step::Invalid(reason.clone());
+            match context.halt.check(context.store.placed(&job.token).await) {
+                None => Some("the run was stopped".to_owned()),
+                Some(placed) => {
+                    let entries = placed.into_values().map(|entry| Entry { step: step(), ..entry }).collect();
+                    let batch = Batch { entries, ..Batch::default() };
+                    context.job_step(&mut job, JobStep::Lost, batch).await;
+                    None
+                }
+            }
+        }
+        Err(CallError::Stop(cause)) => {
+            context.halt.fail(cause);
+            Some("the run was stopped".to_owned())
+        }
+        Err(error @ (CallError::Stopped | CallError::Exhausted { .. } | CallError::Unsure { .. })) => {
+            Some(format!("its job could not be created ({error}); the next run looks for it"))
+        }
+    };
+    Batched::Job(Box::new(Underway { job, pending }))
+}
+
+/// Uploads the lines, unless they are few, and creates the job.
+async fn send(
+    job: &mut JobRecord,
+    lines: Bytes,
+    desk: &Desk,
+    client: &Client,
+    context: &Context,
+) -> Result<Job, CallError> {
+    if let Err(error) = context.preflight(client, &desk.question).await {
+        context.halt.fail(error);
+        return Err(CallError::Stopped);
+    }
+    let mut metadata = token_metadata(&job.token);
+    metadata.insert("etl_stage".to_owned(), job.stage.chars().take(512).collect());
+    let hours = desk.question.ask.batch.map(|batch| batch.timeout_hours);
+    let mut create = CreateJob {
+        endpoint: job.endpoint.clone(),
+        input_files: None,
+        requests: None,
+        model: Some(job.model.clone()),
+        metadata: Some(metadata),
+        timeout_hours: hours,
+    };
+    crash_point("planned");
+    if job.requests <= INLINE_REQUESTS && lines.len() <= INLINE_BYTES {
+        let read = |line: &[u8]| serde_json::from_slice::<BatchLine>(line).ok();
+        create.requests = Some(lines.split(|byte| *byte == b'\n').filter_map(read).collect());
+    } else {
+        let file = client.upload(&format!("{}.jsonl", job.token), lines).await?;
+        job.input_file = Some(file.id.clone());
+        if !context.job_step(job, JobStep::Uploaded, Batch::default()).await {
+            return Err(CallError::Stopped);
+        }
+        create.input_files = Some(vec![file.id]);
+        crash_point("uploaded");
+    }
+    client.create_job(&create).await
+}
+
+/// Ends the process at once if the environment asks for it at this point: how a crash is rehearsed at the
+/// moments that matter. In a program that nobody asks, it does nothing.
+pub(super) fn crash_point(name: &str) {
+    if std::env::var("ETL_CRASH_AT").is_ok_and(|at| at == name) {
+        std::process::abort();
+    }
+}

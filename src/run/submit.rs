@@ -1,0 +1,417 @@
+//! Submit: records become the lines of jobs, jobs are written down, then created.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    ledger::{Entry, History, JobState, JobStep, RequestId, Step},
+    mistral::Client,
+    plan::Node,
+    record::{FailureKind, Outcome, Record, weight},
+    spec::BatchSpec,
+    stage::{self, Bounds, RecordStream, chunk, task},
+    store::{Batch, JobRecord, Parked},
+};
+
+use super::{
+    Context,
+    batch::{AGAIN, Batched, Desk, JobStream, Underway, new_token},
+    create,
+    meter::Meter,
+    question::{Course, Written},
+    transform::template_failure,
+};
+
+/// Records that are looked up in the ledger together.
+const LOOK_UP: Bounds = Bounds { items: 256, weight: 2_000_000, wait: Duration::from_millis(20) };
+
+/// Groups and records on their way out: few, because a group holds the lines of its job.
+const AHEAD: usize = 2;
+
+/// A job that is being put together.
+pub(super) struct Group {
+    pub(super) job: JobRecord,
+    /// The input file: a line for each request.
+    pub(super) lines: Vec<u8>,
+    placed: HashMap<RequestId, Entry>,
+    /// Records that wait for it; two that ask the same are one request.
+    records: u64,
+    cost: u64,
+    deadline: Instant,
+}
+
+/// What leaves the loop: a group that is written down and not yet sent, or something that is done with.
+pub(super) enum Out {
+    Group(Box<Group>),
+    Done(Batched),
+}
+
+/// The jobs of a stream, and the records that need none.
+pub(super) fn submit(
+    input: RecordStream,
+    node: &Node,
+    desk: &Arc<Desk>,
+    meter: &Arc<Meter>,
+    client: &Client,
+    context: &Arc<Context>,
+) -> JobStream {
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    let submitting = Submitting {
+        desk: Arc::clone(desk),
+        batch: desk.question.ask.batch.unwrap_or(BatchSpec::DEFAULT),
+        meter: Arc::clone(meter),
+        context: Arc::clone(context),
+        out: sender,
+        apart: HashMap::new(),
+        group: None,
+        parking: Vec::new(),
+        moving: Vec::new(),
+    };
+    let task = task::spawn(submitting.run(input, client.clone()));
+    let outs = stream::unfold((receiver, task), |(mut receiver, task)| async move {
+        receiver.recv().await.map(|out| (out, (receiver, task)))
+    });
+    let (id, slots) = (node.id, desk.question.ask.concurrency);
+    let (desk, meter, client, context) =
+        (Arc::clone(desk), Arc::clone(meter), client.clone(), Arc::clone(context));
+    stage::map(outs.boxed(), slots, move |out| {
+        let (desk, meter, client, context) =
+            (Arc::clone(&desk), Arc::clone(&meter), client.clone(), Arc::clone(&context));
+        async move {
+            match out {
+                Out::Done(batched) => batched,
+                Out::Group(group) => create::create(*group, id, &desk, &meter, &client, &context).await,
+            }
+        }
+    })
+}
+
+struct Submitting {
+    desk: Arc<Desk>,
+    batch: BatchSpec,
+    meter: Arc<Meter>,
+    context: Arc<Context>,
+    out: mpsc::Sender<Out>,
+    /// Jobs that are out of this run's reach, and why.
+    apart: HashMap<String, String>,
+    group: Option<Group>,
+    /// Records that are to be parked with the next look.
+    parking: Vec<(String, Parked)>,
+    /// Records that are parked, and are to be with another job.
+    moving: Vec<(i64, String)>,
+}
+
+/// The run is over, and so is the loop.
+struct Over;
+
+impl Submitting {
+    async fn run(mut self, input: RecordStream, client: Client) {
+        // Whoever is not there any more wants no more.
+        let _: Result<(), Over> = self.work(input, &client).await;
+    }
+
+    async fn work(&mut self, input: RecordStream, client: &Client) -> Result<(), Over> {
+        let context = Arc::clone(&self.context);
+        context.halt.check(context.store.clear_parked(&self.desk.stage).await).ok_or(Over)?;
+        let recovered = create::recover(&self.desk, client, &context).await.ok_or(Over)?;
+        self.apart = recovered.apart;
+        for job in recovered.open {
+            self.send(Out::Done(Batched::Job(Box::new(Underway { job, pending: None })))).await?;
+        }
+        let mut input: BoxStream<'static, Vec<Outcome>> = chunk(input, LOOK_UP, weight);
+        let stopped = context.halt.token();
+        let desk = Arc::clone(&self.desk);
+        let mut ended = false;
+        loop {
+            let deadline = self.group.as_ref().map(|group| group.deadline);
+            let due = async {
+                match deadline {
+                    Some(deadline) => sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                // What is not in a job yet is pending.
+                () = stopped.cancelled() => return Err(Over),
+                () = desk.changed() => {}
+                batch = input.next(), if !ended => match batch {
+                    Some(batch) => self.take(batch).await?,
+                    None => ended = true,
+                },
+                () = due => self.flush().await?,
+            }
+            if desk.take_again() > 0 {
+                self.again().await?;
+            }
+            let waiting = self.group.as_ref().map_or(0, |group| group.job.requests);
+            // Nothing will join the group any more: all that is inside is in it.
+            if ended && waiting > 0 && self.group.as_ref().map_or(0, |group| group.records) >= desk.inside() {
+                self.flush().await?;
+            } else if ended && waiting == 0 && desk.inside() == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn send(&self, out: Out) -> Result<(), Over> {
+        self.out.send(out).await.map_err(|_| Over)
+    }
+
+    async fn give(&self, outcome: Outcome) -> Result<(), Over> {
+        self.send(Out::Done(Batched::Record(outcome))).await
+    }
+
+    async fn take(&mut self, batch: Vec<Outcome>) -> Result<(), Over> {
+        let mut asks: Vec<(Record, Written)> = Vec::with_capacity(batch.len());
+        let desk = Arc::clone(&self.desk);
+        for outcome in batch {
+            let record = match outcome {
+                Ok(record) => record,
+                failure => {
+                    self.give(failure).await?;
+                    continue;
+                }
+            };
+            self.meter.taken.add(1);
+            let written = match desk.question.when.holds(&record) {
+                Ok(true) => desk.question.write(&record),
+                Ok(false) => {
+                    self.meter.done.add(1);
+                    self.give(Ok(record)).await?;
+                    continue;
+                }
+                Err(error) => Err(error),
+            };
+            match written {
+                Ok(written) => asks.push((record, written)),
+                Err(error) => {
+                    self.meter.failed.add(1);
+                    self.give(Err(template_failure(record, &desk.question.stage, &error))).await?;
+                }
+            }
+        }
+        let mut known = self.context.known(asks.iter().map(|(_, written)| written.id).collect()).await;
+        for (record, written) in asks {
+            let mut history = known.remove(&written.id).unwrap_or(History::new(self.context.generation()));
+            self.place(record, &written, &history, None, None).await?;
+            // The next record of this look may ask the same.
+            if let Some(entry) = self.group.as_ref().and_then(|group| group.placed.get(&written.id)) {
+                history.entries.push(entry.clone());
+            }
+            known.insert(written.id, history);
+        }
+        self.park().await
+    }
+
+    /// Takes the records that are to be asked again.
+    async fn again(&mut self) -> Result<(), Over> {
+        loop {
+            let page = self.context.store.parked(&self.desk.stage, AGAIN, 0, LOOK_UP.items).await;
+            let page = self.context.halt.check(page).ok_or(Over)?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            let requests = page.iter().filter_map(|parked| parked.request).collect();
+            let mut known = self.context.known(requests).await;
+            for parked in page {
+                let written = match self.desk.question.write(&parked.record) {
+                    Ok(written) => written,
+                    Err(error) => {
+                        self.fail(parked.record, error.to_string(), Some(parked.place)).await?;
+                        continue;
+                    }
+                };
+                let mut history =
+                    known.remove(&written.id).unwrap_or(History::new(self.context.generation()));
+                self.place(parked.record, &written, &history, Some(parked.until), Some(parked.place)).await?;
+                if let Some(entry) = self.group.as_ref().and_then(|group| group.placed.get(&written.id)) {
+                    history.entries.push(entry.clone());
+                }
+                known.insert(written.id, history);
+            }
+            self.park().await?;
+        }
+    }
+
+    /// Puts a record where it belongs. One that is parked already has a place.
+    async fn place(
+        &mut self,
+        record: Record,
+        written: &Written,
+        history: &History,
+        until: Option<u32>,
+        parked: Option<i64>,
+    ) -> Result<(), Over> {
+        let desk = Arc::clone(&self.desk);
+        let context = Arc::clone(&self.context);
+        match desk.question.course(history, until, context.retry_failed) {
+            Course::Settled(settled) => {
+                if parked.is_none() {
+                    self.meter.reused.add(1);
+                    self.meter.done.add(1);
+                } else {
+                    self.release(parked).await?;
+                }
+                self.give(desk.question.outcome(record, settled)).await
+            }
+            Course::Placed(token) if self.apart.contains_key(&token) => {
+                let reason = self.apart.get(&token).cloned().unwrap_or_default();
+                self.fail(record, reason, parked).await
+            }
+            Course::Placed(token) => {
+                let in_group = self.group.as_ref().is_some_and(|group| group.job.token == token);
+                let left = desk.question.ask.attempts.saturating_sub(history.refusals() + 1);
+                let until = until.unwrap_or(history.next_attempt() - 1 + left);
+                self.meter.done.add(u64::from(parked.is_none()));
+                if in_group {
+                    self.push(token, record, written.id, until, parked);
+                    return Ok(());
+                }
+                // The job may be collected at this moment.
+                let closed = desk.closed().await;
+                if closed.contains(&token) {
+                    drop(closed);
+                    let known = context.known(vec![written.id]).await.remove(&written.id);
+                    let history = known.unwrap_or(History::new(context.generation()));
+                    return Box::pin(self.place(record, written, &history, Some(until), parked)).await;
+                }
+                self.push(token, record, written.id, until, parked);
+                self.park().await
+            }
+            Course::Ask { until } => {
+                if let Err(reason) = context.may_ask(&desk.question.stage) {
+                    return self.fail(record, reason, parked).await;
+                }
+                if let Some(entry) = desk.question.judged_anew(history) {
+                    if !context.commit(vec![entry]).await {
+                        return Err(Over);
+                    }
+                }
+                self.meter.done.add(u64::from(parked.is_none()));
+                let token = self.line(&record, written, history).await?;
+                self.push(token, record, written.id, until, parked);
+                Ok(())
+            }
+        }
+    }
+
+    async fn fail(&mut self, record: Record, reason: String, parked: Option<i64>) -> Result<(), Over> {
+        self.release(parked).await?;
+        self.meter.failed.add(1);
+        self.give(Err(self.desk.question.failure(record, FailureKind::Unanswered, reason, 0))).await
+    }
+
+    /// A record that was parked is so no more.
+    async fn release(&mut self, parked: Option<i64>) -> Result<(), Over> {
+        if let Some(place) = parked {
+            let moved = self.context.store.repark(&self.desk.stage, vec![(place, "done".to_owned())]).await;
+            self.context.halt.check(moved).ok_or(Over)?;
+            self.desk.leave(1);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, token: String, record: Record, request: RequestId, until: u32, parked: Option<i64>) {
+        if let Some(group) = self.group.as_mut().filter(|group| group.job.token == token) {
+            group.records += 1;
+        }
+        match parked {
+            Some(place) => self.moving.push((place, token)),
+            None => {
+                let place = self.desk.next_place();
+                self.parking.push((token, Parked { place, request: Some(request), until, record }));
+            }
+        }
+    }
+
+    /// Makes the places of records durable.
+    async fn park(&mut self) -> Result<(), Over> {
+        let (records, moves) = (std::mem::take(&mut self.parking), std::mem::take(&mut self.moving));
+        let (stage, store) = (&self.desk.stage, &self.context.store);
+        self.context.halt.check(store.park(stage, records).await).ok_or(Over)?;
+        self.context.halt.check(store.repark(stage, moves).await).ok_or(Over)
+    }
+
+    /// Adds a line to the group, which begins with it or is given on before it; gives the group's token.
+    async fn line(&mut self, record: &Record, written: &Written, history: &History) -> Result<String, Over> {
+        let line = line(written);
+        let full = self.group.as_ref().is_some_and(|group| {
+            group.placed.len() >= self.batch.max_requests
+                || (group.lines.len() + line.len()) as u64 > self.batch.max_bytes.0
+        });
+        if full {
+            self.flush().await?;
+        }
+        let question = &self.desk.question;
+        let group = self.group.get_or_insert_with(|| Group {
+            job: JobRecord {
+                token: new_token(),
+                stage: question.stage.to_string(),
+                server: self.context.server.clone(),
+                account: self.context.account.clone(),
+                endpoint: question.endpoint.path().to_owned(),
+                model: question.ask.model.clone(),
+                requests: 0,
+                state: JobState::New,
+                job: None,
+                input_file: None,
+                output_file: None,
+                error_file: None,
+                status: None,
+                completed: 0,
+                succeeded: 0,
+                failed: 0,
+                planned_at: None,
+            },
+            lines: Vec::new(),
+            placed: HashMap::new(),
+            records: 0,
+            cost: 0,
+            deadline: Instant::now() + self.batch.wait,
+        });
+        let attempt = history.next_attempt();
+        let entry = Entry {
+            job: Some(group.job.token.clone()),
+            ..question.entry(written.id, &record.key, history.generation, attempt, Step::Placed)
+        };
+        group.lines.extend_from_slice(&line);
+        group.placed.insert(written.id, entry);
+        group.cost += written.cost.micros();
+        group.job.requests += 1;
+        Ok(group.job.token.clone())
+    }
+
+    /// Writes the group down, and gives it on to be created.
+    async fn flush(&mut self) -> Result<(), Over> {
+        self.park().await?;
+        let Some(mut group) = self.group.take() else { return Ok(()) };
+        let reserved = self.context.reserve(crate::units::Usd::from_micros(group.cost)).ok_or(Over)?;
+        self.desk.keep(&group.job.token, reserved);
+        let entries = group.placed.drain().map(|(_, entry)| entry).collect();
+        let batch = Batch { entries, ..Batch::default() };
+        if !self.context.job_step(&mut group.job, JobStep::Planned, batch).await {
+            return Err(Over);
+        }
+        self.send(Out::Group(Box::new(group))).await
+    }
+}
+
+/// A line of an input file. The identity is what its answer is found by; the body is as it was hashed, so
+/// that an answer out of a job and one that came at once are the same answer.
+fn line(written: &Written) -> Vec<u8> {
+    let body: &Bytes = &written.body;
+    let mut line = format!("{{\"custom_id\":\"{}\",\"body\":", written.id).into_bytes();
+    line.extend_from_slice(body);
+    line.extend_from_slice(b"}\n");
+    line
+}

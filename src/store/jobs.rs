@@ -1,0 +1,178 @@
+//! Batch jobs in the ledger: every step of each, only ever added to.
+
+use duckdb::{Connection, Row, params};
+
+use crate::ledger::{JobState, JobStep};
+
+use super::{Run, Store, StoreError, ledger, transaction};
+
+/// The table, and what a person asks of it: how each job stands.
+pub(super) const TABLES: &str = "
+    CREATE TABLE etl.job_steps (
+        token VARCHAR, step VARCHAR, run BIGINT, stage VARCHAR, server VARCHAR, account VARCHAR,
+        endpoint VARCHAR, model VARCHAR, job VARCHAR,
+        input_file VARCHAR, output_file VARCHAR, error_file VARCHAR, status VARCHAR,
+        requests BIGINT, completed BIGINT, succeeded BIGINT, failed BIGINT, happened_at TIMESTAMP
+    );
+    CREATE VIEW etl.jobs AS
+        SELECT * EXCLUDE (step, happened_at), step AS state,
+            min(happened_at) OVER (PARTITION BY token) AS planned_at, happened_at
+        FROM etl.job_steps
+        QUALIFY row_number() OVER (PARTITION BY token ORDER BY rowid DESC) = 1;";
+
+/// A job as the ledger knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRecord {
+    /// What it is known by here, and at the service by its metadata.
+    pub token: String,
+    /// The stage that submits it.
+    pub stage: String,
+    /// Who is asked.
+    pub server: String,
+    /// Whose key it was created with, as a fingerprint.
+    pub account: String,
+    /// The endpoint of its requests.
+    pub endpoint: String,
+    /// The model of its requests.
+    pub model: String,
+    /// How many requests it has.
+    pub requests: u64,
+    /// What its steps come to.
+    pub state: JobState,
+    /// The service's id, once it is created.
+    pub job: Option<String>,
+    /// Its file of requests.
+    pub input_file: Option<String>,
+    /// Its file of answers.
+    pub output_file: Option<String>,
+    /// Its file of errors.
+    pub error_file: Option<String>,
+    /// The status that was last seen.
+    pub status: Option<String>,
+    /// Requests that have ended.
+    pub completed: u64,
+    /// Requests with an answer.
+    pub succeeded: u64,
+    /// Requests without one.
+    pub failed: u64,
+    /// When it was planned.
+    pub planned_at: Option<jiff::civil::DateTime>,
+}
+
+impl JobRecord {
+    /// Takes a step.
+    ///
+    /// # Errors
+    /// A step that cannot follow.
+    pub fn step(&mut self, step: &JobStep) -> Result<(), crate::ledger::IllegalTransition> {
+        self.state = self.state.next(step)?;
+        Ok(())
+    }
+}
+
+const COLUMNS: &str =
+    "token, stage, server, account, endpoint, model, requests, job, input_file, output_file,
+    error_file, status, completed, succeeded, failed, step,
+    CAST(min(happened_at) OVER (PARTITION BY token) AS VARCHAR) AS planned";
+
+impl Store {
+    /// All jobs of a server, in the order in which they were planned.
+    ///
+    /// # Errors
+    /// When the database fails, or has steps that cannot follow on each other.
+    pub async fn jobs(&self, server: &str) -> Result<Vec<JobRecord>, StoreError> {
+        let server = server.to_owned();
+        self.with(move |connection| jobs(connection, &server)).await
+    }
+
+    /// Writes a step of a job.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn job_step(&self, run: Run, job: JobRecord, step: JobStep) -> Result<(), StoreError> {
+        self.with(move |connection| transaction(connection, |t| add(t, run, &[(job, step)]))).await
+    }
+}
+
+fn jobs(connection: &Connection, server: &str) -> Result<Vec<JobRecord>, StoreError> {
+    let mut jobs: Vec<JobRecord> = Vec::new();
+    if !ledger::is_there(connection)? {
+        return Ok(jobs);
+    }
+    let mut statement = connection.prepare(&format!(
+        "SELECT {COLUMNS} FROM etl.job_steps WHERE server = ? ORDER BY planned, token, rowid"
+    ))?;
+    let mut rows = statement.query(params![server])?;
+    while let Some(row) = rows.next()? {
+        let Some(step) = JobStep::of(&row.get::<_, String>(15)?) else { continue };
+        let mut next = record(row)?;
+        if let Some(last) = jobs.last_mut().filter(|last| last.token == next.token) {
+            next.state = last.state.next(&step)?;
+            *last = next;
+        } else {
+            next.step(&step)?;
+            jobs.push(next);
+        }
+    }
+    Ok(jobs)
+}
+
+fn record(row: &Row<'_>) -> Result<JobRecord, duckdb::Error> {
+    let count = |at: usize| row.get::<_, Option<i64>>(at).map(|count| count.unwrap_or_default() as u64);
+    Ok(JobRecord {
+        token: row.get(0)?,
+        stage: row.get(1)?,
+        server: row.get(2)?,
+        account: row.get(3)?,
+        endpoint: row.get(4)?,
+        model: row.get(5)?,
+        requests: count(6)?,
+        state: JobState::New,
+        job: row.get(7)?,
+        input_file: row.get(8)?,
+        output_file: row.get(9)?,
+        error_file: row.get(10)?,
+        status: row.get(11)?,
+        completed: count(12)?,
+        succeeded: count(13)?,
+        failed: count(14)?,
+        planned_at: row.get::<_, String>(16)?.replace(' ', "T").parse().ok(),
+    })
+}
+
+/// Adds steps, within the transaction of the caller.
+pub(super) fn add(
+    connection: &Connection,
+    run: Run,
+    steps: &[(JobRecord, JobStep)],
+) -> Result<(), StoreError> {
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let now = ledger::now();
+    let mut appender = connection.appender_to_db("job_steps", "etl")?;
+    for (job, step) in steps {
+        appender.append_row(params![
+            job.token,
+            step.word(),
+            run.0,
+            job.stage,
+            job.server,
+            job.account,
+            job.endpoint,
+            job.model,
+            job.job,
+            job.input_file,
+            job.output_file,
+            job.error_file,
+            job.status,
+            job.requests as i64,
+            job.completed as i64,
+            job.succeeded as i64,
+            job.failed as i64,
+            now
+        ])?;
+    }
+    appender.flush()?;
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! The journal: every step of every request, only ever added to.
+
+use std::collections::HashMap;
+
+use duckdb::{Connection, Row, params};
+
+use crate::{
+    ledger::{Answer, Entry, Generation, History, Refusal, RequestId, Step},
+    record::FailureKind,
+    units::Usd,
+};
+
+use super::{Run, Store, StoreError, ledger};
+
+/// The table, and what a person asks of it: the last step of each attempt, and of these the answers.
+pub(super) const TABLES: &str = "
+    CREATE TABLE etl.journal (
+        request UUID, server VARCHAR, generation BIGINT, attempt INTEGER, state VARCHAR,
+        run BIGINT, stage VARCHAR, key VARCHAR, asked_model VARCHAR, job VARCHAR,
+        model VARCHAR, reply VARCHAR, finish_reason VARCHAR, refused VARCHAR, reason VARCHAR,
+        prompt_tokens BIGINT, completion_tokens BIGINT, cost_usd DOUBLE, latency_ms BIGINT,
+        correlation_id VARCHAR, happened_at TIMESTAMP
+    );
+    CREATE VIEW etl.requests AS
+        SELECT * FROM etl.journal
+        QUALIFY row_number() OVER (PARTITION BY request, server, generation, attempt ORDER BY rowid DESC) = 1;
+    CREATE VIEW etl.answers AS FROM etl.requests WHERE state IN ('answered', 'refused');";
+
+const COLUMNS: &str =
+    "request::VARCHAR, generation, attempt, state, stage, key, asked_model, job, model, reply,
+    finish_reason, refused, reason, prompt_tokens, completion_tokens, cost_usd, latency_ms, correlation_id";
+
+impl Store {
+    /// What the ledger has of some requests to a server: the steps of their newest generation. Requests
+    /// that nothing was done about are left out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn known(
+        &self,
+        server: &str,
+        requests: Vec<RequestId>,
+    ) -> Result<HashMap<RequestId, History>, StoreError> {
+        let server = server.to_owned();
+        self.with(move |connection| known(connection, &server, &requests)).await
+    }
+
+    /// The lines of a job that have not come to an end yet, by request.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn placed(&self, job: &str) -> Result<HashMap<RequestId, Entry>, StoreError> {
+        let job = job.to_owned();
+        self.with(move |connection| {
+            let mut statement = connection.prepare(&format!(
+                "SELECT {COLUMNS} FROM (
+                     SELECT *, row_number() OVER (PARTITION BY request, generation, attempt ORDER BY rowid DESC) AS nth
+                     FROM etl.journal WHERE job = ?
+                 ) WHERE nth = 1 AND state = 'placed'"
+            ))?;
+            let mut rows = statement.query(params![job])?;
+            let mut placed = HashMap::new();
+            while let Some(row) = rows.next()? {
+                if let Some(entry) = entry(row)? {
+                    placed.insert(entry.request, entry);
+                }
+            }
+            Ok(placed)
+        })
+        .await
+    }
+
+    /// What a pipeline has spent since its last run that came to its end: a run and those that go on
+    /// from it are one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn spent(&self, pipeline: &str, server: &str) -> Result<Usd, StoreError> {
+        let (pipeline, server) = (pipeline.to_owned(), server.to_owned());
+        self.with(move |connection| {
+            if !ledger::is_there(connection)? {
+                return Ok(Usd::default());
+            }
+            let spent: f64 = connection.query_row(
+                "SELECT coalesce(sum(cost_usd), 0) FROM etl.journal WHERE server = $2 AND run IN (
+                     SELECT run FROM etl.runs WHERE pipeline = $1 AND server = $2 AND run > coalesce((
+                         SELECT max(run) FROM etl.runs WHERE pipeline = $1 AND server = $2
+                         AND ended IN ('complete', 'with failures')), 0))",
+                params![pipeline, server],
+                |row| row.get(0),
+            )?;
+            Ok(Usd::from_micros((spent * 1e6).round() as u64))
+        })
+        .await
+    }
+}
+
+fn known(
+    connection: &Connection,
+    server: &str,
+    requests: &[RequestId],
+) -> Result<HashMap<RequestId, History>, StoreError> {
+    let mut found: HashMap<RequestId, History> = HashMap::new();
+    if requests.is_empty() || !ledger::is_there(connection)? {
+        return Ok(found);
+    }
+    // Identities are hexadecimal, and cannot carry SQL.
+    let list: Vec<String> = requests.iter().map(|id| format!("'{id}'")).collect();
+    let mut statement = connection.prepare(&format!(
+        "SELECT {COLUMNS} FROM etl.journal WHERE server = ? AND request IN ({})
+         ORDER BY generation, attempt, rowid",
+        list.join(", ")
+    ))?;
+    let mut rows = statement.query(params![server])?;
+    while let Some(row) = rows.next()? {
+        let Some(entry) = entry(row)? else { continue };
+        let history = found.entry(entry.request).or_insert(History::new(entry.generation));
+        if entry.generation > history.generation {
+            *history = History::new(entry.generation);
+        }
+        history.entries.push(entry);
+    }
+    Ok(found)
+}
+
+/// An entry out of a row; nothing for a step that only a newer program knows.
+fn entry(row: &Row<'_>) -> Result<Option<Entry>, duckdb::Error> {
+    let Some(request) = RequestId::parse(&row.get::<_, String>(0)?) else { return Ok(None) };
+    let text = |at: usize| row.get::<_, Option<String>>(at).map(Option::unwrap_or_default);
+    let count = |at: usize| row.get::<_, Option<i64>>(at).map(|count| count.unwrap_or_default() as u64);
+    let answer = || -> Result<Answer, duckdb::Error> {
+        Ok(Answer {
+            model: text(8)?,
+            reply: text(9)?,
+            finish_reason: row.get(10)?,
+            prompt_tokens: count(13)?,
+            completion_tokens: count(14)?,
+            cost: row.get::<_, Option<f64>>(15)?.map(|usd| Usd::from_micros((usd * 1e6).round() as u64)),
+            latency_ms: row.get::<_, Option<i64>>(16)?.map(|ms| ms as u64),
+            correlation_id: row.get(17)?,
+        })
+    };
+    let step = match row.get::<_, String>(3)?.as_str() {
+        "placed" => Step::Placed,
+        "answered" => Step::Answered(answer()?),
+        "refused" => {
+            let kind = match text(11)?.as_str() {
+                kind if kind == FailureKind::Length.as_str() => FailureKind::Length,
+                _ => FailureKind::Refused,
+            };
+            Step::Refused(answer()?, Refusal { kind, reason: text(12)? })
+        }
+        "invalid" => Step::Invalid(text(12)?),
+        "missing" => Step::Missing(text(12)?),
+        _ => return Ok(None),
+    };
+    Ok(Some(Entry {
+        request,
+        generation: Generation(row.get(1)?),
+        attempt: row.get(2)?,
+        stage: row.get(4)?,
+        key: row.get(5)?,
+        asked_model: row.get(6)?,
+        job: row.get(7)?,
+        step,
+    }))
+}
+
+/// Adds steps, within the transaction of the caller.
+pub(super) fn add(
+    connection: &Connection,
+    run: Run,
+    server: &str,
+    entries: &[Entry],
+) -> Result<(), StoreError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let now = ledger::now();
+    let mut appender = connection.appender_to_db("journal", "etl")?;
+    for entry in entries {
+        let answer = entry.step.answer();
+        let (refused, reason) = match &entry.step {
+            Step::Refused(_, refusal) => (Some(refusal.kind.as_str()), Some(refusal.reason.as_str())),
+            Step::Invalid(reason) | Step::Missing(reason) => (None, Some(reason.as_str())),
+            Step::Placed | Step::Answered(_) => (None, None),
+        };
+        appender.append_row(params![
+            entry.request.to_string(),
+            server,
+            entry.generation.0,
+            entry.attempt,
+            entry.step.word(),
+            run.0,
+            entry.stage,
+            entry.key,
+            entry.asked_model,
+            entry.job,
+            answer.map(|answer| answer.model.as_str()),
+            answer.map(|answer| answer.reply.as_str()),
+            answer.and_then(|answer| answer.finish_reason.as_deref()),
+            refused,
+            reason,
+            answer.map(|answer| answer.prompt_tokens as i64),
+            answer.map(|answer| answer.completion_tokens as i64),
+            answer.and_then(|answer| answer.cost).map(|cost| cost.micros() as f64 / 1e6),
+            answer.and_then(|answer| answer.latency_ms).map(|ms| ms as i64),
+            answer.and_then(|answer| answer.correlation_id.as_deref()),
+            now
+        ])?;
+    }
+    appender.flush()?;
+    Ok(())
+}

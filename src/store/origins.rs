@@ -1,0 +1,58 @@
+//! Where the rows of sinks come from: for each row the record and the request whose answer it holds.
+
+use duckdb::{Connection, params};
+
+use super::{Run, StoreError};
+
+/// The table, and what a person asks of it. A row that is written again out of the same answer is one.
+pub(super) const TABLES: &str = "
+    CREATE TABLE etl.origins (
+        target VARCHAR, row_key VARCHAR, record VARCHAR, request UUID, server VARCHAR, run BIGINT
+    );
+    CREATE VIEW etl.origin AS
+        SELECT o.target, o.row_key, o.record, o.run AS first_run, a.stage, a.request, a.attempt, a.asked_model, a.model,
+            a.job, a.prompt_tokens, a.completion_tokens, a.cost_usd, a.latency_ms, a.run AS answered_in_run,
+            a.happened_at AS answered_at
+        FROM etl.origins AS o LEFT JOIN etl.answers AS a
+            ON a.request = o.request AND a.server = o.server AND a.state = 'answered'
+        QUALIFY row_number() OVER (PARTITION BY o.target, o.row_key ORDER BY o.rowid DESC, a.generation DESC) = 1;";
+
+/// Where a row comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The value of the row's key column, or the record's key where there is none.
+    pub row: String,
+    /// The record's key.
+    pub record: String,
+    /// The request whose answer it holds.
+    pub request: String,
+}
+
+/// Adds what is not known yet, within the transaction of the caller.
+pub(super) fn add(
+    connection: &Connection,
+    run: Run,
+    server: &str,
+    target: &str,
+    origins: &[Origin],
+) -> Result<(), StoreError> {
+    if origins.is_empty() {
+        return Ok(());
+    }
+    {
+        let mut appender = connection.appender("staged_origins")?;
+        for origin in origins {
+            appender.append_row(params![origin.row, origin.record, origin.request])?;
+        }
+        appender.flush()?;
+    }
+    connection.execute(
+        "INSERT INTO etl.origins
+         SELECT DISTINCT $1, s.row_key, s.record, s.request, $2, $3 FROM staged_origins AS s
+         ANTI JOIN (SELECT row_key, request FROM etl.origins WHERE target = $1) AS o
+             ON o.row_key = s.row_key AND o.request = s.request",
+        params![target, server, run.0],
+    )?;
+    connection.execute_batch("TRUNCATE staged_origins")?;
+    Ok(())
+}
