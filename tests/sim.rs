@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use etl::sim::{BatchConfig, Endings, ErrorShape, ErrorsIn, Sim, SimConfig, SimStats, Spread};
+use etl::sim::{
+    BatchConfig, Endings, ErrorShape, ErrorsIn, Fault, FaultKind, FaultOn, RetryAfter, SCENARIOS, Sim,
+    SimConfig, SimStats, Spread,
+};
 use reqwest::{Client, Method, StatusCode, multipart};
 use serde_json::{Value, json};
 
@@ -468,4 +471,191 @@ async fn the_same_seed_and_the_same_jobs_give_the_same_files() {
         runs.push(told);
     }
     assert_eq!(runs[0], runs[1]);
+}
+
+fn faulty(kind: FaultKind) -> Fault {
+    Fault {
+        kind,
+        on: FaultOn::Answers,
+        share: 1.0,
+        from: Duration::ZERO,
+        lasting: None,
+        every: None,
+        retry_after: None,
+    }
+}
+
+async fn with_fault(fault: Fault) -> (Api, Result<reqwest::Response, reqwest::Error>) {
+    let api = Api::new(SimConfig { faults: vec![fault], ..quick() }).await;
+    let mut body = body("x");
+    body["model"] = json!(MODEL);
+    let request = api.client.post(format!("{}{CHAT}", api.sim.url())).bearer_auth("test").json(&body);
+    let response = request.timeout(Duration::from_secs(2)).send().await;
+    (api, response)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_cut_before_in_and_after_an_answer() {
+    for (kind, answered) in [(FaultKind::Cut, 0), (FaultKind::Lost, 1)] {
+        let (api, response) = with_fault(faulty(kind)).await;
+        let error = response.unwrap_err();
+        assert!(!error.is_timeout(), "{error:?}");
+        assert_eq!((api.stats().answered, api.stats().faults), (answered, 1), "{kind:?}");
+    }
+    for kind in [FaultKind::CutBody, FaultKind::WrongLength] {
+        let (api, response) = with_fault(faulty(kind)).await;
+        let response = response.unwrap_or_else(|error| panic!("{kind:?}: {error:?}"));
+        assert_eq!(response.status(), 200);
+        let error = response.text().await.unwrap_err();
+        assert!(!error.is_timeout(), "{kind:?} {error:?}");
+        assert_eq!(api.stats().answered, 1);
+    }
+    let (api, response) = with_fault(faulty(FaultKind::Hang)).await;
+    assert!(response.unwrap_err().is_timeout());
+    assert_eq!(api.stats().answered, 0);
+    let started = std::time::Instant::now();
+    let (_api, response) = with_fault(faulty(FaultKind::SlowBody(Duration::from_millis(500)))).await;
+    let answer: Value = response.unwrap().json().await.unwrap();
+    assert!(answer["choices"][0].is_object() && started.elapsed() >= Duration::from_millis(450));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_come_in_every_shape_and_say_when_to_come_back() {
+    let wait = Duration::from_millis(1500);
+    let retry = |kind, retry_after| Fault { retry_after: Some(retry_after), ..faulty(kind) };
+    let (api, response) = with_fault(retry(FaultKind::Capacity, RetryAfter::Seconds(wait))).await;
+    let response = response.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["retry-after"]),
+        (429, &"2".parse().unwrap())
+    );
+    assert_eq!(response.json::<Value>().await.unwrap()["code"], "3505");
+    assert_eq!((api.stats().limited, api.stats().requests), (1, 1));
+    let (_, response) = with_fault(retry(FaultKind::Status(503), RetryAfter::Millis(wait))).await;
+    let response = response.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["retry-after-ms"]),
+        (503, &"1500".parse().unwrap())
+    );
+    let (api, response) = with_fault(retry(FaultKind::Html(502), RetryAfter::Date(wait))).await;
+    let response = response.unwrap();
+    let date = response.headers()["retry-after"].to_str().unwrap().to_owned();
+    assert!(date.ends_with(" GMT") && date.len() == 29, "{date}");
+    assert!(response.headers().contains_key("mistral-correlation-id"));
+    assert!(response.text().await.unwrap().starts_with("<html>"));
+    assert_eq!(api.stats().refused, 1);
+    // Somebody who asks for models is not meant, and a fault that has not begun is none.
+    api.get("/v1/models").await;
+    let later = Fault { from: Duration::from_secs(60), ..faulty(FaultKind::Cut) };
+    assert_eq!(with_fault(later).await.1.unwrap().status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_are_told_and_kept_for_each_model() {
+    let requests = Some("3/min".parse().unwrap());
+    let api = Api::new(SimConfig { requests, tokens: Some("10k/min".parse().unwrap()), ..quick() }).await;
+    let mut told = Vec::new();
+    for at in 0..5 {
+        let mut body = body(&at.to_string());
+        body["model"] = json!(MODEL);
+        let request = api.client.post(format!("{}{CHAT}", api.sim.url())).bearer_auth("test").json(&body);
+        let response = request.send().await.unwrap();
+        let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(header("x-ratelimit-limit-req-minute"), "3");
+        assert_eq!(header("x-ratelimit-limit-tokens-minute"), "10000");
+        assert!(header("x-ratelimit-remaining-tokens-minute").parse::<u64>().unwrap() < 10_000);
+        let cost: u64 = header("x-ratelimit-tokens-query-cost").parse().unwrap();
+        assert_eq!(cost > 0, response.status() == 200);
+        told.push((response.status().as_u16(), header("x-ratelimit-remaining-req-minute")));
+    }
+    let told: Vec<(u16, &str)> = told.iter().map(|(status, left)| (*status, left.as_str())).collect();
+    assert_eq!(told, [(200, "2"), (200, "1"), (200, "0"), (429, "0"), (429, "0")]);
+    let mut body = body("x");
+    body["model"] = json!("mistral-large-latest");
+    api.post(CHAT, body.clone()).await;
+    body["messages"][0]["content"] = json!("word ".repeat(10_000));
+    assert_eq!(api.call(Method::POST, CHAT, Some(body)).await.0, 429, "too many tokens");
+}
+
+#[test]
+fn every_scenario_that_is_shipped_can_be_played_and_a_wrong_one_says_where() {
+    for (name, _) in SCENARIOS {
+        SimConfig::default().with_scenario(name).unwrap();
+    }
+    let wrong = |text: &str| SimConfig::default().with_yaml("x.yaml", text).unwrap_err().to_string();
+    insta::assert_snapshot!(wrong("seed: 1\nlatency:\n  middle: 3s\n"), @"x.yaml: unknown field `middle`, expected one of median, spread, tail, tail_times at line 3, column 3");
+    insta::assert_snapshot!(wrong("limits: { requests: 60 }\n"), @"x.yaml: found `60`, wanted a rate with its unit, such as `5/s`, `60/min` or `500k/min` at line 1, column 21");
+    insta::assert_snapshot!(wrong("faults:\n  - { kind: cut, share: 2 }\n"), @"x.yaml: `2` is no share: wanted a number from 0 to 1 at line 2, column 25");
+    insta::assert_snapshot!(wrong("faults:\n  - { kind: explode }\n"), @"x.yaml: unknown variant `explode`, expected one of capacity, limit, status, html, cut, lost, cut_body, wrong_length, hang, slow_body at line 2, column 13");
+    insta::assert_snapshot!(SimConfig::default().with_scenario("wild").unwrap_err(), @"there is no scenario `wild`: wanted a file, or one of `calm`, `busy`, `flaky`, `hostile`, `philosophy`");
+}
+
+/// What is wrong with an answer, as a strict reader sees it.
+fn misfit(content: &str, schema: &Value) -> &'static str {
+    let Ok(value) = serde_json::from_str::<Value>(content) else { return "no JSON" };
+    let Some(object) = value.as_object() else { return "no object" };
+    if schema["required"].as_array().unwrap().iter().any(|name| !object.contains_key(name.as_str().unwrap()))
+    {
+        return "no field";
+    }
+    let fits = jsonschema::is_valid(schema, &value);
+    match object["category"] == "miscellaneous" || object["difficulty"] == "miscellaneous" {
+        true => "invented",
+        false if fits => "fits",
+        false => "empty",
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_philosophy_run_misfits_as_often_as_the_real_one_did() {
+    let schema: Value = serde_json::from_str(include_str!("../schemas/metadata.schema.json")).unwrap();
+    let api =
+        Api::new(SimConfig { speed: 1e6, ..SimConfig::default().with_scenario("philosophy").unwrap() }).await;
+    let ask = |at: &str, why: &str| {
+        let text = format!(
+            "{why}<text>\nOn rivers, {at}\n\nThe ferryman measured river number {at} every day, and nobody knew why he did.\n</text>"
+        );
+        json!({
+            "messages": [{ "role": "user", "content": text }],
+            "response_format": { "type": "json_schema", "json_schema": { "name": "metadata", "schema": schema, "strict": true } },
+        })
+    };
+    let count = async |bodies: Vec<(String, Value)>| {
+        let lines =
+            bodies.iter().map(|(id, body)| json!({ "custom_id": id, "body": body }).to_string() + "\n");
+        let ended = api.end(&api.job(&lines.collect::<String>(), json!({})).await).await;
+        let mut counts: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for line in api.lines(&ended["output_file"]).await {
+            let content = &line["response"]["body"]["choices"][0]["message"]["content"];
+            let text: String = match content {
+                Value::Array(chunks) => chunks.iter().filter_map(|chunk| chunk["text"].as_str()).collect(),
+                content => content.as_str().unwrap().to_owned(),
+            };
+            // Fences and a sentence before an object are put up with.
+            let text = match (text.find("{\""), text.rfind('}')) {
+                (Some(from), Some(to)) if !text.starts_with('[') => text[from..=to].to_owned(),
+                _ => text,
+            };
+            let id = line["custom_id"].as_str().unwrap().to_owned();
+            counts.entry(misfit(&text, &schema)).or_default().push(id);
+        }
+        counts
+    };
+    let first = count((0..723).map(|at| (at.to_string(), ask(&at.to_string(), ""))).collect()).await;
+    let told: Vec<(&str, usize)> = first.iter().map(|(kind, ids)| (*kind, ids.len())).collect();
+    let wanted =
+        [("empty", 9), ("fits", 605), ("invented", 5), ("no JSON", 10), ("no field", 52), ("no object", 42)];
+    assert_eq!(told, wanted);
+    assert_eq!(api.stats().misfits, 118);
+    let mut refused: Vec<String> =
+        first.into_iter().filter(|(kind, _)| *kind != "fits").flat_map(|(_, ids)| ids).collect();
+    let mut rounds = Vec::new();
+    for round in 1..3 {
+        let why = format!("Your last answer was refused: {round}\n");
+        let told = count(refused.iter().map(|id| (id.clone(), ask(id, &why))).collect()).await;
+        refused = told.into_iter().filter(|(kind, _)| *kind != "fits").flat_map(|(_, ids)| ids).collect();
+        rounds.push(refused.len());
+    }
+    assert!((10..32).contains(&rounds[0]) && rounds[1] <= 4, "{rounds:?}");
+    assert_eq!(api.stats().duplicates, 0);
 }

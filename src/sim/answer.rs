@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::mistral::wire::TokenUsage;
 
-use super::{SimConfig, dice::Dice, document::Document, respond::Asked, shape::Filler};
+use super::{SimConfig, dice::Dice, document::Document, misfits, respond::Asked, shape::Filler};
 
 pub(super) struct Given {
     pub(super) response: Value,
@@ -15,28 +15,24 @@ pub(super) struct Given {
 /// The share of good answers that come in an odd form, which a client has to put up with.
 const ODD: f64 = 0.06;
 
-/// A model that is told what was wrong is wrong less often: in the real run, 21 of 124 and 1 of 21.
-const AFTER_A_REFUSAL: f64 = 0.6;
-
-/// The words by which a prompt shows that it asks again.
-const REFUSED: &str = "was refused";
-
-pub(super) fn answer(request: &Value, asked: &Asked, config: &SimConfig) -> Given {
-    let mut dice = Dice::of(config.seed, &asked.identity, asked.nth, "answer");
+/// The answer to a request that was answered so often before.
+pub(super) fn answer(request: &Value, asked: &Asked, answered: u64, config: &SimConfig) -> Given {
+    let mut dice = Dice::of(config.seed, &asked.identity, answered, "answer");
     let document = Document::of(request);
     let format = &request["response_format"];
     let schema = &format["json_schema"]["schema"];
-    let again = request["messages"].to_string().contains(REFUSED);
-    let share = config.misfits * if again { AFTER_A_REFUSAL } else { 1.0 };
-    let mut misfit = false;
+    let misfit = misfits::choose(config, asked, answered > 0, &mut dice);
+    let mut misfits = false;
     let content = match format["type"].as_str() {
         Some("json_schema") => {
             let value = Filler { root: schema, document: &document, dice: &mut dice }.fill(schema, "", 0);
-            misfit = dice.chance(share);
-            if misfit {
-                Value::from(wrong(value, schema, &document, &mut dice))
-            } else {
-                odd(&value, &mut dice)
+            match misfit {
+                Some(misfit) => {
+                    misfits = true;
+                    let prose = prose(&document, &mut dice);
+                    Value::from(misfit.spoil(value, schema, &prose, &mut dice))
+                }
+                None => odd(&value, &mut dice),
             }
         }
         Some("json_object") => Value::from(
@@ -45,14 +41,12 @@ pub(super) fn answer(request: &Value, asked: &Asked, config: &SimConfig) -> Give
         ),
         _ => Value::from(prose(&document, &mut dice)),
     };
-    let messages = request["messages"]
-        .as_array()
-        .map_or(0, |messages| messages.iter().map(|m| length(&m["content"])).sum());
+    let prompt_tokens = prompt_tokens(request);
     let (content, finish_reason) = cut(content, request["max_tokens"].as_u64());
     let usage = TokenUsage {
-        prompt_tokens: tokens(messages),
+        prompt_tokens,
         completion_tokens: tokens(length(&content)),
-        total_tokens: tokens(messages) + tokens(length(&content)),
+        total_tokens: prompt_tokens + tokens(length(&content)),
     };
     let model = request["model"].as_str().unwrap_or_default();
     let response = json!({
@@ -72,7 +66,13 @@ pub(super) fn answer(request: &Value, asked: &Asked, config: &SimConfig) -> Give
             "prompt_tokens_details": { "cached_tokens": 0 },
         },
     });
-    Given { response, usage, misfit }
+    Given { response, usage, misfit: misfits }
+}
+
+/// The tokens of what is asked.
+pub(super) fn prompt_tokens(request: &Value) -> u64 {
+    let messages = request["messages"].as_array().into_iter().flatten();
+    tokens(messages.map(|message| length(&message["content"])).sum())
 }
 
 fn tokens(bytes: usize) -> u64 {
@@ -111,46 +111,6 @@ fn odd(value: &Value, dice: &mut Dice) -> Value {
             { "type": "text", "text": text }
         ]),
     }
-}
-
-/// A wrong answer, in the proportions of the run of 723 texts: 52 lacked a field, 42 were an array or
-/// a bare value, 10 held no JSON, 9 had empty fields, 5 an invented word.
-fn wrong(value: Value, schema: &Value, document: &Document, dice: &mut Dice) -> String {
-    let Value::Object(mut object) = value else { return "[]".to_owned() };
-    let required: Vec<&str> =
-        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let choices: Vec<String> =
-        object.keys().filter(|name| schema["properties"][*name]["enum"].is_array()).cloned().collect();
-    match dice.below(118) {
-        94..104 => return format!("I have read the text. {}", prose(document, dice)),
-        52..94 => {
-            return match dice.below(3) {
-                0 => json!([dice.between(1900, 2026)]).to_string(),
-                1 => json!([object]).to_string(),
-                _ => schema.to_string(),
-            };
-        }
-        104..113 => {
-            for value in object.values_mut() {
-                match value {
-                    Value::String(text) => text.clear(),
-                    Value::Array(items) => items.clear(),
-                    _ => {}
-                }
-            }
-        }
-        113.. if !choices.is_empty() => {
-            if let Some(name) = dice.pick(&choices) {
-                object.insert(name.clone(), Value::from("miscellaneous"));
-            }
-        }
-        _ => {
-            if let Some(name) = dice.pick(&required) {
-                object.remove(*name);
-            }
-        }
-    }
-    Value::Object(object).to_string()
 }
 
 /// Cuts an answer at `max_tokens`, as the service does.
