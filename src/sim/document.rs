@@ -40,7 +40,8 @@ impl Document {
 pub(super) fn text(request: &Value) -> String {
     let mut messages = request["messages"].as_array().into_iter().flatten().rev();
     let said = messages.find(|message| message["role"] == "user");
-    let text = said.map(|message| text_of(&message["content"])).unwrap_or_default();
+    // Where nothing is said, something may have to be completed.
+    let text = text_of(said.map_or(&request["prompt"], |message| &message["content"]));
     marked(&text).unwrap_or_else(|| longest(&text)).to_owned()
 }
 

@@ -63,7 +63,7 @@ impl Jobs {
         owner: &str,
         mut wanted: Wanted,
     ) -> Result<wire::Job, Refusal> {
-        Model::in_service(&wanted.model)?;
+        Model::in_service(&wanted.model, &wanted.endpoint)?;
         let mut lines: Vec<Line> = std::mem::take(&mut wanted.requests);
         for id in &wanted.input_files {
             let missing = || Refusal::detail(StatusCode::NOT_FOUND, &format!("File {id} not found"));
