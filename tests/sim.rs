@@ -369,6 +369,7 @@ async fn jobs_are_found_by_what_they_were_created_with() {
     let id = |job: &Value| job["id"].clone();
     assert_eq!(found(&[("metadata", r#"{"etl_job":"two"}"#)]).await, (1, vec![id(&second)]));
     assert_eq!(found(&[("metadata", r#"{"etl_job":"one","who":"a"}"#)]).await, (1, vec![id(&first)]));
+    assert_eq!(found(&[("etl_job", "two")]).await.0, 1, "as the published clients write it");
     assert_eq!(found(&[("page_size", "1"), ("page", "1")]).await, (3, vec![id(&second)]));
     assert_eq!(found(&[("order_by", "created"), ("page_size", "1")]).await, (3, vec![id(&first)]));
     assert_eq!(found(&[("model", "mistral-large-latest")]).await.0, 1);
@@ -798,4 +799,80 @@ async fn the_other_endpoints_answer_alone_and_in_a_job() {
         api.post("/v1/embeddings", packed).await["data"][0]["embedding"].as_str().unwrap().len(),
         1368
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_comes_in_pieces_where_that_is_asked_for() {
+    let api = Api::new(quick()).await;
+    let mut body = body("of the ferryman, who measured the river.");
+    body["model"] = json!(MODEL);
+    let whole = api.post(CHAT, body.clone()).await["choices"][0]["message"]["content"].clone();
+    body["stream"] = json!(true);
+    let request = api.client.post(format!("{}{CHAT}", api.sim.url())).bearer_auth("test").json(&body);
+    let text = request.send().await.unwrap().text().await.unwrap();
+    let events: Vec<&str> = text.split("\n\n").filter_map(|event| event.strip_prefix("data: ")).collect();
+    assert_eq!(events.last(), Some(&"[DONE]"));
+    let events: Vec<Value> =
+        events[..events.len() - 1].iter().map(|event| serde_json::from_str(event).unwrap()).collect();
+    let said: String =
+        events.iter().filter_map(|event| event["choices"][0]["delta"]["content"].as_str()).collect();
+    assert_eq!(said, whole.as_str().unwrap());
+    let last = events.last().unwrap();
+    assert_eq!(
+        (&last["choices"][0]["finish_reason"], last["usage"]["total_tokens"].is_u64()),
+        (&json!("stop"), true)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_ends_while_one_looks_on_unless_told_otherwise() {
+    let api = Api::new(SimConfig::default()).await;
+    let started = std::time::Instant::now();
+    let ended = api.end(&api.job(&lines(50), json!({})).await).await;
+    assert_eq!(ended["status"], "SUCCESS");
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_requests_meet_the_same_faults_and_get_their_answer_in_the_end() {
+    let share = |kind, share| Fault { share, ..faulty(kind) };
+    let faults = vec![
+        share(FaultKind::Status(500), 0.2),
+        share(FaultKind::Html(502), 0.1),
+        share(FaultKind::Cut, 0.1),
+        share(FaultKind::CutBody, 0.1),
+        share(FaultKind::Limit, 0.1),
+    ];
+    let mut runs = Vec::new();
+    for backwards in [false, true] {
+        let api = Api::new(SimConfig { faults: faults.clone(), ..quick() }).await;
+        let mut order: Vec<usize> = (0..40).collect();
+        if backwards {
+            order.reverse();
+        }
+        let mut met = BTreeMap::new();
+        for at in order {
+            let mut body = body(&at.to_string());
+            body["model"] = json!(MODEL);
+            let mut told = Vec::new();
+            while told.last() != Some(&"answered".to_owned()) {
+                assert!(told.len() < 50, "{told:?}");
+                let request =
+                    api.client.post(format!("{}{CHAT}", api.sim.url())).bearer_auth("test").json(&body);
+                told.push(match request.send().await {
+                    Err(_) => "cut".to_owned(),
+                    Ok(response) if response.status() != 200 => response.status().to_string(),
+                    Ok(response) => {
+                        response.json::<Value>().await.map_or("cut body", |_| "answered").to_owned()
+                    }
+                });
+            }
+            met.insert(at, told);
+        }
+        let stats = api.stats();
+        assert!(stats.faults > 30 && stats.limited > 0 && stats.refused > 0, "{stats:?}");
+        assert_eq!(stats.answered - stats.duplicates, 40);
+        runs.push(met);
+    }
+    assert_eq!(runs[0], runs[1]);
 }

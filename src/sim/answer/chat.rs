@@ -120,10 +120,11 @@ fn call(function: &Value, document: &Document, dice: &mut Dice) -> Value {
 fn prose(document: &Document, dice: &mut Dice) -> String {
     let from = dice.below(document.sentences.len());
     let text = document.sentences.iter().skip(from).take(2).cloned().collect::<Vec<_>>().join(" ");
-    if text.is_empty() {
-        format!("It is about {}.", document.words.iter().take(3).cloned().collect::<Vec<_>>().join(", "))
-    } else {
-        text
+    let words = document.words.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+    match (text.is_empty(), words.is_empty()) {
+        (false, _) => text,
+        (true, false) => format!("It is about {words}."),
+        (true, true) => "There is little to say about it.".to_owned(),
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     super::{
         answer::prompt_tokens, dice::Dice, limits::Left, reply::Refusal, respond, server::Server, stats::add,
     },
-    Caller,
+    Caller, stream,
 };
 
 pub(super) async fn answer(
@@ -28,12 +28,14 @@ pub(super) async fn answer(
         .and_then(|_| serde_json::from_slice::<Value>(&body).map_err(|failure| Refusal::not_json(&failure)));
     let model =
         request.as_ref().map_or("", |request| request["model"].as_str().unwrap_or_default()).to_owned();
+    let streamed = request.as_ref().is_ok_and(|request| request["stream"] == true);
     let answered = match request {
         Ok(request) => answer_request(&server, uri.path(), &model, &request).await,
         Err(refusal) => Err(refusal),
     };
     let (mut response, cost) = match answered {
-        Ok((response, cost)) => (Json(response).into_response(), cost),
+        Ok((answer, cost)) if streamed => (stream::events(&answer), cost),
+        Ok((answer, cost)) => (Json(answer).into_response(), cost),
         Err(refusal) => {
             let limited = refusal.status == StatusCode::TOO_MANY_REQUESTS;
             add(if limited { &server.stats.limited } else { &server.stats.refused }, 1);

@@ -5,6 +5,7 @@ mod files;
 mod jobs;
 mod models;
 mod query;
+mod stream;
 mod watch;
 
 use std::sync::Arc;

@@ -37,7 +37,7 @@ struct Shared {
 pub(in super::super) struct Wish {
     pub(in super::super) model: Option<String>,
     /// Each key and value has to be there.
-    pub(in super::super) metadata: Option<Map<String, Value>>,
+    pub(in super::super) metadata: Map<String, Value>,
     /// Seconds since 1970.
     pub(in super::super) created_after: Option<i64>,
     /// Any of them.
@@ -49,7 +49,7 @@ impl Wish {
     fn fits(&self, job: &wire::Job) -> bool {
         let metadata = |key: &String| job.metadata.as_ref().and_then(|metadata| metadata.get(key));
         self.model.as_ref().is_none_or(|model| job.model.as_ref() == Some(model))
-            && self.metadata.iter().flatten().all(|(key, value)| metadata(key) == Some(value))
+            && self.metadata.iter().all(|(key, value)| metadata(key) == Some(value))
             && self.created_after.is_none_or(|after| job.created_at >= after)
             && (self.status.is_empty() || self.status.contains(&job.status))
     }
