@@ -40,6 +40,11 @@ impl Rate {
         self.count / self.per.as_secs_f64()
     }
 
+    /// The time that the events are counted over, as it was written.
+    pub const fn per(self) -> Duration {
+        self.per
+    }
+
     /// The time from one event to the next when they are evenly spaced.
     pub fn period(self) -> Duration {
         self.per.div_f64(self.count)

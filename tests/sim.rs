@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use etl::sim::{BatchConfig, Endings, ErrorShape, ErrorsIn, Sim, SimConfig, SimStats, Spread};
+use etl::sim::{
+    BatchConfig, Endings, ErrorShape, ErrorsIn, Fault, FaultKind, FaultOn, RetryAfter, SCENARIOS, Sim,
+    SimConfig, SimStats, Spread,
+};
 use reqwest::{Client, Method, StatusCode, multipart};
 use serde_json::{Value, json};
 
@@ -366,6 +369,7 @@ async fn jobs_are_found_by_what_they_were_created_with() {
     let id = |job: &Value| job["id"].clone();
     assert_eq!(found(&[("metadata", r#"{"etl_job":"two"}"#)]).await, (1, vec![id(&second)]));
     assert_eq!(found(&[("metadata", r#"{"etl_job":"one","who":"a"}"#)]).await, (1, vec![id(&first)]));
+    assert_eq!(found(&[("etl_job", "two")]).await.0, 1, "as the published clients write it");
     assert_eq!(found(&[("page_size", "1"), ("page", "1")]).await, (3, vec![id(&second)]));
     assert_eq!(found(&[("order_by", "created"), ("page_size", "1")]).await, (3, vec![id(&first)]));
     assert_eq!(found(&[("model", "mistral-large-latest")]).await.0, 1);
@@ -466,6 +470,409 @@ async fn the_same_seed_and_the_same_jobs_give_the_same_files() {
             told.insert(part, (ended["id"].clone(), ended["output_file"].is_string(), rows));
         }
         runs.push(told);
+    }
+    assert_eq!(runs[0], runs[1]);
+}
+
+fn faulty(kind: FaultKind) -> Fault {
+    Fault {
+        kind,
+        on: FaultOn::Answers,
+        share: 1.0,
+        from: Duration::ZERO,
+        lasting: None,
+        every: None,
+        retry_after: None,
+    }
+}
+
+async fn with_fault(fault: Fault) -> (Api, Result<reqwest::Response, reqwest::Error>) {
+    let api = Api::new(SimConfig { faults: vec![fault], ..quick() }).await;
+    let mut body = body("x");
+    body["model"] = json!(MODEL);
+    let request = api.client.post(format!("{}{CHAT}", api.sim.url())).bearer_auth("test").json(&body);
+    let response = request.timeout(Duration::from_secs(2)).send().await;
+    (api, response)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_cut_before_in_and_after_an_answer() {
+    for (kind, answered) in [(FaultKind::Cut, 0), (FaultKind::Lost, 1)] {
+        let (api, response) = with_fault(faulty(kind)).await;
+        let error = response.unwrap_err();
+        assert!(!error.is_timeout(), "{error:?}");
+        assert_eq!((api.stats().answered, api.stats().faults), (answered, 1), "{kind:?}");
+    }
+    for kind in [FaultKind::CutBody, FaultKind::WrongLength] {
+        let (api, response) = with_fault(faulty(kind)).await;
+        let response = response.unwrap_or_else(|error| panic!("{kind:?}: {error:?}"));
+        assert_eq!(response.status(), 200);
+        let error = response.text().await.unwrap_err();
+        assert!(!error.is_timeout(), "{kind:?} {error:?}");
+        assert_eq!(api.stats().answered, 1);
+    }
+    let (api, response) = with_fault(faulty(FaultKind::Hang)).await;
+    assert!(response.unwrap_err().is_timeout());
+    assert_eq!(api.stats().answered, 0);
+    let started = std::time::Instant::now();
+    let (_api, response) = with_fault(faulty(FaultKind::SlowBody(Duration::from_millis(500)))).await;
+    let answer: Value = response.unwrap().json().await.unwrap();
+    assert!(answer["choices"][0].is_object() && started.elapsed() >= Duration::from_millis(450));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_come_in_every_shape_and_say_when_to_come_back() {
+    let wait = Duration::from_millis(1500);
+    let retry = |kind, retry_after| Fault { retry_after: Some(retry_after), ..faulty(kind) };
+    let (api, response) = with_fault(retry(FaultKind::Capacity, RetryAfter::Seconds(wait))).await;
+    let response = response.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["retry-after"]),
+        (429, &"2".parse().unwrap())
+    );
+    assert_eq!(response.json::<Value>().await.unwrap()["code"], "3505");
+    assert_eq!((api.stats().limited, api.stats().requests), (1, 1));
+    let (_, response) = with_fault(retry(FaultKind::Status(503), RetryAfter::Millis(wait))).await;
+    let response = response.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["retry-after-ms"]),
+        (503, &"1500".parse().unwrap())
+    );
+    let (api, response) = with_fault(retry(FaultKind::Html(502), RetryAfter::Date(wait))).await;
+    let response = response.unwrap();
+    let date = response.headers()["retry-after"].to_str().unwrap().to_owned();
+    assert!(date.ends_with(" GMT") && date.len() == 29, "{date}");
+    assert!(response.headers().contains_key("mistral-correlation-id"));
+    assert!(response.text().await.unwrap().starts_with("<html>"));
+    assert_eq!(api.stats().refused, 1);
+    // Somebody who asks for models is not meant, and a fault that has not begun is none.
+    api.get("/v1/models").await;
+    let later = Fault { from: Duration::from_secs(60), ..faulty(FaultKind::Cut) };
+    assert_eq!(with_fault(later).await.1.unwrap().status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_are_told_and_kept_for_each_model() {
+    let requests = Some("3/min".parse().unwrap());
+    let api = Api::new(SimConfig { requests, tokens: Some("10k/min".parse().unwrap()), ..quick() }).await;
+    let mut told = Vec::new();
+    for at in 0..5 {
+        let mut body = body(&at.to_string());
+        body["model"] = json!(MODEL);
+        let request = api.client.post(format!("{}{CHAT}", api.sim.url())).bearer_auth("test").json(&body);
+        let response = request.send().await.unwrap();
+        let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(header("x-ratelimit-limit-req-minute"), "3");
+        assert_eq!(header("x-ratelimit-limit-tokens-minute"), "10000");
+        assert!(header("x-ratelimit-remaining-tokens-minute").parse::<u64>().unwrap() < 10_000);
+        let cost: u64 = header("x-ratelimit-tokens-query-cost").parse().unwrap();
+        assert_eq!(cost > 0, response.status() == 200);
+        told.push((response.status().as_u16(), header("x-ratelimit-remaining-req-minute")));
+    }
+    let told: Vec<(u16, &str)> = told.iter().map(|(status, left)| (*status, left.as_str())).collect();
+    assert_eq!(told, [(200, "2"), (200, "1"), (200, "0"), (429, "0"), (429, "0")]);
+    let mut body = body("x");
+    body["model"] = json!("mistral-large-latest");
+    api.post(CHAT, body.clone()).await;
+    body["messages"][0]["content"] = json!("word ".repeat(10_000));
+    assert_eq!(api.call(Method::POST, CHAT, Some(body)).await.0, 429, "too many tokens");
+}
+
+#[test]
+fn every_scenario_that_is_shipped_can_be_played_and_a_wrong_one_says_where() {
+    for (name, _) in SCENARIOS {
+        SimConfig::default().with_scenario(name).unwrap();
+    }
+    let wrong = |text: &str| SimConfig::default().with_yaml("x.yaml", text).unwrap_err().to_string();
+    insta::assert_snapshot!(wrong("seed: 1\nlatency:\n  middle: 3s\n"), @"x.yaml: unknown field `middle`, expected one of median, spread, tail, tail_times at line 3, column 3");
+    insta::assert_snapshot!(wrong("limits: { requests: 60 }\n"), @"x.yaml: found `60`, wanted a rate with its unit, such as `5/s`, `60/min` or `500k/min` at line 1, column 21");
+    insta::assert_snapshot!(wrong("faults:\n  - { kind: cut, share: 2 }\n"), @"x.yaml: `2` is no share: wanted a number from 0 to 1 at line 2, column 25");
+    insta::assert_snapshot!(wrong("faults:\n  - { kind: explode }\n"), @"x.yaml: unknown variant `explode`, expected one of capacity, limit, status, html, cut, lost, cut_body, wrong_length, hang, slow_body at line 2, column 13");
+    insta::assert_snapshot!(SimConfig::default().with_scenario("wild").unwrap_err(), @"there is no scenario `wild`: wanted a file, or one of `calm`, `busy`, `flaky`, `hostile`, `philosophy`");
+}
+
+/// What is wrong with an answer, as a strict reader sees it.
+fn misfit(content: &str, schema: &Value) -> &'static str {
+    let Ok(value) = serde_json::from_str::<Value>(content) else { return "no JSON" };
+    let Some(object) = value.as_object() else { return "no object" };
+    if schema["required"].as_array().unwrap().iter().any(|name| !object.contains_key(name.as_str().unwrap()))
+    {
+        return "no field";
+    }
+    let fits = jsonschema::is_valid(schema, &value);
+    match object["category"] == "miscellaneous" || object["difficulty"] == "miscellaneous" {
+        true => "invented",
+        false if fits => "fits",
+        false => "empty",
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_philosophy_run_misfits_as_often_as_the_real_one_did() {
+    let schema: Value = serde_json::from_str(include_str!("../schemas/metadata.schema.json")).unwrap();
+    let api =
+        Api::new(SimConfig { speed: 1e6, ..SimConfig::default().with_scenario("philosophy").unwrap() }).await;
+    let ask = |at: &str, why: &str| {
+        let text = format!(
+            "{why}<text>\nOn rivers, {at}\n\nThe ferryman measured river number {at} every day, and nobody knew why he did.\n</text>"
+        );
+        json!({
+            "messages": [{ "role": "user", "content": text }],
+            "response_format": { "type": "json_schema", "json_schema": { "name": "metadata", "schema": schema, "strict": true } },
+        })
+    };
+    let count = async |bodies: Vec<(String, Value)>| {
+        let lines =
+            bodies.iter().map(|(id, body)| json!({ "custom_id": id, "body": body }).to_string() + "\n");
+        let ended = api.end(&api.job(&lines.collect::<String>(), json!({})).await).await;
+        let mut counts: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for line in api.lines(&ended["output_file"]).await {
+            let content = &line["response"]["body"]["choices"][0]["message"]["content"];
+            let text: String = match content {
+                Value::Array(chunks) => chunks.iter().filter_map(|chunk| chunk["text"].as_str()).collect(),
+                content => content.as_str().unwrap().to_owned(),
+            };
+            // Fences and a sentence before an object are put up with.
+            let text = match (text.find("{\""), text.rfind('}')) {
+                (Some(from), Some(to)) if !text.starts_with('[') => text[from..=to].to_owned(),
+                _ => text,
+            };
+            let id = line["custom_id"].as_str().unwrap().to_owned();
+            counts.entry(misfit(&text, &schema)).or_default().push(id);
+        }
+        counts
+    };
+    let first = count((0..723).map(|at| (at.to_string(), ask(&at.to_string(), ""))).collect()).await;
+    let told: Vec<(&str, usize)> = first.iter().map(|(kind, ids)| (*kind, ids.len())).collect();
+    let wanted =
+        [("empty", 9), ("fits", 605), ("invented", 5), ("no JSON", 10), ("no field", 52), ("no object", 42)];
+    assert_eq!(told, wanted);
+    assert_eq!(api.stats().misfits, 118);
+    let mut refused: Vec<String> =
+        first.into_iter().filter(|(kind, _)| *kind != "fits").flat_map(|(_, ids)| ids).collect();
+    let mut rounds = Vec::new();
+    for round in 1..3 {
+        let why = format!("Your last answer was refused: {round}\n");
+        let told = count(refused.iter().map(|id| (id.clone(), ask(id, &why))).collect()).await;
+        refused = told.into_iter().filter(|(kind, _)| *kind != "fits").flat_map(|(_, ids)| ids).collect();
+        rounds.push(refused.len());
+    }
+    assert!((10..32).contains(&rounds[0]) && rounds[1] <= 4, "{rounds:?}");
+    assert_eq!(api.stats().duplicates, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn models_are_listed_under_each_of_their_names_and_a_retired_one_is_not_asked() {
+    let api = Api::new(quick()).await;
+    let list = api.get("/v1/models").await;
+    let find = |id: &str| list["data"].as_array().unwrap().iter().find(|model| model["id"] == id).cloned();
+    let large = find("mistral-large-latest").unwrap();
+    assert_eq!(find(large["aliases"][0].as_str().unwrap()).unwrap()["aliases"][0], "mistral-large-latest");
+    assert_eq!(
+        (&large["capabilities"]["completion_chat"], &large["max_context_length"]),
+        (&json!(true), &json!(262_144))
+    );
+    assert_eq!(find("mistral-ocr-latest").unwrap()["capabilities"]["ocr"], true);
+    assert!(find("mistral-embed").is_some() && find("mistral-moderation-latest").is_some());
+    let retired = api.get("/v1/models/magistral-small-latest").await;
+    assert_eq!(retired["deprecation_replacement_model"], "mistral-small-latest");
+    assert_eq!(api.call(Method::GET, "/v1/models/nobody", None).await.0, 404);
+    let ask = async |model: &str, change: &[(&str, Value)]| {
+        let mut body = body("x");
+        body["model"] = json!(model);
+        for (name, value) in change {
+            body[*name] = value.clone();
+        }
+        let (status, told) = api.call(Method::POST, CHAT, Some(body)).await;
+        (status.as_u16(), told["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let refused = |status, code: &str| (status, code.to_owned());
+    assert_eq!(ask("magistral-small-latest", &[]).await, refused(404, "1913"));
+    assert_eq!(ask("mistral-embed", &[]).await, refused(400, "1500"));
+    let long = json!([{ "role": "user", "content": "long ".repeat(140_000) }]);
+    assert_eq!(ask(MODEL, &[("messages", long)]).await, refused(400, "3059"));
+    assert_eq!(
+        ask("ministral-8b-latest", &[("reasoning_effort", json!("high"))]).await,
+        refused(400, "3051")
+    );
+    assert_eq!(ask(MODEL, &[("reasoning_effort", json!("high"))]).await, refused(200, ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_gives_several_answers_stops_and_calls_a_function() {
+    let api = Api::new(quick()).await;
+    let ask = async |more: Value| {
+        let mut body = body(
+            "of the ferryman. He measured the river every day at dawn. Nobody knew why he did it at all.",
+        );
+        body["model"] = json!(MODEL);
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        api.post(CHAT, body).await
+    };
+    let three = ask(json!({ "n": 3 })).await;
+    let places: Vec<&Value> =
+        three["choices"].as_array().unwrap().iter().map(|choice| &choice["index"]).collect();
+    assert_eq!(places, [0, 1, 2]);
+    let whole = ask(json!({})).await["choices"][0]["message"]["content"].as_str().unwrap().to_owned();
+    let word = whole.split(' ').nth(2).unwrap();
+    let stopped = ask(json!({ "stop": [word] })).await;
+    let content = stopped["choices"][0]["message"]["content"].as_str().unwrap();
+    assert!(!content.contains(word), "{content}");
+    let short = ask(json!({ "max_tokens": 2 })).await;
+    assert_eq!(short["choices"][0]["finish_reason"], "length");
+    let parameters =
+        json!({ "type": "object", "required": ["kind"], "properties": { "kind": { "enum": ["essay"] } } });
+    let tools = json!([{ "type": "function", "function": { "name": "file", "parameters": parameters } }]);
+    let called = ask(json!({ "tools": tools, "tool_choice": "any" })).await;
+    assert_eq!(called["choices"][0]["finish_reason"], "tool_calls");
+    let function = &called["choices"][0]["message"]["tool_calls"][0]["function"];
+    assert_eq!((&function["name"], &function["arguments"]), (&json!("file"), &json!(r#"{"kind":"essay"}"#)));
+    assert_eq!(ask(json!({ "tools": tools })).await["choices"][0]["finish_reason"], "stop");
+    let picture = json!([{ "type": "text", "text": "What?" }, { "type": "image_url", "image_url": "https://example.org/a.png" }]);
+    ask(json!({ "messages": [{ "role": "user", "content": picture }] })).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_other_endpoints_answer_alone_and_in_a_job() {
+    let api = Api::new(quick()).await;
+    let message = json!([{ "role": "user", "content": "I will kill the lights." }]);
+    let url = json!({ "type": "document_url", "document_url": "https://example.org/a.pdf" });
+    let asked = [
+        (
+            "/v1/embeddings",
+            "mistral-embed",
+            json!({ "input": ["a river", "a friend"] }),
+            "/data/1/embedding/1023",
+        ),
+        ("/v1/ocr", "mistral-ocr-latest", json!({ "document": url }), "/pages/0/markdown"),
+        (
+            "/v1/moderations",
+            "mistral-moderation-latest",
+            json!({ "input": "x" }),
+            "/results/0/categories/pii",
+        ),
+        (
+            "/v1/chat/moderations",
+            "mistral-moderation-latest",
+            json!({ "input": message }),
+            "/results/0/category_scores/law",
+        ),
+        (
+            "/v1/classifications",
+            "mistral-moderation-latest",
+            json!({ "input": ["x"] }),
+            "/results/0/category/scores",
+        ),
+        (
+            "/v1/fim/completions",
+            "codestral-latest",
+            json!({ "prompt": "fn main() {" }),
+            "/choices/0/message/content",
+        ),
+    ];
+    for (endpoint, model, body, there) in &asked {
+        let mut alone = body.clone();
+        alone["model"] = json!(model);
+        let answer = api.post(endpoint, alone.clone()).await;
+        assert!(answer.pointer(there).is_some(), "{endpoint}: {answer}");
+        alone["poem"] = json!(1);
+        let (status, told) = api.call(Method::POST, endpoint, Some(alone)).await;
+        assert_eq!((status.as_u16(), &told["detail"][0]["loc"][1]), (422, &json!("poem")), "{endpoint}");
+        let line = json!({ "custom_id": "x", "body": body }).to_string();
+        let ended = api.end(&api.job(&line, json!({ "endpoint": endpoint, "model": model })).await).await;
+        let output = api.lines(&ended["output_file"]).await;
+        assert!(output[0]["response"]["body"].pointer(there).is_some(), "{endpoint}: {output:?}");
+    }
+    let stats = api.stats();
+    assert_eq!((stats.answered, stats.duplicates), (12, 6), "the line of a job is the same request");
+    let kill = api
+        .post("/v1/chat/moderations", json!({ "model": "mistral-moderation-latest", "input": message }))
+        .await;
+    assert_eq!(kill["results"][0]["categories"]["violence_and_threats"], true);
+    let many: Vec<String> = vec!["word ".repeat(1000); 20];
+    let (status, told) = api
+        .call(Method::POST, "/v1/embeddings", Some(json!({ "model": "mistral-embed", "input": many })))
+        .await;
+    assert_eq!((status.as_u16(), &told["code"]), (400, &json!("3210")));
+    let packed = json!({ "model": "mistral-embed", "input": "x", "encoding_format": "base64", "output_dimension": 256 });
+    assert_eq!(
+        api.post("/v1/embeddings", packed).await["data"][0]["embedding"].as_str().unwrap().len(),
+        1368
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_comes_in_pieces_where_that_is_asked_for() {
+    let api = Api::new(quick()).await;
+    let mut body = body("of the ferryman, who measured the river.");
+    body["model"] = json!(MODEL);
+    let whole = api.post(CHAT, body.clone()).await["choices"][0]["message"]["content"].clone();
+    body["stream"] = json!(true);
+    let request = api.client.post(format!("{}{CHAT}", api.sim.url())).bearer_auth("test").json(&body);
+    let text = request.send().await.unwrap().text().await.unwrap();
+    let events: Vec<&str> = text.split("\n\n").filter_map(|event| event.strip_prefix("data: ")).collect();
+    assert_eq!(events.last(), Some(&"[DONE]"));
+    let events: Vec<Value> =
+        events[..events.len() - 1].iter().map(|event| serde_json::from_str(event).unwrap()).collect();
+    let said: String =
+        events.iter().filter_map(|event| event["choices"][0]["delta"]["content"].as_str()).collect();
+    assert_eq!(said, whole.as_str().unwrap());
+    let last = events.last().unwrap();
+    assert_eq!(
+        (&last["choices"][0]["finish_reason"], last["usage"]["total_tokens"].is_u64()),
+        (&json!("stop"), true)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_ends_while_one_looks_on_unless_told_otherwise() {
+    let api = Api::new(SimConfig::default()).await;
+    let started = std::time::Instant::now();
+    let ended = api.end(&api.job(&lines(50), json!({})).await).await;
+    assert_eq!(ended["status"], "SUCCESS");
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_requests_meet_the_same_faults_and_get_their_answer_in_the_end() {
+    let share = |kind, share| Fault { share, ..faulty(kind) };
+    let faults = vec![
+        share(FaultKind::Status(500), 0.2),
+        share(FaultKind::Html(502), 0.1),
+        share(FaultKind::Cut, 0.1),
+        share(FaultKind::CutBody, 0.1),
+        share(FaultKind::Limit, 0.1),
+    ];
+    let mut runs = Vec::new();
+    for backwards in [false, true] {
+        let api = Api::new(SimConfig { faults: faults.clone(), ..quick() }).await;
+        let mut order: Vec<usize> = (0..40).collect();
+        if backwards {
+            order.reverse();
+        }
+        let mut met = BTreeMap::new();
+        for at in order {
+            let mut body = body(&at.to_string());
+            body["model"] = json!(MODEL);
+            let mut told = Vec::new();
+            while told.last() != Some(&"answered".to_owned()) {
+                assert!(told.len() < 50, "{told:?}");
+                let request =
+                    api.client.post(format!("{}{CHAT}", api.sim.url())).bearer_auth("test").json(&body);
+                told.push(match request.send().await {
+                    Err(_) => "cut".to_owned(),
+                    Ok(response) if response.status() != 200 => response.status().to_string(),
+                    Ok(response) => {
+                        response.json::<Value>().await.map_or("cut body", |_| "answered").to_owned()
+                    }
+                });
+            }
+            met.insert(at, told);
+        }
+        let stats = api.stats();
+        assert!(stats.faults > 30 && stats.limited > 0 && stats.refused > 0, "{stats:?}");
+        assert_eq!(stats.answered - stats.duplicates, 40);
+        runs.push(met);
     }
     assert_eq!(runs[0], runs[1]);
 }

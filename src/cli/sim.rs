@@ -1,43 +1,69 @@
 //! `etl sim`
 
 use crate::{
-    sim::{Sim, SimConfig},
+    sim::{ScenarioError, Sim, SimConfig},
     units::{Rate, Span},
 };
 
-use super::{FATAL, block_on, show, tell};
+use super::{FATAL, WRONG, block_on, show, tell};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The port on 127.0.0.1; 0 for any that is free.
     #[arg(long, default_value_t = 8080)]
     port: u16,
+    /// How it behaves: the name of a scenario (calm, busy, flaky, hostile, philosophy) or a YAML file. The
+    /// options below override what it says.
+    #[arg(long, value_name = "NAME|FILE")]
+    scenario: Option<String>,
     /// The same seed and the same requests give the same answers.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// How much faster than the service's batch jobs go: at 3600 an hour of a job takes a second.
-    #[arg(long, default_value_t = 1.0)]
-    speed: f64,
-    /// The latency of the middle request.
-    #[arg(long, default_value = "300ms")]
-    latency: Span,
-    /// More requests than this are answered with 429, for example `5/s`.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How much faster than the service's batch jobs go: at 3600 an hour of a job takes a second [default: 1].
+    #[arg(long)]
+    speed: Option<f64>,
+    /// The latency of the middle request [default: 300ms].
+    #[arg(long)]
+    latency: Option<Span>,
+    /// More requests than this to a model are answered with 429, for example `5/s` or `60/min`.
     #[arg(long)]
     requests: Option<Rate>,
-    /// The share of answers that do not fit the schema, 0 to 1.
-    #[arg(long, default_value_t = 0.165)]
-    misfits: f64,
+    /// More tokens than this likewise, for example `50k/min`.
+    #[arg(long)]
+    tokens: Option<Rate>,
+    /// The share of answers that do not fit the schema, 0 to 1 [default: 0.165].
+    #[arg(long)]
+    misfits: Option<f64>,
+}
+
+impl Arguments {
+    fn config(&self) -> Result<SimConfig, ScenarioError> {
+        // By itself it is the service, which has all the time in the world.
+        let mut config = SimConfig { port: self.port, speed: 1.0, ..SimConfig::default() };
+        if let Some(scenario) = &self.scenario {
+            config = config.with_scenario(scenario)?;
+        }
+        config.seed = self.seed.unwrap_or(config.seed);
+        config.speed = self.speed.unwrap_or(config.speed).max(1e-3);
+        config.latency = self.latency.map_or(config.latency, |span| span.0);
+        config.requests = self.requests.or(config.requests);
+        config.tokens = self.tokens.or(config.tokens);
+        if let Some(share) = self.misfits {
+            // A share that was asked for is not overridden by a scenario's exact counts.
+            config.misfits = share.clamp(0.0, 1.0);
+            config.misfit.of = None;
+        }
+        Ok(config)
+    }
 }
 
 pub(super) fn sim(arguments: &Arguments) -> u8 {
-    let config = SimConfig {
-        port: arguments.port,
-        seed: arguments.seed,
-        speed: arguments.speed.max(1e-3),
-        latency: arguments.latency.0,
-        requests: arguments.requests,
-        misfits: arguments.misfits.clamp(0.0, 1.0),
-        ..SimConfig::default()
+    let config = match arguments.config() {
+        Ok(config) => config,
+        Err(error) => {
+            tell(&error.to_string());
+            return WRONG;
+        }
     };
     let served = block_on(async {
         match Sim::start(config).await {

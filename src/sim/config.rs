@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::units::Rate;
 
-use super::dice::Dice;
+use super::{dice::Dice, faults::Fault, misfits::Misfits};
 
 /// How the simulator behaves.
 #[derive(Debug, Clone)]
@@ -16,12 +18,24 @@ pub struct SimConfig {
     /// How much faster than the service's batch jobs go: at 3600 an hour of a job takes a second. Single
     /// answers keep the time of the clock on the wall, as the clients' own limits do.
     pub speed: f64,
-    /// The latency of the middle request; others take between half of it and three times as long.
+    /// The latency of the middle request.
     pub latency: Duration,
-    /// More requests than this are answered with 429.
+    /// How the others lie around it, as in [`Spread::spread`].
+    pub latency_spread: f64,
+    /// The share of requests that take much longer, 0 to 1.
+    pub latency_tail: f64,
+    /// How many times longer.
+    pub latency_tail_times: f64,
+    /// More requests than this to one model are answered with 429: so many in any window of its time.
     pub requests: Option<Rate>,
+    /// More tokens than this likewise, those of prompts and answers together.
+    pub tokens: Option<Rate>,
     /// The share of answers that do not fit the schema that was asked for, 0 to 1.
     pub misfits: f64,
+    /// In which ways they do not.
+    pub misfit: Misfits,
+    /// What goes wrong between a client and the service.
+    pub faults: Vec<Fault>,
     /// How batch jobs go.
     pub batch: BatchConfig,
 }
@@ -35,9 +49,30 @@ impl Default for SimConfig {
             seed: 1,
             speed: 3600.0,
             latency: Duration::from_millis(300),
+            latency_spread: 0.35,
+            latency_tail: 0.05,
+            latency_tail_times: 3.0,
             requests: None,
+            tokens: None,
             misfits: 0.165,
+            misfit: Misfits::default(),
+            faults: Vec::new(),
             batch: BatchConfig::default(),
+        }
+    }
+}
+
+impl SimConfig {
+    /// Time has to pass for anything to end.
+    pub(super) const SLOWEST: f64 = 1e-3;
+
+    /// The latencies as one distribution.
+    pub(super) const fn latencies(&self) -> Spread {
+        Spread {
+            median: self.latency,
+            spread: self.latency_spread,
+            tail: self.latency_tail,
+            tail_times: self.latency_tail_times,
         }
     }
 }
@@ -85,16 +120,21 @@ impl Default for BatchConfig {
     }
 }
 
-/// How many jobs end which way, as weights.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// How many jobs end which way, as weights; what a scenario does not name does not come.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Endings {
     /// `SUCCESS`.
+    #[serde(default)]
     pub success: f64,
     /// `FAILED` in the middle, with the answers so far.
+    #[serde(default)]
     pub failed: f64,
     /// `FAILED` at the start, with no file at all.
+    #[serde(default)]
     pub failed_bare: f64,
     /// `TIMEOUT_EXCEEDED` in the middle, with the answers so far.
+    #[serde(default)]
     pub timeout: f64,
 }
 
@@ -105,7 +145,8 @@ impl Default for Endings {
 }
 
 /// Where lines that failed are told of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ErrorsIn {
     /// In a file of their own.
     ErrorFile,
@@ -116,7 +157,8 @@ pub enum ErrorsIn {
 }
 
 /// The shapes that a failed line has been seen in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ErrorShape {
     /// `response.body` is a text that holds the JSON of an error.
     Text,

@@ -27,20 +27,22 @@ const STOP_WORDS: &str = " about above after again against all also although alw
 
 impl Document {
     pub(super) fn of(request: &Value) -> Self {
-        let said = request["messages"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .rev()
-            .find(|message| message["role"] == "user");
-        let text = said.map(|message| text_of(&message["content"])).unwrap_or_default();
-        let body = marked(&text).unwrap_or_else(|| longest(&text));
+        let body = text(request);
         let end = body.char_indices().nth(READ).map_or(body.len(), |(at, _)| at);
         let body = &body[..end];
         let title = body.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
         let title: String = title.trim_start_matches(['#', ' ']).chars().take(80).collect();
         Self { sentences: sentences(body), words: words(body), title }
     }
+}
+
+/// The document of a request as it stands.
+pub(super) fn text(request: &Value) -> String {
+    let mut messages = request["messages"].as_array().into_iter().flatten().rev();
+    let said = messages.find(|message| message["role"] == "user");
+    // Where nothing is said, something may have to be completed.
+    let text = text_of(said.map_or(&request["prompt"], |message| &message["content"]));
+    marked(&text).unwrap_or_else(|| longest(&text)).to_owned()
 }
 
 fn text_of(content: &Value) -> String {

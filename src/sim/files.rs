@@ -21,7 +21,8 @@ impl Kept {
     /// As the service shows it.
     pub(super) fn view(&self) -> Value {
         let mut view = serde_json::to_value(&self.object).unwrap_or_default();
-        view["mimetype"] = Value::from("application/jsonl");
+        let lines = self.object.purpose == "batch";
+        view["mimetype"] = Value::from(if lines { "application/jsonl" } else { "application/octet-stream" });
         view["signature"] = Value::from(&blake3::hash(&self.content).to_hex()[..32]);
         view["expires_at"] = Value::Null;
         view["visibility"] = Value::from("workspace");

@@ -12,11 +12,16 @@ mod clock;
 mod config;
 mod dice;
 mod document;
+mod faults;
 mod files;
 mod identity;
+mod limits;
+mod misfits;
 mod models;
+mod registry;
 mod reply;
 mod respond;
+mod scenario;
 mod server;
 mod shape;
 mod stats;
@@ -29,6 +34,9 @@ use std::{
 use tokio_util::task::AbortOnDropHandle;
 
 pub use config::{BatchConfig, Endings, ErrorShape, ErrorsIn, SimConfig, Spread};
+pub use faults::{Fault, FaultKind, FaultOn, RetryAfter};
+pub use misfits::{MisfitKinds, Misfits};
+pub use scenario::{SCENARIOS, ScenarioError};
 pub use stats::SimStats;
 
 use server::Server;

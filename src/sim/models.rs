@@ -5,50 +5,133 @@ use serde_json::{Value, json};
 
 use super::reply::Refusal;
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Skill {
+    Chat,
+    /// Chat, and thinking before it.
+    Reasoning,
+    Code,
+    Embeddings,
+    Ocr,
+    Moderation,
+    Classification,
+}
+
 pub(super) struct Model {
     pub(super) id: &'static str,
+    /// The name that moves on to the next version.
+    pub(super) alias: Option<&'static str>,
+    pub(super) skill: Skill,
     /// The longest context, in tokens.
     pub(super) context: u64,
-    /// What replaces a retired one.
-    pub(super) replacement: Option<&'static str>,
+    /// When it was retired, and what replaces it.
+    retired: Option<(&'static str, &'static str)>,
 }
 
-const fn model(id: &'static str, context: u64) -> Model {
-    Model { id, context, replacement: None }
+const fn model(id: &'static str, alias: &'static str, skill: Skill, context: u64) -> Model {
+    Model { id, alias: Some(alias), skill, context, retired: None }
 }
 
-pub(super) const MODELS: &[Model] = &[
-    model("mistral-large-latest", 262_144),
-    model("mistral-medium-latest", 131_072),
-    model("mistral-small-latest", 131_072),
-    model("ministral-8b-latest", 262_144),
-    model("ministral-3b-latest", 262_144),
-    model("open-mistral-nemo", 131_072),
-    Model { id: "magistral-small-latest", context: 131_072, replacement: Some("mistral-small-latest") },
+const MODELS: &[Model] = &[
+    model("mistral-large-2512", "mistral-large-latest", Skill::Chat, 262_144),
+    model("mistral-medium-2604", "mistral-medium-latest", Skill::Reasoning, 131_072),
+    model("mistral-small-2603", "mistral-small-latest", Skill::Reasoning, 131_072),
+    model("ministral-8b-2512", "ministral-8b-latest", Skill::Chat, 262_144),
+    model("ministral-3b-2512", "ministral-3b-latest", Skill::Chat, 262_144),
+    model("open-mistral-nemo-2407", "open-mistral-nemo", Skill::Chat, 131_072),
+    model("codestral-2508", "codestral-latest", Skill::Code, 262_144),
+    model("mistral-embed-2312", "mistral-embed", Skill::Embeddings, 8_192),
+    model("mistral-ocr-2512", "mistral-ocr-latest", Skill::Ocr, 16_384),
+    model("mistral-moderation-2603", "mistral-moderation-latest", Skill::Moderation, 8_192),
+    Model {
+        id: "ft:classifier:ministral-3b:simulated",
+        alias: None,
+        skill: Skill::Classification,
+        context: 131_072,
+        retired: None,
+    },
+    Model {
+        id: "magistral-small-2509",
+        alias: Some("magistral-small-latest"),
+        skill: Skill::Reasoning,
+        context: 131_072,
+        retired: Some(("2026-07-31T00:00:00Z", "mistral-small-latest")),
+    },
 ];
 
 impl Model {
-    /// The model of that name, if it can still be asked.
-    pub(super) fn in_service(name: &str) -> Result<&'static Self, Refusal> {
-        let found = MODELS.iter().find(|model| model.id == name && model.replacement.is_none());
-        found.ok_or_else(|| {
-            let message = format!("Invalid model: {name}");
-            Refusal::object(StatusCode::BAD_REQUEST, &message, "invalid_model", "1500")
-        })
+    fn named(name: &str) -> Option<&'static Self> {
+        MODELS.iter().find(|model| model.id == name || model.alias == Some(name))
     }
 
-    /// As the list of models shows it.
-    pub(super) fn card(&self) -> Value {
+    /// The model of that name, if it can still be asked, and asked just that.
+    pub(super) fn in_service(name: &str, endpoint: &str) -> Result<&'static Self, Refusal> {
+        let unknown = || {
+            let message = format!("Invalid model: {name}");
+            Refusal::object(StatusCode::BAD_REQUEST, &message, "invalid_model", "1500")
+        };
+        let model = Self::named(name).ok_or_else(unknown)?;
+        if let Some((day, replacement)) = model.retired {
+            let message = format!("The model {name} was retired on {}: use {replacement}", &day[..10]);
+            return Err(Refusal::object(StatusCode::NOT_FOUND, &message, "model_retired", "1913"));
+        }
+        let able = match endpoint {
+            "/v1/chat/completions" => matches!(model.skill, Skill::Chat | Skill::Reasoning | Skill::Code),
+            "/v1/fim/completions" => model.skill == Skill::Code,
+            "/v1/embeddings" => model.skill == Skill::Embeddings,
+            "/v1/ocr" => model.skill == Skill::Ocr,
+            "/v1/moderations" | "/v1/chat/moderations" => model.skill == Skill::Moderation,
+            "/v1/classifications" | "/v1/chat/classifications" => {
+                matches!(model.skill, Skill::Moderation | Skill::Classification)
+            }
+            _ => true,
+        };
+        if able { Ok(model) } else { Err(unknown()) }
+    }
+
+    /// Each name as a model of its own, as the service lists them.
+    pub(super) fn cards() -> Vec<Value> {
+        let names = MODELS
+            .iter()
+            .flat_map(|model| model.alias.into_iter().chain([model.id]).map(move |name| (model, name)));
+        names.map(|(model, name)| model.card(name)).collect()
+    }
+
+    pub(super) fn card_of(name: &str) -> Option<Value> {
+        Self::named(name).map(|model| model.card(name))
+    }
+
+    fn card(&self, name: &str) -> Value {
+        let aliases: Vec<&str> =
+            self.alias.into_iter().chain([self.id]).filter(|other| *other != name).collect();
+        let is = |skills: &[Skill]| skills.contains(&self.skill);
+        let chat = is(&[Skill::Chat, Skill::Reasoning, Skill::Code]);
         json!({
-            "id": self.id,
+            "id": name,
             "object": "model",
             "created": 1_760_000_000,
             "owned_by": "mistralai",
-            "capabilities": { "completion_chat": true, "function_calling": true, "vision": false },
-            "aliases": [],
+            "capabilities": {
+                "completion_chat": chat,
+                "function_calling": chat,
+                "reasoning": is(&[Skill::Reasoning]),
+                "completion_fim": is(&[Skill::Code]),
+                "fine_tuning": false,
+                "vision": is(&[Skill::Chat, Skill::Reasoning]),
+                "ocr": is(&[Skill::Ocr]),
+                "classification": is(&[Skill::Classification]),
+                "moderation": is(&[Skill::Moderation]),
+                "audio": false,
+                "audio_transcription": false,
+            },
+            "name": self.id,
+            "description": "Simulated",
             "max_context_length": self.context,
-            "deprecation": self.replacement.map(|_| "2026-07-31T00:00:00Z"),
-            "deprecation_replacement_model": self.replacement,
+            "aliases": aliases,
+            "deprecation": self.retired.map(|(day, _)| day),
+            "deprecation_replacement_model": self.retired.map(|(_, replacement)| replacement),
+            "default_model_temperature": if chat { Some(0.3) } else { None },
+            "type": "base",
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What the simulator was asked: the other side's view of a run.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     sync::{
         Mutex,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -11,7 +11,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{answer::Given, identity::Identity};
+use super::answer::Given;
 
 /// What the simulator was asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -26,6 +26,9 @@ pub struct SimStats {
     pub batch_failed: u64,
     /// Lines of jobs that are in neither file.
     pub batch_missing: u64,
+    /// Requests of any kind that a fault befell; those for a single answer are among `limited` or `refused` if
+    /// they got an answer, and among `answered` if that was lost on its way.
+    pub faults: u64,
     /// Requests refused with 429.
     pub limited: u64,
     /// Requests refused with another error.
@@ -61,6 +64,7 @@ pub(super) struct Stats {
     pub(super) batch_answered: AtomicU64,
     pub(super) batch_failed: AtomicU64,
     pub(super) batch_missing: AtomicU64,
+    pub(super) faults: AtomicU64,
     pub(super) limited: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) jobs: AtomicU64,
@@ -77,15 +81,7 @@ pub(super) struct Stats {
     in_flight: AtomicI64,
     peak_in_flight: AtomicI64,
     arrivals: Mutex<Vec<Instant>>,
-    known: Mutex<HashMap<Identity, Known>>,
     tokens: Mutex<HashSet<String>>,
-}
-
-/// What has become of a request so far.
-#[derive(Default)]
-struct Known {
-    asked: u64,
-    answered: u64,
 }
 
 /// A request that is under way for as long as this lives.
@@ -111,25 +107,13 @@ impl Stats {
         InFlight(self)
     }
 
-    /// How often this request was asked before; from now on once more.
-    pub(super) fn ask(&self, identity: Identity) -> u64 {
-        let Ok(mut known) = self.known.lock() else { return 0 };
-        let known = known.entry(identity).or_default();
-        known.asked += 1;
-        known.asked - 1
-    }
-
-    /// An answer has been given.
-    pub(super) fn answer(&self, identity: Identity, given: &Given) {
+    /// An answer has been given, for the first time or not.
+    pub(super) fn answer(&self, given: &Given, again: bool) {
         add(&self.answered, 1);
+        add(&self.duplicates, u64::from(again));
         add(&self.misfits, u64::from(given.misfit));
         add(&self.prompt_tokens, given.usage.prompt_tokens);
         add(&self.completion_tokens, given.usage.completion_tokens);
-        if let Ok(mut known) = self.known.lock() {
-            let known = known.entry(identity).or_default();
-            add(&self.duplicates, u64::from(known.answered > 0));
-            known.answered += 1;
-        }
     }
 
     /// A job was created, with this token if it has one.
@@ -149,6 +133,7 @@ impl Stats {
             batch_answered: get(&self.batch_answered),
             batch_failed: get(&self.batch_failed),
             batch_missing: get(&self.batch_missing),
+            faults: get(&self.faults),
             limited: get(&self.limited),
             refused: get(&self.refused),
             misfits: get(&self.misfits),

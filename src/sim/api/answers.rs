@@ -1,79 +1,93 @@
 //! The endpoints that answer one request.
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     Json,
     body::Bytes,
     extract::State,
-    http::{HeaderName, HeaderValue, StatusCode},
+    http::{HeaderName, HeaderValue, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
-use serde_json::Value;
-
-use crate::mistral::wire::CHAT_PATH;
+use serde_json::{Value, json};
 
 use super::{
-    super::{dice::Dice, reply::Refusal, respond, server::Server, stats::add},
-    Caller,
+    super::{
+        answer::prompt_tokens, dice::Dice, limits::Left, reply::Refusal, respond, server::Server, stats::add,
+    },
+    Caller, stream,
 };
 
-pub(super) async fn chat(
+pub(super) async fn answer(
     State(server): State<Arc<Server>>,
+    uri: Uri,
     caller: Result<Caller, Refusal>,
     body: Bytes,
 ) -> Response {
-    let stats = &server.stats;
-    let _under_way = stats.arrive();
-    let mut response = match answer(&server, CHAT_PATH, caller, &body).await {
-        Ok(answer) => answer.into_response(),
+    let request = caller
+        .and_then(|_| serde_json::from_slice::<Value>(&body).map_err(|failure| Refusal::not_json(&failure)));
+    let model =
+        request.as_ref().map_or("", |request| request["model"].as_str().unwrap_or_default()).to_owned();
+    let streamed = request.as_ref().is_ok_and(|request| request["stream"] == true);
+    let answered = match request {
+        Ok(request) => answer_request(&server, uri.path(), &model, &request).await,
+        Err(refusal) => Err(refusal),
+    };
+    let (mut response, cost) = match answered {
+        Ok((answer, cost)) if streamed => (stream::events(&answer), cost),
+        Ok((answer, cost)) => (Json(answer).into_response(), cost),
         Err(refusal) => {
             let limited = refusal.status == StatusCode::TOO_MANY_REQUESTS;
-            add(if limited { &stats.limited } else { &stats.refused }, 1);
-            refusal.into_response()
+            add(if limited { &server.stats.limited } else { &server.stats.refused }, 1);
+            (refusal.into_response(), 0)
         }
     };
-    let id = Dice::of(server.config.seed, &body, 0, "correlation").below(1 << 48);
-    set(&mut response, "mistral-correlation-id", &format!("{id:012x}"));
-    if let Some(limit) = server.config.requests {
-        let a_minute = (limit.per_second() * 60.0) as u64;
-        set(&mut response, "x-ratelimit-limit-req-minute", &a_minute.to_string());
-        set(
-            &mut response,
-            "x-ratelimit-remaining-req-minute",
-            &a_minute.saturating_sub(server.used()).to_string(),
-        );
+    let [requests, tokens] = server.limits.left(&model, Instant::now());
+    if let Some(Left { limit, left }) = requests {
+        set(&mut response, "x-ratelimit-limit-req-minute", limit);
+        set(&mut response, "x-ratelimit-remaining-req-minute", left);
+    }
+    if let Some(Left { limit, left }) = tokens {
+        set(&mut response, "x-ratelimit-limit-tokens-minute", limit);
+        set(&mut response, "x-ratelimit-remaining-tokens-minute", left);
+        set(&mut response, "x-ratelimit-tokens-query-cost", cost);
     }
     response
 }
 
-async fn answer(
+fn set(response: &mut Response, name: &'static str, value: u64) {
+    response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(value));
+}
+
+/// The answer, and what it cost in tokens.
+async fn answer_request(
     server: &Server,
     endpoint: &str,
-    caller: Result<Caller, Refusal>,
-    body: &[u8],
-) -> Result<Json<Value>, Refusal> {
-    caller?;
-    server.within_limit()?;
-    let request: Value = serde_json::from_slice(body).map_err(|failure| Refusal::not_json(&failure))?;
-    respond::check(endpoint, &request)?;
-    let asked = server.ask(endpoint, &request);
-    let config = &server.config;
-    let mut dice = Dice::of(config.seed, &asked.identity, asked.nth, "latency");
-    tokio::time::sleep(latency(config.latency, &mut dice)).await;
-    let given = respond::respond(endpoint, &request, &asked, config);
-    server.stats.answer(asked.identity, &given);
-    Ok(Json(given.response))
-}
-
-fn set(response: &mut Response, name: &'static str, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        response.headers_mut().insert(HeaderName::from_static(name), value);
+    model: &str,
+    request: &Value,
+) -> Result<(Value, u64), Refusal> {
+    let asks = prompt_tokens(request);
+    if !server.limits.admit(model, asks, Instant::now()) {
+        return Err(limited(server, request));
     }
+    respond::check(endpoint, request)?;
+    let asked = server.registry.ask(endpoint, request);
+    let mut dice = Dice::of(server.config.seed, &asked.identity, asked.nth, "latency");
+    tokio::time::sleep(server.config.latencies().draw(&mut dice)).await;
+    let given = respond::respond(server, endpoint, request, &asked);
+    server.limits.spend(model, given.usage.completion_tokens, Instant::now());
+    Ok((given.response, given.usage.total_tokens))
 }
 
-/// Mostly near the middle, now and then much slower, as it is.
-fn latency(middle: Duration, dice: &mut Dice) -> Duration {
-    let draw = dice.unit();
-    middle.mul_f64(0.5 + draw + if draw > 0.9 { (draw - 0.9) * 15.0 } else { 0.0 })
+/// In one of the two shapes that it has been seen in.
+fn limited(server: &Server, request: &Value) -> Refusal {
+    let text = request["messages"].to_string();
+    refusal_of_limit(&mut Dice::of(server.config.seed, text.as_bytes(), 0, "limited"))
+}
+
+pub(super) fn refusal_of_limit(dice: &mut Dice) -> Refusal {
+    if dice.chance(0.5) {
+        return Refusal::object(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded", "rate_limited", "1300");
+    }
+    Refusal::new(StatusCode::TOO_MANY_REQUESTS, json!({ "message": "Requests rate limit exceeded" }))
 }

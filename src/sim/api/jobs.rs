@@ -89,13 +89,26 @@ pub(super) async fn list(
     .await
 }
 
+const PARAMETERS: &[&str] = &[
+    "page",
+    "page_size",
+    "model",
+    "agent_id",
+    "metadata",
+    "created_after",
+    "created_by_me",
+    "status",
+    "order_by",
+];
+
 fn wish(query: &Query) -> Result<Wish, Refusal> {
-    let metadata = match query.get("metadata") {
-        None => None,
-        Some(text) => Some(serde_json::from_str::<Map<String, Value>>(text).map_err(|_| {
-            Query::wrong("metadata", "dict_type", "Input should be a valid dictionary", text)
-        })?),
+    let mut metadata = match query.get("metadata") {
+        None => Map::new(),
+        Some(text) => serde_json::from_str::<Map<String, Value>>(text)
+            .map_err(|_| Query::wrong("metadata", "dict_type", "Input should be a valid dictionary", text))?,
     };
+    // The published clients write each key as a parameter of its own.
+    metadata.extend(query.others(PARAMETERS).map(|(name, value)| (name.to_owned(), Value::from(value))));
     let created_after = match query.get("created_after") {
         None => None,
         Some(text) => Some(instant(text).ok_or_else(|| {

@@ -5,6 +5,8 @@ mod files;
 mod jobs;
 mod models;
 mod query;
+mod stream;
+mod watch;
 
 use std::sync::Arc;
 
@@ -12,13 +14,14 @@ use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, FromRequestParts, State},
     http::{StatusCode, header::AUTHORIZATION, request::Parts},
+    middleware,
     routing::{get, post},
 };
 use serde_json::Value;
 
-use crate::mistral::wire::{CHAT_PATH, FILES_PATH, JOBS_PATH, MODELS_PATH};
+use crate::mistral::wire::{FILES_PATH, JOBS_PATH, MODELS_PATH};
 
-use super::{batch, reply::Refusal, server::Server};
+use super::{batch, reply::Refusal, respond::ENDPOINTS, server::Server};
 
 /// The largest request that is read, but for an upload; the service's own limit is the length of a model's context.
 const LARGEST: usize = 64 << 20;
@@ -29,8 +32,11 @@ const FORM: usize = 64 << 10;
 pub(super) fn router(server: Arc<Server>) -> Router {
     let upload = DefaultBodyLimit::max(server.config.batch.largest_file as usize + FORM);
     let files = post(files::upload).layer(upload).merge(get(files::list));
-    Router::new()
-        .route(CHAT_PATH, post(answers::chat))
+    let mut router = Router::new();
+    for endpoint in ENDPOINTS {
+        router = router.route(endpoint, post(answers::answer));
+    }
+    router
         .route(MODELS_PATH, get(models::list))
         .route("/v1/models/{id}", get(models::one))
         .route(FILES_PATH, files)
@@ -44,6 +50,7 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/sim/stats", get(stats))
         .fallback(|| async { Refusal::detail(StatusCode::NOT_FOUND, "Not Found") })
         .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(middleware::from_fn_with_state(Arc::clone(&server), watch::watch))
         .with_state(server)
 }
 

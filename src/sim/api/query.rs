@@ -33,6 +33,12 @@ impl Query {
         self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
+    /// The pairs whose names are none of these.
+    pub(super) fn others(&self, known: &[&str]) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        pairs.filter(|(name, _)| !known.contains(&name.trim_end_matches("[]")))
+    }
+
     /// A name that comes several times, or several values in one with commas.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let named = self.0.iter().filter(move |(key, _)| key.trim_end_matches("[]") == name);

@@ -24,9 +24,9 @@ use super::{
 };
 
 pub(in super::super) struct Job {
-    pub(super) owner: String,
-    pub(super) id: String,
-    pub(super) wanted: Wanted,
+    owner: String,
+    id: String,
+    wanted: Wanted,
     created: Duration,
     cancelled: Option<Duration>,
     entries: Vec<Entry>,
@@ -70,7 +70,7 @@ impl Job {
             .into_iter()
             .map(|line| {
                 let request = with_model(&line.body, &wanted.model);
-                Entry { asked: server.ask(&wanted.endpoint, &request), line }
+                Entry { asked: server.registry.ask(&wanted.endpoint, &request), line }
             })
             .collect();
         let errors_in_output = match server.config.batch.errors {
@@ -94,6 +94,10 @@ impl Job {
 
     pub(super) fn cancel(&mut self, now: Duration) {
         self.cancelled.get_or_insert(now.saturating_sub(self.created));
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
     }
 
     pub(super) fn created(&self) -> Duration {
@@ -163,8 +167,7 @@ impl Job {
             self.refuse(server, &id, at, &refusal, &mut dice);
             return;
         }
-        let given = respond::respond(&self.wanted.endpoint, &request, asked, config);
-        server.stats.answer(asked.identity, &given);
+        let given = respond::respond(server, &self.wanted.endpoint, &request, asked);
         add(&server.stats.batch_answered, 1);
         push(&mut self.done.output, &line::answered(&id, custom_id, given.response));
     }

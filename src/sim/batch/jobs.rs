@@ -20,20 +20,24 @@ use super::{
 
 #[derive(Default)]
 pub(in super::super) struct Jobs {
-    jobs: Mutex<Vec<Shared>>,
+    jobs: Mutex<Vec<Arc<Shared>>>,
     /// How many jobs there were about the same.
     twins: Mutex<HashMap<[u8; 32], u64>>,
 }
 
-/// A job is worked on under its own lock, so that a large one keeps nobody else waiting.
-type Shared = Arc<Mutex<Job>>;
+/// A job is worked on under its own lock, so that a large one keeps nobody waiting who asks for another.
+struct Shared {
+    owner: String,
+    id: String,
+    job: Mutex<Job>,
+}
 
 /// Which jobs somebody wants to see.
 #[derive(Default)]
 pub(in super::super) struct Wish {
     pub(in super::super) model: Option<String>,
     /// Each key and value has to be there.
-    pub(in super::super) metadata: Option<Map<String, Value>>,
+    pub(in super::super) metadata: Map<String, Value>,
     /// Seconds since 1970.
     pub(in super::super) created_after: Option<i64>,
     /// Any of them.
@@ -45,7 +49,7 @@ impl Wish {
     fn fits(&self, job: &wire::Job) -> bool {
         let metadata = |key: &String| job.metadata.as_ref().and_then(|metadata| metadata.get(key));
         self.model.as_ref().is_none_or(|model| job.model.as_ref() == Some(model))
-            && self.metadata.iter().flatten().all(|(key, value)| metadata(key) == Some(value))
+            && self.metadata.iter().all(|(key, value)| metadata(key) == Some(value))
             && self.created_after.is_none_or(|after| job.created_at >= after)
             && (self.status.is_empty() || self.status.contains(&job.status))
     }
@@ -59,7 +63,7 @@ impl Jobs {
         owner: &str,
         mut wanted: Wanted,
     ) -> Result<wire::Job, Refusal> {
-        Model::in_service(&wanted.model)?;
+        Model::in_service(&wanted.model, &wanted.endpoint)?;
         let mut lines: Vec<Line> = std::mem::take(&mut wanted.requests);
         for id in &wanted.input_files {
             let missing = || Refusal::detail(StatusCode::NOT_FOUND, &format!("File {id} not found"));
@@ -74,7 +78,8 @@ impl Jobs {
             return Err(Refusal::detail(StatusCode::UNPROCESSABLE_ENTITY, "The job has no requests"));
         }
         let now = server.clock.now();
-        let pending: u64 = self.of(owner).iter().filter_map(|job| Some(job.lock().ok()?.pending(now))).sum();
+        let pending: u64 =
+            self.of(owner).iter().filter_map(|shared| Some(shared.job.lock().ok()?.pending(now))).sum();
         if pending + lines.len() as u64 > server.config.batch.pending {
             let message =
                 format!("Too many pending batch requests: {pending} of {}", server.config.batch.pending);
@@ -97,23 +102,25 @@ impl Jobs {
         let first = job.settle(server, job.created());
         let view = job.view(server, &first);
         if let Ok(mut jobs) = self.jobs.lock() {
-            jobs.push(Arc::new(Mutex::new(job)));
+            let id = job.id().to_owned();
+            jobs.push(Arc::new(Shared { owner: owner.to_owned(), id, job: Mutex::new(job) }));
         }
         Ok(view)
     }
 
-    fn of(&self, owner: &str) -> Vec<Shared> {
+    fn of(&self, owner: &str) -> Vec<Arc<Shared>> {
         let jobs = self.jobs.lock().map(|jobs| jobs.clone()).unwrap_or_default();
-        jobs.into_iter().filter(|job| job.lock().is_ok_and(|job| job.owner == owner)).collect()
+        jobs.into_iter().filter(|shared| shared.owner == owner).collect()
     }
 
-    fn find(&self, owner: &str, id: &str) -> Option<Shared> {
-        self.of(owner).into_iter().find(|job| job.lock().is_ok_and(|job| job.id == id))
+    fn find(&self, owner: &str, id: &str) -> Option<Arc<Shared>> {
+        self.of(owner).into_iter().find(|shared| shared.id == id)
     }
 
     /// The job as it is now.
     pub(in super::super) fn get(&self, server: &Server, owner: &str, id: &str) -> Option<wire::Job> {
-        look(server, server.clock.now(), &self.find(owner, id)?)
+        let job = self.find(owner, id)?;
+        look(server, server.clock.now(), &job)
     }
 
     pub(in super::super) fn cancel(&self, server: &Server, owner: &str, id: &str) -> Option<wire::Job> {
@@ -121,7 +128,7 @@ impl Jobs {
         let now = server.clock.now();
         // What ended before the request is ended first.
         look(server, now, &job)?;
-        job.lock().ok()?.cancel(now);
+        job.job.lock().ok()?.cancel(now);
         add(&server.stats.cancels, 1);
         look(server, now, &job)
     }
@@ -155,8 +162,8 @@ impl Jobs {
     }
 }
 
-fn look(server: &Server, now: Duration, job: &Shared) -> Option<wire::Job> {
-    let mut job = job.lock().ok()?;
+fn look(server: &Server, now: Duration, shared: &Shared) -> Option<wire::Job> {
+    let mut job = shared.job.lock().ok()?;
     let moment = job.settle(server, now);
     Some(job.view(server, &moment))
 }

@@ -1,0 +1,106 @@
+//! Documents read page by page. What cannot be fetched on loopback is made up from its address.
+
+use axum::body::Bytes;
+use serde_json::{Value, json};
+
+use super::{
+    super::{dice::Dice, document::Document, shape::Filler},
+    Given, model, tokens, usage,
+};
+
+/// Finds what was uploaded under an id.
+pub(in super::super) type Stored<'a> = &'a dyn Fn(&str) -> Option<Bytes>;
+
+const WORDS: &[&str] = &[
+    "river", "ferryman", "promise", "measure", "friend", "judge", "garden", "lantern", "winter", "letter",
+    "witness", "harvest", "silence", "teacher", "stone", "market",
+];
+
+/// As many characters make a page of an uploaded text.
+const PAGE: usize = 3000;
+
+pub(super) fn answer(request: &Value, dice: &mut Dice, stored: Stored<'_>) -> Given {
+    let document = &request["document"];
+    let uploaded = document["file_id"].as_str().and_then(stored);
+    let texts: Vec<String> = match uploaded.as_deref().map(String::from_utf8_lossy) {
+        Some(text) if !text.contains('\0') => {
+            let all: Vec<char> = text.chars().collect();
+            all.chunks(PAGE).map(|page| page.iter().collect()).collect()
+        }
+        _ if document["type"] == "image_url" => vec![page(0, dice)],
+        _ => (0..dice.between(2, 4)).map(|at| page(at, dice)).collect(),
+    };
+    let wanted = |index: usize| match &request["pages"] {
+        Value::Array(pages) => pages.iter().any(|page| page.as_u64() == Some(index as u64)),
+        Value::String(ranges) => in_ranges(ranges, index),
+        _ => true,
+    };
+    let read: Vec<(usize, &String)> = texts.iter().enumerate().filter(|(at, _)| wanted(*at)).collect();
+    let pages: Vec<Value> = read
+        .iter()
+        .map(|(index, text)| {
+            json!({
+                "index": index,
+                "markdown": text,
+                "images": [],
+                "tables": [],
+                "hyperlinks": [],
+                "header": null,
+                "footer": null,
+                "dimensions": { "dpi": 200, "height": 2200, "width": 1700 },
+            })
+        })
+        .collect();
+    let annotation =
+        request["document_annotation_format"]["json_schema"]["schema"].as_object().map(|schema| {
+            let all = read.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n\n");
+            let asked = json!({ "messages": [{ "role": "user", "content": all }] });
+            let schema = Value::Object(schema.clone());
+            let mut filler = Filler { root: &schema, document: &Document::of(&asked), dice };
+            filler.fill(&schema, "", 0).to_string()
+        });
+    let size = uploaded.map(|content| content.len());
+    let response = json!({
+        "pages": pages,
+        "model": model(request),
+        "document_annotation": annotation,
+        "usage_info": { "pages_processed": read.len(), "doc_size_bytes": size },
+    });
+    let read = tokens(read.iter().map(|(_, text)| text.len()).sum());
+    Given { response, usage: usage(0, read), misfit: false }
+}
+
+fn page(at: usize, dice: &mut Dice) -> String {
+    let mut word = || dice.pick(WORDS).copied().unwrap_or("page");
+    let sentences: Vec<String> = (0..6)
+        .map(|_| format!("The {} spoke of the {}, and the {} kept the {}.", word(), word(), word(), word()))
+        .collect();
+    format!("# Page {}\n\n{}", at + 1, sentences.join(" "))
+}
+
+/// `0,2-4`: numbers and stretches of them.
+fn in_ranges(ranges: &str, index: usize) -> bool {
+    ranges.split(',').any(|range| {
+        let (from, to) = range.split_once('-').unwrap_or((range, range));
+        let (from, to) = (from.trim().parse::<usize>(), to.trim().parse::<usize>());
+        matches!((from, to), (Ok(from), Ok(to)) if (from..=to).contains(&index))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_chosen_and_an_uploaded_text_is_read() {
+        let stored = |_: &str| Some(Bytes::from("One day. ".repeat(700)));
+        let read = |request: Value| answer(&request, &mut Dice::of(1, b"x", 0, "test"), &stored).response;
+        let file = json!({ "type": "file", "file_id": "x" });
+        let all = read(json!({ "document": file }));
+        assert_eq!(all["usage_info"], json!({ "pages_processed": 3, "doc_size_bytes": 6300 }));
+        let some = read(json!({ "document": file, "pages": "0,2-9" }));
+        assert_eq!((&some["pages"][0]["index"], &some["pages"][1]["index"]), (&json!(0), &json!(2)));
+        let picture = json!({ "document": { "type": "image_url", "image_url": "https://example.org/a.png" }, "pages": [0] });
+        assert!(read(picture)["pages"][0]["markdown"].as_str().unwrap().starts_with("# Page 1"));
+    }
+}

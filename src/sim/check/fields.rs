@@ -1,0 +1,106 @@
+//! The fields of a request object: which there are, and what may stand in them.
+
+use serde_json::{Map, Value, json};
+
+use super::complaint;
+
+/// What may stand in a field. `null` is as good as nothing, unless the field has to be there.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Text,
+    TextOrTexts,
+    Number(f64, f64),
+    /// A whole number from here on.
+    Whole(i64),
+    Flag,
+    Object,
+    List,
+    Choice(&'static [&'static str]),
+    /// It is looked at elsewhere, or not at all.
+    Any,
+}
+
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) required: bool,
+}
+
+pub(super) const fn required(name: &'static str, kind: Kind) -> Field {
+    Field { name, kind, required: true }
+}
+
+pub(super) const fn optional(name: &'static str, kind: Kind) -> Field {
+    Field { name, kind, required: false }
+}
+
+/// What is wrong with the fields of a closed object.
+pub(super) fn complaints(fields: &[Field], request: &Map<String, Value>) -> Vec<Value> {
+    let mut told = Vec::new();
+    for (name, value) in request {
+        if !fields.iter().any(|field| field.name == name) {
+            told.push(complaint(
+                "extra_forbidden",
+                vec![json!(name)],
+                "Extra inputs are not permitted",
+                value,
+            ));
+        }
+    }
+    for field in fields {
+        let place = vec![json!(field.name)];
+        match request.get(field.name) {
+            None if field.required => {
+                told.push(complaint("missing", place, "Field required", &Value::Object(request.clone())));
+            }
+            None => {}
+            Some(Value::Null) if !field.required => {}
+            Some(value) => {
+                if let Some((kind, message)) = unfit(field.kind, value) {
+                    told.push(complaint(kind, place, &message, value));
+                }
+            }
+        }
+    }
+    told
+}
+
+fn unfit(kind: Kind, value: &Value) -> Option<(&'static str, String)> {
+    let wanted =
+        |fits: bool, kind, wanted: &str| (!fits).then(|| (kind, format!("Input should be {wanted}")));
+    match kind {
+        Kind::Any => None,
+        Kind::Text => wanted(value.is_string(), "string_type", "a valid string"),
+        Kind::Flag => wanted(value.is_boolean(), "bool_type", "a valid boolean"),
+        Kind::Object => wanted(value.is_object(), "dict_type", "a valid dictionary"),
+        Kind::List => wanted(value.is_array(), "list_type", "a valid list"),
+        Kind::TextOrTexts => {
+            let texts = value.as_array().is_some_and(|items| items.iter().all(Value::is_string));
+            wanted(value.is_string() || texts, "string_type", "a valid string or a list of them")
+        }
+        Kind::Choice(words) => {
+            let fits = value.as_str().is_some_and(|word| words.contains(&word));
+            wanted(
+                fits,
+                "enum",
+                &words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" or "),
+            )
+        }
+        Kind::Whole(least) => match value.as_i64() {
+            None => wanted(value.is_u64(), "int_type", "a valid integer"),
+            Some(number) => {
+                let message = format!("greater than or equal to {least}");
+                wanted(number >= least, "greater_than_equal", &message)
+            }
+        },
+        Kind::Number(low, high) => match value.as_f64() {
+            None => wanted(false, "float_type", "a valid number"),
+            Some(number) if number < low => {
+                wanted(false, "greater_than_equal", &format!("greater than or equal to {low}"))
+            }
+            Some(number) => {
+                wanted(number <= high, "less_than_equal", &format!("less than or equal to {high}"))
+            }
+        },
+    }
+}

@@ -1,0 +1,123 @@
+//! The limits of a key: so many requests and tokens to a model in any window of time.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use crate::units::Rate;
+
+/// What came lately, by model.
+#[derive(Default)]
+pub(super) struct Limits {
+    pub(super) requests: Option<Rate>,
+    pub(super) tokens: Option<Rate>,
+    windows: Mutex<HashMap<String, [Window; 2]>>,
+}
+
+/// What was used in a stretch of time that ends now.
+#[derive(Default)]
+struct Window {
+    uses: VecDeque<(Instant, u64)>,
+    sum: u64,
+}
+
+impl Window {
+    /// What counts at this time.
+    fn sum(&mut self, now: Instant, span: Duration) -> u64 {
+        while let Some((at, used)) = self.uses.front().copied() {
+            if now.duration_since(at) < span {
+                break;
+            }
+            self.sum -= used;
+            self.uses.pop_front();
+        }
+        self.sum
+    }
+
+    fn add(&mut self, now: Instant, used: u64) {
+        self.uses.push_back((now, used));
+        self.sum += used;
+    }
+}
+
+/// A limit, and what is left of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Left {
+    pub(super) limit: u64,
+    pub(super) left: u64,
+}
+
+/// How much in which time; a rate below one is one in a longer time.
+fn quota(rate: Rate) -> (u64, Duration) {
+    let span = rate.per().max(rate.period());
+    ((rate.per_second() * span.as_secs_f64()).round().max(1.0) as u64, span)
+}
+
+impl Limits {
+    pub(super) fn new(requests: Option<Rate>, tokens: Option<Rate>) -> Self {
+        Self { requests, tokens, windows: Mutex::default() }
+    }
+
+    /// Lets a request of so many tokens in, or not.
+    pub(super) fn admit(&self, model: &str, tokens: u64, now: Instant) -> bool {
+        let Ok(mut windows) = self.windows.lock() else { return true };
+        let windows = windows.entry(model.to_owned()).or_default();
+        let wanted = [(self.requests, 1), (self.tokens, tokens)];
+        let fits = wanted.iter().zip(windows.iter_mut()).all(|((rate, used), window)| {
+            rate.map(quota).is_none_or(|(most, span)| window.sum(now, span) + used <= most)
+        });
+        if fits {
+            for ((_, used), window) in wanted.iter().zip(windows.iter_mut()) {
+                window.add(now, *used);
+            }
+        }
+        fits
+    }
+
+    /// The tokens of an answer count as well.
+    pub(super) fn spend(&self, model: &str, tokens: u64, now: Instant) {
+        if let Ok(mut windows) = self.windows.lock() {
+            windows.entry(model.to_owned()).or_default()[1].add(now, tokens);
+        }
+    }
+
+    /// What is left of the requests and of the tokens, where there is a limit.
+    pub(super) fn left(&self, model: &str, now: Instant) -> [Option<Left>; 2] {
+        let Ok(mut windows) = self.windows.lock() else { return [None; 2] };
+        let [requests, tokens] = windows.entry(model.to_owned()).or_default();
+        let left = |rate: Option<Rate>, window: &mut Window| {
+            let (limit, span) = quota(rate?);
+            Some(Left { limit, left: limit.saturating_sub(window.sum(now, span)) })
+        };
+        [left(self.requests, requests), left(self.tokens, tokens)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_slides_and_each_model_has_its_own() {
+        let limits = Limits::new("3/min".parse().ok(), "100/min".parse().ok());
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert!(
+            limits.admit("a", 10, at(0)) && limits.admit("a", 10, at(10)) && limits.admit("a", 10, at(59))
+        );
+        assert!(!limits.admit("a", 10, at(59)), "a fourth in the minute");
+        assert!(limits.admit("b", 10, at(59)));
+        assert!(limits.admit("a", 10, at(60)), "the first is a minute ago");
+        limits.spend("b", 85, at(60));
+        assert!(!limits.admit("b", 10, at(61)), "tokens count too");
+        assert_eq!(
+            limits.left("b", at(61)),
+            [Some(Left { limit: 3, left: 2 }), Some(Left { limit: 100, left: 5 })]
+        );
+        assert!(limits.admit("b", 10, at(120)));
+        let slow = Limits::new("0.5/s".parse().ok(), None);
+        assert!(slow.admit("a", 1, at(0)) && !slow.admit("a", 1, at(1)) && slow.admit("a", 1, at(2)));
+    }
+}
