@@ -105,7 +105,13 @@ impl Ladders {
 
 /// The wait at a step: what the service asks for, or anything from nothing to the doubled wait, so that
 /// those who failed together do not come back together.
-fn step(first: Duration, most: Duration, count: u32, asked: Option<Duration>, dice: f64) -> Duration {
+pub(super) fn step(
+    first: Duration,
+    most: Duration,
+    count: u32,
+    asked: Option<Duration>,
+    dice: f64,
+) -> Duration {
     match asked {
         Some(asked) => asked.min(most),
         None => first.saturating_mul(1 << (count - 1).min(16)).min(most).mul_f64(dice.clamp(0.0, 1.0)),
