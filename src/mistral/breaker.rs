@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Patience, StopCause, http::Fault, ladder::step};
+use super::{Fate, Patience, StopCause, http::Fault, ladder::step};
 
 /// So many faults in a row open the breaker. More than a moment's trouble gives to a dozen calls.
 pub(super) const STREAK: u32 = 24;
@@ -64,6 +64,9 @@ impl Breaker {
 
     /// A fault came of a request; `probe` says whether that was sent while the breaker was open.
     pub(super) fn fault(&mut self, fault: &Fault, probe: bool, patience: Patience, dice: f64) -> Verdict {
+        if let Some(cause) = final_word(fault) {
+            return self.end(cause);
+        }
         let kind = match fault {
             Fault::Network { sent: false, .. } => Kind::Unreachable,
             Fault::Network { sent: true, .. } => Kind::Faulty,
@@ -81,20 +84,33 @@ impl Breaker {
         }
         if refusal {
             // Once there has been an answer, a row of refusals is a row of bad records, not a bad setting.
-            return if self.answered { Verdict::Alone } else { self.end(fault) };
+            return if self.answered { Verdict::Alone } else { self.give_up(fault) };
         }
         // What was under way when it opened says nothing new.
         self.probes += u32::from(probe);
         if self.probes > patience.times.max(PROBES) {
-            return self.end(fault);
+            return self.give_up(fault);
         }
         Verdict::Probe(step(patience.wait, patience.max_wait, self.probes.max(1), None, dice))
     }
 
-    fn end(&mut self, fault: &Fault) -> Verdict {
-        let cause = StopCause::Broken { count: self.streak, last: fault.to_string() };
-        self.broken = Some(cause.clone());
-        Verdict::Broken(cause)
+    fn give_up(&mut self, fault: &Fault) -> Verdict {
+        self.end(StopCause::Broken { count: self.streak, last: fault.to_string() })
+    }
+
+    /// From now on nothing is sent. The first cause is the one to tell.
+    pub(super) fn end(&mut self, cause: StopCause) -> Verdict {
+        Verdict::Broken(self.broken.get_or_insert(cause).clone())
+    }
+}
+
+/// What no other request will fare better than.
+fn final_word(fault: &Fault) -> Option<StopCause> {
+    let Fault::Api(error, _) = fault else { return None };
+    match error.fate() {
+        Fate::Stop => Some(StopCause::Refused(error.clone())),
+        Fate::Unpaid => Some(StopCause::Unpaid(error.clone())),
+        Fate::Fail | Fate::Retry | Fate::Park => None,
     }
 }
 
@@ -128,6 +144,16 @@ mod tests {
         let told = "29 requests in a row failed in the same way; the last one: connection refused";
         let [Verdict::Broken(cause)] = &after(&mut breaker, &dead, 1)[..] else { panic!("it goes on") };
         assert_eq!((cause.to_string().as_str(), breaker.broken()), (told, Some(cause)));
+    }
+
+    #[test]
+    fn a_wrong_key_ends_it_at_once() {
+        let mut breaker = Breaker::default();
+        let [Verdict::Broken(first)] = &after(&mut breaker, &api(401, ""), 1)[..] else {
+            panic!("it goes on")
+        };
+        assert!(matches!(first, StopCause::Refused(_)));
+        assert_eq!(after(&mut breaker, &api(402, ""), 1), [Verdict::Broken(first.clone())]);
     }
 
     #[test]

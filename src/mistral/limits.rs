@@ -115,7 +115,9 @@ impl Limiter {
     /// The limit of which there is nothing at all.
     pub(super) fn learn(&self, told: &Told, model: &str) -> Result<(), StopCause> {
         if let Some(what) = told.never() {
-            return Err(StopCause::NoLimit { model: model.to_owned(), what });
+            let cause = StopCause::NoLimit { model: model.to_owned(), what };
+            self.breaker().end(cause.clone());
+            return Err(cause);
         }
         let cost = told.cost.unwrap_or(1).max(1);
         for (bucket, told, next) in [(&self.requests, told.requests, 1), (&self.tokens, told.tokens, cost)] {

@@ -74,8 +74,6 @@ impl Question {
             }
         }
         let request = ChatRequest {
-            model: self.chat.model.clone(),
-            messages,
             temperature: self.chat.temperature,
             top_p: self.chat.top_p,
             max_tokens: self.chat.max_tokens,
@@ -88,6 +86,7 @@ impl Question {
                     strict: true,
                 },
             }),
+            ..ChatRequest::new(self.chat.model.clone(), messages)
         };
         // Texts and numbers, which always have a JSON form.
         let body = serde_json::to_vec(&request).unwrap_or_default();
