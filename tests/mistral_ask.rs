@@ -5,7 +5,8 @@
 mod script;
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    collections::VecDeque,
+    sync::{Arc, Mutex, atomic::Ordering},
     time::Duration,
 };
 
@@ -222,6 +223,51 @@ async fn a_short_outage_stops_nothing() {
     let patience = Patience { times: 6, ..QUICK };
     let ends = join_all((0..100).map(|_| ask_of(&client, "m", patience))).await;
     assert_eq!(ends.iter().filter(|end| end.is_ok()).count(), 100);
+}
+
+#[tokio::test]
+async fn a_busy_service_answers_everything_in_the_end() {
+    // Thirty in half a second, now and then no capacity, and not a word of it in the headers.
+    let window: Mutex<VecDeque<Instant>> = Mutex::default();
+    let server = Server::start(move |asked, nth| {
+        let mut window = window.lock().unwrap();
+        while window.front().is_some_and(|first| asked.at - *first >= Duration::from_millis(500)) {
+            window.pop_front();
+        }
+        if nth % 40 == 39 {
+            return limit(
+                &[("retry-after-ms", "30")],
+                json!({ "message": "capacity exceeded", "code": "3505" }),
+            );
+        }
+        if window.len() >= 30 {
+            return limit(&[], json!({ "message": "Requests rate limit exceeded" }));
+        }
+        window.push_back(asked.at);
+        answer()
+    })
+    .await;
+    let client = client(&server).with_slots(Arc::new(Slots::fixed(8)));
+    let ends = join_all((0..96).map(|_| ask(&client))).await;
+    assert!(ends.iter().all(Result::is_ok));
+    let asked = server.asked().len();
+    assert!(asked < 200, "{asked} requests for 96 answers");
+}
+
+#[tokio::test]
+async fn slots_are_found_where_none_are_given() {
+    let server = Server::start(|_, _| {
+        let Step::Say(status, _, body) = answer() else { return answer() };
+        Step::Late(Duration::from_millis(20), status, body)
+    })
+    .await;
+    let slots = Arc::new(Slots::auto(1, 32));
+    let client = client(&server).with_slots(Arc::clone(&slots));
+    let started = Instant::now();
+    let ends = join_all((0..400).map(|_| ask(&client))).await;
+    assert!(ends.iter().all(Result::is_ok));
+    assert!(slots.limit() >= 8, "{}", slots.limit());
+    assert!(started.elapsed() < Duration::from_secs(4), "one after the other takes eight seconds");
 }
 
 #[tokio::test]

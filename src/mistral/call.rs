@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    ApiError, CallError, Client, Endpoint, Patience, Reply,
+    ApiError, CallError, Client, Endpoint, Fate, Patience, Reply,
     http::{Answer, Fault},
     ladder::{End, Ladders, Next, dice},
     limits::{Leave, Limiter},
@@ -105,8 +105,7 @@ impl Client {
             };
             tracing::debug!(tries, %fault, "a request has no answer");
             match ladders.climb(&fault, dice()) {
-                // Not this request alone is over the limit: everybody waits.
-                Ok(Next::Park(wait)) => limiter.park(Instant::now() + wait),
+                Ok(Next::Queue) => {}
                 Ok(Next::Wait(wait)) => {
                     let _waiting = Counted::new(&gauge.waiting);
                     self.pause(Some(Instant::now() + wait)).await?;
@@ -134,21 +133,27 @@ impl Client {
         let latency = started.elapsed();
         Ok(match sent {
             Ok((body, reply, correlation_id, used)) => {
-                limiter.answered(call.tokens, used);
+                limiter.answered(started, call.tokens, used);
                 if let Some(slot) = &slot {
                     slot.answered(latency);
                 }
                 Ok(Said { body, reply, latency, tries: tries + 1, correlation_id })
             }
             Err(fault) => {
-                let is_limit = matches!(&fault, Fault::Api(error, _) if error.status == 429);
-                if matches!(&fault, Fault::Api(error, _) if error.status < 500) {
-                    limiter.unused(call.tokens);
-                }
-                match (is_limit, &slot) {
-                    (true, Some(slot)) => slot.limited(),
-                    (true, None) => {}
-                    (false, _) => limiter.fault(&fault, leave.is_probe, patience).map_err(CallError::Stop)?,
+                match &fault {
+                    // Not this request alone is over the limit: everybody waits.
+                    Fault::Api(error, _) if error.fate() == Fate::Park => {
+                        limiter.held_up(error, started, call.tokens, patience);
+                        if let Some(slot) = &slot {
+                            slot.limited();
+                        }
+                    }
+                    _ => {
+                        if matches!(&fault, Fault::Api(error, _) if error.status < 500) {
+                            limiter.refused(started, call.tokens);
+                        }
+                        limiter.fault(&fault, leave.is_probe, patience).map_err(CallError::Stop)?;
+                    }
                 }
                 Err(fault)
             }
@@ -206,7 +211,9 @@ impl Client {
             if reply.model.is_empty() {
                 call.model.clone_into(&mut reply.model);
             }
-            let used = answer.limits.cost.unwrap_or(reply.usage.total_tokens);
+            // Where the server does not say, the estimate stands.
+            let told = answer.limits.cost.unwrap_or(reply.usage.total_tokens);
+            let used = if told == 0 { call.tokens } else { told };
             Ok((body, reply, answer.correlation_id, used))
         }))
     }

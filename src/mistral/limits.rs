@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::units::Rate;
 
 use super::{
-    Patience, StopCause,
+    ApiError, Patience, StopCause,
     breaker::{Breaker, Verdict},
     bucket::Bucket,
     gate::Gate,
@@ -85,11 +85,11 @@ impl Limiter {
         self.tokens.take(tokens).await;
         self.gate.pass().await;
         let mut probe = None;
-        if self.breaker().is_open() {
+        if self.is_on_trial() {
             probe = Some(self.probe.lock().await);
             self.gate.pass().await;
             // The one before may have had an answer.
-            if !self.breaker().is_open() {
+            if !self.is_on_trial() {
                 probe = None;
             }
         }
@@ -104,9 +104,15 @@ impl Limiter {
         self.requests.is_open() && self.tokens.is_open() && self.gate.until().is_none()
     }
 
-    /// Holds everybody up until then.
-    pub(super) fn park(&self, until: Instant) {
-        self.gate.park(until);
+    /// Whether one at a time is sent: after a 429 or a row of faults, until there is an answer.
+    fn is_on_trial(&self) -> bool {
+        self.gate.is_on_trial() || self.breaker().is_open()
+    }
+
+    /// A 429 came to what was sent then: everybody waits. It costs no tokens.
+    pub(super) fn held_up(&self, error: &ApiError, sent: Instant, reserved: u64, patience: Patience) {
+        self.tokens.settle(reserved, 0);
+        self.gate.met(error, sent, patience, dice());
     }
 
     /// Takes to heart what the service tells.
@@ -134,14 +140,17 @@ impl Limiter {
         Ok(())
     }
 
-    /// An answer came, that cost so many tokens instead of those that were reserved.
-    pub(super) fn answered(&self, reserved: u64, used: u64) {
+    /// An answer came to what was sent then, that cost so many tokens instead of those reserved.
+    pub(super) fn answered(&self, sent: Instant, reserved: u64, used: u64) {
+        self.gate.answered(sent);
         self.tokens.settle(reserved, used);
         self.breaker().answered();
     }
 
-    /// The service refused a request; that costs no tokens.
-    pub(super) fn unused(&self, reserved: u64) {
+    /// The service refused what was sent then, for the request's own sake: it costs no tokens, and no
+    /// limit stood in its way.
+    pub(super) fn refused(&self, sent: Instant, reserved: u64) {
+        self.gate.answered(sent);
         self.tokens.settle(reserved, 0);
     }
 
@@ -193,8 +202,7 @@ mod tests {
         let started = Instant::now();
         let limits = limits(None);
         let (small, same, large) = (limits.of("small"), limits.of("small"), limits.of("large"));
-        small.park(started + Duration::from_secs(7));
-        small.park(started + Duration::from_secs(3));
+        small.gate.park(started + Duration::from_secs(7));
         let at = |limiter: Arc<Limiter>| async move {
             limiter.acquire(1).await.map(drop).unwrap();
             started.elapsed().as_secs()
@@ -207,12 +215,38 @@ mod tests {
         let started = Instant::now();
         let limits = limits(Some("1/s"));
         let limiter = limits.of("m");
-        limiter.park(started + Duration::from_secs(10));
+        limiter.gate.park(started + Duration::from_secs(10));
         let at = || async {
             limiter.acquire(0).await.map(drop).unwrap();
             started.elapsed().as_secs()
         };
         assert_eq!(join!(at(), at(), at()), (10, 11, 12));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_429_one_tries_before_all_do() {
+        let started = Instant::now();
+        let limits = limits(None);
+        let limiter = limits.of("m");
+        let patience = Patience { times: 3, wait: Duration::from_secs(1), max_wait: Duration::from_secs(9) };
+        let mut error = ApiError::read(429, "");
+        error.retry_after = Some(Duration::from_secs(4));
+        limiter.held_up(&error, started, 0, patience);
+        let call = |answered: bool| {
+            let (limiter, error) = (&limiter, &error);
+            async move {
+                let leave = limiter.acquire(0).await.unwrap();
+                let (sent, is_probe) = (Instant::now(), leave.is_probe);
+                sleep(Duration::from_secs(2)).await;
+                match answered {
+                    true => limiter.answered(sent, 0, 0),
+                    false => limiter.held_up(error, sent, 0, patience),
+                }
+                ((sent - started).as_secs(), is_probe)
+            }
+        };
+        let sent = join!(call(false), call(true), call(true), call(true));
+        assert_eq!(sent, ((4, true), (10, true), (12, false), (12, false)));
     }
 
     #[tokio::test(start_paused = true)]
