@@ -78,7 +78,7 @@ async fn a_job_that_is_not_there_is_created_again() {
     })
     .await;
     assert_eq!(client(&server).create_job(&create()).await.unwrap().id, "j-2");
-    assert_eq!((server.count("POST", "/v1/batch"), server.count("GET", "/v1/batch")), (2, 3));
+    assert_eq!((server.count("POST", "/v1/batch"), server.count("GET", "/v1/batch")), (2, 5));
 }
 
 #[tokio::test]

@@ -72,7 +72,11 @@ impl ApiError {
     /// Reads an error that is JSON already.
     pub fn of(status: u16, json: &Value) -> Self {
         let said = message(json).map_or_else(|| json.to_string(), |said| said.trim().to_owned());
-        let said = if said.is_empty() || said == "null" { "no message".to_owned() } else { shortened(&said) };
+        let said = if ["", "null", "{}", "[]"].contains(&said.as_str()) {
+            "no message".to_owned()
+        } else {
+            shortened(&said)
+        };
         Self { code: code(json), ..Self::said(status, said) }
     }
 

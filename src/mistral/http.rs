@@ -1,6 +1,6 @@
 //! One exchange: a request is sent once, and either an answer comes or a fault is told.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
@@ -71,17 +71,20 @@ impl Http {
         key.set_sensitive(true);
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, key);
-        // Proxies come from the environment, HTTP/2 is spoken where the server offers it, and
-        // connections are kept for the next request: all this the library does unasked.
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("etl/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
-            .connect_timeout(connection.timeouts.connect)
-            .build()
-            .map_err(ClientError::Http)?;
         let base = Url::parse(trimmed(&connection.base_url)).ok();
         let base = base.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let base = base.ok_or_else(|| ClientError::BadUrl(connection.base_url.clone()))?;
+        // Proxies come from the environment, HTTP/2 is spoken where the server offers it, and
+        // connections are kept for the next request: all this the library does unasked.
+        let mut client = reqwest::Client::builder()
+            .user_agent(concat!("etl/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .connect_timeout(connection.timeouts.connect);
+        if is_loopback(&base) {
+            // What runs on this machine is not to be had through another one.
+            client = client.no_proxy();
+        }
+        let client = client.build().map_err(ClientError::Http)?;
         Ok(Self { client, base, timeouts: connection.timeouts, key: connection.api_key.as_str().into() })
     }
 
@@ -172,6 +175,11 @@ impl Http {
     }
 }
 
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 /// The text of a header.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
@@ -224,6 +232,19 @@ mod tests {
         assert_eq!(asked(&[("retry-after", "-3")]), None);
         assert_eq!(asked(&[("retry-after", "NaN")]), None);
         assert_eq!(asked(&[]), None);
+    }
+
+    #[test]
+    fn this_machine_is_asked_without_a_proxy() {
+        for (url, loopback) in [
+            ("http://127.0.0.1:8080", true),
+            ("http://localhost", true),
+            ("http://[::1]:1", true),
+            ("https://api.mistral.ai", false),
+            ("http://10.0.0.1", false),
+        ] {
+            assert_eq!(is_loopback(&Url::parse(url).unwrap()), loopback, "{url}");
+        }
     }
 
     #[test]

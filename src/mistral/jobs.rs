@@ -25,8 +25,9 @@ const PAGE: usize = 100;
 /// Pages that are listed at most: a server that counts wrongly must not be asked for ever.
 const PAGES: usize = 10_000;
 
-/// How often a job is looked for before it is taken as not created: a list may lag behind.
-const LOOKS: u32 = 3;
+/// How often a job is looked for before it is taken as not created, with doubled pauses (half a minute in
+/// all, by the usual patience): a list may lag behind, and a gateway give up before the service does.
+const LOOKS: u32 = 5;
 
 /// What a listing may be asked for.
 type Filter<'a> = Option<&'a BTreeMap<String, String>>;

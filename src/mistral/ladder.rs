@@ -1,8 +1,8 @@
 //! How long to wait before a request is sent again, and when to give up: pure, the dice are passed in.
 //!
-//! Three ladders, because three things go wrong: faults of the server or the network, this account's
+//! Three counts, because three things go wrong: faults of the server or the network, this account's
 //! limit (code 1300), and the service's own capacity (code 3505). A request that is held up by a limit
-//! is not a faulty one, and has far more patience.
+//! is not a faulty one, and has far more patience; how long it waits is its gate's affair.
 
 use std::time::Duration;
 
@@ -32,16 +32,13 @@ impl Default for Patience {
 /// The least times that a request is sent again after each kind of 429.
 pub const HELD_UP: u32 = 20;
 
-/// The first wait after a capacity error, which lasts tens of seconds.
-const CAPACITY: Duration = Duration::from_secs(5);
-
 /// What a request does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     /// It waits alone.
     Wait(Duration),
-    /// Everybody on its limiter waits.
-    Park(Duration),
+    /// It waits with everybody else at the gate.
+    Queue,
 }
 
 /// Why a request does nothing more.
@@ -80,16 +77,12 @@ impl Ladders {
             Fate::Unpaid => Err(End::Stop(StopCause::Unpaid(error.clone()))),
             Fate::Retry => self.fault(&error.to_string(), error.retry_after, dice),
             Fate::Park => {
-                let Patience { times, wait, max_wait } = self.patience;
-                let (count, first) = match error.is_capacity() {
-                    true => (&mut self.capacity, CAPACITY.max(wait)),
-                    false => (&mut self.limit, wait),
-                };
+                let count = if error.is_capacity() { &mut self.capacity } else { &mut self.limit };
                 *count += 1;
-                if *count > times.saturating_mul(4).max(HELD_UP) {
+                if *count > self.patience.times.saturating_mul(4).max(HELD_UP) {
                     return Err(End::GaveUp(error.to_string()));
                 }
-                Ok(Next::Park(step(first, max_wait, *count, error.retry_after, dice)))
+                Ok(Next::Queue)
             }
         }
     }
@@ -105,7 +98,13 @@ impl Ladders {
 
 /// The wait at a step: what the service asks for, or anything from nothing to the doubled wait, so that
 /// those who failed together do not come back together.
-fn step(first: Duration, most: Duration, count: u32, asked: Option<Duration>, dice: f64) -> Duration {
+pub(super) fn step(
+    first: Duration,
+    most: Duration,
+    count: u32,
+    asked: Option<Duration>,
+    dice: f64,
+) -> Duration {
     match asked {
         Some(asked) => asked.min(most),
         None => first.saturating_mul(1 << (count - 1).min(16)).min(most).mul_f64(dice.clamp(0.0, 1.0)),
@@ -133,38 +132,28 @@ mod tests {
     fn seconds(fault: &Fault, dice: f64) -> Vec<f64> {
         let mut ladders = Ladders::new(PATIENCE);
         std::iter::from_fn(|| match ladders.climb(fault, dice).ok()? {
-            Next::Wait(wait) | Next::Park(wait) => Some(wait.as_secs_f64()),
+            Next::Wait(wait) => Some(wait.as_secs_f64()),
+            Next::Queue => None,
         })
         .collect()
     }
 
     #[test]
-    fn each_ladder_has_its_own_steps_and_its_own_end() {
+    fn faults_have_their_steps_and_their_end() {
         assert_eq!(seconds(&api(503, "", None), 1.0), [1.0, 2.0, 4.0]);
         assert_eq!(seconds(&Fault::unreadable("cut".to_owned()), 0.5), [0.5, 1.0, 2.0]);
-        let limit = seconds(&api(429, r#"{"code":1300,"message":"x"}"#, None), 1.0);
-        assert_eq!((limit.len(), &limit[..7]), (20, &[1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0][..]));
-        let capacity = seconds(&api(429, r#"{"code":"3505","message":"x"}"#, None), 1.0);
-        assert_eq!((capacity.len(), &capacity[..4]), (20, &[5.0, 10.0, 20.0, 30.0][..]));
-        let nothing = seconds(&api(429, "", None), 0.0);
-        assert_eq!(nothing, [0.0; 20]);
-    }
-
-    #[test]
-    fn what_the_service_asks_for_is_waited_up_to_the_longest_wait() {
-        assert_eq!(seconds(&api(429, "", Some(7)), 0.0)[..2], [7.0, 7.0]);
-        assert_eq!(seconds(&api(429, "", Some(600)), 0.0)[..2], [30.0, 30.0]);
         assert_eq!(seconds(&api(503, "", Some(2)), 0.0), [2.0, 2.0, 2.0]);
+        assert_eq!(seconds(&api(503, "", Some(600)), 0.0), [30.0, 30.0, 30.0]);
     }
 
     #[test]
     fn what_holds_up_does_not_use_up_the_patience_for_faults() {
         let mut ladders = Ladders::new(PATIENCE);
         for _ in 0..20 {
-            assert!(matches!(ladders.climb(&api(429, "", None), 1.0), Ok(Next::Park(_))));
+            assert!(matches!(ladders.climb(&api(429, "", None), 1.0), Ok(Next::Queue)));
         }
         let capacity = api(429, r#"{"code":3505}"#, None);
-        assert_eq!(ladders.climb(&capacity, 1.0).ok(), Some(Next::Park(Duration::from_secs(5))));
+        assert_eq!(ladders.climb(&capacity, 1.0).ok(), Some(Next::Queue));
         assert_eq!(ladders.climb(&api(500, "", None), 1.0).ok(), Some(Next::Wait(Duration::from_secs(1))));
         assert!(matches!(ladders.climb(&api(422, "", None), 1.0), Err(End::Refused(_))));
         assert!(matches!(ladders.climb(&api(401, "", None), 1.0), Err(End::Stop(StopCause::Refused(_)))));

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    CallError, Client, StopCause,
+    CallError, Client, Fate, StopCause,
     http::{Answer, Fault},
     ladder::{End, Ladders, Next, dice},
 };
@@ -49,14 +49,24 @@ impl Client {
         file: bool,
     ) -> Result<Result<Answer, Fault>, CallError> {
         self.pause(self.gate.until()).await?;
-        if !file {
+        let sent = Instant::now();
+        let answer = if file {
+            tokio::select! {
+                answer = self.http.exchange_file(request) => answer,
+                () = self.stop.cancelled() => return Err(CallError::Stopped),
+            }
+        } else {
             // Finished even if the run is stopped meanwhile: what it did must be known.
-            return Ok(self.http.exchange(request).await);
+            self.http.exchange(request).await
+        };
+        match &answer {
+            Ok(_) => self.gate.answered(sent),
+            Err(Fault::Api(error, _)) if error.fate() == Fate::Park => {
+                self.gate.met(error, sent, self.patience, dice());
+            }
+            Err(_) => {}
         }
-        tokio::select! {
-            answer = self.http.exchange_file(request) => Ok(answer),
-            () = self.stop.cancelled() => Err(CallError::Stopped),
-        }
+        Ok(answer)
     }
 
     /// Waits as a fault wants it, or ends.
@@ -68,10 +78,7 @@ impl Client {
     ) -> Result<(), CallError> {
         match ladders.climb(fault, dice()) {
             Ok(Next::Wait(wait)) => self.pause(Some(Instant::now() + wait)).await,
-            Ok(Next::Park(wait)) => {
-                self.gate.park(Instant::now() + wait);
-                Ok(())
-            }
+            Ok(Next::Queue) => Ok(()),
             Err(End::Refused(error)) => Err(CallError::Refused(error)),
             // What is not there is this call's own affair, not the end of all.
             Err(End::Stop(StopCause::Refused(error))) if error.status == 404 => {

@@ -1,6 +1,10 @@
 //! The HTTP edge: everything that is known of Mistral's API, and nothing of stages or YAML.
 
+mod aimd;
 mod answer;
+mod breaker;
+mod bucket;
+mod call;
 mod client;
 mod connection;
 mod endpoint;
@@ -15,11 +19,14 @@ mod manage;
 mod prices;
 mod reply;
 mod results;
+mod slots;
 mod told;
 pub mod wire;
 
+pub use aimd::{Aimd, Sample};
 pub use answer::{Expected, read_answer};
-pub use client::{Client, Gauge, Said};
+pub use call::{Gauge, Said};
+pub use client::Client;
 pub use connection::{BASE_URL, Connection, Timeouts, account, region};
 pub use endpoint::Endpoint;
 pub use error::{ApiError, CallError, ClientError, FATES, Fate, StopCause};
@@ -28,3 +35,4 @@ pub use limits::Limits;
 pub use prices::{PRICES_DATE, PRICES_SOURCE, PRICES_VERSION, Price, Prices, estimate_tokens, price};
 pub use reply::{Reply, read_reply};
 pub use results::{ResultRow, read_result};
+pub use slots::Slots;

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::{
     ledger::{Entry, History, Step},
-    mistral::{CallError, Client, Patience},
+    mistral::{CallError, Client, Patience, Slots},
     record::{FailureKind, Outcome, Record, weight},
     stage::{self, Bounds, RecordStream, ahead, chunk},
     store::StoreError,
@@ -211,7 +211,10 @@ pub(super) fn ask(
     client: Client,
     context: Arc<Context>,
 ) -> RecordStream {
-    let slots = question.ask.concurrency;
+    let slots = Arc::new(Slots::fixed(question.ask.concurrency));
+    // As many again may wait for their next attempt, without a slot; and no more, for they hold their texts.
+    let inside = slots.most().saturating_mul(2);
+    let client = client.with_slots(slots);
     // Tickets that are left when the run is stopped are pending.
     let tickets = tickets.take_until(context.halt.token().cancelled_owned()).boxed();
     let work = {
@@ -234,14 +237,14 @@ pub(super) fn ask(
         }
     };
     // Calls that have ended free their slots while a commit is under way.
-    let asked = ahead(stage::map(tickets, slots, work), slots);
+    let asked = ahead(stage::map(tickets, inside, work), inside);
     let batches = chunk(asked, COMMIT, |_| 1);
     let kept = batches.then(move |batch| {
         let (question, meter, context) = (Arc::clone(&question), Arc::clone(&meter), Arc::clone(&context));
         async move { stream::iter(keep(batch, &question, &meter, &context).await) }
     });
     // Commits go on while what is downstream is busy.
-    ahead(kept.flatten().boxed(), slots)
+    ahead(kept.flatten().boxed(), inside)
 }
 
 /// Makes answers durable, then lets them be seen.

@@ -141,8 +141,6 @@ impl Question {
         let system = system.map(|text| Message { role: Role::System, content: Content::Text(text) });
         let prompt = Message { role: Role::User, content: Content::Text(prompt) };
         ChatRequest {
-            model: self.ask.model.clone(),
-            messages: system.into_iter().chain([prompt]).collect(),
             temperature: chat.temperature,
             top_p: chat.top_p,
             max_tokens: chat.max_tokens,
@@ -155,6 +153,7 @@ impl Question {
                     strict: true,
                 },
             }),
+            ..ChatRequest::new(self.ask.model.clone(), system.into_iter().chain([prompt]).collect())
         }
     }
 

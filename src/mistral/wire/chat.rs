@@ -1,12 +1,17 @@
 //! Chat completions.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use super::options::{Prediction, PromptMode, ReasoningEffort, ServiceTier, Stop, Tool, ToolChoice};
 
 /// The path of chat completions below the base URL.
 pub const CHAT_PATH: &str = "/v1/chat/completions";
 
-/// The body of a chat request. The service refuses any field that is not its own.
+/// The body of a chat request: every field that the service takes; it refuses any other.
+///
+/// What is not set is not written, and a new field belongs at the end: the identity of a request is the
+/// hash of its bytes, and what was paid for must be found again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChatRequest {
@@ -29,6 +34,85 @@ pub struct ChatRequest {
     /// What the answer must look like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_format: Option<ResponseFormat>,
+    /// Where the answer ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
+    /// How many answers are wanted; the first one counts here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n: Option<u32>,
+    /// -2 to 2: against words that were used at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f64>,
+    /// -2 to 2: against words by how often they were used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f64>,
+    /// What the model may call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<Tool>>,
+    /// Whether it must.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<ToolChoice>,
+    /// Whether several may be called at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallel_tool_calls: Option<bool>,
+    /// How much the model thinks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<ReasoningEffort>,
+    /// Instructions that the service adds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_mode: Option<PromptMode>,
+    /// What the answer will mostly be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prediction: Option<Prediction>,
+    /// Requests with the same key share what was read of their common beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_cache_key: Option<String>,
+    /// Which capacity is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<ServiceTier>,
+    /// Checks of request and answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guardrails: Option<Vec<Value>>,
+    /// Kept beside the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map<String, Value>>,
+    /// Whether the service puts its own words about safety first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub safe_prompt: Option<bool>,
+    /// Whether the answer comes in pieces. This client reads whole answers only, and leaves it unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<bool>,
+}
+
+impl ChatRequest {
+    /// A request with nothing but its messages.
+    pub fn new(model: impl Into<String>, messages: Vec<Message>) -> Self {
+        Self {
+            model: model.into(),
+            messages,
+            temperature: None,
+            top_p: None,
+            max_tokens: None,
+            random_seed: None,
+            response_format: None,
+            stop: None,
+            n: None,
+            presence_penalty: None,
+            frequency_penalty: None,
+            tools: None,
+            tool_choice: None,
+            parallel_tool_calls: None,
+            reasoning_effort: None,
+            prompt_mode: None,
+            prediction: None,
+            prompt_cache_key: None,
+            service_tier: None,
+            guardrails: None,
+            metadata: None,
+            safe_prompt: None,
+            stream: None,
+        }
+    }
 }
 
 /// One message of a conversation.
@@ -165,4 +249,49 @@ pub struct TokenUsage {
     /// Their sum.
     #[serde(default)]
     pub total_tokens: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_request_is_written_as_it_always_was() {
+        let message = Message { role: Role::User, content: Content::Text("hi".to_owned()) };
+        let request = ChatRequest {
+            temperature: Some(0.5),
+            top_p: Some(1.0),
+            max_tokens: Some(9),
+            random_seed: Some(7),
+            response_format: Some(ResponseFormat::JsonObject),
+            safe_prompt: Some(false),
+            stop: Some(Stop::One("END".to_owned())),
+            ..ChatRequest::new("m", vec![message])
+        };
+        assert_eq!(
+            serde_json::to_string(&request).unwrap(),
+            r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"temperature":0.5,"top_p":1.0,"max_tokens":9,"random_seed":7,"response_format":{"type":"json_object"},"stop":"END","safe_prompt":false}"#
+        );
+    }
+
+    #[test]
+    fn every_published_field_is_taken_and_no_other() {
+        let all = json!({
+            "model": "m", "messages": [], "temperature": 0.1, "top_p": 1.0, "max_tokens": 1, "random_seed": 1,
+            "response_format": { "type": "text" }, "stop": ["a", "b"], "n": 2, "presence_penalty": 0.5,
+            "frequency_penalty": -0.5,
+            "tools": [{ "type": "function", "function": { "name": "f", "parameters": { "type": "object" } } }],
+            "tool_choice": { "type": "function", "function": { "name": "f" } }, "parallel_tool_calls": true,
+            "reasoning_effort": "none", "prompt_mode": "reasoning",
+            "prediction": { "type": "content", "content": "x" }, "prompt_cache_key": "k",
+            "service_tier": "standard_only", "guardrails": [{ "block_on_error": true }],
+            "metadata": { "a": 1 }, "safe_prompt": true, "stream": false
+        });
+        let request: ChatRequest = serde_json::from_value(all.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&request).unwrap(), all);
+        let error = serde_json::from_value::<ChatRequest>(json!({ "model": "m", "messages": [], "seed": 1 }));
+        assert!(error.unwrap_err().to_string().starts_with("unknown field `seed`"));
+    }
 }

@@ -7,6 +7,8 @@ mod batch;
 mod chat;
 mod files;
 mod models;
+mod options;
+mod requests;
 
 pub use batch::{
     BatchError, BatchLine, CreateJob, DeletedJob, JOBS_PATH, Job, JobList, JobStatus, MAX_INLINE_REQUESTS,
@@ -18,6 +20,11 @@ pub use chat::{
 };
 pub use files::{DeletedFile, FILES_PATH, FileList, FileObject, MAX_FILE_BYTES};
 pub use models::{MODELS_PATH, Model, ModelList};
+pub use options::{
+    Function, FunctionName, Prediction, PromptMode, ReasoningEffort, ServiceTier, Stop, Tool, ToolChoice,
+    ToolKind, ToolMode, document_chunk, file_chunk, image_chunk, text_chunk,
+};
+pub use requests::{ClassifyRequest, EmbedRequest, OcrRequest};
 
 /// Reads `null` as what is not there: the service writes both.
 fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>

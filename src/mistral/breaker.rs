@@ -1,0 +1,183 @@
+//! The breaker: sees when everything fails in the same way, and ends it before all is asked in vain.
+//!
+//! A few dozen faults without an answer between them open it. Then one request at a time is sent, as a
+//! probe, with growing pauses in which everybody waits; an answer closes it, and so many probes without
+//! one end the run. Being held up by a limit is no fault, and counts for nothing here.
+
+use std::time::Duration;
+
+use super::{Fate, Patience, StopCause, http::Fault, ladder::step};
+
+/// So many faults in a row open the breaker. More than a moment's trouble gives to a dozen calls.
+pub(super) const STREAK: u32 = 24;
+
+/// So many probes at least fail before the run is ended.
+const PROBES: u32 = 3;
+
+/// What sort of trouble it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    /// Nobody is there.
+    Unreachable,
+    /// Somebody is there and gives no answer.
+    Faulty,
+    /// The same refusal.
+    Refused(u16, Option<String>),
+}
+
+/// What follows from a fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is the request's own affair.
+    Alone,
+    /// Everybody waits, then one tries.
+    Probe(Duration),
+    /// It is over.
+    Broken(StopCause),
+}
+
+/// Counts the faults of one limiter.
+#[derive(Debug, Default)]
+pub(super) struct Breaker {
+    streak: u32,
+    kind: Option<Kind>,
+    probes: u32,
+    answered: bool,
+    broken: Option<StopCause>,
+}
+
+impl Breaker {
+    /// Whether one at a time is sent.
+    pub(super) fn is_open(&self) -> bool {
+        self.streak >= STREAK && !matches!(self.kind, Some(Kind::Refused(..)))
+    }
+
+    /// Why it is over, once it is.
+    pub(super) fn broken(&self) -> Option<&StopCause> {
+        self.broken.as_ref()
+    }
+
+    /// An answer came.
+    pub(super) fn answered(&mut self) {
+        *self = Self { answered: true, broken: self.broken.take(), ..Self::default() };
+    }
+
+    /// A fault came of a request; `probe` says whether that was sent while the breaker was open.
+    pub(super) fn fault(&mut self, fault: &Fault, probe: bool, patience: Patience, dice: f64) -> Verdict {
+        if let Some(cause) = final_word(fault) {
+            return self.end(cause);
+        }
+        let kind = match fault {
+            Fault::Network { sent: false, .. } => Kind::Unreachable,
+            Fault::Network { sent: true, .. } => Kind::Faulty,
+            Fault::Api(error, _) if error.status >= 500 => Kind::Faulty,
+            Fault::Api(error, _) => Kind::Refused(error.status, error.code.clone()),
+        };
+        let refusal = matches!(kind, Kind::Refused(..));
+        if self.kind.as_ref() == Some(&kind) {
+            self.streak += 1;
+        } else {
+            (self.kind, self.streak, self.probes) = (Some(kind), 1, 0);
+        }
+        if self.streak < STREAK {
+            return Verdict::Alone;
+        }
+        if refusal {
+            // Once there has been an answer, a row of refusals is a row of bad records, not a bad setting.
+            return if self.answered { Verdict::Alone } else { self.give_up(fault) };
+        }
+        // What was under way when it opened says nothing new.
+        self.probes += u32::from(probe);
+        if self.probes > patience.times.max(PROBES) {
+            return self.give_up(fault);
+        }
+        Verdict::Probe(step(patience.wait, patience.max_wait, self.probes.max(1), None, dice))
+    }
+
+    fn give_up(&mut self, fault: &Fault) -> Verdict {
+        self.end(StopCause::Broken { count: self.streak, last: fault.to_string() })
+    }
+
+    /// From now on nothing is sent. The first cause is the one to tell.
+    pub(super) fn end(&mut self, cause: StopCause) -> Verdict {
+        Verdict::Broken(self.broken.get_or_insert(cause).clone())
+    }
+}
+
+/// What no other request will fare better than.
+fn final_word(fault: &Fault) -> Option<StopCause> {
+    let Fault::Api(error, _) = fault else { return None };
+    match error.fate() {
+        Fate::Stop => Some(StopCause::Refused(error.clone())),
+        Fate::Unpaid => Some(StopCause::Unpaid(error.clone())),
+        Fate::Fail | Fate::Retry | Fate::Park => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mistral::ApiError;
+
+    const PATIENCE: Patience =
+        Patience { times: 4, wait: Duration::from_secs(1), max_wait: Duration::from_secs(5) };
+
+    fn api(status: u16, code: &str) -> Fault {
+        let body = format!(r#"{{"message":"no","code":"{code}"}}"#);
+        Fault::Api(ApiError::read(status, &body), Default::default())
+    }
+
+    fn after(breaker: &mut Breaker, fault: &Fault, times: u32) -> Vec<Verdict> {
+        (0..times).map(|_| breaker.fault(fault, breaker.is_open(), PATIENCE, 1.0)).collect()
+    }
+
+    #[test]
+    fn a_dead_server_ends_the_run_after_a_few_probes() {
+        let mut breaker = Breaker::default();
+        let dead = Fault::Network { told: "connection refused".to_owned(), sent: false };
+        assert_eq!(after(&mut breaker, &dead, 23), vec![Verdict::Alone; 23]);
+        assert!(!breaker.is_open());
+        let waits: Vec<Verdict> =
+            [1, 1, 2, 4, 5].map(|wait| Verdict::Probe(Duration::from_secs(wait))).into();
+        assert_eq!(after(&mut breaker, &dead, 5), waits);
+        assert!(breaker.is_open() && breaker.broken().is_none());
+        let told = "29 requests in a row failed in the same way; the last one: connection refused";
+        let [Verdict::Broken(cause)] = &after(&mut breaker, &dead, 1)[..] else { panic!("it goes on") };
+        assert_eq!((cause.to_string().as_str(), breaker.broken()), (told, Some(cause)));
+    }
+
+    #[test]
+    fn a_wrong_key_ends_it_at_once() {
+        let mut breaker = Breaker::default();
+        let [Verdict::Broken(first)] = &after(&mut breaker, &api(401, ""), 1)[..] else {
+            panic!("it goes on")
+        };
+        assert!(matches!(first, StopCause::Refused(_)));
+        assert_eq!(after(&mut breaker, &api(402, ""), 1), [Verdict::Broken(first.clone())]);
+    }
+
+    #[test]
+    fn what_was_under_way_is_no_probe_and_an_answer_closes_it() {
+        let mut breaker = Breaker::default();
+        after(&mut breaker, &api(503, ""), 24);
+        for _ in 0..100 {
+            let verdict = breaker.fault(&Fault::unreadable("cut".to_owned()), false, PATIENCE, 1.0);
+            assert_eq!(verdict, Verdict::Probe(Duration::from_secs(1)));
+        }
+        breaker.answered();
+        assert!(!breaker.is_open());
+        assert_eq!(after(&mut breaker, &api(500, ""), 1), [Verdict::Alone]);
+    }
+
+    #[test]
+    fn a_row_of_the_same_refusal_ends_a_run_that_never_had_an_answer() {
+        let mut breaker = Breaker::default();
+        after(&mut breaker, &api(422, ""), 12);
+        after(&mut breaker, &api(400, "3051"), 23);
+        assert!(matches!(after(&mut breaker, &api(400, "3051"), 1)[..], [Verdict::Broken(_)]));
+
+        let mut breaker = Breaker::default();
+        breaker.answered();
+        assert_eq!(after(&mut breaker, &api(400, "3059"), 100), vec![Verdict::Alone; 100]);
+    }
+}

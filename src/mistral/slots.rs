@@ -1,0 +1,157 @@
+//! Slots: how many attempts of a stage may be under way at once, as a fixed number or one that is found.
+//!
+//! A slot is held for one attempt, from before it is sent until it has ended. A request that waits for
+//! its next attempt holds none.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{
+    aimd::{Aimd, Sample},
+    limits::unpoisoned,
+};
+
+/// The slots of a stage.
+pub struct Slots {
+    semaphore: Arc<Semaphore>,
+    most: usize,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// What finds the number, unless it is fixed.
+    auto: Option<Aimd>,
+    limit: usize,
+    held: usize,
+    /// Slots that are given up as soon as they come back.
+    surplus: usize,
+}
+
+impl Slots {
+    /// So many, at least one.
+    pub fn fixed(count: usize) -> Self {
+        let count = count.clamp(1, Semaphore::MAX_PERMITS);
+        Self::new(count, count, None)
+    }
+
+    /// As many as give the most, within bounds.
+    pub fn auto(least: usize, most: usize) -> Self {
+        let auto = Aimd::new(least, most.min(Semaphore::MAX_PERMITS));
+        Self::new(auto.limit(), most.max(auto.limit()), Some(auto))
+    }
+
+    fn new(limit: usize, most: usize, auto: Option<Aimd>) -> Self {
+        let state = Mutex::new(State { auto, limit, held: 0, surplus: 0 });
+        Self { semaphore: Arc::new(Semaphore::new(limit)), most, state }
+    }
+
+    /// The most that there can ever be.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    /// How many there are now.
+    pub fn limit(&self) -> usize {
+        unpoisoned(&self.state).limit
+    }
+
+    /// Waits for a slot.
+    pub(super) async fn acquire(self: &Arc<Self>) -> Slot {
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.semaphore).acquire_owned().await.ok();
+        unpoisoned(&self.state).held += 1;
+        Slot { slots: Arc::clone(self), permit }
+    }
+
+    fn report(&self, sample: impl Fn(usize) -> Sample) {
+        let mut state = unpoisoned(&self.state);
+        let held = state.held;
+        let Some(auto) = &mut state.auto else { return };
+        let limit = auto.take(sample(held));
+        if limit > state.limit {
+            let more = limit - state.limit;
+            let kept = more.min(state.surplus);
+            state.surplus -= kept;
+            self.semaphore.add_permits(more - kept);
+        } else {
+            let fewer = state.limit - limit;
+            state.surplus += fewer - self.semaphore.forget_permits(fewer);
+        }
+        state.limit = limit;
+    }
+}
+
+/// A slot; dropping it gives it back.
+pub(super) struct Slot {
+    slots: Arc<Slots>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Slot {
+    /// An answer came after so long.
+    pub(super) fn answered(&self, latency: std::time::Duration) {
+        self.slots.report(|in_flight| Sample::Answered { latency, in_flight });
+    }
+
+    /// A limit was met.
+    pub(super) fn limited(&self) {
+        self.slots.report(|_| Sample::Limited);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut state = unpoisoned(&self.slots.state);
+        state.held -= 1;
+        if state.surplus > 0
+            && let Some(permit) = self.permit.take()
+        {
+            state.surplus -= 1;
+            permit.forget();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fixed_number_stays_and_a_slot_comes_back() {
+        let slots = Arc::new(Slots::fixed(1));
+        let slot = slots.acquire().await;
+        assert!(slots.acquire().now_or_never().is_none());
+        slot.limited();
+        drop(slot);
+        assert!(slots.acquire().now_or_never().is_some());
+        assert_eq!(slots.limit(), 1);
+    }
+
+    #[tokio::test]
+    async fn fewer_slots_take_effect_as_they_come_back() {
+        let slots = Arc::new(Slots::auto(4, 16));
+        let held =
+            [slots.acquire().await, slots.acquire().await, slots.acquire().await, slots.acquire().await];
+        for slot in &held {
+            slot.answered(Duration::from_secs(1));
+        }
+        assert_eq!(slots.limit(), 8);
+        let more =
+            [slots.acquire().await, slots.acquire().await, slots.acquire().await, slots.acquire().await];
+        assert!(slots.acquire().now_or_never().is_none());
+        more[0].limited();
+        assert_eq!(slots.limit(), 6);
+        drop(held);
+        let two = [slots.acquire().now_or_never(), slots.acquire().now_or_never()];
+        assert!(two.iter().all(Option::is_some));
+        assert!(slots.acquire().now_or_never().is_none(), "two of the four are gone");
+        drop((more, two));
+        let all: Vec<_> = (0..7).map(|_| slots.acquire().now_or_never()).collect();
+        assert_eq!(all.iter().flatten().count(), 6);
+    }
+}
