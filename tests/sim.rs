@@ -876,3 +876,26 @@ async fn the_same_requests_meet_the_same_faults_and_get_their_answer_in_the_end(
     }
     assert_eq!(runs[0], runs[1]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_within_a_prompt_is_kept_to_as_well() {
+    let api = Api::new(quick()).await;
+    let schema =
+        json!({ "type": "object", "required": ["kind"], "properties": { "kind": { "enum": ["essay"] } } });
+    let body = json!({
+        "model": MODEL,
+        "messages": [{ "role": "system", "content": format!("Answer with JSON {{as}} this says: {schema}.") }, { "role": "user", "content": "x" }],
+        "response_format": { "type": "json_object" },
+    });
+    let answer = api.post(CHAT, body).await;
+    let content = answer["choices"][0]["message"]["content"].to_string();
+    assert!(content.contains("kind") && content.contains("essay"), "{content}");
+}
+
+#[test]
+fn the_command_says_which_scenarios_there_are() {
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_etl"));
+    let told = command.args(["sim", "--port", "0", "--scenario", "wild"]).assert().code(2);
+    let told = String::from_utf8_lossy(&told.get_output().stderr).into_owned();
+    assert!(told.contains("`calm`, `busy`, `flaky`, `hostile`, `philosophy`"), "{told}");
+}
