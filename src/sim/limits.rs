@@ -49,7 +49,7 @@ impl Window {
     }
 }
 
-/// A limit, and what is left of it.
+/// A limit a minute, and what is left of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Left {
     pub(super) limit: u64,
@@ -95,8 +95,10 @@ impl Limits {
         let Ok(mut windows) = self.windows.lock() else { return [None; 2] };
         let [requests, tokens] = windows.entry(owned(asker)).or_default();
         let left = |rate: Option<Rate>, window: &mut Window| {
-            let (limit, span) = quota(rate?);
-            Some(Left { limit, left: limit.saturating_sub(window.sum(now, span)) })
+            let (most, span) = quota(rate?);
+            // The service tells of minutes, whatever the window here is.
+            let a_minute = |count: u64| (count as f64 * 60.0 / span.as_secs_f64()).round() as u64;
+            Some(Left { limit: a_minute(most), left: a_minute(most.saturating_sub(window.sum(now, span))) })
         };
         [left(self.requests, requests), left(self.tokens, tokens)]
     }
