@@ -1,6 +1,7 @@
 //! Dataflows over documents: a YAML file becomes a graph of streams, and the graph becomes rows.
 
 pub mod cli;
+pub mod crash;
 pub mod datatype;
 pub mod diagnostic;
 pub mod event;

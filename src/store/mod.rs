@@ -5,6 +5,7 @@
 
 mod commit;
 mod error;
+mod holder;
 mod jobs;
 mod journal;
 mod ledger;
@@ -28,6 +29,7 @@ use tokio::sync::Mutex;
 
 pub use commit::{Batch, FailureRow, SinkRows};
 pub use error::StoreError;
+pub use holder::Holder;
 pub use jobs::JobRecord;
 pub use ledger::{Run, RunRecord};
 pub use origins::Origin;
@@ -44,6 +46,9 @@ pub struct Store {
     /// Where relative paths in queries start.
     queries: Arc<Path>,
     readers: Readers,
+    /// The file, for the note beside it.
+    path: Arc<Path>,
+    note: Arc<std::sync::Mutex<Option<holder::Note>>>,
 }
 
 /// Queries that read the file while others write it.
@@ -96,8 +101,9 @@ impl Store {
     pub async fn open(path: &Path, queries: &Path) -> Result<Self, StoreError> {
         let (path, queries) = (path.to_owned(), Arc::<Path>::from(queries));
         let folder = Arc::clone(&queries);
+        let file = Arc::from(&*path);
         let connection = blocking(move || open(&path, &folder)).await?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), queries, readers: Readers::default() })
+        Ok(Self::new(connection, file, queries))
     }
 
     /// Opens a database to look at, and nothing else; one that is not there is as good as empty.
@@ -107,6 +113,7 @@ impl Store {
     pub async fn peek(path: &Path, queries: &Path) -> Result<Self, StoreError> {
         let (path, queries) = (path.to_owned(), Arc::<Path>::from(queries));
         let folder = Arc::clone(&queries);
+        let file = Arc::from(&*path);
         let connection = blocking(move || {
             let connection = query::read_only(&path).map_err(|error| StoreError::opening(&path, &error))?;
             settle(&connection, &folder)?;
@@ -115,8 +122,13 @@ impl Store {
             }
             Ok(connection)
         });
-        let connection = Arc::new(Mutex::new(connection.await?));
-        Ok(Self { connection, queries, readers: Readers::default() })
+        let connection = connection.await?;
+        Ok(Self::new(connection, file, queries))
+    }
+
+    fn new(connection: Connection, path: Arc<Path>, queries: Arc<Path>) -> Self {
+        let connection = Arc::new(Mutex::new(connection));
+        Self { connection, queries, readers: Readers::default(), path, note: Arc::default() }
     }
 
     /// Lets a piece of work have the connection.
