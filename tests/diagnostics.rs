@@ -99,6 +99,11 @@ macro_rules! mistakes {
 mistakes! {
     unknown_key: "    chat:\n      model: ${params.model}" => "    concurency: 8\n    chat:\n      model: ${params.model}";
     unknown_key_in_chat: "schema: schema.json\n  - wave" => "seed: 7\n  - wave";
+    names_of_other_services: "schema: schema.json\n  - wave" => "messages: [Hello]\n      max_completion_tokens: 9\n      response_format: json\n  - wave";
+    fields_that_would_do_harm: "schema: schema.json\n  - wave" => "stream: true\n      n: 2\n  - wave";
+    chat_settings_out_of_bounds: "schema: schema.json\n  - wave" => "top_p: 0\n      presence_penalty: -3\n      frequency_penalty: much\n      max_tokens: 0\n  - wave";
+    chat_settings_of_another_shape: "schema: schema.json\n  - wave" => "reasoning_effort: hihg\n      safe_prompt: maybe\n      metadata: [a]\n      guardrails: none\n      prediction: { text: x }\n      stop: { a: b }\n  - wave";
+    tools_that_are_none: "schema: schema.json\n  - wave" => "tools:\n        - { name: find }\n        - { name: see, parameters: sea.json }\n        - { name: look, parameters: { type: objcet } }\n      tool_choice: fnid\n  - wave";
     missing_key: "      prompt: { file: prompt.md.j2 }\n" => "";
     wrong_unit: "  - map: extract" => "  - throttle: pace\n    rate: 5\n  - map: extract";
     number_out_of_bounds: "    chat:\n      model: ${params.model}" => "    concurrency: 0\n    chat:\n      model: ${params.model}";

@@ -5,12 +5,14 @@
 //! a person hears of all of them in one go.
 
 mod fault;
+mod words;
 
 use std::{fmt, ops::Range, sync::Arc};
 
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 
-pub use fault::{Fault, nearest};
+pub use fault::Fault;
+pub use words::nearest;
 
 /// A text that a person wrote: the spec, a prompt, a schema.
 #[derive(Debug, PartialEq, Eq)]

@@ -159,14 +159,8 @@ fn verb(task: &Task) -> &'static str {
 fn task_lines(task: &Task) -> Vec<String> {
     let Task::Chat(chat) = task else { return Vec::new() };
     let mut lines: Vec<String> = chat.schema.iter().map(|schema| format!("schema {}", schema.file)).collect();
-    let settings = [
-        ("temperature", chat.temperature.map(|value| value.to_string())),
-        ("top_p", chat.top_p.map(|value| value.to_string())),
-        ("max_tokens", chat.max_tokens.map(|value| value.to_string())),
-        ("random_seed", chat.random_seed.map(|value| value.to_string())),
-    ];
     let settings: Vec<String> =
-        settings.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?))).collect();
+        chat.settings.iter().map(|setting| format!("{} {}", setting.name, setting.shown)).collect();
     if !settings.is_empty() {
         lines.push(settings.join(", "));
     }

@@ -6,6 +6,7 @@
 
 mod ask;
 mod batch;
+mod chat;
 mod compile;
 mod draw;
 mod graph;
@@ -23,7 +24,7 @@ use crate::{
     datatype::DataType,
     event::StageKind,
     files::FileSet,
-    spec::{BatchSpec, Mode, ModelPrice, PollSchedule, Retry, SplitWhat},
+    spec::{BatchSpec, Mode, ModelPrice, PollSchedule, Retry, Settings, SplitWhat},
     units::{Rate, Usd},
 };
 
@@ -205,14 +206,8 @@ pub struct Chat {
     pub prompt: Prompt,
     /// What the answer must look like.
     pub schema: Option<Schema>,
-    /// 0 to 1.5.
-    pub temperature: Option<f64>,
-    /// 0 to 1.
-    pub top_p: Option<f64>,
-    /// The longest answer.
-    pub max_tokens: Option<u64>,
-    /// For answers that can be had again.
-    pub random_seed: Option<u64>,
+    /// Other fields of the request, in the form in which they are sent.
+    pub settings: Settings,
 }
 
 /// How jobs are checked.

@@ -24,7 +24,8 @@ use super::{
     Context, RunError,
     claims::{Claim, Claimed},
     meter::Meter,
-    question::{Course, Question, Settled, Written},
+    question::{Course, Question, Settled},
+    request::Written,
     transform::template_failure,
 };
 

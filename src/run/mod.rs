@@ -16,6 +16,7 @@ mod money;
 mod poll;
 mod preflight;
 mod question;
+mod request;
 mod sink;
 mod source;
 mod submit;

@@ -4,8 +4,10 @@
 //! opened, no stage is resolved, and the environment is a function that the caller passes.
 
 mod read_ask;
+mod read_chat;
 mod read_stage;
 mod reader;
+mod settings;
 mod stage;
 mod tree;
 mod variables;
@@ -17,10 +19,11 @@ use crate::{
     units::{Rate, Usd},
 };
 
+pub use settings::{Setting, Settings};
 pub use stage::{
-    AskSpec, BatchSpec, ChatSpec, CollectSpec, FieldsSpec, Form, From, Mode, OnTimeout, PollSchedule,
-    PollSpec, Prompt, Retry, SinkSpec, SourceForm, SourceSpec, SplitSpec, SplitWhat, StageSpec, Target,
-    TaskSpec, ThrottleSpec, WaveSpec,
+    AskSpec, BatchSpec, ChatSpec, CollectSpec, FieldsSpec, Form, From, Mode, OnTimeout, Parameters,
+    PollSchedule, PollSpec, Prompt, Retry, SinkSpec, SourceForm, SourceSpec, SplitSpec, SplitWhat, StageSpec,
+    Target, TaskSpec, ThrottleSpec, ToolSpec, WaveSpec,
 };
 pub use tree::Origin;
 pub use variables::Variables;

@@ -176,30 +176,12 @@ fn rows(node: Node, reader: &mut Reader<'_>) -> Option<Vec<(Place, Value)>> {
     let mut rows = Vec::with_capacity(items.len());
     for item in items {
         if matches!(item.kind, Kind::Map(_)) {
-            rows.push((reader.place(item.span.clone()), json(&item, reader)));
+            rows.push((reader.place(item.span.clone()), reader.json(&item)));
         } else {
             reader.wrong(&item, "a record, `{ name: value }`");
         }
     }
     Some(rows)
-}
-
-fn json(node: &Node, reader: &mut Reader<'_>) -> Value {
-    match &node.kind {
-        Kind::Null => Value::Null,
-        Kind::Bool(value) => Value::from(*value),
-        Kind::Int(value) => Value::from(*value),
-        Kind::Float(value) => Value::from(*value),
-        Kind::Text(text) => Value::from(text.as_str()),
-        Kind::List(items) => items.iter().map(|item| json(item, reader)).collect(),
-        Kind::Map(entries) => Value::Object(
-            entries.iter().map(|(key, value)| (key.name.clone(), json(value, reader))).collect(),
-        ),
-        Kind::Unset(_) => {
-            reader.wrong(node, "a value");
-            Value::Null
-        }
-    }
 }
 
 fn map(mapping: &mut Mapping, name: Option<&Name>, reader: &mut Reader<'_>) -> Option<Form> {

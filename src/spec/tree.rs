@@ -51,6 +51,16 @@ impl std::fmt::Debug for Node {
 }
 
 impl Node {
+    /// Whether any of it came from the environment.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.secret
+            || match &self.kind {
+                Kind::List(items) => items.iter().any(Self::is_secret),
+                Kind::Map(entries) => entries.iter().any(|(_, value)| value.is_secret()),
+                _ => false,
+            }
+    }
+
     /// What is there, in words, for messages.
     pub(crate) fn describe(&self) -> String {
         match &self.kind {
