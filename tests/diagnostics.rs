@@ -103,6 +103,8 @@ mistakes! {
     fields_that_would_do_harm: "schema: schema.json\n  - wave" => "stream: true\n      n: 2\n  - wave";
     chat_settings_out_of_bounds: "schema: schema.json\n  - wave" => "top_p: 0\n      presence_penalty: -3\n      frequency_penalty: much\n      max_tokens: 0\n  - wave";
     chat_settings_of_another_shape: "schema: schema.json\n  - wave" => "reasoning_effort: hihg\n      safe_prompt: maybe\n      metadata: [a]\n      guardrails: none\n      prediction: { text: x }\n      stop: { a: b }\n  - wave";
+    attachments_that_are_none: "schema: schema.json\n  - wave" => "images: [logo.png, '{{ pth }}']\n      documents: { url: x }\n  - wave";
+    text_of_files_without_content: "files: library/*.txt" => "files: library/*.txt\n    content: false";
     tools_that_are_none: "schema: schema.json\n  - wave" => "tools:\n        - { name: find }\n        - { name: see, parameters: sea.json }\n        - { name: look, parameters: { type: objcet } }\n      tool_choice: fnid\n  - wave";
     missing_key: "      prompt: { file: prompt.md.j2 }\n" => "";
     wrong_unit: "  - map: extract" => "  - throttle: pace\n    rate: 5\n  - map: extract";

@@ -62,7 +62,7 @@ impl Compiler<'_> {
                 (task, Some(DataType::List(Box::new(DataType::Float))))
             }
             TaskSpec::Ocr { document, pages } => {
-                let document = self.prompt(&PromptSpec::Inline(document.clone()), shape);
+                let document = self.attachment(document, "the document", shape);
                 let pages = pages.as_ref().map(|pages| pages.value.clone());
                 let page = structure(&[("index", DataType::Integer), ("markdown", DataType::Text)]);
                 let of =

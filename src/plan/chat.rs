@@ -26,6 +26,11 @@ impl Compiler<'_> {
     ) -> (Option<Task>, Option<DataType>) {
         let system = spec.system.as_ref().map(|prompt| self.prompt(prompt, shape));
         let prompt = self.prompt(&spec.prompt, shape);
+        let mut attachments = |addresses: &[Text], what| -> Vec<_> {
+            addresses.iter().map(|address| self.attachment(address, what, shape)).collect()
+        };
+        let images = attachments(&spec.images, "the picture");
+        let documents = attachments(&spec.documents, "the document");
         let schema = spec.schema.as_ref().map(|file| self.schema(file));
         let datatype = match &schema {
             None => Some(DataType::Text),
@@ -39,6 +44,8 @@ impl Compiler<'_> {
                     None => None,
                 },
                 prompt: prompt?,
+                images: images.into_iter().collect::<Option<_>>()?,
+                documents: documents.into_iter().collect::<Option<_>>()?,
                 schema: match schema {
                     Some(schema) => Some(schema?),
                     None => None,

@@ -4,11 +4,11 @@ use std::fmt;
 
 use crate::{
     event::StageKind,
-    spec::{BatchSpec, Mode, OnTimeout, PollSchedule, SplitWhat},
+    spec::{BatchSpec, LARGEST_FILE, Mode, OnTimeout, PollSchedule, SplitWhat},
     units::Span,
 };
 
-use super::{Ask, Format, Input, Node, Origin, Plan, Poll, Port, Sink, Step, Target, Task};
+use super::{Ask, Attachment, Format, Input, Node, Origin, Plan, Poll, Port, Sink, Step, Target, Task};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,14 +157,26 @@ fn verb(task: &Task) -> &'static str {
 }
 
 fn task_lines(task: &Task) -> Vec<String> {
-    let Task::Chat(chat) = task else { return Vec::new() };
-    let mut lines: Vec<String> = chat.schema.iter().map(|schema| format!("schema {}", schema.file)).collect();
+    let chat = match task {
+        Task::Chat(chat) => chat,
+        Task::Ocr { document, .. } => return vec![attachment_line("document", document)],
+        Task::Embed { .. } | Task::Moderate { .. } | Task::Classify { .. } => return Vec::new(),
+    };
+    let mut lines: Vec<String> = chat.images.iter().map(|image| attachment_line("image", image)).collect();
+    lines.extend(chat.documents.iter().map(|document| attachment_line("document", document)));
+    lines.extend(chat.schema.iter().map(|schema| format!("schema {}", schema.file)));
     let settings: Vec<String> =
         chat.settings.iter().map(|setting| format!("{} {}", setting.name, setting.shown)).collect();
     if !settings.is_empty() {
         lines.push(settings.join(", "));
     }
     lines
+}
+
+fn attachment_line(what: &str, attachment: &Attachment) -> String {
+    let within: Vec<String> = attachment.within.iter().map(|folder| folder.display().to_string()).collect();
+    let address = one_line(&attachment.address.text);
+    format!("{what} {address}, files up to {LARGEST_FILE} from {}", within.join(" or "))
 }
 
 fn submit_lines(ask: &Ask) -> Vec<String> {

@@ -4,6 +4,7 @@
 //! user's word, or at an error that no record can get past.
 
 mod ask;
+mod attachment;
 mod batch;
 mod claims;
 mod collect;

@@ -13,7 +13,12 @@ use crate::{
     units::Usd,
 };
 
-use super::{RunError, request, transform::When};
+use super::{
+    RunError,
+    attachment::{Attachment, Kind},
+    request::{self, WriteError},
+    transform::When,
+};
 
 /// A stage that asks, ready to.
 pub(super) struct Question {
@@ -22,8 +27,10 @@ pub(super) struct Question {
     pub(super) when: When,
     pub(super) endpoint: Endpoint,
     pub(super) system: Option<Template>,
-    /// The prompt, the text, the address: what a record gives.
-    pub(super) input: Template,
+    /// The prompt or the text.
+    pub(super) input: Option<Template>,
+    /// What goes with it.
+    pub(super) attachments: Vec<Attachment>,
     /// All of a chat request but its messages.
     pub(super) request: Option<ChatRequest>,
     expected: Option<Expected>,
@@ -54,23 +61,33 @@ impl Question {
     pub(super) fn new(node: &Node, ask: &Ask, prices: &Prices) -> Result<Self, RunError> {
         let wrong = || RunError::Plan(node.name.to_string());
         let template = |prompt: &Prompt| Template::parse(&prompt.text, &prompt.includes).map_err(|_| wrong());
-        let (endpoint, system, input, schema) = match &ask.task {
-            Task::Chat(chat) => (Endpoint::Chat, chat.system.as_ref(), &chat.prompt, chat.schema.as_ref()),
-            Task::Embed { input, .. } => (Endpoint::Embed, None, input, None),
-            Task::Ocr { document, .. } => (Endpoint::Ocr, None, document, None),
-            Task::Moderate { input } => (Endpoint::Moderate, None, input, None),
-            Task::Classify { input } => (Endpoint::Classify, None, input, None),
+        let (endpoint, input) = match &ask.task {
+            Task::Chat(chat) => (Endpoint::Chat, Some(&chat.prompt)),
+            Task::Embed { input, .. } => (Endpoint::Embed, Some(input)),
+            Task::Ocr { .. } => (Endpoint::Ocr, None),
+            Task::Moderate { input } => (Endpoint::Moderate, Some(input)),
+            Task::Classify { input } => (Endpoint::Classify, Some(input)),
         };
+        let (chat, ocr) = match &ask.task {
+            Task::Chat(chat) => (Some(chat), None),
+            Task::Ocr { document, .. } => (None, Some(document)),
+            Task::Embed { .. } | Task::Moderate { .. } | Task::Classify { .. } => (None, None),
+        };
+        let images = chat.iter().flat_map(|chat| &chat.images).map(|image| (image, Kind::Image));
+        let documents = chat.iter().flat_map(|chat| &chat.documents).chain(ocr);
+        let attachments = images.chain(documents.map(|document| (document, Kind::Document)));
+        let schema = chat.and_then(|chat| chat.schema.as_ref());
+        let request = |chat| request::chat_request(ask, chat).ok_or_else(wrong);
         Ok(Self {
             stage: Arc::clone(&node.name),
             when: When::new(node.when.as_deref())?,
             endpoint,
-            system: system.map(template).transpose()?,
-            input: template(input)?,
-            request: match &ask.task {
-                Task::Chat(chat) => Some(request::chat_request(ask, chat).ok_or_else(wrong)?),
-                _ => None,
-            },
+            system: chat.and_then(|chat| chat.system.as_ref()).map(template).transpose()?,
+            input: input.map(template).transpose()?,
+            attachments: attachments
+                .map(|(attachment, kind)| Attachment::new(attachment, kind).map_err(|_| wrong()))
+                .collect::<Result<_, _>>()?,
+            request: chat.map(request).transpose()?,
             expected: schema.map(|schema| Expected::new(&schema.json)).transpose().map_err(|_| wrong())?,
             prices: prices.clone(),
             ask: ask.clone(),
@@ -242,6 +259,11 @@ impl Question {
                 reply,
             })),
         }
+    }
+
+    /// A record that no request can be written for.
+    pub(super) fn unwritten(&self, record: Record, error: &WriteError) -> Box<Failure> {
+        self.failure(record, error.kind(), error.to_string(), 0)
     }
 
     /// A record that has no answer and is no refusal either.

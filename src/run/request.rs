@@ -7,26 +7,56 @@ use crate::{
     ledger::RequestId,
     mistral::{
         estimate_tokens,
-        wire::{ChatRequest, Content, Message, NamedSchema, ResponseFormat, Role},
+        wire::{
+            ChatRequest, Content, Message, NamedSchema, ResponseFormat, Role, document_chunk, image_chunk,
+            text_chunk,
+        },
     },
     plan::{Ask, Chat, Task},
-    record::Record,
+    record::{FailureKind, Record},
     template::RenderError,
     units::Usd,
 };
 
-use super::question::Question;
+use super::{
+    attachment::{AttachmentError, Kind},
+    question::Question,
+};
 
 /// A request that has been written but not sent.
 #[derive(Debug, Clone)]
 pub(super) struct Written {
     pub(super) id: RequestId,
-    pub(super) body: Bytes,
+    /// Nothing where files go with the question: [`Question::body`] reads them again.
+    body: Option<Bytes>,
+    /// About what it has in tokens.
+    pub(super) prompt: u64,
     /// About what it will cost in tokens.
     pub(super) tokens: u64,
     /// About what it will cost.
     pub(super) cost: Usd,
 }
+
+/// Why there is no request for a record.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WriteError {
+    #[error(transparent)]
+    Template(#[from] RenderError),
+    #[error(transparent)]
+    Attachment(#[from] AttachmentError),
+}
+
+impl WriteError {
+    pub(super) fn kind(&self) -> FailureKind {
+        match self {
+            Self::Template(_) => FailureKind::Template,
+            Self::Attachment(_) => FailureKind::Unreadable,
+        }
+    }
+}
+
+/// About the tokens of a picture of common size, or of a few pages.
+const ATTACHED_TOKENS: u64 = 3000;
 
 /// Tokens that an answer may have where the stage sets no limit, for the limit on tokens.
 const ANSWER_TOKENS: u64 = 1000;
@@ -50,15 +80,55 @@ pub(super) fn chat_request(ask: &Ask, chat: &Chat) -> Option<ChatRequest> {
 }
 
 impl Question {
+    /// Whether files go with the question.
+    pub(super) fn attaches(&self) -> bool {
+        !self.attachments.is_empty()
+    }
+
     /// The request for a record.
-    pub(super) fn write(&self, record: &Record) -> Result<Written, RenderError> {
-        let input = self.input.render(&record.fields)?;
-        let model = &self.ask.model;
+    pub(super) async fn write(&self, record: &Record) -> Result<Written, WriteError> {
+        let (body, attached) = self.compose(record).await?;
+        let prompt = estimate_tokens(body.len() - attached) + ATTACHED_TOKENS * self.attachments.len() as u64;
         let most = self.answer_tokens();
+        let price = self.price(&self.ask.model);
+        Ok(Written {
+            id: RequestId::of(self.endpoint.path(), &body),
+            // Records wait in their hundreds, and a picture has megabytes.
+            body: (!self.attaches()).then(|| body.into()),
+            prompt,
+            tokens: prompt + most,
+            cost: price.map(|price| price.of(prompt, most)).unwrap_or_default(),
+        })
+    }
+
+    /// The body of a request that has been written: once more, if it holds files.
+    pub(super) async fn body(&self, record: &Record, written: &Written) -> Result<Bytes, WriteError> {
+        if let Some(body) = &written.body {
+            return Ok(body.clone());
+        }
+        let (body, _) = self.compose(record).await?;
+        // The answer is to be kept under what was really asked.
+        match RequestId::of(self.endpoint.path(), &body) == written.id {
+            true => Ok(body.into()),
+            false => Err(AttachmentError::Changed.into()),
+        }
+    }
+
+    /// The body for a record, and how much of it are files.
+    async fn compose(&self, record: &Record) -> Result<(Vec<u8>, usize), WriteError> {
+        let model = &self.ask.model;
+        let input = self.input.as_ref().map(|input| input.render(&record.fields)).transpose()?;
+        let input = input.unwrap_or_default();
+        let mut urls = Vec::with_capacity(self.attachments.len());
+        for attachment in &self.attachments {
+            urls.push(attachment.url(&record.fields).await?);
+        }
+        let attached = urls.iter().filter(|url| url.starts_with("data:")).map(String::len).sum();
         let body = match (&self.ask.task, &self.request) {
             (Task::Chat(_), Some(request)) => {
                 let system = self.system.as_ref().map(|system| system.render(&record.fields)).transpose()?;
-                serde_json::to_vec(&ChatRequest { messages: messages(system, input), ..request.clone() })
+                let content = self.content(input, &urls);
+                serde_json::to_vec(&ChatRequest { messages: messages(system, content), ..request.clone() })
             }
             (Task::Embed { dimension, .. }, _) => {
                 let mut body = json!({ "model": model, "input": input });
@@ -68,7 +138,7 @@ impl Question {
                 serde_json::to_vec(&body)
             }
             (Task::Ocr { pages, .. }, _) => {
-                let mut body = json!({ "model": model, "document": document(&input) });
+                let mut body = json!({ "model": model, "document": urls.first().map(|url| document(url)) });
                 if let Some(pages) = pages {
                     body["pages"] = json!(pages);
                 }
@@ -79,15 +149,18 @@ impl Question {
             }
         };
         // Texts and numbers, which always have a JSON form.
-        let body = body.unwrap_or_default();
-        let prompt = estimate_tokens(body.len());
-        let price = self.price(model);
-        Ok(Written {
-            id: RequestId::of(self.endpoint.path(), &body),
-            body: body.into(),
-            tokens: prompt + most,
-            cost: price.map(|price| price.of(prompt, most)).unwrap_or_default(),
-        })
+        Ok((body.unwrap_or_default(), attached))
+    }
+
+    fn content(&self, text: String, urls: &[String]) -> Content {
+        if urls.is_empty() {
+            return Content::Text(text);
+        }
+        let chunks = self.attachments.iter().zip(urls).map(|(attachment, url)| match attachment.kind {
+            Kind::Image => image_chunk(url),
+            Kind::Document => document_chunk(url),
+        });
+        Content::Chunks([text_chunk(&text)].into_iter().chain(chunks).collect())
     }
 
     /// Tokens that an answer may have, about.
@@ -99,22 +172,22 @@ impl Question {
     }
 }
 
-fn messages(system: Option<String>, prompt: String) -> Vec<Message> {
+fn messages(system: Option<String>, prompt: Content) -> Vec<Message> {
     let system = system.map(|text| Message { role: Role::System, content: Content::Text(text) });
-    let prompt = Message { role: Role::User, content: Content::Text(prompt) };
+    let prompt = Message { role: Role::User, content: prompt };
     system.into_iter().chain([prompt]).collect()
 }
 
 /// A document by its address, as the service wants it told.
 fn document(address: &str) -> Value {
-    let address = address.trim();
-    let lower = address.to_lowercase();
-    let image = lower.starts_with("data:image/")
-        || [".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff"]
-            .iter()
-            .any(|end| lower.ends_with(end));
-    match image {
-        true => json!({ "type": "image_url", "image_url": address }),
-        false => json!({ "type": "document_url", "document_url": address }),
-    }
+    const PICTURES: [&str; 8] = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff"];
+    let is_file = address.starts_with("data:");
+    let is_image = match is_file {
+        true => address.starts_with("data:image/"),
+        false => {
+            let lower = address.to_lowercase();
+            PICTURES.iter().any(|end| lower.ends_with(end))
+        }
+    };
+    if is_image { image_chunk(address) } else { document_chunk(address) }
 }

@@ -29,7 +29,6 @@ use super::{
     meter::Meter,
     question::Course,
     request::Written,
-    transform::template_failure,
 };
 
 /// Records that are looked up in the ledger together.
@@ -185,19 +184,19 @@ impl Submitting {
             };
             self.meter.taken.add(1);
             let written = match desk.question.when.holds(&record) {
-                Ok(true) => desk.question.write(&record),
+                Ok(true) => desk.question.write(&record).await,
                 Ok(false) => {
                     self.meter.done.add(1);
                     self.give(Ok(record)).await?;
                     continue;
                 }
-                Err(error) => Err(error),
+                Err(error) => Err(error.into()),
             };
             match written {
                 Ok(written) => asks.push((record, written)),
                 Err(error) => {
                     self.meter.failed.add(1);
-                    self.give(Err(template_failure(record, &desk.question.stage, &error))).await?;
+                    self.give(Err(desk.question.unwritten(record, &error))).await?;
                 }
             }
         }
@@ -225,7 +224,7 @@ impl Submitting {
             let requests = page.iter().filter_map(|parked| parked.request).collect();
             let mut known = self.context.known(requests).await;
             for parked in page {
-                let written = match self.desk.question.write(&parked.record) {
+                let written = match self.desk.question.write(&parked.record).await {
                     Ok(written) => written,
                     Err(error) => {
                         self.fail(parked.record, error.to_string(), Some(parked.place)).await?;
@@ -298,8 +297,16 @@ impl Submitting {
                 {
                     return Err(Over);
                 }
+                let body = match desk.question.body(&record, written).await {
+                    Ok(body) => body,
+                    Err(error) => {
+                        self.release(parked).await?;
+                        self.meter.failed.add(1);
+                        return self.give(Err(desk.question.unwritten(record, &error))).await;
+                    }
+                };
                 self.meter.done.add(u64::from(parked.is_none()));
-                let token = self.line(&record, written, history).await?;
+                let token = self.line(&record, written, &body, history).await?;
                 self.push(token, record, written.id, until, parked);
                 Ok(())
             }
@@ -344,8 +351,14 @@ impl Submitting {
     }
 
     /// Adds a line to the group, which begins with it or is given on before it; gives the group's token.
-    async fn line(&mut self, record: &Record, written: &Written, history: &History) -> Result<String, Over> {
-        let line = line(written);
+    async fn line(
+        &mut self,
+        record: &Record,
+        written: &Written,
+        body: &Bytes,
+        history: &History,
+    ) -> Result<String, Over> {
+        let line = line(written.id, body);
         let full = self.group.as_ref().is_some_and(|group| {
             group.placed.len() >= self.batch.max_requests
                 || (group.lines.len() + line.len()) as u64 > self.batch.max_bytes.0
@@ -409,9 +422,8 @@ impl Submitting {
 
 /// A line of an input file. The identity is what its answer is found by; the body is as it was hashed, so
 /// that an answer out of a job and one that came at once are the same answer.
-fn line(written: &Written) -> Vec<u8> {
-    let body: &Bytes = &written.body;
-    let mut line = format!("{{\"custom_id\":\"{}\",\"body\":", written.id).into_bytes();
+fn line(id: RequestId, body: &Bytes) -> Vec<u8> {
+    let mut line = format!("{{\"custom_id\":\"{id}\",\"body\":").into_bytes();
     line.extend_from_slice(body);
     line.extend_from_slice(b"}\n");
     line

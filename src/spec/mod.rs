@@ -19,6 +19,7 @@ use crate::{
     units::{Rate, Usd},
 };
 
+pub(crate) use read_stage::LARGEST_FILE;
 pub use settings::{Setting, Settings};
 pub use stage::{
     AskSpec, BatchSpec, ChatSpec, CollectSpec, FieldsSpec, Form, From, Mode, OnTimeout, Parameters,

@@ -13,6 +13,8 @@ pub(super) const CHAT: &[&str] = &[
     "model",
     "system",
     "prompt",
+    "images",
+    "documents",
     "schema",
     "temperature",
     "top_p",
@@ -54,11 +56,15 @@ pub(super) fn chat(chat: &mut Mapping, reader: &mut Reader<'_>) -> Option<ChatSp
     let system = chat.take("system").and_then(|node| prompt(node, reader));
     let question = reader.need(chat, "prompt", "prompt: { file: prompt.md.j2 }");
     let question = question.and_then(|node| prompt(node, reader));
+    let mut addresses = |key: &str, reader: &mut Reader<'_>| {
+        chat.take(key).map(|node| reader.texts(node)).unwrap_or_default()
+    };
+    let (images, documents) = (addresses("images", reader), addresses("documents", reader));
     let schema = chat.take("schema").and_then(|node| reader.text(node));
     let settings = settings::read(chat, reader);
     let tools = chat.take("tools").map(|node| tools(node, reader)).unwrap_or_default();
     let tool_choice = chat.take("tool_choice").and_then(|node| reader.text(node));
-    Some(ChatSpec { system, prompt: question?, schema, settings, tools, tool_choice })
+    Some(ChatSpec { system, prompt: question?, images, documents, schema, settings, tools, tool_choice })
 }
 
 pub(super) fn prompt(node: Node, reader: &mut Reader<'_>) -> Option<Prompt> {

@@ -19,7 +19,7 @@ use super::{
 };
 
 const SOURCE: &[&str] =
-    &["source", "files", "rows", "sql", "jsonl", "csv", "parquet", "key", "limit", "max_bytes"];
+    &["source", "files", "rows", "sql", "jsonl", "csv", "parquet", "key", "limit", "max_bytes", "content"];
 const SOURCE_FORMS: &[&str] = &["files", "rows", "sql", "jsonl", "csv", "parquet"];
 const MAP: &[&str] = &[
     "map", "from", "when", "chat", "embed", "ocr", "moderate", "classify", "submit", "collect", "fields",
@@ -40,6 +40,12 @@ const SINK_FORMS: &[&str] = &["table", "jsonl", "csv", "parquet"];
 
 /// A token is about four characters of English; the exact count is the model's own affair.
 const CHARS_A_TOKEN: usize = 4;
+
+/// Larger texts are longer than any model reads at once.
+const LARGEST_TEXT: Size = Size(32_000_000);
+
+/// The largest file that goes with a question.
+pub(crate) const LARGEST_FILE: Size = Size(50_000_000);
 
 pub(super) fn read_all(node: Node, reader: &mut Reader<'_>) -> Vec<StageSpec> {
     match node.kind {
@@ -150,7 +156,9 @@ fn source(mapping: &mut Mapping, name: Option<&Name>, reader: &mut Reader<'_>) -
     let limit = mapping
         .take("limit")
         .and_then(|node| reader.count(&node, (1, u64::MAX), "a number of records, 1 or more"));
-    let max_bytes = mapping.take("max_bytes").and_then(|node| reader.unit(node)).unwrap_or(Size(32_000_000));
+    let content = mapping.take("content").and_then(|node| reader.flag(&node)).unwrap_or(true);
+    let most = if content { LARGEST_TEXT } else { LARGEST_FILE };
+    let max_bytes = mapping.take("max_bytes").and_then(|node| reader.unit(node)).unwrap_or(most);
     let (form, node) = only_form(mapping, "source", name, SOURCE_FORMS, reader)?;
     let form = match form {
         "rows" => SourceForm::Rows(rows(node, reader)?),
@@ -165,7 +173,7 @@ fn source(mapping: &mut Mapping, name: Option<&Name>, reader: &mut Reader<'_>) -
             }
         }
     };
-    Some(SourceSpec { form, key, limit, max_bytes })
+    Some(SourceSpec { form, key, limit, max_bytes, content })
 }
 
 fn rows(node: Node, reader: &mut Reader<'_>) -> Option<Vec<(Place, Value)>> {

@@ -60,6 +60,8 @@ pub struct SourceSpec {
     pub limit: Option<u64>,
     /// A larger file is a failure, not a record.
     pub max_bytes: Size,
+    /// Whether the text of files is read.
+    pub content: bool,
 }
 
 /// Where records come from.
@@ -145,6 +147,10 @@ pub struct ChatSpec {
     pub system: Option<Prompt>,
     /// The question.
     pub prompt: Prompt,
+    /// Addresses or paths of pictures that go with it.
+    pub images: Vec<Text>,
+    /// Addresses or paths of documents that go with it.
+    pub documents: Vec<Text>,
     /// What the answer must look like.
     pub schema: Option<Text>,
     /// Fields of the request that are sent as they stand.
