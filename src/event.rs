@@ -44,6 +44,8 @@ pub enum EventKind {
         ok: u64,
         /// Records that failed above it and wait at its `failed` port.
         failed: u64,
+        /// The run that closed it, if that was an earlier one that this one goes on from.
+        since: Option<i64>,
     },
     /// A batch job stands otherwise than before.
     JobChanged {

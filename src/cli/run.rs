@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     report::{Choice, Reporter},
     run::{Asks, Estimate, Options, Pipeline, RunError, estimate},
+    sim::SimConfig,
     units::Usd,
 };
 
@@ -24,6 +25,9 @@ pub(super) struct Arguments {
     /// Ask a simulator within this process: no key, no cost.
     #[arg(long)]
     offline: bool,
+    /// How the simulator behaves: the name of a scenario (calm, busy, flaky, hostile, philosophy) or a YAML file.
+    #[arg(long, value_name = "NAME|FILE", requires = "offline")]
+    scenario: Option<String>,
     /// Ask another server than the pipeline says.
     #[arg(long, value_name = "URL", conflicts_with = "offline", value_parser = base_url)]
     base_url: Option<String>,
@@ -64,6 +68,14 @@ pub(super) fn run(arguments: &Arguments) -> u8 {
         Ok(pipeline) => pipeline,
         Err(code) => return code,
     };
+    let sim = match arguments.scenario.as_deref().map(|name| SimConfig::default().with_scenario(name)) {
+        None => SimConfig::default(),
+        Some(Ok(sim)) => sim,
+        Some(Err(error)) => {
+            tell(&error.to_string());
+            return WRONG;
+        }
+    };
     let options = Options {
         limit: arguments.limit,
         offline: arguments.offline,
@@ -71,6 +83,7 @@ pub(super) fn run(arguments: &Arguments) -> u8 {
         fresh: arguments.fresh,
         retry_failed: arguments.retry_failed,
         only: arguments.only.clone(),
+        sim,
     };
     if let Some(only) = &options.only
         && let Err(why) = pipeline.asks_at(only)

@@ -44,7 +44,7 @@ impl Arguments {
             config = config.with_scenario(scenario)?;
         }
         config.seed = self.seed.unwrap_or(config.seed);
-        config.speed = self.speed.unwrap_or(config.speed).max(1e-3);
+        config.speed = self.speed.unwrap_or(config.speed);
         config.latency = self.latency.map_or(config.latency, |span| span.0);
         config.requests = self.requests.or(config.requests);
         config.tokens = self.tokens.or(config.tokens);

@@ -18,7 +18,7 @@ mod sink;
 mod transform;
 mod wave;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use serde_json::Value;
 
@@ -312,6 +312,31 @@ impl Plan {
     /// Whether any stage asks a model.
     pub fn asks(&self) -> bool {
         self.nodes.iter().any(|node| matches!(node.step, Step::Ask(_) | Step::Submit(_)))
+    }
+
+    /// What the plan says of a stage and of everything above it, as a fingerprint: if it is the same, so is
+    /// what comes out of the stage, from the same records.
+    pub fn fingerprint(&self, id: NodeId) -> String {
+        let above = self.above(id);
+        let mut hasher = blake3::Hasher::new();
+        for node in self.nodes.iter().filter(|node| node.id == id || above.contains(&node.id)) {
+            hasher.update(format!("{node:?}").as_bytes());
+        }
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
+
+    /// All stages above one.
+    pub fn above(&self, id: NodeId) -> HashSet<NodeId> {
+        let mut above = HashSet::new();
+        let mut open = vec![id];
+        while let Some(at) = open.pop() {
+            for input in &self.node(at).inputs {
+                if above.insert(input.node) {
+                    open.push(input.node);
+                }
+            }
+        }
+        above
     }
 
     /// The node of an id.

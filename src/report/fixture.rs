@@ -105,7 +105,7 @@ impl Story {
     }
 
     pub(super) fn wave_closed(&mut self, seconds: f64, stage: usize, ok: u64, failed: u64) -> &mut Self {
-        self.push(seconds, EventKind::WaveClosed { stage, ok, failed })
+        self.push(seconds, EventKind::WaveClosed { stage, ok, failed, since: None })
     }
 
     pub(super) fn stage_ended(&mut self, seconds: f64, stage: usize) -> &mut Self {

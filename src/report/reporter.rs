@@ -129,8 +129,8 @@ impl Reporter {
                 let line = lines::progress(&self.state);
                 self.print(Some(line))
             }
-            EventKind::WaveClosed { stage, ok, failed } => {
-                let line = lines::wave_closed(&self.state, *stage, *ok, *failed);
+            EventKind::WaveClosed { stage, ok, failed, since } => {
+                let line = lines::wave_closed(&self.state, *stage, [*ok, *failed], *since);
                 self.print(line)
             }
             EventKind::JobChanged { stage, job, status, requests, completed, failed } => {

@@ -167,11 +167,18 @@ struct Giving {
 }
 
 impl Giving {
-    /// Counts a record that passes by; one that failed was counted where it did.
+    /// Counts a record that passes by. One that failed before it was asked, or above, was counted there.
     fn count(&self, outcome: &Outcome) {
-        if outcome.is_ok() {
-            self.meter.taken.add(1);
-            self.meter.done.add(1);
+        match outcome {
+            Ok(_) => {
+                self.meter.taken.add(1);
+                self.meter.done.add(1);
+            }
+            Err(failure) if failure.stage == self.desk.question.stage && failure.attempts > 0 => {
+                self.meter.taken.add(1);
+                self.meter.failed.add(1);
+            }
+            Err(_) => {}
         }
     }
 

@@ -90,6 +90,14 @@ pub enum RunError {
         /// Records in all.
         total: u64,
     },
+    /// The condition of a wave does not work out.
+    #[error("the condition of wave `{wave}` does not work out: {why}")]
+    Condition {
+        /// The wave.
+        wave: String,
+        /// Why.
+        why: String,
+    },
     /// The client cannot be made.
     #[error(transparent)]
     Client(#[from] ClientError),

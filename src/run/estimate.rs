@@ -82,6 +82,7 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
         store: Store::peek(&plan.database, &plan.folder).await?,
         run: Run(0),
         server: options.server(&plan),
+        speed: 1.0,
         fresh: options.fresh,
         retry_failed: options.retry_failed,
         only: options.only.clone(),

@@ -36,6 +36,8 @@ pub(super) struct Meter {
     pub(super) failed: Count,
     pub(super) skipped: Count,
     pub(super) reused: Count,
+    /// Records of a wave that an earlier run closed.
+    pub(super) resumed: Count,
     pub(super) prompt_tokens: Count,
     pub(super) completion_tokens: Count,
     pub(super) cost_micros: Count,
@@ -135,11 +137,13 @@ impl Meters {
     }
 
     pub(super) fn conservation(&self, plan: &Plan) -> Conservation {
-        let sum = |wanted: fn(&Step) -> bool, count: fn(&Meter) -> u64| {
+        let sum = |wanted: fn(&Step) -> bool, count: fn(&Meter) -> u64| -> u64 {
             plan.nodes.iter().filter(|node| wanted(&node.step)).map(|node| count(self.of(node.id))).sum()
         };
         Conservation {
-            read: sum(|step| matches!(step, Step::Source(_)), |meter| meter.taken.get()),
+            // A wave that stays closed stands for the sources above it.
+            read: sum(|step| matches!(step, Step::Source(_)), |meter| meter.taken.get())
+                + sum(|_| true, |meter| meter.resumed.get()),
             added: self.added.load(Ordering::Relaxed),
             rows: sum(|step| matches!(step, Step::Sink(_)), |meter| meter.done.get()),
             failures: self.failures.get(),

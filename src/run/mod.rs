@@ -18,6 +18,7 @@ mod poll;
 mod preflight;
 mod question;
 mod request;
+mod resume;
 mod sink;
 mod source;
 mod submit;
@@ -82,6 +83,8 @@ pub struct Options {
     pub retry_failed: bool,
     /// Only the stage of this name asks; the others take what the ledger has.
     pub only: Option<String>,
+    /// How the simulator of an offline run behaves.
+    pub sim: SimConfig,
 }
 
 /// What all stages of a run share.
@@ -90,6 +93,8 @@ struct Context {
     run: Run,
     /// Whose answers count: see [`Options::server`].
     server: String,
+    /// How much faster than on the wall time passes for batch jobs: only in a simulator is it not 1.
+    speed: f64,
     fresh: bool,
     retry_failed: bool,
     only: Option<String>,
@@ -156,7 +161,7 @@ impl Pipeline {
         let started = Instant::now();
         let server = options.server(&plan);
         let sim = match options.offline && plan.asks() {
-            true => Some(Sim::start(SimConfig::default()).await?),
+            true => Some(Sim::start(options.sim.clone()).await?),
             false => None,
         };
         let halt = Halt::new(stop);
@@ -171,6 +176,10 @@ impl Pipeline {
             _ => None,
         });
         store.prepare(tables.collect()).await?;
+        // What is asked anew, or only in part, is no going on.
+        let goes_on = !options.fresh && !options.retry_failed && options.only.is_none();
+        let closed = if goes_on { store.closed_waves(&plan.name, &server).await? } else { Vec::new() };
+        let resumed = resume::resumed(&plan, &closed);
         let run = store.begin(RunRecord { pipeline: plan.name.clone(), server: server.clone() }).await?;
         let mut next = 0;
         let visible = plan.nodes.iter().map(|node| {
@@ -183,6 +192,7 @@ impl Pipeline {
             store: store.clone(),
             run,
             server,
+            speed: if options.offline { options.sim.speed } else { 1.0 },
             fresh: options.fresh,
             retry_failed: options.retry_failed,
             only: options.only.clone(),
@@ -206,7 +216,7 @@ impl Pipeline {
             })
             .await;
         let ticker = task::spawn(tick(Arc::clone(&context), plan.clone()));
-        let drivers = wire::wire(&plan, &context, client.as_ref()).await?;
+        let drivers = wire::wire(&plan, &context, client.as_ref(), &resumed).await?;
         // A sink that cannot write stops the others from taking more, but not from keeping what they have.
         let driven = drivers.into_iter().map(|driver| async {
             if let Err(error) = driver.await {
@@ -216,9 +226,11 @@ impl Pipeline {
         future::join_all(driven).await;
         drop(ticker);
         let end = context.end();
+        let whole = matches!(end, RunEnd::Complete | RunEnd::WithFailures);
         for node in &plan.nodes {
             match node.step {
-                Step::Wave(_) => drop(context.halt.check(store.release(&node.name).await)),
+                // What a run that was cut off holds is what the next one goes on from.
+                Step::Wave(_) if whole => drop(context.halt.check(store.release(&node.name).await)),
                 Step::Submit(_) => drop(context.halt.check(store.unpark(&node.name, None).await)),
                 _ => {}
             }

@@ -26,6 +26,9 @@ use super::{
 /// requests, which are a thousand jobs of a thousand.
 const MOST: usize = 1000;
 
+/// The shortest pause of a poll that is sped up.
+const LEAST: Duration = Duration::from_millis(250);
+
 /// After a job has been told to end, how long to wait for it.
 const CANCELLED: Timetable = Timetable {
     every: Duration::from_secs(2),
@@ -54,10 +57,12 @@ pub(super) fn poll(
     context: &Arc<Context>,
 ) -> Result<JobStream, RunError> {
     let schedule = poll.schedule;
+    // Where time is sped up, so are the checks; not so far that they come at every turn.
+    let here = |time: Duration| time.div_f64(context.speed).max(time.min(LEAST));
     let timetable = Timetable {
-        every: schedule.every,
+        every: here(schedule.every),
         factor: schedule.factor,
-        max: schedule.max,
+        max: here(schedule.max),
         timeout: schedule.timeout,
     };
     let polling = Arc::new(Polling {

@@ -11,7 +11,7 @@ use crate::{
     mistral::Client,
     plan::{Node, NodeId, Plan, Port, Step, Throttle},
     record::{FailureKind, Outcome},
-    stage::{Pacer, Reader, RecordStream, merge, share, throttle},
+    stage::{Pacer, Ports, Reader, RecordStream, merge, share, throttle},
 };
 
 use super::{
@@ -20,6 +20,7 @@ use super::{
     batch::{Batched, Desk, JobStream},
     collect, poll,
     question::Question,
+    resume::Resumed,
     sink, source, submit, transform, wave,
 };
 
@@ -50,6 +51,7 @@ pub(super) async fn wire(
     plan: &Plan,
     context: &Arc<Context>,
     client: Option<&Client>,
+    resumed: &Resumed,
 ) -> Result<Drivers, RunError> {
     let mut wiring = Wiring {
         plan,
@@ -63,8 +65,14 @@ pub(super) async fn wire(
         pacers: HashMap::new(),
         drivers: Vec::new(),
     };
-    for node in &plan.nodes {
-        wiring.node(node).await?;
+    for node in plan.nodes.iter().filter(|node| !resumed.done.contains(&node.id)) {
+        match (&node.step, resumed.waves.get(&node.id)) {
+            (Step::Wave(wave), Some(closed)) => {
+                let ports = wave::closed(node, wave, plan, *closed, context).await?;
+                wiring.open(node, ports);
+            }
+            _ => wiring.node(node).await?,
+        }
     }
     Ok(wiring.drivers)
 }
@@ -149,7 +157,11 @@ impl Wiring<'_> {
             }
             Step::Fields(reshape) => transform::fields(self.input(node), node, reshape, context)?,
             Step::Split(split) => transform::split(self.input(node), node, split, context)?,
-            Step::Wave(_) => return self.wave(node).await,
+            Step::Wave(wave) => {
+                let ports = wave::wave(self.input(node), node, wave, self.plan, self.context).await?;
+                self.open(node, ports);
+                return Ok(());
+            }
             Step::Sink(to) => {
                 let driver = sink::drive(self.input(node), node.clone(), to.clone(), Arc::clone(context));
                 self.drivers.push(driver.boxed());
@@ -175,12 +187,10 @@ impl Wiring<'_> {
         Arc::clone(pacer.or_insert_with(|| Arc::new(Mutex::new(Pacer::new(pace.rate, pace.burst)))))
     }
 
-    async fn wave(&mut self, node: &Node) -> Result<(), RunError> {
-        let ports = wave::wave(self.input(node), node, self.plan, self.context).await;
+    fn open(&mut self, node: &Node, ports: Ports) {
         self.drivers.push(sink::keep_failures(ports.aside, Arc::clone(self.context)).boxed());
         self.copy(node, Port::Out, ports.ok);
         self.copy(node, Port::Failed, ports.failed);
-        Ok(())
     }
 
     /// Gives a stream of records to the readers of a port.

@@ -11,7 +11,8 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn new(speed: f64) -> Self {
-        Self { start: Instant::now(), started_at: jiff::Timestamp::now(), speed }
+        // Time has to pass for anything to end.
+        Self { start: Instant::now(), started_at: jiff::Timestamp::now(), speed: speed.max(1e-3) }
     }
 
     pub(super) fn now(&self) -> Duration {

@@ -63,9 +63,6 @@ impl Default for SimConfig {
 }
 
 impl SimConfig {
-    /// Time has to pass for anything to end.
-    pub(super) const SLOWEST: f64 = 1e-3;
-
     /// The latencies as one distribution.
     pub(super) const fn latencies(&self) -> Spread {
         Spread {

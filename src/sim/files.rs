@@ -1,6 +1,6 @@
 //! The files that are kept, each for the key that uploaded it or whose job wrote it.
 
-use std::sync::Mutex;
+use std::{collections::HashMap, sync::Mutex};
 
 use axum::body::Bytes;
 use serde_json::Value;
@@ -31,24 +31,25 @@ impl Kept {
 }
 
 #[derive(Default)]
-pub(super) struct Files(Mutex<Vec<Kept>>);
+pub(super) struct Files {
+    kept: Mutex<Vec<Kept>>,
+    /// How many files there were with the same in them, deleted ones too: an id never comes again.
+    twins: Mutex<HashMap<[u8; 32], u64>>,
+}
 
 impl Files {
     /// Keeps a file under a new id, which depends on what is in it and on how often that has come.
     pub(super) fn keep(&self, seed: u64, mut file: Kept) -> Kept {
-        let Ok(mut files) = self.0.lock() else { return file };
-        let content = blake3::hash(&file.content);
-        let twins = files.iter().filter(|other| other.content == file.content).count();
-        let mut nth = twins as u64;
-        // A twin that was deleted leaves its number free, and its id taken by one that is still there.
-        loop {
-            file.object.id = Dice::of(seed, content.as_bytes(), nth, "file").uuid();
-            match files.iter().any(|other| other.object.id == file.object.id) {
-                true => nth += 1,
-                false => break,
-            }
+        let content = *blake3::hash(&file.content).as_bytes();
+        let nth = self.twins.lock().map_or(0, |mut twins| {
+            let count = twins.entry(content).or_insert(0);
+            *count += 1;
+            *count - 1
+        });
+        file.object.id = Dice::of(seed, &content, nth, "file").uuid();
+        if let Ok(mut kept) = self.kept.lock() {
+            kept.push(file.clone());
         }
-        files.push(file.clone());
         file
     }
 
@@ -58,17 +59,17 @@ impl Files {
 
     /// Whoever asks: for links that carry their own permission.
     pub(super) fn find(&self, wanted: impl Fn(&Kept) -> bool) -> Option<Kept> {
-        self.0.lock().ok()?.iter().find(|file| wanted(file)).cloned()
+        self.kept.lock().ok()?.iter().find(|file| wanted(file)).cloned()
     }
 
     /// The newest first.
     pub(super) fn list(&self, owner: &str) -> Vec<Kept> {
-        let files = self.0.lock().map(|files| files.clone()).unwrap_or_default();
+        let files = self.kept.lock().map(|files| files.clone()).unwrap_or_default();
         files.into_iter().rev().filter(|file| file.owner == owner).collect()
     }
 
     pub(super) fn delete(&self, owner: &str, id: &str) -> bool {
-        let Ok(mut files) = self.0.lock() else { return false };
+        let Ok(mut files) = self.kept.lock() else { return false };
         let before = files.len();
         files.retain(|file| file.owner != owner || file.object.id != id);
         files.len() < before

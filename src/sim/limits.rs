@@ -8,12 +8,19 @@ use std::{
 
 use crate::units::Rate;
 
-/// What came lately, by model.
+/// A key and a model: each has its own limits.
+pub(super) type Asker<'a> = (&'a str, &'a str);
+
+fn owned((key, model): Asker<'_>) -> (String, String) {
+    (key.to_owned(), model.to_owned())
+}
+
+/// What came lately, by key and model.
 #[derive(Default)]
 pub(super) struct Limits {
     pub(super) requests: Option<Rate>,
     pub(super) tokens: Option<Rate>,
-    windows: Mutex<HashMap<String, [Window; 2]>>,
+    windows: Mutex<HashMap<(String, String), [Window; 2]>>,
 }
 
 /// What was used in a stretch of time that ends now.
@@ -42,7 +49,7 @@ impl Window {
     }
 }
 
-/// A limit, and what is left of it.
+/// A limit a minute, and what is left of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Left {
     pub(super) limit: u64,
@@ -61,9 +68,9 @@ impl Limits {
     }
 
     /// Lets a request of so many tokens in, or not.
-    pub(super) fn admit(&self, model: &str, tokens: u64, now: Instant) -> bool {
+    pub(super) fn admit(&self, asker: Asker<'_>, tokens: u64, now: Instant) -> bool {
         let Ok(mut windows) = self.windows.lock() else { return true };
-        let windows = windows.entry(model.to_owned()).or_default();
+        let windows = windows.entry(owned(asker)).or_default();
         let wanted = [(self.requests, 1), (self.tokens, tokens)];
         let fits = wanted.iter().zip(windows.iter_mut()).all(|((rate, used), window)| {
             rate.map(quota).is_none_or(|(most, span)| window.sum(now, span) + used <= most)
@@ -77,19 +84,21 @@ impl Limits {
     }
 
     /// The tokens of an answer count as well.
-    pub(super) fn spend(&self, model: &str, tokens: u64, now: Instant) {
+    pub(super) fn spend(&self, asker: Asker<'_>, tokens: u64, now: Instant) {
         if let Ok(mut windows) = self.windows.lock() {
-            windows.entry(model.to_owned()).or_default()[1].add(now, tokens);
+            windows.entry(owned(asker)).or_default()[1].add(now, tokens);
         }
     }
 
     /// What is left of the requests and of the tokens, where there is a limit.
-    pub(super) fn left(&self, model: &str, now: Instant) -> [Option<Left>; 2] {
+    pub(super) fn left(&self, asker: Asker<'_>, now: Instant) -> [Option<Left>; 2] {
         let Ok(mut windows) = self.windows.lock() else { return [None; 2] };
-        let [requests, tokens] = windows.entry(model.to_owned()).or_default();
+        let [requests, tokens] = windows.entry(owned(asker)).or_default();
         let left = |rate: Option<Rate>, window: &mut Window| {
-            let (limit, span) = quota(rate?);
-            Some(Left { limit, left: limit.saturating_sub(window.sum(now, span)) })
+            let (most, span) = quota(rate?);
+            // The service tells of minutes, whatever the window here is.
+            let a_minute = |count: u64| (count as f64 * 60.0 / span.as_secs_f64()).round() as u64;
+            Some(Left { limit: a_minute(most), left: a_minute(most.saturating_sub(window.sum(now, span))) })
         };
         [left(self.requests, requests), left(self.tokens, tokens)]
     }
@@ -101,23 +110,23 @@ mod tests {
 
     #[test]
     fn a_window_slides_and_each_model_has_its_own() {
+        const A: Asker<'_> = ("key", "a");
+        const B: Asker<'_> = ("key", "b");
         let limits = Limits::new("3/min".parse().ok(), "100/min".parse().ok());
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        assert!(
-            limits.admit("a", 10, at(0)) && limits.admit("a", 10, at(10)) && limits.admit("a", 10, at(59))
-        );
-        assert!(!limits.admit("a", 10, at(59)), "a fourth in the minute");
-        assert!(limits.admit("b", 10, at(59)));
-        assert!(limits.admit("a", 10, at(60)), "the first is a minute ago");
-        limits.spend("b", 85, at(60));
-        assert!(!limits.admit("b", 10, at(61)), "tokens count too");
+        assert!(limits.admit(A, 10, at(0)) && limits.admit(A, 10, at(10)) && limits.admit(A, 10, at(59)));
+        assert!(!limits.admit(A, 10, at(59)), "a fourth in the minute");
+        assert!(limits.admit(B, 10, at(59)) && limits.admit(("another", "a"), 10, at(59)));
+        assert!(limits.admit(A, 10, at(60)), "the first is a minute ago");
+        limits.spend(B, 85, at(60));
+        assert!(!limits.admit(B, 10, at(61)), "tokens count too");
         assert_eq!(
-            limits.left("b", at(61)),
+            limits.left(B, at(61)),
             [Some(Left { limit: 3, left: 2 }), Some(Left { limit: 100, left: 5 })]
         );
-        assert!(limits.admit("b", 10, at(120)));
+        assert!(limits.admit(B, 10, at(120)));
         let slow = Limits::new("0.5/s".parse().ok(), None);
-        assert!(slow.admit("a", 1, at(0)) && !slow.admit("a", 1, at(1)) && slow.admit("a", 1, at(2)));
+        assert!(slow.admit(A, 1, at(0)) && !slow.admit(A, 1, at(1)) && slow.admit(A, 1, at(2)));
     }
 }

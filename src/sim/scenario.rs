@@ -239,7 +239,7 @@ impl Times {
 impl Scenario {
     fn over(self, mut config: SimConfig) -> SimConfig {
         set(&mut config.seed, self.seed);
-        set(&mut config.speed, self.speed.map(|speed| speed.0.max(SimConfig::SLOWEST)));
+        set(&mut config.speed, self.speed.map(|speed| speed.0));
         let mut latency = config.latencies();
         self.latency.over(&mut latency);
         config.latency = latency.median;

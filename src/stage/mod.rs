@@ -25,7 +25,7 @@ pub use poll::{Checked, Polled, Timetable, poll};
 pub use share::{Reader, share};
 pub use split::{chunks, items};
 pub use throttle::{Pacer, throttle};
-pub use wave::{Closed, Hold, Ports, Routed, wave};
+pub use wave::{Closed, Hold, Ports, Routed, reopened, wave};
 
 use crate::record::Outcome;
 

@@ -24,6 +24,9 @@ pub trait Hold: Send + Sync + 'static {
         place: i64,
         count: usize,
     ) -> impl Future<Output = Option<(Vec<Record>, Option<i64>)>> + Send;
+    /// Called once, when all is held: what it does is done before the ports open. It may change what is
+    /// held; nothing keeps the ports shut.
+    fn seal(&self, counts: Closed) -> impl Future<Output = Option<Closed>> + Send;
 }
 
 /// What a wave does with an outcome.
@@ -63,17 +66,15 @@ const PAGE: usize = 64;
 /// How long a record may wait for others before it is written.
 const GATHER: Bounds = Bounds { items: 1024, weight: 4_000_000, wait: std::time::Duration::from_millis(50) };
 
-/// Drains `input` into `hold`, then opens the ports.
+/// Drains `input` into `hold`, then seals it and opens the ports.
 ///
 /// `route` says which port an outcome is for. `complete` is asked when the input has ended: an
-/// input that was cut off does not close a wave, and the ports end without a record. `closed` is
-/// told when it does.
+/// input that was cut off does not close a wave, and the ports end without a record.
 pub fn wave<H: Hold>(
     input: BoxStream<'static, Outcome>,
     hold: &Arc<H>,
     route: impl Fn(Outcome) -> Routed + Send + 'static,
     complete: impl Fn() -> bool + Send + 'static,
-    closed: impl Fn(Closed) + Send + 'static,
 ) -> Ports {
     let (open, opened) = watch::channel(None);
     let (aside, asides) = tokio::sync::mpsc::channel(PAGE);
@@ -103,7 +104,7 @@ pub fn wave<H: Hold>(
             keep.add(place, held).await?;
         }
         if complete() {
-            closed(counts);
+            let counts = keep.seal(counts).await?;
             open.send_replace(Some(counts));
         }
         Some(())
@@ -117,6 +118,14 @@ pub fn wave<H: Hold>(
         asides.recv().await.map(|outcome| (outcome, (asides, task)))
     });
     Ports { ok, failed, aside: aside.boxed() }
+}
+
+/// The ports of a wave that was closed before: they are open from the beginning.
+pub fn reopened<H: Hold>(hold: &Arc<H>, counts: Closed) -> Ports {
+    let (_, opened) = watch::channel(Some(counts));
+    let task = Arc::new(spawn(async {}));
+    let port = |failed| pages(Arc::clone(hold), failed, opened.clone(), Arc::clone(&task));
+    Ports { ok: port(false), failed: port(true), aside: stream::empty().boxed() }
 }
 
 fn pages<H: Hold>(
@@ -175,6 +184,10 @@ mod tests {
             let next = (page.len() == count).then(|| page[count - 1].0 as i64 + 1);
             Some((page.into_iter().map(|(_, record)| record).collect(), next))
         }
+
+        async fn seal(&self, counts: Closed) -> Option<Closed> {
+            Some(counts)
+        }
     }
 
     fn outcome(i: usize, failed: bool) -> Outcome {
@@ -196,7 +209,7 @@ mod tests {
     }
 
     fn run(input: BoxStream<'static, Outcome>, complete: bool) -> Ports {
-        wave(input, &Arc::new(Memory::default()), route, move || complete, |_| ())
+        wave(input, &Arc::new(Memory::default()), route, move || complete)
     }
 
     #[tokio::test(start_paused = true)]
@@ -232,6 +245,19 @@ mod tests {
         assert_eq!(ports.ok.count().await, 0);
     }
 
+    #[tokio::test]
+    async fn a_wave_that_was_closed_gives_what_it_held() {
+        let hold = Arc::new(Memory::default());
+        let input = stream::iter(0..10).map(|i| outcome(i, i < 3)).boxed();
+        let ports = wave(input, &hold, route, || true);
+        assert_eq!((ports.ok.count().await, ports.failed.count().await), (7, 3));
+        let ports = reopened(&hold, Closed { ok: 7, failed: 3 });
+        assert_eq!(
+            (ports.ok.count().await, ports.failed.count().await, ports.aside.count().await),
+            (7, 3, 0)
+        );
+    }
+
     #[tokio::test(start_paused = true)]
     async fn without_failures_the_failed_port_reads_nothing() {
         struct Counting(Memory, AtomicUsize);
@@ -248,10 +274,14 @@ mod tests {
                 self.1.fetch_add(usize::from(failed), Ordering::SeqCst);
                 self.0.page(failed, place, count).await
             }
+
+            async fn seal(&self, counts: Closed) -> Option<Closed> {
+                Some(counts)
+            }
         }
         let hold = Arc::new(Counting(Memory::default(), AtomicUsize::new(0)));
         let input = stream::iter(0..10).map(|i| outcome(i, false)).boxed();
-        let ports = wave(input, &hold, route, || true, |_| ());
+        let ports = wave(input, &hold, route, || true);
         assert_eq!((ports.ok.count().await, ports.failed.count().await), (10, 0));
         assert_eq!(hold.1.load(Ordering::SeqCst), 0);
     }

@@ -13,6 +13,7 @@ mod parked;
 mod query;
 mod sink;
 mod spill;
+mod waves;
 
 use std::{path::Path, sync::Arc};
 
@@ -28,6 +29,7 @@ pub use parked::Parked;
 pub use query::{Shown, describe, show};
 pub use sink::{SinkMode, SinkTarget, Table};
 pub use spill::Held;
+pub use waves::{ClosedWave, Transformation};
 
 /// An open database.
 #[derive(Clone)]

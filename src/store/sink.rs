@@ -104,7 +104,7 @@ impl Table {
 }
 
 /// A type as `from_json` writes it.
-fn structure(of: &DataType) -> Value {
+pub(super) fn structure(of: &DataType) -> Value {
     match of {
         DataType::List(of) => Value::Array(vec![structure(of)]),
         DataType::Struct(fields) => {

@@ -1,6 +1,6 @@
 //! What a wave holds: on disk, in the order in which it came, read back page by page.
 
-use duckdb::params;
+use duckdb::{Connection, params};
 
 use crate::{
     datatype::quote,
@@ -18,8 +18,24 @@ pub struct Held {
     pub next: Option<i64>,
 }
 
-fn table(wave: &str) -> String {
+pub(super) fn table(wave: &str) -> String {
     format!("etl.{}", quote(&format!("held_{wave}")))
+}
+
+/// How many records a wave holds: those that came through, and those that failed.
+pub(super) fn count(connection: &Connection, wave: &str) -> Result<Option<(u64, u64)>, StoreError> {
+    let there: bool = connection.query_row(
+        "SELECT count(*) > 0 FROM duckdb_tables()
+         WHERE schema_name = 'etl' AND table_name = ? AND database_name = current_database()",
+        params![format!("held_{wave}")],
+        |row| row.get(0),
+    )?;
+    if !there {
+        return Ok(None);
+    }
+    let query = format!("SELECT count(*) FILTER (NOT failed), count(*) FILTER (failed) FROM {}", table(wave));
+    let counts = |row: &duckdb::Row<'_>| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64));
+    Ok(Some(connection.query_row(&query, [], counts)?))
 }
 
 impl Store {

@@ -10,6 +10,9 @@ use super::{
 /// The share of good answers that come in an odd form, which a client has to put up with.
 const ODD: f64 = 0.06;
 
+/// So many braces of a prompt are looked behind for a schema.
+const OBJECTS: usize = 20;
+
 pub(super) fn answer(
     request: &Value,
     asked: &Asked,
@@ -70,12 +73,14 @@ fn content(
     dice: &mut Dice,
 ) -> (Value, bool) {
     let format = &request["response_format"];
-    let (value, schema) = match format["type"].as_str() {
-        Some("json_schema") => {
-            let schema = &format["json_schema"]["schema"];
-            (Filler { root: schema, document, dice }.fill(schema, "", 0), schema)
-        }
-        Some("json_object") => {
+    let schema = match format["type"].as_str() {
+        Some("json_schema") => Some(format["json_schema"]["schema"].clone()),
+        Some("json_object") => schema_in(request),
+        _ => None,
+    };
+    let (value, schema) = match (format["type"].as_str(), &schema) {
+        (_, Some(schema)) => (Filler { root: schema, document, dice }.fill(schema, "", 0), schema),
+        (Some("json_object"), None) => {
             let topics: Vec<&String> = document.words.iter().take(5).collect();
             return (Value::from(json!({ "title": document.title, "topics": topics }).to_string()), false);
         }
@@ -88,6 +93,16 @@ fn content(
             (Value::from(misfit.spoil(value, schema, &prose, dice)), true)
         }
     }
+}
+
+/// The schema that a prompt asks for in its own words: the first object in it that has properties.
+fn schema_in(request: &Value) -> Option<Value> {
+    let messages = request["messages"].as_array()?;
+    let texts = messages.iter().filter_map(|message| message["content"].as_str());
+    texts.flat_map(|text| text.match_indices('{').take(OBJECTS).map(|(at, _)| &text[at..])).find_map(|text| {
+        let value = serde_json::Deserializer::from_str(text).into_iter::<Value>().next()?.ok()?;
+        value["properties"].is_object().then_some(value)
+    })
 }
 
 /// The function that has to be called, if one has to.

@@ -13,7 +13,13 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        answer::prompt_tokens, dice::Dice, limits::Left, reply::Refusal, respond, server::Server, stats::add,
+        answer::prompt_tokens,
+        dice::Dice,
+        limits::{Asker, Left},
+        reply::Refusal,
+        respond,
+        server::Server,
+        stats::add,
     },
     Caller, stream,
 };
@@ -24,13 +30,14 @@ pub(super) async fn answer(
     caller: Result<Caller, Refusal>,
     body: Bytes,
 ) -> Response {
+    let key = caller.as_ref().map_or_else(|_| String::new(), |Caller(key)| key.clone());
     let request = caller
         .and_then(|_| serde_json::from_slice::<Value>(&body).map_err(|failure| Refusal::not_json(&failure)));
     let model =
         request.as_ref().map_or("", |request| request["model"].as_str().unwrap_or_default()).to_owned();
     let streamed = request.as_ref().is_ok_and(|request| request["stream"] == true);
     let answered = match request {
-        Ok(request) => answer_request(&server, uri.path(), &model, &request).await,
+        Ok(request) => answer_request(&server, uri.path(), (&key, &model), &request).await,
         Err(refusal) => Err(refusal),
     };
     let (mut response, cost) = match answered {
@@ -42,7 +49,7 @@ pub(super) async fn answer(
             (refusal.into_response(), 0)
         }
     };
-    let [requests, tokens] = server.limits.left(&model, Instant::now());
+    let [requests, tokens] = server.limits.left((&key, &model), Instant::now());
     if let Some(Left { limit, left }) = requests {
         set(&mut response, "x-ratelimit-limit-req-minute", limit);
         set(&mut response, "x-ratelimit-remaining-req-minute", left);
@@ -63,11 +70,11 @@ fn set(response: &mut Response, name: &'static str, value: u64) {
 async fn answer_request(
     server: &Server,
     endpoint: &str,
-    model: &str,
+    asker: Asker<'_>,
     request: &Value,
 ) -> Result<(Value, u64), Refusal> {
     let asks = prompt_tokens(request);
-    if !server.limits.admit(model, asks, Instant::now()) {
+    if !server.limits.admit(asker, asks, Instant::now()) {
         return Err(limited(server, request));
     }
     respond::check(endpoint, request)?;
@@ -75,7 +82,7 @@ async fn answer_request(
     let mut dice = Dice::of(server.config.seed, &asked.identity, asked.nth, "latency");
     tokio::time::sleep(server.config.latencies().draw(&mut dice)).await;
     let given = respond::respond(server, endpoint, request, &asked);
-    server.limits.spend(model, given.usage.completion_tokens, Instant::now());
+    server.limits.spend(asker, given.usage.completion_tokens, Instant::now());
     Ok((given.response, given.usage.total_tokens))
 }
 

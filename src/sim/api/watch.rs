@@ -14,7 +14,7 @@ use axum::{
 };
 use futures::{StreamExt, stream};
 
-use crate::mistral::wire::FILES_PATH;
+use crate::mistral::wire::{FILES_PATH, MODELS_PATH};
 
 use super::{
     super::{
@@ -47,7 +47,11 @@ pub(super) async fn watch(State(server): State<Arc<Server>>, request: Request, n
     };
     let nth = server.attempt(key);
     let mut dice = Dice::of(server.config.seed, &key, nth, "fault");
-    let on = if answers { FaultOn::Answers } else { FaultOn::Batch };
+    let on = match answers {
+        true => FaultOn::Answers,
+        false if path.starts_with(MODELS_PATH) => FaultOn::All,
+        false => FaultOn::Batch,
+    };
     let fault = faults::draw(&server.config.faults, on, server.started.elapsed(), &mut dice);
     let mut response = match fault {
         None => next.run(request).await,
@@ -98,7 +102,9 @@ async fn befall(fault: &Fault, request: Request, next: Next, dice: &mut Dice) ->
         FaultKind::Status(status) => {
             let status = status_of(status);
             let message = status.canonical_reason().unwrap_or("Error");
-            Refusal::object(status, message, "internal_server_error", "3000").into_response()
+            let kind =
+                if status.is_server_error() { "internal_server_error" } else { "invalid_request_error" };
+            Refusal::object(status, message, kind, "3000").into_response()
         }
         FaultKind::Html(status) => page(status_of(status)),
         FaultKind::Cut => broken(stream::iter([Err(cut())])),

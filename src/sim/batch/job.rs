@@ -1,6 +1,9 @@
 //! One job: its lines, how it goes, and what has come of it so far.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use axum::body::Bytes;
 use serde_json::{Map, Value};
@@ -114,10 +117,15 @@ impl Job {
         self.plan.moment(self.entries.len(), now.saturating_sub(self.created), self.cancelled)
     }
 
-    /// Brings the job up to now: the lines that have ended since somebody looked are answered.
-    pub(super) fn settle(&mut self, server: &Server, now: Duration) -> Moment {
+    /// Brings the job up to now: the lines that have ended since somebody looked are answered. Where that takes
+    /// longer than `patience` the job is still running, and the next look goes on.
+    pub(super) fn settle(&mut self, server: &Server, now: Duration, patience: Duration) -> Moment {
         let moment = self.moment(now);
+        let began = Instant::now();
         while self.done.ended < moment.ended {
+            if began.elapsed() > patience {
+                return moment.unfinished(self.cancelled.is_some());
+            }
             let at = self.order[self.done.ended] as usize;
             self.done.ended += 1;
             self.end_line(server, at);

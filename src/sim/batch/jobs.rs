@@ -99,7 +99,7 @@ impl Jobs {
         let token = wanted.metadata.as_ref().and_then(|metadata| metadata.get("etl_job")?.as_str());
         server.stats.job(token);
         let mut job = Job::new(server, owner, wanted, lines, &content, nth);
-        let first = job.settle(server, job.created());
+        let first = job.settle(server, job.created(), LOOK);
         let view = job.view(server, &first);
         if let Ok(mut jobs) = self.jobs.lock() {
             let id = job.id().to_owned();
@@ -156,15 +156,20 @@ impl Jobs {
     pub(in super::super) fn settle(&self, server: &Server) {
         let now = server.clock.now();
         let jobs = self.jobs.lock().map(|jobs| jobs.clone()).unwrap_or_default();
-        for job in &jobs {
-            look(server, now, job);
+        for shared in &jobs {
+            if let Ok(mut job) = shared.job.lock() {
+                job.settle(server, now, Duration::MAX);
+            }
         }
     }
 }
 
+/// Shorter than any client waits for an answer about a job, however many lines have ended since the last one.
+const LOOK: Duration = Duration::from_secs(2);
+
 fn look(server: &Server, now: Duration, shared: &Shared) -> Option<wire::Job> {
     let mut job = shared.job.lock().ok()?;
-    let moment = job.settle(server, now);
+    let moment = job.settle(server, now, LOOK);
     Some(job.view(server, &moment))
 }
 

@@ -105,6 +105,14 @@ impl Plan {
     }
 }
 
+impl Moment {
+    /// The same moment for a job whose lines have not all been answered that should have been.
+    pub(super) fn unfinished(self, cancelled: bool) -> Self {
+        let status = if cancelled { JobStatus::CancellationRequested } else { JobStatus::Running };
+        Self { status, completed_at: None, ..self }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
