@@ -87,6 +87,35 @@ fn a_good_pipeline_is_drawn_with_every_default() {
     insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
 }
 
+#[test]
+fn settings_are_drawn() {
+    let spec = GOOD
+        .replace("api_key: \"${env.KEY}\"", "base_url: eu, timeouts: { first_byte: 90s }")
+        .replace("    chat:\n      model: ${params.model}", "    concurrency: { auto: { max: 16 } }\n    chat:\n      model: ${params.model}\n      stop: [END]\n      prompt_cache_key: \"${env.HOME_OF_TESTS}\"\n      images: 'library/{{ name }}.png'");
+    let dir = folder();
+    let told = told(dir.path(), &spec, &[]);
+    let shown: Vec<&str> = told.lines().filter(|line| !line.contains("VARCHAR")).take(18).collect();
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    test → out.duckdb
+    asks https://api.eu.mistral.ai
+    waits 10s for a connection, 90s for an answer to begin, 5min for all of it
+
+    source   documents
+             files library/*.txt, each up to 32MB
+             key path
+
+    recall   extract.recall  ← documents
+             answers in the ledger go on at once; the others are asked by `extract`
+
+    map      extract         ← extract.recall
+             asks small, 1 to 16 at a time, as many as give the most → extract
+             image library/{{ name }}.png, files up to 50MB from library
+             schema schema.json
+             stop ["END"], prompt_cache_key from the environment
+             attempts 1 for a refused answer; without an answer 5 retries, 1s to 1min apart
+    "#);
+}
+
 macro_rules! mistakes {
     ($($name:ident: $from:expr => $to:expr;)*) => {$(
         #[test]
@@ -143,6 +172,9 @@ mistakes! {
     shared_target: "    table: rejected" => "    table: metadata";
     refused_query: "files: library/*.txt" => "sql: SELECT * FROM missing";
     no_mistral: "mistral: { api_key: \"${env.KEY}\" }\n" => "";
+    no_server: "mistral: { api_key: \"${env.KEY}\" }" => "mistral: { base_url: moon, timeouts: { connect: 0s, whole: 5, first: 1s } }";
+    bounds_of_concurrency: "    chat:\n      model: ${params.model}" => "    concurrency: { auto: { min: 9, max: 3 } }\n    chat:\n      model: ${params.model}";
+    concurrency_of_jobs: "    chat:\n      model: ${params.model}" => "    batch: {}\n    concurrency: auto\n    chat:\n      model: ${params.model}";
     no_yaml: "stages:" => "stages: [";
     a_tab: "  - source: documents" => "\t- source: documents";
 }

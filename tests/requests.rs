@@ -7,9 +7,15 @@
 
 mod common;
 
-use common::Folder;
-use etl::run::{Options, estimate};
+use std::time::Duration;
+
+use common::{Folder, conserved, run_in};
+use etl::{
+    run::{Options, estimate},
+    sim::{Sim, SimConfig},
+};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 /// The first request of a pipeline with one map.
 async fn first(folder: &Folder, map: &str) -> Value {
@@ -82,4 +88,31 @@ async fn what_is_not_set_is_not_sent_so_that_answers_of_old_are_found_again() {
         body,
         r#"{"model":"reader","document":{"type":"image_url","image_url":"https://example.org/a.png"}}"#
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_are_asked_at_once_as_the_spec_lets_be_found() {
+    let config = SimConfig { latency: Duration::from_millis(20), misfits: 0.0, ..SimConfig::default() };
+    let sim = Sim::start(config).await.unwrap();
+    let folder = Folder::new();
+    let spec = "
+pipeline: test
+mistral: { api_key: test, timeouts: { whole: 30s } }
+duckdb: out.duckdb
+stages:
+  - source: numbers
+    sql: SELECT range AS id FROM range(400)
+    key: id
+  - map: say
+    concurrency: { auto: { min: 2, max: 12 } }
+    chat: { model: mistral-small-latest, prompt: 'Say {{ id }}' }
+  - sink: out
+    table: out
+";
+    let options = Options { base_url: Some(sim.url()), ..Options::default() };
+    let ended = run_in(&folder.pipeline(spec, &[]), &options, CancellationToken::new()).await.unwrap();
+    conserved(&ended);
+    assert_eq!(ended.sum.rows, 400);
+    let peak = sim.stats().peak_in_flight;
+    assert!((3..=12).contains(&peak), "{peak}");
 }

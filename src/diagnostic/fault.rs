@@ -272,6 +272,9 @@ pub enum Fault {
     /// A poll over something that is no job.
     #[error("poll `{0}` reads records that are no jobs")]
     PollsNoJob(String),
+    /// Neither a region nor an address.
+    #[error("`{0}` is no server")]
+    NoServer(String),
     /// A chat stage in a pipeline that does not say how to reach the service.
     #[error("map `{0}` asks Mistral, and the pipeline has no `mistral:`")]
     NoMistral(String),
@@ -287,6 +290,7 @@ impl Fault {
                     None => "not a key of it".to_owned(),
                 }
             }
+            Self::NoServer(_) => "wanted `eu`, `us`, `global` or an address with `https://`".to_owned(),
             Self::NoUse { why, .. } => (*why).to_owned(),
             Self::UnknownWord { found, known, .. } => {
                 match nearest(found, known.iter().map(String::as_str)) {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     datatype::DataType,
-    spec::{BatchSpec, Retry, Settings},
+    spec::{BatchSpec, Concurrency, Retry, Settings},
 };
 
 /// A template with all that it includes.
@@ -37,7 +37,7 @@ pub struct Ask {
     /// What it is asked.
     pub task: Task,
     /// Requests under way at once.
-    pub concurrency: usize,
+    pub concurrency: Concurrency,
     /// How often a refused answer is asked for in all.
     pub attempts: u32,
     /// What happens when no answer comes.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     event::StageKind,
-    spec::{BatchSpec, LARGEST_FILE, Mode, OnTimeout, PollSchedule, SplitWhat},
+    spec::{BatchSpec, LARGEST_FILE, Mode, OnTimeout, PollSchedule, SplitWhat, Timeouts},
     units::Span,
 };
 
@@ -19,7 +19,12 @@ impl fmt::Display for Plan {
             for (name, rate) in limits.iter().filter_map(|(name, rate)| Some((name, rate.as_ref()?))) {
                 write!(f, ", {name} {rate}")?;
             }
-            writeln!(f)?;
+            let Timeouts { connect, first_byte, whole } = mistral.timeouts;
+            let (connect, first_byte, whole) = (Span(connect), Span(first_byte), Span(whole));
+            writeln!(
+                f,
+                "\nwaits {connect} for a connection, {first_byte} for an answer to begin, {whole} for all of it"
+            )?;
         }
         if let Some(budget) = self.budget {
             writeln!(f, "may cost {budget}")?;
@@ -132,8 +137,7 @@ impl Plan {
 }
 
 fn ask_lines(ask: &Ask) -> Vec<String> {
-    let mut lines =
-        vec![format!("{} {}, {} at a time → {}", verb(&ask.task), ask.model, ask.concurrency, ask.into)];
+    let mut lines = vec![format!("{} {}, {} → {}", verb(&ask.task), ask.model, ask.concurrency, ask.into)];
     lines.extend(task_lines(&ask.task));
     let retry = ask.retry;
     lines.push(format!(
@@ -193,7 +197,8 @@ fn submit_lines(ask: &Ask) -> Vec<String> {
     ));
     lines.push(format!(
         "attempts {} for what is refused or missing; {} jobs are sent at a time",
-        ask.attempts, ask.concurrency
+        ask.attempts,
+        ask.concurrency.most()
     ));
     lines
 }

@@ -26,7 +26,7 @@ use crate::{
     datatype::DataType,
     event::StageKind,
     files::FileSet,
-    spec::{Mode, ModelPrice, PollSchedule, SplitWhat},
+    spec::{Mode, ModelPrice, PollSchedule, SplitWhat, Timeouts},
     units::{Rate, Usd},
 };
 
@@ -270,6 +270,8 @@ pub struct Mistral {
     pub requests: Option<Rate>,
     /// Tokens in time.
     pub tokens: Option<Rate>,
+    /// How long to wait for it.
+    pub timeouts: Timeouts,
 }
 
 /// A text that is never shown.

@@ -16,6 +16,7 @@ use crate::{
     ledger::{Entry, History, Step},
     mistral::{CallError, Client, Patience, Slots},
     record::{FailureKind, Outcome, Record, weight},
+    spec::Concurrency,
     stage::{self, Bounds, RecordStream, ahead, chunk},
     store::StoreError,
 };
@@ -223,7 +224,10 @@ pub(super) fn ask(
     client: Client,
     context: Arc<Context>,
 ) -> RecordStream {
-    let slots = Arc::new(Slots::fixed(question.ask.concurrency));
+    let slots = Arc::new(match question.ask.concurrency {
+        Concurrency::Fixed(count) => Slots::fixed(count),
+        Concurrency::Auto { min, max } => Slots::auto(min, max),
+    });
     // As many again may wait for their next attempt, without a slot; and no more, for they hold their texts.
     let inside = slots.most().saturating_mul(2);
     let client = client.with_slots(slots);

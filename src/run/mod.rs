@@ -45,7 +45,7 @@ use crate::{
     mistral::{self, Client, Connection, Limits, Prices, account},
     plan::{self, NodeId, Plan, Step, Surroundings, compile},
     sim::{Sim, SimConfig},
-    spec::{Variables, parse},
+    spec::{self, Variables, parse},
     stage::task,
     store::{self, Batch, Run, RunRecord, Store},
 };
@@ -304,7 +304,11 @@ fn client(plan: &Plan, options: &Options, sim: Option<&Sim>, halt: &Halt) -> Res
         }
     };
     let limits = Limits::new(mistral.and_then(|m| m.requests), mistral.and_then(|m| m.tokens));
-    Ok(Client::new(&Connection::new(base_url, api_key), limits, halt.token())?)
+    let spec::Timeouts { connect, first_byte, whole } =
+        mistral.map_or(spec::Timeouts::DEFAULT, |mistral| mistral.timeouts);
+    let timeouts = mistral::Timeouts { connect, first_byte, whole };
+    let connection = Connection { timeouts, ..Connection::new(base_url, api_key) };
+    Ok(Client::new(&connection, limits, halt.token())?)
 }
 
 async fn tick(context: Arc<Context>, plan: Plan) {

@@ -80,7 +80,7 @@ pub(super) fn submit(
     let outs = stream::unfold((receiver, task), |(mut receiver, task)| async move {
         receiver.recv().await.map(|out| (out, (receiver, task)))
     });
-    let (id, slots) = (node.id, desk.question.ask.concurrency);
+    let (id, slots) = (node.id, desk.question.ask.concurrency.most());
     let (desk, meter, client, context) =
         (Arc::clone(desk), Arc::clone(meter), client.clone(), Arc::clone(context));
     stage::map(outs.boxed(), slots, move |out| {

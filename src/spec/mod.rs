@@ -3,6 +3,7 @@
 //! Knows which keys stand where and how quantities are written. Looks nothing up: no file is
 //! opened, no stage is resolved, and the environment is a function that the caller passes.
 
+mod bounds;
 mod read_ask;
 mod read_chat;
 mod read_stage;
@@ -19,6 +20,7 @@ use crate::{
     units::{Rate, Usd},
 };
 
+pub use bounds::{Concurrency, Timeouts};
 pub(crate) use read_stage::LARGEST_FILE;
 pub use settings::{Setting, Settings};
 pub use stage::{
@@ -106,6 +108,8 @@ pub struct MistralSpec {
     pub requests: Option<Rate>,
     /// Tokens in time, read and written.
     pub tokens: Option<Rate>,
+    /// How long to wait for it.
+    pub timeouts: Timeouts,
 }
 
 /// A pipeline file, read but not understood.
@@ -152,7 +156,7 @@ pub struct ModelPrice {
 const PRICE: &[&str] = &["prompt", "completion", "pages"];
 const PIPELINE: &[&str] =
     &["pipeline", "description", "params", "mistral", "duckdb", "budget", "prices", "stages"];
-const MISTRAL: &[&str] = &["api_key", "base_url", "limits"];
+const MISTRAL: &[&str] = &["api_key", "base_url", "limits", "timeouts"];
 const LIMITS: &[&str] = &["requests", "tokens"];
 
 /// Reads a pipeline file. `name` is its path as the person typed it.
@@ -244,6 +248,8 @@ fn mistral(node: Node, reader: &mut Reader<'_>) -> Option<MistralSpec> {
         tokens = limits.take("tokens").and_then(|node| reader.unit(node));
         reader.finish(limits);
     }
+    let timeouts = mapping.take("timeouts").map(|node| bounds::timeouts(node, reader));
     reader.finish(mapping);
-    Some(MistralSpec { api_key, key_variable, base_url, requests, tokens })
+    let timeouts = timeouts.unwrap_or(Timeouts::DEFAULT);
+    Some(MistralSpec { api_key, key_variable, base_url, requests, tokens, timeouts })
 }

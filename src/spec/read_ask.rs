@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::units::Span;
 
 use super::{
-    Name, Text,
+    Name, Text, bounds,
     read_chat::{CHAT, chat, prompt},
     read_stage::only_form,
     reader::{Mapping, Reader},
@@ -74,10 +74,11 @@ fn finish(
     batch: Option<BatchSpec>,
     reader: &mut Reader<'_>,
 ) -> Option<AskSpec> {
-    let concurrency = mapping
-        .take("concurrency")
-        .and_then(|node| reader.count(&node, (1, 4096), "a number of slots, 1 to 4096"))
-        .unwrap_or(4);
+    // What goes on at once in a job is the service's affair.
+    let concurrency = match batch {
+        Some(_) => bounds::slots(mapping, reader),
+        None => bounds::concurrency(mapping, reader),
+    };
     let attempts = mapping
         .take("attempts")
         .and_then(|node| reader.count(&node, (1, 100), "a number of attempts, 1 to 100"))
@@ -86,7 +87,7 @@ fn finish(
     Some(AskSpec {
         model,
         task,
-        concurrency: concurrency as usize,
+        concurrency,
         attempts: attempts as u32,
         retry: Retry::DEFAULT,
         into: None,

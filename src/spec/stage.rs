@@ -9,7 +9,7 @@ use crate::{
     units::{Rate, Size},
 };
 
-use super::{Name, Text, settings::Settings};
+use super::{Name, Text, bounds::Concurrency, settings::Settings};
 
 /// One stage as it is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,7 +98,7 @@ pub struct AskSpec {
     /// What it is asked.
     pub task: TaskSpec,
     /// Requests under way at once.
-    pub concurrency: usize,
+    pub concurrency: Concurrency,
     /// How often a refused answer is asked for in all.
     pub attempts: u32,
     /// What happens when there is no answer.
