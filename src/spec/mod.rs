@@ -4,6 +4,7 @@
 //! opened, no stage is resolved, and the environment is a function that the caller passes.
 
 mod bounds;
+mod export;
 mod read_ask;
 mod read_chat;
 mod read_stage;
@@ -21,6 +22,7 @@ use crate::{
 };
 
 pub use bounds::{Concurrency, Timeouts};
+pub use export::json_schema;
 pub(crate) use read_stage::LARGEST_FILE;
 pub use settings::{Setting, Settings};
 pub use stage::{

@@ -30,15 +30,15 @@ pub(super) const MAP_ASK: &[&str] = &[
     "into",
 ];
 pub(super) const MAP_SUBMIT: &[&str] = &["map", "from", "when", "submit", "concurrency", "attempts"];
-const SUBMIT: &[&str] =
+pub(super) const SUBMIT: &[&str] =
     &["chat", "embed", "ocr", "moderate", "classify", "max_requests", "max_bytes", "wait", "timeout_hours"];
-const BATCH: &[&str] =
+pub(super) const BATCH: &[&str] =
     &["max_requests", "max_bytes", "wait", "timeout_hours", "every", "backoff", "timeout", "on_timeout"];
-const EMBED: &[&str] = &["model", "input", "dimension"];
-const OCR: &[&str] = &["model", "document", "pages"];
-const INPUT: &[&str] = &["model", "input"];
-const RETRY: &[&str] = &["times", "wait", "max_wait"];
-const BACKOFF: &[&str] = &["factor", "max"];
+pub(super) const EMBED: &[&str] = &["model", "input", "dimension"];
+pub(super) const OCR: &[&str] = &["model", "document", "pages"];
+pub(super) const INPUT: &[&str] = &["model", "input"];
+pub(super) const RETRY: &[&str] = &["times", "wait", "max_wait"];
+pub(super) const BACKOFF: &[&str] = &["factor", "max"];
 
 /// A map that asks by itself or, with `batch:`, in jobs.
 pub(super) fn ask(

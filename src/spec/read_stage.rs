@@ -18,25 +18,27 @@ use super::{
     tree::{Kind, Node},
 };
 
-const SOURCE: &[&str] =
+pub(super) const SOURCE: &[&str] =
     &["source", "files", "rows", "sql", "jsonl", "csv", "parquet", "key", "limit", "max_bytes", "content"];
-const SOURCE_FORMS: &[&str] = &["files", "rows", "sql", "jsonl", "csv", "parquet"];
+pub(super) const SOURCE_FORMS: &[&str] = &["files", "rows", "sql", "jsonl", "csv", "parquet"];
 const MAP: &[&str] = &[
     "map", "from", "when", "chat", "embed", "ocr", "moderate", "classify", "submit", "collect", "fields",
     "split",
 ];
 const MAP_FORMS: &[&str] =
     &["chat", "embed", "ocr", "moderate", "classify", "submit", "collect", "fields", "split"];
-const MAP_COLLECT: &[&str] = &["map", "from", "collect", "into"];
-const MAP_FIELDS: &[&str] = &["map", "from", "when", "fields", "keep", "drop", "rename"];
-const MAP_SPLIT: &[&str] = &["map", "from", "when", "split", "into"];
-const SPLIT: &[&str] = &["list", "text", "max_chars", "max_tokens", "overlap"];
-const SPLIT_FORMS: &[&str] = &["list", "text"];
-const THROTTLE: &[&str] = &["throttle", "from", "rate", "burst", "shared"];
-const POLL: &[&str] = &["poll", "from", "job", "every", "backoff", "timeout", "until", "on_timeout"];
-const WAVE: &[&str] = &["wave", "from", "sql", "stop_if"];
-const SINK: &[&str] = &["sink", "from", "when", "table", "jsonl", "csv", "parquet", "key", "columns", "mode"];
-const SINK_FORMS: &[&str] = &["table", "jsonl", "csv", "parquet"];
+pub(super) const MAP_COLLECT: &[&str] = &["map", "from", "collect", "into"];
+pub(super) const MAP_FIELDS: &[&str] = &["map", "from", "when", "fields", "keep", "drop", "rename"];
+pub(super) const MAP_SPLIT: &[&str] = &["map", "from", "when", "split", "into"];
+pub(super) const SPLIT: &[&str] = &["list", "text", "max_chars", "max_tokens", "overlap"];
+pub(super) const SPLIT_FORMS: &[&str] = &["list", "text"];
+pub(super) const THROTTLE: &[&str] = &["throttle", "from", "rate", "burst", "shared"];
+pub(super) const POLL: &[&str] =
+    &["poll", "from", "job", "every", "backoff", "timeout", "until", "on_timeout"];
+pub(super) const WAVE: &[&str] = &["wave", "from", "sql", "stop_if"];
+pub(super) const SINK: &[&str] =
+    &["sink", "from", "when", "table", "jsonl", "csv", "parquet", "key", "columns", "mode"];
+pub(super) const SINK_FORMS: &[&str] = &["table", "jsonl", "csv", "parquet"];
 
 /// A token is about four characters of English; the exact count is the model's own affair.
 const CHARS_A_TOKEN: usize = 4;

@@ -88,7 +88,7 @@ pub(super) const FIELDS: &[Field] = &[
 
 const PENALTY: Holds = Holds::Number(-2.0, 2.0, "a number from -2 to 2");
 
-const PREDICTION: &[&str] = &["type", "content"];
+pub(super) const PREDICTION: &[&str] = &["type", "content"];
 
 const fn field(name: &'static str, holds: Holds, about: &'static str) -> Field {
     Field { name, holds, about }
