@@ -170,7 +170,9 @@ async fn a_dry_run_shows_a_file_cut_short_and_counts_it_as_a_picture() {
             },
             {
               "type": "image_url",
-              "image_url": "data:image/png;base64,iVBORw0KGgoAAAANSU… (122B)"
+              "image_url": {
+                "url": "data:image/png;base64,iVBORw0KGgoAAAANSU… (122B)"
+              }
             }
           ]
         }

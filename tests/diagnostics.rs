@@ -91,7 +91,7 @@ fn a_good_pipeline_is_drawn_with_every_default() {
 fn settings_are_drawn() {
     let spec = GOOD
         .replace("api_key: \"${env.KEY}\"", "base_url: eu, timeouts: { first_byte: 90s }")
-        .replace("    chat:\n      model: ${params.model}", "    concurrency: { auto: { max: 16 } }\n    chat:\n      model: ${params.model}\n      stop: [END]\n      prompt_cache_key: \"${env.HOME_OF_TESTS}\"\n      images: 'library/{{ name }}.png'");
+        .replace("    chat:\n      model: ${params.model}", "    concurrency: { auto: { max: 16 } }\n    chat:\n      model: ${params.model}\n      stop: [END]\n      prompt_cache_key: \"${env.HOME_OF_TESTS}\"\n      images: ['library/{{ name }}.png', '${env.HOME_OF_TESTS}/{{ name }}.png']");
     let dir = folder();
     let told = told(dir.path(), &spec, &[]);
     let shown: Vec<&str> = told.lines().filter(|line| !line.contains("VARCHAR")).take(18).collect();
@@ -110,6 +110,7 @@ fn settings_are_drawn() {
     map      extract         ← extract.recall
              asks small, 1 to 16 at a time, as many as give the most → extract
              image library/{{ name }}.png, files up to 50MB from library
+             image '${env.HOME_OF_TESTS}/{{ name }}.png'
              schema schema.json
              stop ["END"], prompt_cache_key from the environment
              attempts 1 for a refused answer; without an answer 5 retries, 1s to 1min apart

@@ -116,3 +116,37 @@ stages:
     let peak = sim.stats().peak_in_flight;
     assert!((3..=12).contains(&peak), "{peak}");
 }
+
+#[test]
+fn a_changed_setting_is_another_plan() {
+    let folder = Folder::new();
+    let fingerprint = |word: &str, stop: &str| {
+        let spec = format!(
+            "
+pipeline: test
+mistral: {{ api_key: test }}
+duckdb: out.duckdb
+stages:
+  - source: numbers
+    rows: [{{ id: 1 }}]
+  - map: say
+    chat:
+      model: small
+      prompt: Say it.
+      stop: {stop}
+      tools: [{{ name: find, parameters: {{ properties: {{ {word}: {{}} }} }} }}]
+  - wave: said
+  - sink: out
+    table: out
+"
+        );
+        let pipeline = folder.pipeline(&spec, &[]);
+        let wave = pipeline.plan().nodes.iter().find(|node| &*node.name == "said").unwrap().id;
+        pipeline.plan().fingerprint(wave)
+    };
+    let long = "a long text ".repeat(10);
+    let first = fingerprint("word", &format!("{long} 1"));
+    assert_eq!(first, fingerprint("word", &format!("{long} 1")));
+    assert_ne!(first, fingerprint("words", &format!("{long} 1")), "a wave over other answers is another one");
+    assert_ne!(first, fingerprint("word", &format!("{long} 2")));
+}

@@ -95,3 +95,27 @@ fn what_the_reader_refuses_does_not_fit() {
     assert!(!complaints(&format!("{whole}budget: 5\n")).is_empty());
     assert!(!complaints(&format!("{whole}mistral: {{ limits: {{ requests: 5 }} }}\n")).is_empty());
 }
+
+/// The names of all keys.
+fn keys(schema: &Value, found: &mut Vec<String>) {
+    match schema {
+        Value::Object(fields) => {
+            if let Some(Value::Object(properties)) = fields.get("properties") {
+                found.extend(properties.keys().cloned());
+            }
+            fields.values().for_each(|value| keys(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_manual_has_every_key() {
+    let manual = repository("docs/language.md");
+    let words: Vec<&str> = manual.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
+    let mut found = Vec::new();
+    keys(&json_schema(), &mut found);
+    found.retain(|key| !words.contains(&key.as_str()));
+    assert_eq!(found, Vec::<String>::new());
+}

@@ -23,6 +23,8 @@ pub struct Prompt {
 pub struct Attachment {
     /// The template of its address or path.
     pub address: Prompt,
+    /// What may be shown of it: not what came from the environment.
+    pub shown: String,
     /// Where a relative path starts.
     pub base: PathBuf,
     /// The folders that a path must not leave.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     diagnostic::Fault,
     files::FileSet,
-    spec::{Form, Origin, Prompt, SourceForm, Text},
+    spec::{Form, LARGEST_FILE, Origin, Prompt, SourceForm, Text},
 };
 
 use super::{
@@ -43,7 +43,14 @@ impl Compiler<'_> {
             "" => [or_here(&base)].into_iter().chain(self.source_folders()).collect(),
             _ => vec![clean(&base.join(prefix.rfind('/').map_or("", |at| &prefix[..=at])))],
         };
-        Some(Attachment { address, base, within })
+        let folders: Vec<String> = within.iter().map(|folder| folder.display().to_string()).collect();
+        let shown = match text.secret {
+            true => text.shown().to_owned(),
+            false => {
+                format!("{}, files up to {LARGEST_FILE} from {}", text.value.trim(), folders.join(" or "))
+            }
+        };
+        Some(Attachment { address, shown, base, within })
     }
 
     fn source_folders(&self) -> Vec<PathBuf> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     event::StageKind,
-    spec::{BatchSpec, LARGEST_FILE, Mode, OnTimeout, PollSchedule, SplitWhat, Timeouts},
+    spec::{BatchSpec, Mode, OnTimeout, PollSchedule, SplitWhat, Timeouts},
     units::Span,
 };
 
@@ -178,9 +178,7 @@ fn task_lines(task: &Task) -> Vec<String> {
 }
 
 fn attachment_line(what: &str, attachment: &Attachment) -> String {
-    let within: Vec<String> = attachment.within.iter().map(|folder| folder.display().to_string()).collect();
-    let address = one_line(&attachment.address.text);
-    format!("{what} {address}, files up to {LARGEST_FILE} from {}", within.join(" or "))
+    format!("{what} {}", attachment.shown.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 fn submit_lines(ask: &Ask) -> Vec<String> {

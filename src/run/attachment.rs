@@ -86,7 +86,7 @@ fn endings() -> String {
 
 impl Attachment {
     pub(super) fn new(attachment: &plan::Attachment, kind: Kind) -> Result<Self, TemplateMistake> {
-        let plan::Attachment { address, base, within } = attachment;
+        let plan::Attachment { address, base, within, .. } = attachment;
         let template = Template::parse(&address.text, &address.includes)?;
         Ok(Self { template, base: base.clone(), within: within.clone(), kind })
     }

@@ -157,7 +157,8 @@ impl Question {
             return Content::Text(text);
         }
         let chunks = self.attachments.iter().zip(urls).map(|(attachment, url)| match attachment.kind {
-            Kind::Image => image_chunk(url),
+            // Mistral takes a bare text as well; servers that only resemble it do not.
+            Kind::Image => json!({ "type": "image_url", "image_url": { "url": url } }),
             Kind::Document => document_chunk(url),
         });
         Content::Chunks([text_chunk(&text)].into_iter().chain(chunks).collect())

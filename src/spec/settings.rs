@@ -99,7 +99,7 @@ const fn field(name: &'static str, holds: Holds, about: &'static str) -> Field {
 pub struct Settings(Vec<Setting>);
 
 /// One of them.
-#[derive(Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
     /// Its name.
     pub name: &'static str,
@@ -107,12 +107,6 @@ pub struct Setting {
     pub value: Value,
     /// What may be shown of it.
     pub shown: String,
-}
-
-impl std::fmt::Debug for Setting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.name, self.shown)
-    }
 }
 
 impl Settings {
