@@ -53,7 +53,7 @@ impl Compiler<'_> {
                 settings,
             })
         };
-        (chat().map(Task::Chat), datatype)
+        (chat().map(|chat| Task::Chat(Box::new(chat))), datatype)
     }
 
     fn settings(&mut self, spec: &ChatSpec) -> Settings {

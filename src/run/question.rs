@@ -69,7 +69,7 @@ impl Question {
             Task::Classify { input } => (Endpoint::Classify, Some(input)),
         };
         let (chat, ocr) = match &ask.task {
-            Task::Chat(chat) => (Some(chat), None),
+            Task::Chat(chat) => (Some(&**chat), None),
             Task::Ocr { document, .. } => (None, Some(document)),
             Task::Embed { .. } | Task::Moderate { .. } | Task::Classify { .. } => (None, None),
         };
