@@ -11,6 +11,7 @@ mod collect;
 mod create;
 mod error;
 mod estimate;
+mod group;
 mod halt;
 mod meter;
 mod money;

@@ -7,25 +7,23 @@ use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep_until},
-};
+use tokio::{sync::mpsc, time::sleep_until};
 
 use crate::{
-    ledger::{Entry, History, JobState, JobStep, RequestId, Step},
+    ledger::{History, JobStep, RequestId},
     mistral::Client,
     plan::Node,
     record::{FailureKind, Outcome, Record, weight},
     spec::BatchSpec,
     stage::{self, Bounds, RecordStream, chunk, task},
-    store::{Batch, JobRecord, Parked},
+    store::{Batch, Parked},
 };
 
 use super::{
     Context,
-    batch::{AGAIN, Batched, Desk, JobStream, Underway, new_token},
+    batch::{AGAIN, Batched, Desk, JobStream, Underway},
     create,
+    group::{Group, line},
     meter::Meter,
     question::Course,
     request::Written,
@@ -36,18 +34,6 @@ const LOOK_UP: Bounds = Bounds { items: 256, weight: 2_000_000, wait: Duration::
 
 /// Groups and records on their way out: few, because a group holds the lines of its job.
 const AHEAD: usize = 2;
-
-/// A job that is being put together.
-pub(super) struct Group {
-    pub(super) job: JobRecord,
-    /// The input file: a line for each request.
-    pub(super) lines: Vec<u8>,
-    placed: HashMap<RequestId, Entry>,
-    /// Records that wait for it; two that ask the same are one request.
-    records: u64,
-    cost: u64,
-    deadline: Instant,
-}
 
 /// What leaves the loop: a group that is written down and not yet sent, or something that is done with.
 pub(super) enum Out {
@@ -359,50 +345,12 @@ impl Submitting {
         history: &History,
     ) -> Result<String, Over> {
         let line = line(written.id, body);
-        let full = self.group.as_ref().is_some_and(|group| {
-            group.placed.len() >= self.batch.max_requests
-                || (group.lines.len() + line.len()) as u64 > self.batch.max_bytes.0
-        });
-        if full {
+        if self.group.as_ref().is_some_and(|group| group.is_full(&line, &self.batch)) {
             self.flush().await?;
         }
-        let question = &self.desk.question;
-        let group = self.group.get_or_insert_with(|| Group {
-            job: JobRecord {
-                token: new_token(),
-                stage: question.stage.to_string(),
-                server: self.context.server.clone(),
-                account: self.context.account.clone(),
-                endpoint: question.endpoint.path().to_owned(),
-                model: question.ask.model.clone(),
-                requests: 0,
-                state: JobState::New,
-                job: None,
-                input_file: None,
-                output_file: None,
-                error_file: None,
-                status: None,
-                completed: 0,
-                succeeded: 0,
-                failed: 0,
-                planned_at: None,
-            },
-            lines: Vec::new(),
-            placed: HashMap::new(),
-            records: 0,
-            cost: 0,
-            deadline: Instant::now() + self.batch.wait,
-        });
-        let attempt = history.next_attempt();
-        let entry = Entry {
-            job: Some(group.job.token.clone()),
-            ..question.entry(written.id, &record.key, history.generation, attempt, Step::Placed)
-        };
-        group.lines.extend_from_slice(&line);
-        group.placed.insert(written.id, entry);
-        group.cost += written.cost.micros();
-        group.job.requests += 1;
-        Ok(group.job.token.clone())
+        let new = || Group::new(&self.desk, &self.context, self.batch.wait);
+        let group = self.group.get_or_insert_with(new);
+        Ok(group.add(record, written, &line, history, &self.desk))
     }
 
     /// Writes the group down, and gives it on to be created.
@@ -418,13 +366,4 @@ impl Submitting {
         }
         self.send(Out::Group(Box::new(group))).await
     }
-}
-
-/// A line of an input file. The identity is what its answer is found by; the body is as it was hashed, so
-/// that an answer out of a job and one that came at once are the same answer.
-fn line(id: RequestId, body: &Bytes) -> Vec<u8> {
-    let mut line = format!("{{\"custom_id\":\"{id}\",\"body\":").into_bytes();
-    line.extend_from_slice(body);
-    line.extend_from_slice(b"}\n");
-    line
 }
