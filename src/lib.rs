@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod mistral;
 pub mod plan;
 pub mod record;
+pub mod region;
 pub mod report;
 pub mod run;
 pub mod sim;

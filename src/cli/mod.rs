@@ -3,6 +3,7 @@
 mod check;
 mod plan;
 mod run;
+mod schema;
 mod sim;
 mod sql;
 
@@ -44,6 +45,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Run the simulator of Mistral's API by itself.
     Sim(sim::Arguments),
+    /// Print the JSON Schema of the pipeline language, for editors.
+    Schema,
     /// Show the result of a query over a database.
     Sql(sql::Arguments),
 }
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::check(&arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
         Command::Sim(arguments) => sim::sim(&arguments),
+        Command::Schema => schema::schema(),
         Command::Sql(arguments) => sql::sql(&arguments),
     };
     ExitCode::from(code)

@@ -18,8 +18,8 @@ use crate::{
 use super::{
     Context,
     batch::{Batched, Desk, Underway, token_metadata, update},
+    group::Group,
     meter::Meter,
-    submit::Group,
 };
 
 /// A job up to this size carries its requests itself: one call instead of two, and no file is left behind.

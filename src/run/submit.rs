@@ -7,28 +7,26 @@ use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep_until},
-};
+use tokio::{sync::mpsc, time::sleep_until};
 
 use crate::{
-    ledger::{Entry, History, JobState, JobStep, RequestId, Step},
+    ledger::{History, JobStep, RequestId},
     mistral::Client,
     plan::Node,
     record::{FailureKind, Outcome, Record, weight},
     spec::BatchSpec,
     stage::{self, Bounds, RecordStream, chunk, task},
-    store::{Batch, JobRecord, Parked},
+    store::{Batch, Parked},
 };
 
 use super::{
     Context,
-    batch::{AGAIN, Batched, Desk, JobStream, Underway, new_token},
+    batch::{AGAIN, Batched, Desk, JobStream, Underway},
     create,
+    group::{Group, line},
     meter::Meter,
-    question::{Course, Written},
-    transform::template_failure,
+    question::Course,
+    request::Written,
 };
 
 /// Records that are looked up in the ledger together.
@@ -36,18 +34,6 @@ const LOOK_UP: Bounds = Bounds { items: 256, weight: 2_000_000, wait: Duration::
 
 /// Groups and records on their way out: few, because a group holds the lines of its job.
 const AHEAD: usize = 2;
-
-/// A job that is being put together.
-pub(super) struct Group {
-    pub(super) job: JobRecord,
-    /// The input file: a line for each request.
-    pub(super) lines: Vec<u8>,
-    placed: HashMap<RequestId, Entry>,
-    /// Records that wait for it; two that ask the same are one request.
-    records: u64,
-    cost: u64,
-    deadline: Instant,
-}
 
 /// What leaves the loop: a group that is written down and not yet sent, or something that is done with.
 pub(super) enum Out {
@@ -80,7 +66,7 @@ pub(super) fn submit(
     let outs = stream::unfold((receiver, task), |(mut receiver, task)| async move {
         receiver.recv().await.map(|out| (out, (receiver, task)))
     });
-    let (id, slots) = (node.id, desk.question.ask.concurrency);
+    let (id, slots) = (node.id, desk.question.ask.concurrency.most());
     let (desk, meter, client, context) =
         (Arc::clone(desk), Arc::clone(meter), client.clone(), Arc::clone(context));
     stage::map(outs.boxed(), slots, move |out| {
@@ -184,19 +170,19 @@ impl Submitting {
             };
             self.meter.taken.add(1);
             let written = match desk.question.when.holds(&record) {
-                Ok(true) => desk.question.write(&record),
+                Ok(true) => desk.question.write(&record).await,
                 Ok(false) => {
                     self.meter.done.add(1);
                     self.give(Ok(record)).await?;
                     continue;
                 }
-                Err(error) => Err(error),
+                Err(error) => Err(error.into()),
             };
             match written {
                 Ok(written) => asks.push((record, written)),
                 Err(error) => {
                     self.meter.failed.add(1);
-                    self.give(Err(template_failure(record, &desk.question.stage, &error))).await?;
+                    self.give(Err(desk.question.unwritten(record, &error))).await?;
                 }
             }
         }
@@ -224,7 +210,7 @@ impl Submitting {
             let requests = page.iter().filter_map(|parked| parked.request).collect();
             let mut known = self.context.known(requests).await;
             for parked in page {
-                let written = match self.desk.question.write(&parked.record) {
+                let written = match self.desk.question.write(&parked.record).await {
                     Ok(written) => written,
                     Err(error) => {
                         self.fail(parked.record, error.to_string(), Some(parked.place)).await?;
@@ -297,8 +283,16 @@ impl Submitting {
                 {
                     return Err(Over);
                 }
+                let body = match desk.question.body(&record, written).await {
+                    Ok(body) => body,
+                    Err(error) => {
+                        self.release(parked).await?;
+                        self.meter.failed.add(1);
+                        return self.give(Err(desk.question.unwritten(record, &error))).await;
+                    }
+                };
                 self.meter.done.add(u64::from(parked.is_none()));
-                let token = self.line(&record, written, history).await?;
+                let token = self.line(&record, written, &body, history).await?;
                 self.push(token, record, written.id, until, parked);
                 Ok(())
             }
@@ -343,52 +337,20 @@ impl Submitting {
     }
 
     /// Adds a line to the group, which begins with it or is given on before it; gives the group's token.
-    async fn line(&mut self, record: &Record, written: &Written, history: &History) -> Result<String, Over> {
-        let line = line(written);
-        let full = self.group.as_ref().is_some_and(|group| {
-            group.placed.len() >= self.batch.max_requests
-                || (group.lines.len() + line.len()) as u64 > self.batch.max_bytes.0
-        });
-        if full {
+    async fn line(
+        &mut self,
+        record: &Record,
+        written: &Written,
+        body: &Bytes,
+        history: &History,
+    ) -> Result<String, Over> {
+        let line = line(written.id, body);
+        if self.group.as_ref().is_some_and(|group| group.is_full(&line, &self.batch)) {
             self.flush().await?;
         }
-        let question = &self.desk.question;
-        let group = self.group.get_or_insert_with(|| Group {
-            job: JobRecord {
-                token: new_token(),
-                stage: question.stage.to_string(),
-                server: self.context.server.clone(),
-                account: self.context.account.clone(),
-                endpoint: question.endpoint.path().to_owned(),
-                model: question.ask.model.clone(),
-                requests: 0,
-                state: JobState::New,
-                job: None,
-                input_file: None,
-                output_file: None,
-                error_file: None,
-                status: None,
-                completed: 0,
-                succeeded: 0,
-                failed: 0,
-                planned_at: None,
-            },
-            lines: Vec::new(),
-            placed: HashMap::new(),
-            records: 0,
-            cost: 0,
-            deadline: Instant::now() + self.batch.wait,
-        });
-        let attempt = history.next_attempt();
-        let entry = Entry {
-            job: Some(group.job.token.clone()),
-            ..question.entry(written.id, &record.key, history.generation, attempt, Step::Placed)
-        };
-        group.lines.extend_from_slice(&line);
-        group.placed.insert(written.id, entry);
-        group.cost += written.cost.micros();
-        group.job.requests += 1;
-        Ok(group.job.token.clone())
+        let new = || Group::new(&self.desk, &self.context, self.batch.wait);
+        let group = self.group.get_or_insert_with(new);
+        Ok(group.add(record, written, &line, history, &self.desk))
     }
 
     /// Writes the group down, and gives it on to be created.
@@ -404,14 +366,4 @@ impl Submitting {
         }
         self.send(Out::Group(Box::new(group))).await
     }
-}
-
-/// A line of an input file. The identity is what its answer is found by; the body is as it was hashed, so
-/// that an answer out of a job and one that came at once are the same answer.
-fn line(written: &Written) -> Vec<u8> {
-    let body: &Bytes = &written.body;
-    let mut line = format!("{{\"custom_id\":\"{}\",\"body\":", written.id).into_bytes();
-    line.extend_from_slice(body);
-    line.extend_from_slice(b"}\n");
-    line
 }
