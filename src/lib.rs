@@ -17,5 +17,6 @@ pub mod sim;
 pub mod spec;
 pub mod stage;
 pub mod store;
+pub mod task;
 pub mod template;
 pub mod units;

@@ -54,6 +54,7 @@ impl Sim {
     /// What the server itself counted.
     fn stats(&self) -> Value {
         let url = format!("{}/sim/stats", self.url);
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async { reqwest::get(url).await.unwrap().json().await.unwrap() })
     }
@@ -120,7 +121,7 @@ fn start(folder: &Folder, url: &str, crash_at: Option<&str>) -> Child {
 
 /// Waits for the end; the exit code, or nothing after a signal.
 fn finish(mut child: Child) -> Option<i32> {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while Instant::now() < deadline {
         if let Some(status) = child.try_wait().unwrap() {
             return status.code();

@@ -55,7 +55,7 @@ const INTERRUPTED: u8 = 130;
 /// Events on their way to the display. Counts may be left out when it is full; what must not be lost waits.
 const EVENTS: usize = 64;
 
-fn base_url(text: &str) -> Result<String, &'static str> {
+pub(super) fn base_url(text: &str) -> Result<String, &'static str> {
     let url = region::base_url(text).ok_or("wanted `eu`, `us` or a URL, such as `http://127.0.0.1:8080`")?;
     // The paths of the service begin with it.
     Ok(url.strip_suffix("/v1").unwrap_or(&url).to_owned())

@@ -196,18 +196,10 @@ impl Giving {
     /// The next page, and where to read on.
     async fn page(&self, underway: &Underway, place: i64) -> Option<(Vec<Outcome>, Option<i64>)> {
         let (store, token) = (&self.context.store, &underway.job.token);
-        let parked = |place| store.parked(&self.desk.stage, token, place, PAGE);
-        let mut page = self.context.halt.check(parked(place).await)?;
+        let page = store.parked_or_close(&self.desk.stage, token, place, PAGE).await;
+        let page = self.context.halt.check(page)?;
         if page.is_empty() {
-            // The last look, while nothing can be added.
-            let mut closed = self.desk.closed().await;
-            page = self.context.halt.check(parked(place).await)?;
-            if page.is_empty() {
-                closed.insert(token.clone());
-                drop(closed);
-                self.context.halt.check(store.unpark(&self.desk.stage, Some(token)).await)?;
-                return None;
-            }
+            return None;
         }
         let next = page.last().map(|last| last.place + 1);
         let outcomes = self.settle(page, &underway.job, underway.pending.as_deref()).await?;

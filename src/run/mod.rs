@@ -13,6 +13,7 @@ mod error;
 mod estimate;
 mod group;
 mod halt;
+mod jobs;
 mod meter;
 mod money;
 mod poll;
@@ -47,12 +48,13 @@ use crate::{
     plan::{self, NodeId, Plan, Step, Surroundings, compile},
     sim::{Sim, SimConfig},
     spec::{self, Variables, parse},
-    stage::task,
     store::{self, Batch, Run, RunRecord, Store},
+    task,
 };
 
 pub use error::RunError;
 pub use estimate::{Asks, Estimate, StageEstimate, estimate};
+pub use jobs::{JobView, Jobs};
 
 use claims::Claims;
 use halt::Halt;
@@ -232,7 +234,7 @@ impl Pipeline {
             match node.step {
                 // What a run that was cut off holds is what the next one goes on from.
                 Step::Wave(_) if whole => drop(context.halt.check(store.release(&node.name).await)),
-                Step::Submit(_) => drop(context.halt.check(store.unpark(&node.name, None).await)),
+                Step::Submit(_) => drop(context.halt.check(store.unpark(&node.name).await)),
                 _ => {}
             }
         }

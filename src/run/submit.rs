@@ -15,8 +15,9 @@ use crate::{
     plan::Node,
     record::{FailureKind, Outcome, Record, weight},
     spec::BatchSpec,
-    stage::{self, Bounds, RecordStream, chunk, task},
+    stage::{self, Bounds, RecordStream, chunk},
     store::{Batch, Parked},
+    task,
 };
 
 use super::{
@@ -98,6 +99,16 @@ struct Submitting {
 
 /// The run is over, and so is the loop.
 struct Over;
+
+/// What became of a record.
+enum Placed {
+    /// The ledger has its answer.
+    Known,
+    /// It waits for a job.
+    Waits,
+    /// It has failed, and is counted as that.
+    Failed,
+}
 
 impl Submitting {
     async fn run(mut self, input: RecordStream, client: Client) {
@@ -189,7 +200,14 @@ impl Submitting {
         let mut known = self.context.known(asks.iter().map(|(_, written)| written.id).collect()).await;
         for (record, written) in asks {
             let mut history = known.remove(&written.id).unwrap_or(History::new(self.context.generation()));
-            self.place(record, &written, &history, None, None).await?;
+            match self.place(record, &written, &history, None, None).await? {
+                Placed::Known => {
+                    self.meter.reused.add(1);
+                    self.meter.done.add(1);
+                }
+                Placed::Waits => self.meter.done.add(1),
+                Placed::Failed => {}
+            }
             // The next record of this look may ask the same.
             if let Some(entry) = self.group.as_ref().and_then(|group| group.placed.get(&written.id)) {
                 history.entries.push(entry.clone());
@@ -237,42 +255,28 @@ impl Submitting {
         history: &History,
         until: Option<u32>,
         parked: Option<i64>,
-    ) -> Result<(), Over> {
+    ) -> Result<Placed, Over> {
         let desk = Arc::clone(&self.desk);
         let context = Arc::clone(&self.context);
         match desk.question.course(history, until, context.retry_failed) {
             Course::Settled(settled) => {
-                if parked.is_none() {
-                    self.meter.reused.add(1);
-                    self.meter.done.add(1);
-                } else {
-                    self.release(parked).await?;
-                }
-                self.give(desk.question.outcome(record, settled)).await
+                self.release(parked).await?;
+                self.give(desk.question.outcome(record, settled)).await?;
+                Ok(Placed::Known)
             }
             Course::Placed(token) if self.apart.contains_key(&token) => {
                 let reason = self.apart.get(&token).cloned().unwrap_or_default();
                 self.fail(record, reason, parked).await
             }
             Course::Placed(token) => {
-                let in_group = self.group.as_ref().is_some_and(|group| group.job.token == token);
                 let left = desk.question.ask.attempts.saturating_sub(history.refusals() + 1);
                 let until = until.unwrap_or(history.next_attempt() - 1 + left);
-                self.meter.done.add(u64::from(parked.is_none()));
-                if in_group {
-                    self.push(token, record, written.id, until, parked);
-                    return Ok(());
-                }
-                // The job may be collected at this moment.
-                let closed = desk.closed().await;
-                if closed.contains(&token) {
-                    drop(closed);
-                    let known = context.known(vec![written.id]).await.remove(&written.id);
-                    let history = known.unwrap_or(History::new(context.generation()));
-                    return Box::pin(self.place(record, written, &history, Some(until), parked)).await;
-                }
+                let in_group = self.group.as_ref().is_some_and(|group| group.job.token == token);
+                // The records of another job may be given on at this moment: whoever is too late for that
+                // is told so when it is parked.
+                let parked = if in_group { parked } else { self.release(parked).await? };
                 self.push(token, record, written.id, until, parked);
-                self.park().await
+                Ok(Placed::Waits)
             }
             Course::Ask { until } => {
                 if let Err(reason) = context.may_ask(&desk.question.stage) {
@@ -288,31 +292,32 @@ impl Submitting {
                     Err(error) => {
                         self.release(parked).await?;
                         self.meter.failed.add(1);
-                        return self.give(Err(desk.question.unwritten(record, &error))).await;
+                        self.give(Err(desk.question.unwritten(record, &error))).await?;
+                        return Ok(Placed::Failed);
                     }
                 };
-                self.meter.done.add(u64::from(parked.is_none()));
                 let token = self.line(&record, written, &body, history).await?;
                 self.push(token, record, written.id, until, parked);
-                Ok(())
+                Ok(Placed::Waits)
             }
         }
     }
 
-    async fn fail(&mut self, record: Record, reason: String, parked: Option<i64>) -> Result<(), Over> {
+    async fn fail(&mut self, record: Record, reason: String, parked: Option<i64>) -> Result<Placed, Over> {
         self.release(parked).await?;
         self.meter.failed.add(1);
-        self.give(Err(self.desk.question.failure(record, FailureKind::Unanswered, reason, 0))).await
+        self.give(Err(self.desk.question.failure(record, FailureKind::Unanswered, reason, 0))).await?;
+        Ok(Placed::Failed)
     }
 
-    /// A record that was parked is so no more.
-    async fn release(&mut self, parked: Option<i64>) -> Result<(), Over> {
+    /// A record that was parked is so no more; it has no place then.
+    async fn release(&mut self, parked: Option<i64>) -> Result<Option<i64>, Over> {
         if let Some(place) = parked {
             let moved = self.context.store.repark(&self.desk.stage, vec![(place, "done".to_owned())]).await;
             self.context.halt.check(moved).ok_or(Over)?;
             self.desk.leave(1);
         }
-        Ok(())
+        Ok(None)
     }
 
     fn push(&mut self, token: String, record: Record, request: RequestId, until: u32, parked: Option<i64>) {
@@ -328,12 +333,31 @@ impl Submitting {
         }
     }
 
-    /// Makes the places of records durable.
+    /// Makes the places of records durable. Those whose job has given on its records in the meantime are
+    /// looked up again: their answers are in the ledger now.
     async fn park(&mut self) -> Result<(), Over> {
-        let (records, moves) = (std::mem::take(&mut self.parking), std::mem::take(&mut self.moving));
-        let (stage, store) = (&self.desk.stage, &self.context.store);
-        self.context.halt.check(store.park(stage, records).await).ok_or(Over)?;
-        self.context.halt.check(store.repark(stage, moves).await).ok_or(Over)
+        loop {
+            let (records, moves) = (std::mem::take(&mut self.parking), std::mem::take(&mut self.moving));
+            if records.is_empty() && moves.is_empty() {
+                return Ok(());
+            }
+            let (stage, store) = (&self.desk.stage, &self.context.store);
+            let late = self.context.halt.check(store.park(stage, records).await).ok_or(Over)?;
+            self.context.halt.check(store.repark(stage, moves).await).ok_or(Over)?;
+            for (_, Parked { until, record, .. }) in late {
+                self.desk.leave(1);
+                let written = match self.desk.question.write(&record).await {
+                    Ok(written) => written,
+                    Err(error) => {
+                        self.fail(record, error.to_string(), None).await?;
+                        continue;
+                    }
+                };
+                let known = self.context.known(vec![written.id]).await.remove(&written.id);
+                let history = known.unwrap_or(History::new(self.context.generation()));
+                Box::pin(self.place(record, &written, &history, Some(until), None)).await?;
+            }
+        }
     }
 
     /// Adds a line to the group, which begins with it or is given on before it; gives the group's token.

@@ -17,6 +17,7 @@ mod spill;
 mod waves;
 
 use std::{
+    collections::HashSet,
     path::Path,
     sync::{
         Arc,
@@ -26,6 +27,8 @@ use std::{
 
 use duckdb::Connection;
 use tokio::sync::Mutex;
+
+use crate::task;
 
 pub use commit::{Batch, FailureRow, SinkRows};
 pub use error::StoreError;
@@ -46,6 +49,8 @@ pub struct Store {
     /// Where relative paths in queries start.
     queries: Arc<Path>,
     readers: Readers,
+    /// Jobs whose records have been given on.
+    closed: Arc<std::sync::Mutex<HashSet<String>>>,
     /// The file, for the note beside it.
     path: Arc<Path>,
     note: Arc<std::sync::Mutex<Option<holder::Note>>>,
@@ -128,16 +133,31 @@ impl Store {
 
     fn new(connection: Connection, path: Arc<Path>, queries: Arc<Path>) -> Self {
         let connection = Arc::new(Mutex::new(connection));
-        Self { connection, queries, readers: Readers::default(), path, note: Arc::default() }
+        Self {
+            connection,
+            queries,
+            readers: Readers::default(),
+            closed: Arc::default(),
+            path,
+            note: Arc::default(),
+        }
     }
 
     /// Lets a piece of work have the connection.
+    ///
+    /// The waiting is done by a task of its own. Whoever calls this may stand in a stream that is not polled
+    /// for a while; in a queue that is served in turn it would be given the connection, not take it, and
+    /// nobody else would ever have it again.
     async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let mut connection = Arc::clone(&self.connection).lock_owned().await;
-        blocking(move || work(&mut connection)).await
+        let connection = Arc::clone(&self.connection);
+        let turn = task::spawn(async move {
+            let mut connection = connection.lock_owned().await;
+            blocking(move || work(&mut connection)).await
+        });
+        task::unwrap(turn.await).unwrap_or(Err(StoreError::Stopped))
     }
 }
 
