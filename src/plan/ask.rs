@@ -104,7 +104,7 @@ impl Compiler<'_> {
                 random_seed: spec.random_seed,
             })
         };
-        (chat().map(Task::Chat), datatype)
+        (chat().map(|chat| Task::Chat(Box::new(chat))), datatype)
     }
 
     fn prompt(&mut self, prompt: &PromptSpec, shape: Option<&Shape>) -> Option<Prompt> {

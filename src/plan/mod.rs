@@ -169,7 +169,7 @@ pub struct Ask {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Task {
     /// A question in words.
-    Chat(Chat),
+    Chat(Box<Chat>),
     /// A vector of a text.
     Embed {
         /// The text.

@@ -245,9 +245,9 @@ impl Giving {
             };
             self.meter.taken.add(1);
             if outcome.is_ok() {
-                self.meter.done.add(1)
+                self.meter.done.add(1);
             } else {
-                self.meter.failed.add(1)
+                self.meter.failed.add(1);
             }
             outcomes.push(outcome);
         }

@@ -82,12 +82,12 @@ pub(super) fn poll(
         let meter = Arc::clone(meter);
         move |batched| meter.taken.add(u64::from(matches!(batched, Batched::Job(_))))
     });
-    let out = polled(input.boxed(), MOST, timetable, age, check).filter_map(move |polled| {
-        let polling = Arc::clone(&polling);
-        async move { polling.ended(polled, schedule.timeout, schedule.on_timeout).await }
-    });
-    // Jobs go on by themselves when the run is stopped, and the next run comes back to them.
-    Ok(out.take_until(context.halt.token().cancelled_owned()).boxed())
+    let out =
+        polled(input.boxed(), MOST, timetable, age, check, context.halt.token()).filter_map(move |polled| {
+            let polling = Arc::clone(&polling);
+            async move { polling.ended(polled, schedule.timeout, schedule.on_timeout).await }
+        });
+    Ok(out.boxed())
 }
 
 /// How long a job has been under way.
@@ -149,6 +149,7 @@ impl Polling {
     async fn ended(&self, polled: Polled<Batched>, timeout: Duration, then: OnTimeout) -> Option<Batched> {
         let batched = match polled {
             Polled::Ended(batched) => batched,
+            // The job goes on by itself when the run is stopped, and the next run comes back to it.
             Polled::Stopped(_) => return None,
             Polled::TimedOut(Batched::Job(underway)) => {
                 Batched::Job(Box::new(self.timed_out(*underway, timeout, then).await?))
@@ -191,7 +192,8 @@ impl Polling {
                             (underway, checked)
                         }
                     };
-                    let mut out = polled(one, 1, CANCELLED, |_| Duration::ZERO, check);
+                    let mut out =
+                        polled(one, 1, CANCELLED, |_| Duration::ZERO, check, self.context.halt.token());
                     match out.next().await? {
                         Polled::Ended(underway) => return Some(underway),
                         Polled::Stopped(_) => return None,

@@ -292,10 +292,10 @@ impl Submitting {
                 if let Err(reason) = context.may_ask(&desk.question.stage) {
                     return self.fail(record, reason, parked).await;
                 }
-                if let Some(entry) = desk.question.judged_anew(history) {
-                    if !context.commit(vec![entry]).await {
-                        return Err(Over);
-                    }
+                if let Some(entry) = desk.question.judged_anew(history)
+                    && !context.commit(vec![entry]).await
+                {
+                    return Err(Over);
                 }
                 self.meter.done.add(u64::from(parked.is_none()));
                 let token = self.line(&record, written, history).await?;

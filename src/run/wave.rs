@@ -30,6 +30,8 @@ struct OnDisk {
     plan: String,
     /// Records that got no answer, and come again with the next run.
     pending: Arc<AtomicU64>,
+    /// Records that failed above it, wherever they go.
+    failures: Arc<AtomicU64>,
     meter: Arc<Meter>,
     context: Arc<Context>,
 }
@@ -77,10 +79,11 @@ impl Hold for OnDisk {
 impl OnDisk {
     fn stop_if(&self, counts: Closed) -> Result<(), RunError> {
         let (Some(stop_if), Some(condition)) = (&self.stop_if, &self.wave.stop_if) else { return Ok(()) };
-        let total = counts.ok + counts.failed;
+        let failed = self.failures.load(Ordering::Relaxed);
+        let total = counts.ok + failed;
         let mut fields = Fields::new();
         fields.extend(
-            [("total", total), ("ok", counts.ok), ("failed", counts.failed)]
+            [("total", total), ("ok", counts.ok), ("failed", failed)]
                 .map(|(name, count)| (name.to_owned(), json!(count))),
         );
         match stop_if.test(&fields) {
@@ -88,7 +91,7 @@ impl OnDisk {
             Ok(true) => Err(RunError::WaveStopped {
                 wave: self.node.name.to_string(),
                 condition: condition.clone(),
-                failed: counts.failed,
+                failed,
                 total,
             }),
             Err(error) => {
@@ -125,7 +128,7 @@ pub(super) async fn wave(
         .map(|node| Arc::clone(&node.name))
         .collect();
     let counted = Arc::clone(&hold.meter);
-    let pending = Arc::clone(&hold.pending);
+    let (pending, failures) = (Arc::clone(&hold.pending), Arc::clone(&hold.failures));
     let route = move |outcome: Outcome| match outcome {
         Ok(record) => {
             counted.taken.add(1);
@@ -135,6 +138,7 @@ pub(super) async fn wave(
         Err(failure) => {
             let unanswered = failure.kind == FailureKind::Unanswered;
             pending.fetch_add(u64::from(unanswered), Ordering::Relaxed);
+            failures.fetch_add(1, Ordering::Relaxed);
             // What got no answer is pending: it goes on by itself in the next run, and is not repaired.
             match !read || unanswered || sources.contains(&failure.stage) {
                 true => Routed::Aside(failure),
@@ -178,6 +182,7 @@ fn on_disk(node: &Node, what: &Wave, plan: &Plan, context: &Arc<Context>) -> Res
         stop_if: what.stop_if.as_deref().map(expression).transpose()?,
         plan: plan.fingerprint(node.id),
         pending: Arc::default(),
+        failures: Arc::default(),
         meter: Arc::clone(context.meters.of(node.id)),
         context: Arc::clone(context),
     }))

@@ -4,6 +4,7 @@ use std::{future::Future, time::Duration};
 
 use futures::stream::BoxStream;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::map;
 
@@ -61,13 +62,15 @@ pub enum Polled<T> {
 /// Polls each item of a stream, at most `most` at once, and gives them as they end.
 ///
 /// `age` says how long an item has been under way already: its time began when it did, not with this
-/// program. `check` brings an item up to date. Between two checks an item is a timer and nothing else.
+/// program. `check` brings an item up to date. Between two checks an item is a timer and nothing else;
+/// `stop` ends them all where they are.
 pub fn poll<T, A, F, W>(
     input: BoxStream<'static, T>,
     most: usize,
     timetable: Timetable,
     age: A,
     check: W,
+    stop: CancellationToken,
 ) -> BoxStream<'static, Polled<T>>
 where
     T: Send + 'static,
@@ -78,7 +81,7 @@ where
     map(input, most, move |mut item| {
         let began = Instant::now();
         let age = age(&item);
-        let check = check.clone();
+        let (check, stop) = (check.clone(), stop.clone());
         async move {
             let mut pauses = 0;
             loop {
@@ -92,7 +95,10 @@ where
                 }
                 let Some(next) = timetable.next(at, pauses) else { return Polled::TimedOut(item) };
                 pauses += 1;
-                sleep_until(began + next.saturating_sub(age)).await;
+                tokio::select! {
+                    () = sleep_until(began + next.saturating_sub(age)) => {}
+                    () = stop.cancelled() => return Polled::Stopped(item),
+                }
             }
         }
     })
@@ -123,7 +129,8 @@ mod tests {
             async move { (checks + 1, found) }
         };
         let input = stream::iter([0usize]).boxed();
-        let mut out = poll(input, 10, timetable, move |_| Duration::from_secs(age), check);
+        let mut out =
+            poll(input, 10, timetable, move |_| Duration::from_secs(age), check, CancellationToken::new());
         let end = out.next().await.unwrap();
         let seen = seen.lock().unwrap().clone();
         (seen, end)
@@ -157,9 +164,32 @@ mod tests {
             (checks + 1, if checks == 3 { Checked::Ended } else { Checked::Pending })
         };
         let input = stream::iter(vec![0; 500]).boxed();
-        let out = poll(input, 1000, timetable(10, 1.0, 10, 3600), |_| Duration::ZERO, check);
+        let out = poll(
+            input,
+            1000,
+            timetable(10, 1.0, 10, 3600),
+            |_| Duration::ZERO,
+            check,
+            CancellationToken::new(),
+        );
         assert_eq!(out.count().await, 500);
         assert_eq!(started.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_ends_the_pauses() {
+        let (started, stop) = (Instant::now(), CancellationToken::new());
+        let later = stop.clone();
+        let check = |checks: u32| async move { (checks + 1, Checked::Pending) };
+        let input = stream::iter(vec![0; 5]).boxed();
+        let out = poll(input, 10, timetable(10, 1.0, 10, 3600), |_| Duration::ZERO, check, stop);
+        let stopping = async move {
+            tokio::time::sleep(Duration::from_secs(25)).await;
+            later.cancel();
+        };
+        let (ends, ()) = tokio::join!(out.collect::<Vec<_>>(), stopping);
+        assert_eq!(ends, vec![Polled::Stopped(3); 5]);
+        assert_eq!(started.elapsed(), Duration::from_secs(25));
     }
 
     proptest! {

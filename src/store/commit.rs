@@ -62,7 +62,7 @@ impl Store {
     /// # Errors
     /// When the database fails; then nothing of the batch is there.
     pub async fn commit(&self, run: Run, server: &str, batch: Batch) -> Result<(), StoreError> {
-        let server = server.to_owned();
+        let (server, readers) = (server.to_owned(), self.readers.clone());
         self.with(move |connection| {
             transaction(connection, |t| {
                 journal::add(t, run, &server, &batch.entries)?;
@@ -73,7 +73,7 @@ impl Store {
                 }
                 add_failures(t, run, &batch.failures)
             })?;
-            if batch.rows.is_empty() { Ok(()) } else { let_go(connection) }
+            if batch.rows.is_empty() { Ok(()) } else { let_go(connection, &readers) }
         })
         .await
     }

@@ -15,7 +15,13 @@ mod sink;
 mod spill;
 mod waves;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use duckdb::Connection;
 use tokio::sync::Mutex;
@@ -37,6 +43,31 @@ pub struct Store {
     connection: Arc<Mutex<Connection>>,
     /// Where relative paths in queries start.
     queries: Arc<Path>,
+    readers: Readers,
+}
+
+/// Queries that read the file while others write it.
+#[derive(Clone, Default)]
+struct Readers(Arc<AtomicUsize>);
+
+/// One of them.
+struct Reading(Readers);
+
+impl Readers {
+    fn enter(&self) -> Reading {
+        self.0.fetch_add(1, Ordering::AcqRel);
+        Reading(self.clone())
+    }
+
+    fn any(&self) -> bool {
+        self.0.load(Ordering::Acquire) > 0
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// The layout of the schema `etl`; a database that says a higher number was written by a newer program.
@@ -66,7 +97,7 @@ impl Store {
         let (path, queries) = (path.to_owned(), Arc::<Path>::from(queries));
         let folder = Arc::clone(&queries);
         let connection = blocking(move || open(&path, &folder)).await?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), queries })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), queries, readers: Readers::default() })
     }
 
     /// Opens a database to look at, and nothing else; one that is not there is as good as empty.
@@ -84,7 +115,8 @@ impl Store {
             }
             Ok(connection)
         });
-        Ok(Self { connection: Arc::new(Mutex::new(connection.await?)), queries })
+        let connection = Arc::new(Mutex::new(connection.await?));
+        Ok(Self { connection, queries, readers: Readers::default() })
     }
 
     /// Lets a piece of work have the connection.
@@ -127,6 +159,8 @@ fn open(path: &Path, queries: &Path) -> Result<Connection, StoreError> {
     connection
         .execute_batch(&format!("ATTACH '{literal}' AS {ATTACHED} ({LAYOUT})"))
         .map_err(|error| StoreError::opening(path, &error))?;
+    // Beside the file, as it would be for a file that is not attached; by itself it would be the working folder.
+    connection.execute_batch(&format!("SET temp_directory = '{literal}.tmp'"))?;
     attached(&connection, queries)?;
     connection.execute_batch(
         "CREATE TEMP TABLE staged (value VARCHAR);
@@ -155,8 +189,12 @@ fn settle(connection: &Connection, queries: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Lets go of what the last commit has read: of a table that grows, every batch reads all keys.
-fn let_go(connection: &Connection) -> Result<(), StoreError> {
+/// Lets go of what the last commit has read: of a table that grows, every batch reads all keys. Not while a
+/// query reads beside it, which would find itself without memory.
+fn let_go(connection: &Connection, readers: &Readers) -> Result<(), StoreError> {
+    if readers.any() {
+        return Ok(());
+    }
     // What is in use at the moment cannot be let go, and that is told as an error.
     let _ = connection.execute_batch(&format!("SET memory_limit = '{CACHE}'"));
     connection.execute_batch(&format!("SET memory_limit = '{MEMORY}'"))?;

@@ -27,20 +27,29 @@ impl Store {
     ) -> Result<mpsc::Receiver<Result<Fields, StoreError>>, StoreError> {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
-        let sql = format!("SELECT CAST(to_json(r) AS VARCHAR) FROM ({sql}) AS r{limit}");
-        // A connection of its own: a source is read while sinks write.
-        let queries = std::sync::Arc::clone(&self.queries);
+        let sql: String = format!("SELECT CAST(to_json(r) AS VARCHAR) FROM ({sql}) AS r{limit}");
+        let (queries, readers) = (std::sync::Arc::clone(&self.queries), self.readers.clone());
+        let text = sql.clone();
         let connection = self.with(move |connection| {
+            // What needs nothing of the file is read apart from it: it neither waits for what is written nor
+            // shares its memory. Whatever is wrong with it is told by the other way.
+            if let Ok(apart) = in_memory()
+                && settle(&apart, &queries).is_ok()
+                && apart.prepare(&text).is_ok()
+            {
+                return Ok((apart, None));
+            }
             let connection = connection.try_clone()?;
             attached(&connection, &queries)?;
-            Ok(connection)
+            Ok((connection, Some(readers.enter())))
         });
-        let connection = connection.await?;
+        let (connection, reading) = connection.await?;
         tokio::task::spawn_blocking(move || {
             if let Err(error) = send_rows(&connection, &sql, &sender) {
                 // A reader that is gone does not want to know.
                 let _ = sender.blocking_send(Err(error));
             }
+            drop(reading);
         });
         Ok(receiver)
     }
@@ -85,8 +94,18 @@ pub fn describe(database: &Path, queries: &Path, sql: &str) -> Result<Vec<(Strin
 pub(super) fn read_only(database: &Path) -> Result<Connection, duckdb::Error> {
     match database.exists() {
         true => Connection::open_with_flags(database, Config::default().access_mode(AccessMode::ReadOnly)?),
-        false => Connection::open_in_memory(),
+        false => in_memory(),
     }
+}
+
+/// A database of its own, for what is in no file.
+fn in_memory() -> Result<Connection, duckdb::Error> {
+    let connection = Connection::open_in_memory()?;
+    // Where it puts what does not fit into memory; by itself it would be the working folder.
+    let folder = std::env::temp_dir().join(format!("etl-{}.tmp", std::process::id()));
+    let literal = folder.display().to_string().replace('\'', "''");
+    connection.execute_batch(&format!("SET temp_directory = '{literal}'"))?;
+    Ok(connection)
 }
 
 /// The names of the columns, and the rows as text; nothing for a null.

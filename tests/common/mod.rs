@@ -81,10 +81,21 @@ pub async fn run_in(
     options: &Options,
     stop: CancellationToken,
 ) -> Result<Ended, RunError> {
-    let (sender, mut events) = mpsc::channel(64);
+    run_watched(pipeline, options, stop, |_: &EventKind| ()).await
+}
+
+/// Runs it, and shows each event as it comes.
+pub async fn run_watched(
+    pipeline: &Pipeline,
+    options: &Options,
+    stop: CancellationToken,
+    mut watch: impl FnMut(&EventKind),
+) -> Result<Ended, RunError> {
+    let (sender, mut events) = mpsc::channel::<Event>(64);
     let listen = async {
         let mut seen = Vec::new();
         while let Some(event) = events.recv().await {
+            watch(&event.kind);
             seen.push(event);
         }
         seen
