@@ -5,10 +5,10 @@ PREFIX ?= $(HOME)/.local
 # Fetches DuckDB when it is not there, and puts the cargo options that the build needs in $$features.
 SETUP := features=$$(scripts/fetch-duckdb)
 
-.PHONY: help cargo setup build demo test install bench lint deny clean
+.PHONY: help cargo setup build demo test conformance install bench lint deny clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 cargo:
 	@command -v cargo >/dev/null || { echo "cargo is not on the PATH; Rust and cargo are at https://rustup.rs" >&2; exit 1; }
@@ -37,6 +37,10 @@ test: lint ## check format and lints, then run all tests
 	else \
 		cargo test --locked $$features; \
 	fi
+
+conformance: cargo ## test against the official clients and the published document (docs/testing.md)
+	@$(SETUP) && cargo build --locked $$features && \
+	tests/conformance/run "$${CARGO_TARGET_DIR:-target}/debug/etl"
 
 install: cargo ## install a release build below PREFIX (~/.local)
 	@$(SETUP) && \

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use reqwest::{
     Method,
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
     multipart::{Form, Part},
 };
 
@@ -22,6 +23,10 @@ impl Client {
         let request = || {
             let size = lines.len() as u64;
             let file = Part::stream_with_length(lines.clone(), size).file_name(filename.to_owned());
+            // Some readers of forms take no file without a type.
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
+            let file = file.headers(headers);
             let form = Form::new().text("purpose", "batch").part("file", file);
             self.http.request(Method::POST, FILES_PATH, &[], &[]).multipart(form)
         };

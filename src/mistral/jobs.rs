@@ -22,6 +22,19 @@ use super::{
 /// Jobs that are listed at once; the service's own number.
 const PAGE: usize = 100;
 
+/// What a query for jobs may hold beside metadata: a key of that name cannot be asked for.
+const QUERY: &[&str] = &[
+    "page",
+    "page_size",
+    "model",
+    "agent_id",
+    "metadata",
+    "created_after",
+    "created_by_me",
+    "status",
+    "order_by",
+];
+
 /// Pages that are listed at most: a server that counts wrongly must not be asked for ever.
 const PAGES: usize = 10_000;
 
@@ -121,14 +134,15 @@ impl Client {
     }
 
     async fn list(&self, filter: Filter<'_>) -> Result<Vec<Job>, CallError> {
-        let filter = filter.map(|metadata| serde_json::to_string(metadata).unwrap_or_default());
         let mut jobs = Vec::new();
         let mut known = HashSet::new();
         for page in 0..PAGES {
             let (page, size) = (page.to_string(), PAGE.to_string());
             // Oldest first: a job that is created meanwhile comes at the end, and shifts no page.
             let mut query = vec![("page", page.as_str()), ("page_size", &size), ("order_by", "created")];
-            query.extend(filter.as_ref().map(|filter| ("metadata", filter.as_str())));
+            // Published as an object in the usual form of a query, in which each key is a parameter of its own.
+            let filter = filter.into_iter().flatten().filter(|(key, _)| !QUERY.contains(&key.as_str()));
+            query.extend(filter.map(|(key, value)| (key.as_str(), value.as_str())));
             let list: List = self.read(|| self.http.request(Method::GET, JOBS_PATH, &[], &query)).await?;
             let items = list.data.len();
             let before = known.len();

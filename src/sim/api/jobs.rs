@@ -102,13 +102,12 @@ const PARAMETERS: &[&str] = &[
 ];
 
 fn wish(query: &Query) -> Result<Wish, Refusal> {
-    let mut metadata = match query.get("metadata") {
-        None => Map::new(),
-        Some(text) => serde_json::from_str::<Map<String, Value>>(text)
-            .map_err(|_| Query::wrong("metadata", "dict_type", "Input should be a valid dictionary", text))?,
-    };
-    // The published clients write each key as a parameter of its own.
-    metadata.extend(query.others(PARAMETERS).map(|(name, value)| (name.to_owned(), Value::from(value))));
+    if let Some(text) = query.get("metadata") {
+        return Err(Query::wrong("metadata", "dict_type", "Input should be a valid dictionary", text));
+    }
+    // An object in the form in which the document has it: each key is a parameter of its own.
+    let metadata = query.others(PARAMETERS).map(|(name, value)| (name.to_owned(), Value::from(value)));
+    let metadata: Map<String, Value> = metadata.collect();
     let created_after = match query.get("created_after") {
         None => None,
         Some(text) => Some(instant(text).ok_or_else(|| {
