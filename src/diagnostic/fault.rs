@@ -266,6 +266,16 @@ pub enum Fault {
     /// A stage that collects jobs that nobody has waited for.
     #[error("`{0}` would collect jobs that have not ended")]
     Unpolled(String),
+    /// Jobs on their way that somebody else reads.
+    #[error("`{stage}` reads `{jobs}`, whose jobs are on their way to `{collect}`")]
+    SharedJobs {
+        /// Who reads them as well.
+        stage: String,
+        /// The stage that they come from.
+        jobs: String,
+        /// The stage that collects them.
+        collect: String,
+    },
     /// A stage that collects and reads no jobs.
     #[error("`{0}` collects, and no stage that submits stands above it")]
     CollectsNothing(String),
@@ -335,7 +345,9 @@ impl Fault {
             Self::UnknownParam { known, .. } if !known.is_empty() => {
                 Some(format!("the parameters are {}", listed(known)))
             }
-            Self::UnknownPort { known, .. } => Some(format!("its ports are {}", listed(known))),
+            Self::UnknownPort { known, .. } if !known.is_empty() => {
+                Some(format!("its ports are {}", listed(known)))
+            }
             Self::UnknownField { known, .. } | Self::KeyNotAColumn { known, .. } if !known.is_empty() => {
                 Some(format!("the names at hand are {}", listed(known)))
             }
@@ -373,6 +385,9 @@ impl Fault {
             Self::CollectsNothing(_) => Some(
                 "between a map with `submit:` and its `collect:` only polls and throttles may stand".to_owned(),
             ),
+            Self::SharedJobs { collect, .. } => Some(format!(
+                "read from `{collect}`; how the jobs stand is in `etl.jobs`, and `etl jobs` shows it"
+            )),
             Self::PollsNoJob(_) => Some("it stands below a map with `submit:`".to_owned()),
             Self::NoMistral(_) => Some("add `mistral: { api_key: \"${env.MISTRAL_API_KEY}\" }`".to_owned()),
             Self::LeavesFolder { .. } => {

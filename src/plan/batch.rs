@@ -86,7 +86,11 @@ impl Compiler<'_> {
 
     /// Compiles a stage that collects; the step names its submitting stage once that has an id. Gives what its records look like before and after.
     pub(super) fn collect(&mut self, at: usize, name: &Name, graph: &Graph) -> Option<(Shape, Shape)> {
-        match submits(self.spec, graph, at) {
+        let submits = submits(self.spec, graph, at);
+        if let Some((submit, _)) = submits {
+            self.jobs_of_one(at, submit, graph);
+        }
+        match submits {
             Some((submit, true)) => self.collected.get(&submit).cloned(),
             Some((_, false)) => {
                 self.report(Fault::Unpolled(name.value.to_string()), name.place.clone());
@@ -98,6 +102,26 @@ impl Compiler<'_> {
                     self.report(Fault::CollectsNothing(name.value.to_string()), name.place.clone());
                 }
                 None
+            }
+        }
+    }
+
+    /// Reports who else reads jobs on their way: a job is collected once.
+    fn jobs_of_one(&mut self, collect: usize, submit: usize, graph: &Graph) {
+        let mut at = collect;
+        while at != submit {
+            let [edge] = &graph.inputs[at][..] else { return };
+            let reader = at;
+            at = edge.stage;
+            let reads = |other: usize| graph.inputs[other].iter().any(|edge| edge.stage == at);
+            let others = (0..graph.inputs.len()).filter(|other| *other != reader && reads(*other));
+            for other in others {
+                let fault = Fault::SharedJobs {
+                    stage: self.spec.stages[other].name.value.to_string(),
+                    jobs: self.spec.stages[at].name.value.to_string(),
+                    collect: self.spec.stages[collect].name.value.to_string(),
+                };
+                self.report(fault, self.spec.stages[other].name.place.clone());
             }
         }
     }

@@ -232,7 +232,7 @@ impl Giving {
                         || format!("batch job {} has not been read", job.job.as_deref().unwrap_or_default()),
                         str::to_owned,
                     );
-                    Err(question.failure(record, FailureKind::Unanswered, why, until))
+                    Err(question.failure(record, FailureKind::Unanswered, why, history.next_attempt() - 1))
                 }
             };
             self.meter.taken.add(1);
