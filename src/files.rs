@@ -1,4 +1,4 @@
-//! Text files as records: found in a stable order, read one at a time.
+//! Files as records: found in a stable order, read one at a time.
 
 use std::{
     fs,
@@ -13,19 +13,6 @@ use walkdir::WalkDir;
 
 use crate::{datatype::DataType, record::Fields, units::Size};
 
-/// The fields of a file's record and their types.
-pub fn fields() -> Vec<(String, DataType)> {
-    let text = |name: &str| (name.to_owned(), DataType::Text);
-    vec![
-        text("path"),
-        text("name"),
-        text("text"),
-        ("bytes".to_owned(), DataType::Integer),
-        ("modified".to_owned(), DataType::Timestamp),
-        text("sha256"),
-    ]
-}
-
 /// A set of files: a folder and a pattern below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSet {
@@ -35,6 +22,8 @@ pub struct FileSet {
     pub pattern: String,
     /// A larger file is not read.
     pub max_bytes: Size,
+    /// Whether its text is read. What is no text (a picture, a PDF) is known by its path alone.
+    pub content: bool,
 }
 
 /// Why a file is no record.
@@ -67,7 +56,19 @@ impl FileSet {
             root: parts[..at].iter().collect(),
             pattern: pattern.to_string_lossy().into_owned(),
             max_bytes,
+            content: true,
         }
+    }
+
+    /// The fields of a file's record and their types.
+    pub fn fields(&self) -> Vec<(String, DataType)> {
+        let text = |name: &str| (name.to_owned(), DataType::Text);
+        let mut fields = vec![text("path"), text("name")];
+        fields.push(text(if self.content { "text" } else { "file" }));
+        fields.push(("bytes".to_owned(), DataType::Integer));
+        fields.push(("modified".to_owned(), DataType::Timestamp));
+        fields.extend(self.content.then(|| text("sha256")));
+        fields
     }
 
     /// The pattern, compiled.
@@ -112,11 +113,28 @@ impl FileSet {
     /// # Errors
     /// What [`FileError`] lists: none of them ends a run.
     pub fn read(&self, path: &str) -> Result<Fields, FileError> {
-        let mut file = fs::File::open(self.folder().join(path)).map_err(FileError::Io)?;
-        let meta = file.metadata().map_err(FileError::Io)?;
-        if meta.len() > self.max_bytes.0 {
-            return Err(FileError::TooLarge(Size(meta.len()), self.max_bytes));
+        let at = self.folder().join(path);
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let modified = |meta: &fs::Metadata| {
+            let at = meta.modified().ok().and_then(|at| jiff::Timestamp::try_from(at).ok());
+            at.map(|at| at.to_zoned_datetime(jiff::tz::TimeZone::UTC).datetime().to_string())
+        };
+        if !self.content {
+            let meta = fs::metadata(&at).map_err(FileError::Io)?;
+            self.fits(&meta)?;
+            // Absolute, because the path of a record starts at no folder that its reader knows.
+            let file = std::path::absolute(&at).unwrap_or(at);
+            return Ok(fields_of(json!({
+                "path": path,
+                "name": name,
+                "file": file.to_string_lossy(),
+                "bytes": meta.len(),
+                "modified": modified(&meta),
+            })));
         }
+        let mut file = fs::File::open(&at).map_err(FileError::Io)?;
+        let meta = file.metadata().map_err(FileError::Io)?;
+        self.fits(&meta)?;
         let mut bytes = Vec::with_capacity(meta.len() as usize);
         file.read_to_end(&mut bytes).map_err(FileError::Io)?;
         if bytes.is_empty() {
@@ -132,20 +150,28 @@ impl FileSet {
             FileError::NotUtf8 { offset, byte: error.as_bytes()[offset] }
         })?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let modified = meta.modified().ok().and_then(|at| jiff::Timestamp::try_from(at).ok());
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let record = json!({
+        Ok(fields_of(json!({
             "path": path,
             "name": name,
             "text": text,
             "bytes": size,
-            "modified": modified.map(|at| at.to_zoned_datetime(jiff::tz::TimeZone::UTC).datetime().to_string()),
+            "modified": modified(&meta),
             "sha256": sha256,
-        });
-        match record {
-            serde_json::Value::Object(fields) => Ok(fields),
-            _ => Ok(Fields::new()),
+        })))
+    }
+
+    fn fits(&self, meta: &fs::Metadata) -> Result<(), FileError> {
+        match meta.len() > self.max_bytes.0 {
+            true => Err(FileError::TooLarge(Size(meta.len()), self.max_bytes)),
+            false => Ok(()),
         }
+    }
+}
+
+fn fields_of(record: serde_json::Value) -> Fields {
+    match record {
+        serde_json::Value::Object(fields) => fields,
+        _ => Fields::new(),
     }
 }
 
@@ -171,6 +197,19 @@ mod tests {
         assert_eq!(paths("*.txt"), ["a.txt"]);
         assert_eq!(paths("c.md"), ["c.md"]);
         assert_eq!(paths("*.pdf"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn without_its_content_a_file_is_known_by_where_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.png"), b"\x89PNG\0").unwrap();
+        let set = FileSet { content: false, ..set(dir.path(), "*.png") };
+        let fields = set.read("a.png").unwrap();
+        let names: Vec<String> = set.fields().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(fields.keys().collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
+        assert_eq!(fs::read(fields["file"].as_str().unwrap()).unwrap(), b"\x89PNG\0");
+        assert_eq!(fields["bytes"], 5);
+        assert!(set.read("b.png").is_err());
     }
 
     #[test]

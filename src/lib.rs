@@ -1,6 +1,7 @@
 //! Dataflows over documents: a YAML file becomes a graph of streams, and the graph becomes rows.
 
 pub mod cli;
+pub mod crash;
 pub mod datatype;
 pub mod diagnostic;
 pub mod event;
@@ -9,11 +10,13 @@ pub mod ledger;
 pub mod mistral;
 pub mod plan;
 pub mod record;
+pub mod region;
 pub mod report;
 pub mod run;
 pub mod sim;
 pub mod spec;
 pub mod stage;
 pub mod store;
+pub mod task;
 pub mod template;
 pub mod units;

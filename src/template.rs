@@ -3,6 +3,8 @@
 //! A name that is not there is an error, never an empty text: a prompt with a hole in it costs as
 //! much as a good one. What can be known before there is a record is told by [`check`].
 
+mod depth;
+
 use std::{ops::Range, sync::LazyLock};
 
 use minijinja::{
@@ -13,7 +15,7 @@ use minijinja::{
 };
 use serde_json::Value;
 
-use crate::{datatype::DataType, record::Fields};
+use crate::{datatype::DataType, diagnostic::char_start, record::Fields};
 
 /// The fields at hand where a template stands, with their types.
 pub type Shape = [(String, DataType)];
@@ -70,6 +72,10 @@ impl Template {
     /// # Errors
     /// The first syntax error.
     pub fn parse(text: &str, includes: &[(String, String)]) -> Result<Self, TemplateMistake> {
+        let mut texts = includes.iter().map(|(_, text)| text.as_str()).chain([text]);
+        if let Some(mistake) = texts.find_map(|text| depth::too_deep(text, false)) {
+            return Err(mistake);
+        }
         let mut env = environment();
         for (name, text) in includes {
             env.add_template_owned(name.clone(), text.clone()).map_err(|error| syntax(&error, text))?;
@@ -99,6 +105,9 @@ impl Expression {
     /// # Errors
     /// The first syntax error.
     pub fn parse(text: &str) -> Result<Self, TemplateMistake> {
+        if let Some(mistake) = depth::too_deep(text, true) {
+            return Err(mistake);
+        }
         EXPRESSIONS.compile_expression_owned(text.to_owned()).map(Self).map_err(|error| syntax(&error, text))
     }
 
@@ -170,6 +179,9 @@ fn syntax(error: &minijinja::Error, text: &str) -> TemplateMistake {
 /// Everything that can be known of a template (or, with `expression`, of a bare expression) before
 /// there is a record: syntax, names that `shape` does not have, filters that do not exist.
 pub fn check(text: &str, expression: bool, shape: &Shape) -> Vec<TemplateMistake> {
+    if let Some(mistake) = depth::too_deep(text, expression) {
+        return vec![mistake];
+    }
     // An expression is checked as a template of its own; the braces are taken off the places again.
     let (source, shift) = if expression { (format!("{{{{{text}}}}}"), 2) } else { (text.to_owned(), 0) };
     let mut env = environment();
@@ -196,8 +208,8 @@ pub fn check(text: &str, expression: bool, shape: &Shape) -> Vec<TemplateMistake
         }
     };
     for mistake in &mut mistakes {
-        mistake.span.start = mistake.span.start.saturating_sub(shift).min(text.len());
-        mistake.span.end = mistake.span.end.saturating_sub(shift).min(text.len());
+        mistake.span.start = char_start(text, mistake.span.start.saturating_sub(shift));
+        mistake.span.end = char_start(text, mistake.span.end.saturating_sub(shift)).max(mistake.span.start);
     }
     mistakes.sort_by_key(|mistake| mistake.span.start);
     mistakes

@@ -87,6 +87,36 @@ fn a_good_pipeline_is_drawn_with_every_default() {
     insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
 }
 
+#[test]
+fn settings_are_drawn() {
+    let spec = GOOD
+        .replace("api_key: \"${env.KEY}\"", "base_url: eu, timeouts: { first_byte: 90s }")
+        .replace("    chat:\n      model: ${params.model}", "    concurrency: { auto: { max: 16 } }\n    chat:\n      model: ${params.model}\n      stop: [END]\n      prompt_cache_key: \"${env.HOME_OF_TESTS}\"\n      images: ['library/{{ name }}.png', '${env.HOME_OF_TESTS}/{{ name }}.png']");
+    let dir = folder();
+    let told = told(dir.path(), &spec, &[]);
+    let shown: Vec<&str> = told.lines().filter(|line| !line.contains("VARCHAR")).take(18).collect();
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    test → out.duckdb
+    asks https://api.eu.mistral.ai
+    waits 10s for a connection, 90s for an answer to begin, 5min for all of it
+
+    source   documents
+             files library/*.txt, each up to 32MB
+             key path
+
+    recall   extract.recall  ← documents
+             answers in the ledger go on at once; the others are asked by `extract`
+
+    map      extract         ← extract.recall
+             asks small, 1 to 16 at a time, as many as give the most → extract
+             image library/{{ name }}.png, files up to 50MB from library
+             image '${env.HOME_OF_TESTS}/{{ name }}.png'
+             schema schema.json
+             stop ["END"], prompt_cache_key from the environment
+             attempts 1 for a refused answer; without an answer 5 retries, 1s to 1min apart
+    "#);
+}
+
 macro_rules! mistakes {
     ($($name:ident: $from:expr => $to:expr;)*) => {$(
         #[test]
@@ -99,6 +129,13 @@ macro_rules! mistakes {
 mistakes! {
     unknown_key: "    chat:\n      model: ${params.model}" => "    concurency: 8\n    chat:\n      model: ${params.model}";
     unknown_key_in_chat: "schema: schema.json\n  - wave" => "seed: 7\n  - wave";
+    names_of_other_services: "schema: schema.json\n  - wave" => "messages: [Hello]\n      max_completion_tokens: 9\n      response_format: json\n  - wave";
+    fields_that_would_do_harm: "schema: schema.json\n  - wave" => "stream: true\n      n: 2\n  - wave";
+    chat_settings_out_of_bounds: "schema: schema.json\n  - wave" => "top_p: 0\n      presence_penalty: -3\n      frequency_penalty: much\n      max_tokens: 0\n  - wave";
+    chat_settings_of_another_shape: "schema: schema.json\n  - wave" => "reasoning_effort: hihg\n      safe_prompt: maybe\n      metadata: [a]\n      guardrails: none\n      prediction: { text: x }\n      stop: { a: b }\n  - wave";
+    attachments_that_are_none: "schema: schema.json\n  - wave" => "images: [logo.png, '{{ pth }}']\n      documents: { url: x }\n  - wave";
+    text_of_files_without_content: "files: library/*.txt" => "files: library/*.txt\n    content: false";
+    tools_that_are_none: "schema: schema.json\n  - wave" => "tools:\n        - { name: find }\n        - { name: see, parameters: sea.json }\n        - { name: look, parameters: { type: objcet } }\n      tool_choice: fnid\n  - wave";
     missing_key: "      prompt: { file: prompt.md.j2 }\n" => "";
     wrong_unit: "  - map: extract" => "  - throttle: pace\n    rate: 5\n  - map: extract";
     number_out_of_bounds: "    chat:\n      model: ${params.model}" => "    concurrency: 0\n    chat:\n      model: ${params.model}";
@@ -136,6 +173,9 @@ mistakes! {
     shared_target: "    table: rejected" => "    table: metadata";
     refused_query: "files: library/*.txt" => "sql: SELECT * FROM missing";
     no_mistral: "mistral: { api_key: \"${env.KEY}\" }\n" => "";
+    no_server: "mistral: { api_key: \"${env.KEY}\" }" => "mistral: { base_url: moon, timeouts: { connect: 0s, whole: 5, first: 1s } }";
+    bounds_of_concurrency: "    chat:\n      model: ${params.model}" => "    concurrency: { auto: { min: 9, max: 3 } }\n    chat:\n      model: ${params.model}";
+    concurrency_of_jobs: "    chat:\n      model: ${params.model}" => "    batch: {}\n    concurrency: auto\n    chat:\n      model: ${params.model}";
     no_yaml: "stages:" => "stages: [";
     a_tab: "  - source: documents" => "\t- source: documents";
 }

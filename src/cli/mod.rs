@@ -1,8 +1,10 @@
 //! The commands: parse arguments, call, print, exit code. One file each.
 
 mod check;
+mod jobs;
 mod plan;
 mod run;
+mod schema;
 mod sim;
 mod sql;
 
@@ -27,7 +29,7 @@ const FATAL: u8 = 1;
 #[command(
     name = "etl",
     version,
-    after_help = "Exit codes: 0 done, 1 could not go on, 2 the spec or the call is wrong, 3 done, with failures, 130 interrupted."
+    after_help = "Exit codes: 0 done, 1 could not go on, 2 the spec or the call is wrong, 3 done, with failures, 4 out of money, 130 interrupted."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -42,8 +44,12 @@ enum Command {
     Check(check::Arguments),
     /// Show what a pipeline compiles to, with every default.
     Plan(plan::Arguments),
+    /// Show the batch jobs of a pipeline; cancel those that go on, or clean up after those that ended.
+    Jobs(jobs::Arguments),
     /// Run the simulator of Mistral's API by itself.
     Sim(sim::Arguments),
+    /// Print the JSON Schema of the pipeline language, for editors.
+    Schema,
     /// Show the result of a query over a database.
     Sql(sql::Arguments),
 }
@@ -70,7 +76,9 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
+        Command::Jobs(arguments) => jobs::jobs(&arguments),
         Command::Sim(arguments) => sim::sim(&arguments),
+        Command::Schema => schema::schema(),
         Command::Sql(arguments) => sql::sql(&arguments),
     };
     ExitCode::from(code)

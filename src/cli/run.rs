@@ -4,6 +4,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    region,
     report::{Choice, Reporter},
     run::{Asks, Estimate, Options, Pipeline, RunError, estimate},
     sim::SimConfig,
@@ -54,13 +55,10 @@ const INTERRUPTED: u8 = 130;
 /// Events on their way to the display. Counts may be left out when it is full; what must not be lost waits.
 const EVENTS: usize = 64;
 
-fn base_url(text: &str) -> Result<String, &'static str> {
-    let good =
-        ["http://", "https://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
+pub(super) fn base_url(text: &str) -> Result<String, &'static str> {
+    let url = region::base_url(text).ok_or("wanted `eu`, `us` or a URL, such as `http://127.0.0.1:8080`")?;
     // The paths of the service begin with it.
-    let text = text.trim_end_matches('/');
-    let text = text.strip_suffix("/v1").unwrap_or(text);
-    if good { Ok(text.to_owned()) } else { Err("wanted a URL, such as `http://127.0.0.1:8080`") }
+    Ok(url.strip_suffix("/v1").unwrap_or(&url).to_owned())
 }
 
 pub(super) fn run(arguments: &Arguments) -> u8 {

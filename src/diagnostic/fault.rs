@@ -2,6 +2,8 @@
 
 use crate::units::UnitError;
 
+use super::words::{called_here, did_you_mean, listed, nearest, one_of};
+
 /// What can be wrong. `Display` is the headline; [`Fault::label`] stands under the place and says
 /// what was wanted; [`Fault::help`] says what to try.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -18,6 +20,16 @@ pub enum Fault {
         within: &'static str,
         /// The keys that could stand there.
         known: &'static [&'static str],
+    },
+    /// A key that the service knows and that would do harm here.
+    #[error("`{key}` has no place in {within}")]
+    NoUse {
+        /// The key.
+        key: String,
+        /// The thing it stands in.
+        within: &'static str,
+        /// Why it has none.
+        why: &'static str,
     },
     /// A key that has to be there.
     #[error("{within} lacks `{key}`")]
@@ -260,6 +272,9 @@ pub enum Fault {
     /// A poll over something that is no job.
     #[error("poll `{0}` reads records that are no jobs")]
     PollsNoJob(String),
+    /// Neither a region nor an address.
+    #[error("`{0}` is no server")]
+    NoServer(String),
     /// A chat stage in a pipeline that does not say how to reach the service.
     #[error("map `{0}` asks Mistral, and the pipeline has no `mistral:`")]
     NoMistral(String),
@@ -269,10 +284,14 @@ impl Fault {
     /// What stands under the place: what was wanted there.
     pub fn label(&self) -> String {
         match self {
-            Self::UnknownKey { key, known, .. } => match nearest(key, known.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "not a key of it".to_owned(),
-            },
+            Self::UnknownKey { key, known, .. } => {
+                match called_here(key, known).or_else(|| nearest(key, known.iter().copied())) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "not a key of it".to_owned(),
+                }
+            }
+            Self::NoServer(_) => "wanted `eu`, `us`, `global` or an address with `https://`".to_owned(),
+            Self::NoUse { why, .. } => (*why).to_owned(),
             Self::UnknownWord { found, known, .. } => {
                 match nearest(found, known.iter().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
@@ -361,35 +380,5 @@ impl Fault {
             }
             _ => None,
         }
-    }
-}
-
-fn did_you_mean(name: &str, known: &[String], otherwise: &str) -> String {
-    match nearest(name, known.iter().map(String::as_str)) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => otherwise.to_owned(),
-    }
-}
-
-/// The known name that a mistyped one most likely stands for.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (name.chars().count() / 3).max(1);
-    known
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-fn listed<T: AsRef<str>>(names: &[T]) -> String {
-    names.iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
-}
-
-fn one_of<T: AsRef<str>>(names: &[T]) -> String {
-    match names {
-        [] => "nothing".to_owned(),
-        [one] => format!("`{}`", one.as_ref()),
-        [init @ .., last] => format!("{} or `{}`", listed(init), last.as_ref()),
     }
 }

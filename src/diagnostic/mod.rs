@@ -5,12 +5,14 @@
 //! a person hears of all of them in one go.
 
 mod fault;
+mod words;
 
 use std::{fmt, ops::Range, sync::Arc};
 
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 
-pub use fault::{Fault, nearest};
+pub use fault::Fault;
+pub use words::nearest;
 
 /// A text that a person wrote: the spec, a prompt, a schema.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,6 +32,12 @@ pub struct Place {
     pub span: Range<usize>,
 }
 
+/// The start of the character that a byte belongs to: readers of other makes count into the middle of one.
+pub(crate) fn char_start(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
 impl Place {
     /// The whole of the first line: for mistakes about a file as such.
     pub fn start_of(source: &Arc<Source>) -> Self {
@@ -38,7 +46,7 @@ impl Place {
 
     /// Line and column, both from 1, columns in characters.
     pub fn line_column(&self) -> (usize, usize) {
-        let before = &self.source.text[..self.span.start.min(self.source.text.len())];
+        let before = &self.source.text[..char_start(&self.source.text, self.span.start)];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
         (line, column)
@@ -105,8 +113,8 @@ impl Diagnostic for Mistake {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         // A span over several lines is drawn as a bracket down the page; its first line says as much.
         let text = &self.place.source.text;
-        let start = self.place.span.start.min(text.len());
-        let end = self.place.span.end.clamp(start, text.len());
+        let start = char_start(text, self.place.span.start);
+        let end = char_start(text, self.place.span.end).max(start);
         let line = text[start..end].find('\n').map_or(end, |at| start + at);
         let line = start + text[start..line].trim_end().len();
         Some(Box::new(std::iter::once(LabeledSpan::new(Some(self.fault.label()), start, line - start))))

@@ -85,10 +85,16 @@ pub fn read_answer(reply: &str, expected: &Expected) -> Result<Value, String> {
     Err(reason.unwrap_or_default())
 }
 
+/// Values that are looked at in one answer.
+const MOST_FOUND: usize = 8;
+
+/// Brackets at which a value is looked for: more than code or formulas before an answer have.
+const MOST_TRIES: usize = 4000;
+
 /// The JSON objects and arrays that stand in a text, objects first.
 fn values_within(text: &str) -> Vec<Value> {
     let mut found = Vec::new();
-    let mut at = 0;
+    let (mut at, mut tries) = (0, 0);
     while let Some(start) = text[at..].find(['{', '[']).map(|offset| at + offset) {
         let mut values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Value>();
         match values.next() {
@@ -98,8 +104,9 @@ fn values_within(text: &str) -> Vec<Value> {
             }
             _ => at = start + 1,
         }
-        // A text of brackets would be tried at each of them.
-        if found.len() >= 8 || start > 100_000 {
+        // A text of brackets would be tried at each of them, and each try goes many levels deep.
+        tries += 1;
+        if found.len() >= MOST_FOUND || tries >= MOST_TRIES {
             break;
         }
     }

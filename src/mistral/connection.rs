@@ -2,9 +2,6 @@
 
 use std::{fmt, time::Duration};
 
-/// The address that is meant unless another one is given.
-pub const BASE_URL: &str = "https://api.mistral.ai";
-
 /// How to reach a server.
 #[derive(Clone)]
 pub struct Connection {
@@ -59,16 +56,6 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// The address of a region: `eu`, `us`, or `global` for the one that is meant without a region.
-pub fn region(name: &str) -> Option<&'static str> {
-    match name {
-        "eu" => Some("https://api.eu.mistral.ai"),
-        "us" => Some("https://api.us.mistral.ai"),
-        "global" => Some(BASE_URL),
-        _ => None,
-    }
-}
-
 /// The address without what means nothing: slashes and the version at its end.
 pub(super) fn trimmed(base_url: &str) -> &str {
     let base = base_url.trim_end_matches('/');
@@ -101,13 +88,7 @@ mod tests {
         assert_eq!(shown, account(key, "https://api.mistral.ai/v1"));
         assert_ne!(shown, account(key, "https://api.eu.mistral.ai"));
         assert_ne!(shown, account("sk-another", "https://api.mistral.ai"));
-        let debug = format!("{:?}", Connection::new(BASE_URL, key));
+        let debug = format!("{:?}", Connection::new(crate::region::BASE_URL, key));
         assert!(!debug.contains("sk-") && debug.contains("api.mistral.ai"), "{debug}");
-    }
-
-    #[test]
-    fn regions_have_short_names() {
-        assert_eq!(region("eu"), Some("https://api.eu.mistral.ai"));
-        assert_eq!(region("moon"), None);
     }
 }

@@ -27,7 +27,7 @@ pub use aimd::{Aimd, Sample};
 pub use answer::{Expected, read_answer};
 pub use call::{Gauge, Said};
 pub use client::Client;
-pub use connection::{BASE_URL, Connection, Timeouts, account, region};
+pub use connection::{Connection, Timeouts, account};
 pub use endpoint::Endpoint;
 pub use error::{ApiError, CallError, ClientError, FATES, Fate, StopCause};
 pub use ladder::{HELD_UP, Patience};

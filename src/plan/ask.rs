@@ -9,12 +9,12 @@ use crate::{
     datatype::DataType,
     diagnostic::{Fault, Place, Source as Written},
     record::ANSWER,
-    spec::{AskSpec, ChatSpec, Name, Prompt as PromptSpec, TaskSpec, Text},
+    spec::{AskSpec, Name, Prompt as PromptSpec, TaskSpec, Text},
     template::{self, TemplateFault, TemplateMistake},
 };
 
 use super::{
-    Ask, Chat, Prompt, Schema, Task,
+    Ask, Prompt, Task,
     compile::{Compiler, Shape},
     inputs::{clean, plain, read_text},
 };
@@ -62,7 +62,7 @@ impl Compiler<'_> {
                 (task, Some(DataType::List(Box::new(DataType::Float))))
             }
             TaskSpec::Ocr { document, pages } => {
-                let document = self.prompt(&PromptSpec::Inline(document.clone()), shape);
+                let document = self.attachment(document, "the document", shape);
                 let pages = pages.as_ref().map(|pages| pages.value.clone());
                 let page = structure(&[("index", DataType::Integer), ("markdown", DataType::Text)]);
                 let of =
@@ -79,35 +79,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn chat(&mut self, spec: &ChatSpec, shape: Option<&Shape>) -> (Option<Task>, Option<DataType>) {
-        let system = spec.system.as_ref().map(|prompt| self.prompt(prompt, shape));
-        let prompt = self.prompt(&spec.prompt, shape);
-        let schema = spec.schema.as_ref().map(|file| self.schema(file));
-        let datatype = match &schema {
-            None => Some(DataType::Text),
-            Some(schema) => schema.as_ref().map(|schema| schema.datatype.clone()),
-        };
-        let chat = || {
-            Some(Chat {
-                system: match system {
-                    Some(prompt) => Some(prompt?),
-                    None => None,
-                },
-                prompt: prompt?,
-                schema: match schema {
-                    Some(schema) => Some(schema?),
-                    None => None,
-                },
-                temperature: spec.temperature,
-                top_p: spec.top_p,
-                max_tokens: spec.max_tokens,
-                random_seed: spec.random_seed,
-            })
-        };
-        (chat().map(|chat| Task::Chat(Box::new(chat))), datatype)
-    }
-
-    fn prompt(&mut self, prompt: &PromptSpec, shape: Option<&Shape>) -> Option<Prompt> {
+    pub(super) fn prompt(&mut self, prompt: &PromptSpec, shape: Option<&Shape>) -> Option<Prompt> {
         let (text, folder, place): (String, PathBuf, Box<PlaceOf<'_>>) = match prompt {
             PromptSpec::Inline(text) => {
                 let at = text.clone();
@@ -211,53 +183,6 @@ impl Compiler<'_> {
         if let Some(of) = expression.not_a_condition(&shape.fields) {
             self.report(Fault::NotACondition { found: of.sql() }, text.place.clone());
         }
-    }
-
-    fn schema(&mut self, file: &Text) -> Option<Schema> {
-        let source = self.file(file, "the schema")?;
-        let json: serde_json::Value = match serde_json::from_str(&source.text) {
-            Ok(json) => json,
-            Err(error) => {
-                let start: usize = source
-                    .text
-                    .split_inclusive('\n')
-                    .take(error.line().saturating_sub(1))
-                    .map(str::len)
-                    .sum();
-                let at = (start + error.column().saturating_sub(1)).min(source.text.len());
-                let what = error.to_string();
-                let what = what.split(" at line ").next().unwrap_or(&what).to_owned();
-                self.report(Fault::NotJson(what), Place { source, span: at..at });
-                return None;
-            }
-        };
-        if let Err(error) = jsonschema::options().build(&json) {
-            // The path of keys to the mistake, followed through the text.
-            let mut at = 0;
-            let mut span = 0..0;
-            for name in error.instance_path().as_str().split('/').skip(1) {
-                let quoted = format!("\"{name}\"");
-                let Some(found) = source.text[at..].find(&quoted) else { break };
-                span = at + found..at + found + quoted.len();
-                at = span.end;
-            }
-            self.report(Fault::BadSchema { why: error.to_string() }, Place { source, span });
-            return None;
-        }
-        let datatype = DataType::of_schema(&json);
-        if !matches!(datatype, DataType::Struct(_)) {
-            self.report(Fault::SchemaWithoutObject(source.name.clone()), Place::start_of(&source));
-            return None;
-        }
-        let stem = Path::new(&source.name).file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let name: String = stem
-            .split('.')
-            .next()
-            .unwrap_or("answer")
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-            .collect();
-        Some(Schema { name, file: source.name.clone(), json, datatype })
     }
 }
 

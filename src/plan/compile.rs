@@ -7,7 +7,8 @@ use crate::{
     datatype::DataType,
     diagnostic::{Fault, Mistake, Mistakes, Place},
     record::FAILURE,
-    spec::{Form, Spec},
+    region::{BASE_URL, base_url},
+    spec::{Form, MistralSpec, Spec},
 };
 
 use super::{
@@ -52,9 +53,6 @@ pub(super) struct Compiler<'a> {
     pub(super) collected: Collected,
 }
 
-/// The service, unless the spec or the command line names another server.
-const BASE_URL: &str = "https://api.mistral.ai";
-
 /// The database of a spec, which a query may be about before the plan is there.
 pub fn database(spec: &Spec) -> PathBuf {
     spec.duckdb.as_ref().map(|text| resolve(text, &spec.folder)).unwrap_or_default()
@@ -85,6 +83,7 @@ pub fn compile(spec: &Spec, around: &Surroundings<'_>) -> Result<Plan, Mistakes>
         }
     }
     compiler.shared_targets(&steps);
+    let mistral = spec.mistral.as_ref().map(|mistral| compiler.mistral(mistral));
     let (Some(name), Some(duckdb), true) = (&spec.name, &spec.duckdb, compiler.mistakes.is_empty()) else {
         return Err(Mistakes(in_order(compiler.mistakes, spec)));
     };
@@ -97,18 +96,7 @@ pub fn compile(spec: &Spec, around: &Surroundings<'_>) -> Result<Plan, Mistakes>
         } else {
             compiler.path(duckdb).display().to_string()
         },
-        mistral: spec.mistral.as_ref().map(|mistral| Mistral {
-            api_key: mistral.api_key.as_ref().map(|key| Secret::new(key.value.clone())),
-            key_variable: mistral.key_variable.clone(),
-            base_url: mistral
-                .base_url
-                .as_ref()
-                .map_or(BASE_URL, |url| &url.value)
-                .trim_end_matches('/')
-                .to_owned(),
-            requests: mistral.requests,
-            tokens: mistral.tokens,
-        }),
+        mistral,
         budget: spec.budget,
         prices: spec.prices.clone(),
         nodes: nodes::nodes(spec, &graph, steps),
@@ -201,6 +189,24 @@ impl Compiler<'_> {
             self.shapes.insert((at, Port::Failed), failing.failed());
         }
         step
+    }
+
+    fn mistral(&mut self, mistral: &MistralSpec) -> Mistral {
+        let base_url = mistral.base_url.as_ref().map(|text| {
+            let url = base_url(&text.value);
+            if url.is_none() {
+                self.report(Fault::NoServer(text.shown().to_owned()), text.place.clone());
+            }
+            url.unwrap_or_default()
+        });
+        Mistral {
+            api_key: mistral.api_key.as_ref().map(|key| Secret::new(key.value.clone())),
+            key_variable: mistral.key_variable.clone(),
+            base_url: base_url.unwrap_or_else(|| BASE_URL.to_owned()),
+            requests: mistral.requests,
+            tokens: mistral.tokens,
+            timeouts: mistral.timeouts,
+        }
     }
 
     fn shared_targets(&mut self, steps: &HashMap<usize, Step>) {

@@ -4,11 +4,11 @@ use std::fmt;
 
 use crate::{
     event::StageKind,
-    spec::{BatchSpec, Mode, OnTimeout, PollSchedule, SplitWhat},
+    spec::{BatchSpec, Mode, OnTimeout, PollSchedule, SplitWhat, Timeouts},
     units::Span,
 };
 
-use super::{Ask, Format, Input, Node, Origin, Plan, Poll, Port, Sink, Step, Target, Task};
+use super::{Ask, Attachment, Format, Input, Node, Origin, Plan, Poll, Port, Sink, Step, Target, Task};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -19,7 +19,12 @@ impl fmt::Display for Plan {
             for (name, rate) in limits.iter().filter_map(|(name, rate)| Some((name, rate.as_ref()?))) {
                 write!(f, ", {name} {rate}")?;
             }
-            writeln!(f)?;
+            let Timeouts { connect, first_byte, whole } = mistral.timeouts;
+            let (connect, first_byte, whole) = (Span(connect), Span(first_byte), Span(whole));
+            writeln!(
+                f,
+                "\nwaits {connect} for a connection, {first_byte} for an answer to begin, {whole} for all of it"
+            )?;
         }
         if let Some(budget) = self.budget {
             writeln!(f, "may cost {budget}")?;
@@ -132,8 +137,7 @@ impl Plan {
 }
 
 fn ask_lines(ask: &Ask) -> Vec<String> {
-    let mut lines =
-        vec![format!("{} {}, {} at a time → {}", verb(&ask.task), ask.model, ask.concurrency, ask.into)];
+    let mut lines = vec![format!("{} {}, {} → {}", verb(&ask.task), ask.model, ask.concurrency, ask.into)];
     lines.extend(task_lines(&ask.task));
     let retry = ask.retry;
     lines.push(format!(
@@ -157,20 +161,24 @@ fn verb(task: &Task) -> &'static str {
 }
 
 fn task_lines(task: &Task) -> Vec<String> {
-    let Task::Chat(chat) = task else { return Vec::new() };
-    let mut lines: Vec<String> = chat.schema.iter().map(|schema| format!("schema {}", schema.file)).collect();
-    let settings = [
-        ("temperature", chat.temperature.map(|value| value.to_string())),
-        ("top_p", chat.top_p.map(|value| value.to_string())),
-        ("max_tokens", chat.max_tokens.map(|value| value.to_string())),
-        ("random_seed", chat.random_seed.map(|value| value.to_string())),
-    ];
+    let chat = match task {
+        Task::Chat(chat) => chat,
+        Task::Ocr { document, .. } => return vec![attachment_line("document", document)],
+        Task::Embed { .. } | Task::Moderate { .. } | Task::Classify { .. } => return Vec::new(),
+    };
+    let mut lines: Vec<String> = chat.images.iter().map(|image| attachment_line("image", image)).collect();
+    lines.extend(chat.documents.iter().map(|document| attachment_line("document", document)));
+    lines.extend(chat.schema.iter().map(|schema| format!("schema {}", schema.file)));
     let settings: Vec<String> =
-        settings.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?))).collect();
+        chat.settings.iter().map(|setting| format!("{} {}", setting.name, setting.shown)).collect();
     if !settings.is_empty() {
         lines.push(settings.join(", "));
     }
     lines
+}
+
+fn attachment_line(what: &str, attachment: &Attachment) -> String {
+    format!("{what} {}", attachment.shown.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 fn submit_lines(ask: &Ask) -> Vec<String> {
@@ -187,7 +195,8 @@ fn submit_lines(ask: &Ask) -> Vec<String> {
     ));
     lines.push(format!(
         "attempts {} for what is refused or missing; {} jobs are sent at a time",
-        ask.attempts, ask.concurrency
+        ask.attempts,
+        ask.concurrency.most()
     ));
     lines
 }

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     datatype::DataType,
     diagnostic::{Fault, Mistake, Place, Source as Written},
-    files::{self, FileSet},
+    files::FileSet,
     spec::{Origin as Writer, SourceForm, SourceSpec, Text},
 };
 
@@ -46,7 +46,8 @@ impl Compiler<'_> {
         let (from, fields, key) = match &spec.form {
             SourceForm::Files(pattern) => {
                 let set = self.files(pattern, spec)?;
-                (Origin::Files(set), Some(files::fields()), key.or_else(|| Some("path".to_owned())))
+                let fields = set.fields();
+                (Origin::Files(set), Some(fields), key.or_else(|| Some("path".to_owned())))
             }
             SourceForm::Rows(rows) => {
                 let rows: Vec<_> = rows.iter().map(|(_, row)| row.clone()).collect();
@@ -79,7 +80,7 @@ impl Compiler<'_> {
     }
 
     fn files(&mut self, pattern: &Text, spec: &SourceSpec) -> Option<FileSet> {
-        let set = FileSet::new(&self.path(pattern), spec.max_bytes);
+        let set = FileSet { content: spec.content, ..FileSet::new(&self.path(pattern), spec.max_bytes) };
         let shown = || {
             if pattern.secret {
                 pattern.shown().to_owned()

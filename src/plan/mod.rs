@@ -5,7 +5,10 @@
 //! expanded. A plan that exists can run. It is plain data: it prints and compares.
 
 mod ask;
+mod asked;
+mod attachment;
 mod batch;
+mod chat;
 mod compile;
 mod draw;
 mod graph;
@@ -23,10 +26,11 @@ use crate::{
     datatype::DataType,
     event::StageKind,
     files::FileSet,
-    spec::{BatchSpec, Mode, ModelPrice, PollSchedule, Retry, SplitWhat},
+    spec::{Mode, ModelPrice, PollSchedule, SplitWhat, Timeouts},
     units::{Rate, Usd},
 };
 
+pub use asked::{Ask, Attachment, Chat, Prompt, Schema, Task};
 pub(crate) use batch::JOB;
 pub use compile::{Surroundings, compile, database};
 
@@ -137,84 +141,6 @@ pub enum Origin {
     Query(String),
 }
 
-/// A template with all that it includes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prompt {
-    /// The text.
-    pub text: String,
-    /// The files that it includes, by the name it uses.
-    pub includes: Vec<(String, String)>,
-}
-
-/// What is asked of a model for each record.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Ask {
-    /// The model.
-    pub model: String,
-    /// What it is asked.
-    pub task: Task,
-    /// Requests under way at once.
-    pub concurrency: usize,
-    /// How often a refused answer is asked for in all.
-    pub attempts: u32,
-    /// What happens when no answer comes.
-    pub retry: Retry,
-    /// Where the result is put.
-    pub into: String,
-    /// How requests are grouped into jobs, if they are.
-    pub batch: Option<BatchSpec>,
-}
-
-/// What a model is asked.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Task {
-    /// A question in words.
-    Chat(Box<Chat>),
-    /// A vector of a text.
-    Embed {
-        /// The text.
-        input: Prompt,
-        /// Its length; the model's own unless said.
-        dimension: Option<u64>,
-    },
-    /// The text of a document.
-    Ocr {
-        /// Its address or path.
-        document: Prompt,
-        /// Pages, counted from 0.
-        pages: Option<String>,
-    },
-    /// Whether a text is harmful.
-    Moderate {
-        /// The text.
-        input: Prompt,
-    },
-    /// The class of a text.
-    Classify {
-        /// The text.
-        input: Prompt,
-    },
-}
-
-/// A question in words.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Chat {
-    /// Instructions.
-    pub system: Option<Prompt>,
-    /// The question.
-    pub prompt: Prompt,
-    /// What the answer must look like.
-    pub schema: Option<Schema>,
-    /// 0 to 1.5.
-    pub temperature: Option<f64>,
-    /// 0 to 1.
-    pub top_p: Option<f64>,
-    /// The longest answer.
-    pub max_tokens: Option<u64>,
-    /// For answers that can be had again.
-    pub random_seed: Option<u64>,
-}
-
 /// How jobs are checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Poll {
@@ -242,19 +168,6 @@ pub struct WaveQuery {
     pub fields: Vec<(String, DataType)>,
     /// The field that identifies a record, if the query keeps it.
     pub key: Option<String>,
-}
-
-/// A JSON Schema that compiles.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Schema {
-    /// The name that the service is told: the file's, without its endings.
-    pub name: String,
-    /// The file, as it may be shown.
-    pub file: String,
-    /// The schema.
-    pub json: Value,
-    /// The type of the answers.
-    pub datatype: DataType,
 }
 
 /// A reshaping.
@@ -357,6 +270,8 @@ pub struct Mistral {
     pub requests: Option<Rate>,
     /// Tokens in time.
     pub tokens: Option<Rate>,
+    /// How long to wait for it.
+    pub timeouts: Timeouts,
 }
 
 /// A text that is never shown.

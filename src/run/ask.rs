@@ -16,6 +16,7 @@ use crate::{
     ledger::{Entry, History, Step},
     mistral::{CallError, Client, Patience, Slots},
     record::{FailureKind, Outcome, Record, weight},
+    spec::Concurrency,
     stage::{self, Bounds, RecordStream, ahead, chunk},
     store::StoreError,
 };
@@ -24,13 +25,16 @@ use super::{
     Context, RunError,
     claims::{Claim, Claimed},
     meter::Meter,
-    question::{Course, Question, Settled, Written},
-    transform::template_failure,
+    question::{Course, Question, Settled},
+    request::Written,
 };
 
 /// Records that are looked up in the ledger together, and how long one waits for others: a look
 /// costs the same for one as for hundreds.
 const LOOK_UP: Bounds = Bounds { items: 256, weight: 2_000_000, wait: Duration::from_millis(5) };
+
+/// Fewer where files are read for it: the first is not to wait until hundreds are read.
+const LOOK_UP_FILES: Bounds = Bounds { items: 8, ..LOOK_UP };
 
 /// Looked-up records that may wait for a slot. They hold their texts.
 const LOOKED_UP: usize = 16;
@@ -105,7 +109,8 @@ pub(super) fn recall(
     context: &Arc<Context>,
 ) -> BoxStream<'static, Ticket> {
     let (question, meter, context) = (Arc::clone(question), Arc::clone(meter), Arc::clone(context));
-    let batches = chunk(input, LOOK_UP, weight);
+    let together = if question.attaches() { LOOK_UP_FILES } else { LOOK_UP };
+    let batches = chunk(input, together, weight);
     let looked_up = batches.then(move |batch| {
         let (question, meter, context) = (Arc::clone(&question), Arc::clone(&meter), Arc::clone(&context));
         async move { stream::iter(look_up(batch, &question, claim, &meter, &context).await) }
@@ -120,8 +125,10 @@ async fn look_up(
     meter: &Meter,
     context: &Context,
 ) -> Vec<Ticket> {
-    let mut tickets: Vec<Ticket> =
-        batch.into_iter().map(|outcome| ticket(outcome, question, claim, meter, context)).collect();
+    let mut tickets: Vec<Ticket> = Vec::with_capacity(batch.len());
+    for outcome in batch {
+        tickets.push(ticket(outcome, question, claim, meter, context).await);
+    }
     let asks = tickets.iter().filter_map(|ticket| match ticket {
         Ticket::Ask(ask) => Some(ask.written.id),
         _ => None,
@@ -168,7 +175,13 @@ async fn look_up(
     tickets
 }
 
-fn ticket(outcome: Outcome, question: &Question, claim: bool, meter: &Meter, context: &Context) -> Ticket {
+async fn ticket(
+    outcome: Outcome,
+    question: &Question,
+    claim: bool,
+    meter: &Meter,
+    context: &Context,
+) -> Ticket {
     let record = match outcome {
         Ok(record) => record,
         failure => return Ticket::Pass(failure),
@@ -177,21 +190,21 @@ fn ticket(outcome: Outcome, question: &Question, claim: bool, meter: &Meter, con
         meter.taken.add(1);
     }
     let written = match question.when.holds(&record) {
-        Ok(true) => question.write(&record),
+        Ok(true) => question.write(&record).await,
         // A stage that submits counts, and fails, its records itself.
         Ok(false) if !claim => return Ticket::Pass(Ok(record)),
         Ok(false) => {
             meter.done.add(1);
             return Ticket::Pass(Ok(record));
         }
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     };
     let written = match written {
         Ok(written) => written,
         Err(_) if !claim => return Ticket::Pass(Ok(record)),
         Err(error) => {
             meter.failed.add(1);
-            return Ticket::Pass(Err(template_failure(record, &question.stage, &error)));
+            return Ticket::Pass(Err(question.unwritten(record, &error)));
         }
     };
     let claim = match claim.then(|| context.claims.claim(written.id)) {
@@ -211,7 +224,10 @@ pub(super) fn ask(
     client: Client,
     context: Arc<Context>,
 ) -> RecordStream {
-    let slots = Arc::new(Slots::fixed(question.ask.concurrency));
+    let slots = Arc::new(match question.ask.concurrency {
+        Concurrency::Fixed(count) => Slots::fixed(count),
+        Concurrency::Auto { min, max } => Slots::auto(min, max),
+    });
     // As many again may wait for their next attempt, without a slot; and no more, for they hold their texts.
     let inside = slots.most().saturating_mul(2);
     let client = client.with_slots(slots);
@@ -315,10 +331,14 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
         context.halt.fail(error);
         return Asked::Pending;
     }
+    let body = match question.body(&record, &written).await {
+        Ok(body) => body,
+        Err(error) => return Asked::Done(told(Err(question.unwritten(record, &error)), meter)),
+    };
     loop {
         let attempt = history.next_attempt();
         let Some(reserved) = context.reserve(written.cost) else { return Asked::Pending };
-        let (model, body) = (&question.ask.model, written.body.clone());
+        let (model, body) = (&question.ask.model, body.clone());
         let asked = client.ask(question.endpoint, model, body, written.tokens, patience, &meter.gauge).await;
         let step = match asked {
             Ok(said) => question.judged(said.reply, Some(said.latency), said.correlation_id),

@@ -1,7 +1,7 @@
 //! What the stages of a batch share: the one that submits jobs and the one that collects them.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -54,8 +54,6 @@ pub(super) struct Desk {
     again: AtomicU64,
     changed: Notify,
     place: AtomicI64,
-    /// Jobs whose records have been given on: nothing may be parked with them any more.
-    closed: tokio::sync::Mutex<HashSet<String>>,
     reserved: Mutex<HashMap<String, Reserved>>,
 }
 
@@ -68,7 +66,6 @@ impl Desk {
             again: AtomicU64::new(0),
             changed: Notify::new(),
             place: AtomicI64::new(0),
-            closed: tokio::sync::Mutex::default(),
             reserved: Mutex::default(),
         }
     }
@@ -103,11 +100,6 @@ impl Desk {
     /// Waits until records leave or are to be asked again.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
-    }
-
-    /// Held while records are parked with jobs that may be collected at the same time.
-    pub(super) async fn closed(&self) -> tokio::sync::MutexGuard<'_, HashSet<String>> {
-        self.closed.lock().await
     }
 
     /// Keeps what a job may cost until it is collected.

@@ -8,6 +8,7 @@ use futures::{
 };
 
 use crate::{
+    crash,
     ledger::{Entry, History, JobState, JobStep, RequestId, Step},
     mistral::{CallError, Client, Fate, read_reply, read_result},
     record::{FailureKind, Outcome},
@@ -20,7 +21,6 @@ use super::{
     Context,
     ask::count,
     batch::{AGAIN, Batched, Desk, JobStream, Underway, has_ended},
-    create::crash_point,
     meter::Meter,
     question::Course,
 };
@@ -100,7 +100,7 @@ async fn read(
                 return Some(underway);
             }
         };
-        crash_point("downloaded");
+        crash::point("downloaded");
         let mut entries = Vec::new();
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
             if let Some(entry) = entry(line, &mut placed, desk) {
@@ -128,7 +128,7 @@ async fn read(
     let entries = placed.into_values().map(|entry| Entry { step: Step::Missing(missing.clone()), ..entry });
     let batch = Batch { entries: entries.collect(), ..Batch::default() };
     context.job_step(job, JobStep::Collected, batch).await.then_some(())?;
-    crash_point("collected");
+    crash::point("collected");
     Some(underway)
 }
 
@@ -196,18 +196,10 @@ impl Giving {
     /// The next page, and where to read on.
     async fn page(&self, underway: &Underway, place: i64) -> Option<(Vec<Outcome>, Option<i64>)> {
         let (store, token) = (&self.context.store, &underway.job.token);
-        let parked = |place| store.parked(&self.desk.stage, token, place, PAGE);
-        let mut page = self.context.halt.check(parked(place).await)?;
+        let page = store.parked_or_close(&self.desk.stage, token, place, PAGE).await;
+        let page = self.context.halt.check(page)?;
         if page.is_empty() {
-            // The last look, while nothing can be added.
-            let mut closed = self.desk.closed().await;
-            page = self.context.halt.check(parked(place).await)?;
-            if page.is_empty() {
-                closed.insert(token.clone());
-                drop(closed);
-                self.context.halt.check(store.unpark(&self.desk.stage, Some(token)).await)?;
-                return None;
-            }
+            return None;
         }
         let next = page.last().map(|last| last.place + 1);
         let outcomes = self.settle(page, &underway.job, underway.pending.as_deref()).await?;

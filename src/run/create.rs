@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use crate::{
+    crash,
     ledger::{Entry, JobState, JobStep, Step},
     mistral::{
         CallError, Client,
@@ -17,8 +18,8 @@ use crate::{
 use super::{
     Context,
     batch::{Batched, Desk, Underway, token_metadata, update},
+    group::Group,
     meter::Meter,
-    submit::Group,
 };
 
 /// A job up to this size carries its requests itself: one call instead of two, and no file is left behind.
@@ -103,7 +104,7 @@ pub(super) async fn create(
         Ok(created) => {
             let requests = job.requests;
             update(&mut job, &created);
-            crash_point("created");
+            crash::point("created");
             if context.job_step(&mut job, JobStep::Created, Batch::default()).await {
                 meter.gauge.requests.fetch_add(requests, std::sync::atomic::Ordering::Relaxed);
                 context.tell_job(node, &job).await;
@@ -160,7 +161,7 @@ async fn send(
         metadata: Some(metadata),
         timeout_hours: hours,
     };
-    crash_point("planned");
+    crash::point("planned");
     if job.requests <= INLINE_REQUESTS && lines.len() <= INLINE_BYTES {
         let read = |line: &[u8]| serde_json::from_slice::<BatchLine>(line).ok();
         create.requests = Some(lines.split(|byte| *byte == b'\n').filter_map(read).collect());
@@ -171,15 +172,7 @@ async fn send(
             return Err(CallError::Stopped);
         }
         create.input_files = Some(vec![file.id]);
-        crash_point("uploaded");
+        crash::point("uploaded");
     }
     client.create_job(&create).await
-}
-
-/// Ends the process at once if the environment asks for it at this point: how a crash is rehearsed at the
-/// moments that matter. In a program that nobody asks, it does nothing.
-pub(super) fn crash_point(name: &str) {
-    if std::env::var("ETL_CRASH_AT").is_ok_and(|at| at == name) {
-        std::process::abort();
-    }
 }

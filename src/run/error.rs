@@ -1,7 +1,7 @@
 //! What ends a run, or keeps it from beginning.
 
 use crate::{
-    mistral::{ClientError, StopCause},
+    mistral::{CallError, ClientError, StopCause},
     sim::SimError,
     store::StoreError,
     units::Usd,
@@ -98,6 +98,9 @@ pub enum RunError {
         /// Why.
         why: String,
     },
+    /// The service did not answer what was asked of it beside a run.
+    #[error("the service cannot be asked: {0}")]
+    Call(#[from] CallError),
     /// The client cannot be made.
     #[error(transparent)]
     Client(#[from] ClientError),

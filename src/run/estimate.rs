@@ -3,22 +3,23 @@
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, future::BoxFuture};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     ledger::History,
-    mistral::estimate_tokens,
     plan::{Input, NodeId, Plan, Port, Step},
-    record::weight,
+    record::{Record, weight},
     stage::{Bounds, RecordStream, chunk, merge},
     store::{Run, Store},
-    units::Usd,
+    units::{Size, Usd},
 };
 
 use super::{
     Claims, Context, Halt, Meters, Options, Pipeline, RunError,
     question::{Course, Question},
+    request::Written,
     source, transform,
 };
 
@@ -163,41 +164,60 @@ async fn asks(records: RecordStream, question: &Question, context: &Context) -> 
     while let Some(batch) = batches.next().await {
         let mut written = Vec::with_capacity(batch.len());
         for record in batch.into_iter().filter_map(Result::ok) {
-            match question
-                .when
-                .holds(&record)
-                .and_then(|holds| Ok(if holds { Some(question.write(&record)?) } else { None }))
-            {
-                Ok(Some(request)) => written.push(request),
-                Ok(None) => {}
+            match question.when.holds(&record) {
+                Ok(true) => match question.write(&record).await {
+                    Ok(request) => written.push((record, request)),
+                    Err(_) => asks.broken += 1,
+                },
+                Ok(false) => {}
                 Err(_) => asks.broken += 1,
             }
         }
-        let mut known = context.known(written.iter().map(|written| written.id).collect()).await;
-        for request in written {
+        let mut known = context.known(written.iter().map(|(_, written)| written.id).collect()).await;
+        for (record, request) in written {
             let history = known.remove(&request.id).unwrap_or(History::new(context.generation()));
             let course = question.course(&history, None, context.retry_failed);
-            let body = || {
-                serde_json::from_slice(&request.body)
-                    .ok()
-                    .and_then(|body: serde_json::Value| serde_json::to_string_pretty(&body).ok())
-            };
             if !matches!(course, Course::Ask { .. }) || !seen.insert(request.id) {
                 asks.answered += 1;
                 if asks.first.is_none() {
-                    asks.first = body();
+                    asks.first = shown(question, &record, &request).await;
                 }
                 continue;
             }
             if asks.requests == 0 {
-                asks.first = body();
+                asks.first = shown(question, &record, &request).await;
             }
             asks.requests += 1;
-            asks.prompt_tokens += estimate_tokens(request.body.len());
+            asks.prompt_tokens += request.prompt;
             asks.completion_tokens += question.answer_tokens().min(ANSWER_TOKENS);
         }
     }
     asks.cost =
         question.price(&question.ask.model).map(|price| price.of(asks.prompt_tokens, asks.completion_tokens));
     Ok(asks)
+}
+
+/// The most that is shown of a file within a request.
+const SHOWN: usize = 40;
+
+/// A request for a person to look at, files within it cut short.
+async fn shown(question: &Question, record: &Record, written: &Written) -> Option<String> {
+    let body = question.body(record, written).await.ok()?;
+    let mut body: Value = serde_json::from_slice(&body).ok()?;
+    if question.attaches() {
+        shorten(&mut body);
+    }
+    serde_json::to_string_pretty(&body).ok()
+}
+
+fn shorten(value: &mut Value) {
+    match value {
+        Value::String(text) if text.starts_with("data:") && text.len() > SHOWN => {
+            let head: String = text.chars().take(SHOWN).collect();
+            *text = format!("{head}… ({})", Size(text.len() as u64));
+        }
+        Value::Array(items) => items.iter_mut().for_each(shorten),
+        Value::Object(fields) => fields.values_mut().for_each(shorten),
+        _ => {}
+    }
 }

@@ -4,18 +4,22 @@
 //! user's word, or at an error that no record can get past.
 
 mod ask;
+mod attachment;
 mod batch;
 mod claims;
 mod collect;
 mod create;
 mod error;
 mod estimate;
+mod group;
 mod halt;
+mod jobs;
 mod meter;
 mod money;
 mod poll;
 mod preflight;
 mod question;
+mod request;
 mod resume;
 mod sink;
 mod source;
@@ -43,13 +47,14 @@ use crate::{
     mistral::{self, Client, Connection, Limits, Prices, account},
     plan::{self, NodeId, Plan, Step, Surroundings, compile},
     sim::{Sim, SimConfig},
-    spec::{Variables, parse},
-    stage::task,
+    spec::{self, Variables, parse},
     store::{self, Batch, Run, RunRecord, Store},
+    task,
 };
 
 pub use error::RunError;
 pub use estimate::{Asks, Estimate, StageEstimate, estimate};
+pub use jobs::{JobView, Jobs};
 
 use claims::Claims;
 use halt::Halt;
@@ -229,7 +234,7 @@ impl Pipeline {
             match node.step {
                 // What a run that was cut off holds is what the next one goes on from.
                 Step::Wave(_) if whole => drop(context.halt.check(store.release(&node.name).await)),
-                Step::Submit(_) => drop(context.halt.check(store.unpark(&node.name, None).await)),
+                Step::Submit(_) => drop(context.halt.check(store.unpark(&node.name).await)),
                 _ => {}
             }
         }
@@ -302,7 +307,11 @@ fn client(plan: &Plan, options: &Options, sim: Option<&Sim>, halt: &Halt) -> Res
         }
     };
     let limits = Limits::new(mistral.and_then(|m| m.requests), mistral.and_then(|m| m.tokens));
-    Ok(Client::new(&Connection::new(base_url, api_key), limits, halt.token())?)
+    let spec::Timeouts { connect, first_byte, whole } =
+        mistral.map_or(spec::Timeouts::DEFAULT, |mistral| mistral.timeouts);
+    let timeouts = mistral::Timeouts { connect, first_byte, whole };
+    let connection = Connection { timeouts, ..Connection::new(base_url, api_key) };
+    Ok(Client::new(&connection, limits, halt.token())?)
 }
 
 async fn tick(context: Arc<Context>, plan: Plan) {

@@ -53,7 +53,7 @@ fn check(models: &[Model], question: &Question) -> Result<(), RunError> {
         return Err(RunError::Retired { stage, model: name, instead });
     }
     if let (Task::Chat(chat), Some(context)) = (&question.ask.task, model.max_context_length)
-        && let Some(most) = chat.max_tokens.filter(|most| *most >= context)
+        && let Some(most) = chat.settings.max_tokens().filter(|most| *most >= context)
     {
         return Err(RunError::Context { stage, model: name, context, most });
     }

@@ -2,22 +2,23 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::{
     ledger::{Answer, Entry, Generation, History, Refusal, RequestId, Step},
-    mistral::{
-        Endpoint, Expected, Prices, Reply, estimate_tokens, read_answer,
-        wire::{ChatRequest, Content, Message, NamedSchema, ResponseFormat, Role},
-    },
-    plan::{Ask, Chat, Node, Prompt, Task},
+    mistral::{Endpoint, Expected, Prices, Reply, read_answer, wire::ChatRequest},
+    plan::{Ask, Node, Prompt, Task},
     record::{ANSWER, Failure, FailureKind, Record},
-    template::{RenderError, Template},
+    template::Template,
     units::Usd,
 };
 
-use super::{RunError, transform::When};
+use super::{
+    RunError,
+    attachment::{Attachment, Kind},
+    request::{self, WriteError},
+    transform::When,
+};
 
 /// A stage that asks, ready to.
 pub(super) struct Question {
@@ -25,22 +26,15 @@ pub(super) struct Question {
     pub(super) ask: Ask,
     pub(super) when: When,
     pub(super) endpoint: Endpoint,
-    system: Option<Template>,
-    /// The prompt, the text, the address: what a record gives.
-    input: Template,
+    pub(super) system: Option<Template>,
+    /// The prompt or the text.
+    pub(super) input: Option<Template>,
+    /// What goes with it.
+    pub(super) attachments: Vec<Attachment>,
+    /// All of a chat request but its messages.
+    pub(super) request: Option<ChatRequest>,
     expected: Option<Expected>,
     prices: Prices,
-}
-
-/// A request that has been written but not sent.
-#[derive(Debug, Clone)]
-pub(super) struct Written {
-    pub(super) id: RequestId,
-    pub(super) body: Bytes,
-    /// About what it will cost in tokens.
-    pub(super) tokens: u64,
-    /// About what it will cost.
-    pub(super) cost: Usd,
 }
 
 /// What became of a request, in the end.
@@ -63,98 +57,41 @@ pub(super) enum Course {
     Placed(String),
 }
 
-/// Tokens that an answer may have where the stage sets no limit, for the limit on tokens.
-const ANSWER_TOKENS: u64 = 1000;
-
 impl Question {
     pub(super) fn new(node: &Node, ask: &Ask, prices: &Prices) -> Result<Self, RunError> {
         let wrong = || RunError::Plan(node.name.to_string());
         let template = |prompt: &Prompt| Template::parse(&prompt.text, &prompt.includes).map_err(|_| wrong());
-        let (endpoint, system, input, schema) = match &ask.task {
-            Task::Chat(chat) => (Endpoint::Chat, chat.system.as_ref(), &chat.prompt, chat.schema.as_ref()),
-            Task::Embed { input, .. } => (Endpoint::Embed, None, input, None),
-            Task::Ocr { document, .. } => (Endpoint::Ocr, None, document, None),
-            Task::Moderate { input } => (Endpoint::Moderate, None, input, None),
-            Task::Classify { input } => (Endpoint::Classify, None, input, None),
+        let (endpoint, input) = match &ask.task {
+            Task::Chat(chat) => (Endpoint::Chat, Some(&chat.prompt)),
+            Task::Embed { input, .. } => (Endpoint::Embed, Some(input)),
+            Task::Ocr { .. } => (Endpoint::Ocr, None),
+            Task::Moderate { input } => (Endpoint::Moderate, Some(input)),
+            Task::Classify { input } => (Endpoint::Classify, Some(input)),
         };
+        let (chat, ocr) = match &ask.task {
+            Task::Chat(chat) => (Some(&**chat), None),
+            Task::Ocr { document, .. } => (None, Some(document)),
+            Task::Embed { .. } | Task::Moderate { .. } | Task::Classify { .. } => (None, None),
+        };
+        let images = chat.iter().flat_map(|chat| &chat.images).map(|image| (image, Kind::Image));
+        let documents = chat.iter().flat_map(|chat| &chat.documents).chain(ocr);
+        let attachments = images.chain(documents.map(|document| (document, Kind::Document)));
+        let schema = chat.and_then(|chat| chat.schema.as_ref());
+        let request = |chat| request::chat_request(ask, chat).ok_or_else(wrong);
         Ok(Self {
             stage: Arc::clone(&node.name),
             when: When::new(node.when.as_deref())?,
             endpoint,
-            system: system.map(template).transpose()?,
-            input: template(input)?,
+            system: chat.and_then(|chat| chat.system.as_ref()).map(template).transpose()?,
+            input: input.map(template).transpose()?,
+            attachments: attachments
+                .map(|(attachment, kind)| Attachment::new(attachment, kind).map_err(|_| wrong()))
+                .collect::<Result<_, _>>()?,
+            request: chat.map(request).transpose()?,
             expected: schema.map(|schema| Expected::new(&schema.json)).transpose().map_err(|_| wrong())?,
             prices: prices.clone(),
             ask: ask.clone(),
         })
-    }
-
-    /// The request for a record.
-    pub(super) fn write(&self, record: &Record) -> Result<Written, RenderError> {
-        let input = self.input.render(&record.fields)?;
-        let model = &self.ask.model;
-        let most = self.answer_tokens();
-        let body = match &self.ask.task {
-            Task::Chat(chat) => {
-                let system = self.system.as_ref().map(|system| system.render(&record.fields)).transpose()?;
-                serde_json::to_vec(&self.chat(chat, system, input))
-            }
-            Task::Embed { dimension, .. } => {
-                let mut body = json!({ "model": model, "input": input });
-                if let Some(dimension) = dimension {
-                    body["output_dimension"] = json!(dimension);
-                }
-                serde_json::to_vec(&body)
-            }
-            Task::Ocr { pages, .. } => {
-                let mut body = json!({ "model": model, "document": document(&input) });
-                if let Some(pages) = pages {
-                    body["pages"] = json!(pages);
-                }
-                serde_json::to_vec(&body)
-            }
-            Task::Moderate { .. } | Task::Classify { .. } => {
-                serde_json::to_vec(&json!({ "model": model, "input": input }))
-            }
-        };
-        // Texts and numbers, which always have a JSON form.
-        let body = body.unwrap_or_default();
-        let prompt = estimate_tokens(body.len());
-        let price = self.price(model);
-        Ok(Written {
-            id: RequestId::of(self.endpoint.path(), &body),
-            body: body.into(),
-            tokens: prompt + most,
-            cost: price.map(|price| price.of(prompt, most)).unwrap_or_default(),
-        })
-    }
-
-    /// Tokens that an answer may have, about.
-    pub(super) fn answer_tokens(&self) -> u64 {
-        match &self.ask.task {
-            Task::Chat(chat) => chat.max_tokens.unwrap_or(ANSWER_TOKENS),
-            _ => 0,
-        }
-    }
-
-    fn chat(&self, chat: &Chat, system: Option<String>, prompt: String) -> ChatRequest {
-        let system = system.map(|text| Message { role: Role::System, content: Content::Text(text) });
-        let prompt = Message { role: Role::User, content: Content::Text(prompt) };
-        ChatRequest {
-            temperature: chat.temperature,
-            top_p: chat.top_p,
-            max_tokens: chat.max_tokens,
-            random_seed: chat.random_seed,
-            response_format: chat.schema.as_ref().map(|schema| ResponseFormat::JsonSchema {
-                json_schema: NamedSchema {
-                    name: schema.name.clone(),
-                    description: None,
-                    schema: schema.json.clone(),
-                    strict: true,
-                },
-            }),
-            ..ChatRequest::new(self.ask.model.clone(), system.into_iter().chain([prompt]).collect())
-        }
     }
 
     /// The price of a model's tokens, as this stage asks for them.
@@ -223,7 +160,7 @@ impl Question {
             return serde_json::from_str(reply).map_err(|_| refused("the answer holds no JSON".to_owned()));
         };
         if let Some(reason @ ("length" | "model_length")) = finish_reason {
-            let limit = match (reason, chat.max_tokens) {
+            let limit = match (reason, chat.settings.max_tokens()) {
                 ("length", Some(max)) => format!("`max_tokens: {max}`"),
                 ("length", None) => "the model's own limit on answers".to_owned(),
                 _ => "the length of the model's context".to_owned(),
@@ -324,6 +261,11 @@ impl Question {
         }
     }
 
+    /// A record that no request can be written for.
+    pub(super) fn unwritten(&self, record: Record, error: &WriteError) -> Box<Failure> {
+        self.failure(record, error.kind(), error.to_string(), 0)
+    }
+
     /// A record that has no answer and is no refusal either.
     pub(super) fn failure(
         &self,
@@ -333,19 +275,5 @@ impl Question {
         attempts: u32,
     ) -> Box<Failure> {
         Box::new(Failure { record, stage: Arc::clone(&self.stage), kind, reason, attempts, reply: None })
-    }
-}
-
-/// A document by its address, as the service wants it told.
-fn document(address: &str) -> Value {
-    let address = address.trim();
-    let lower = address.to_lowercase();
-    let image = lower.starts_with("data:image/")
-        || [".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff"]
-            .iter()
-            .any(|end| lower.ends_with(end));
-    match image {
-        true => json!({ "type": "image_url", "image_url": address }),
-        false => json!({ "type": "document_url", "document_url": address }),
     }
 }

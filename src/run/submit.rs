@@ -7,28 +7,27 @@ use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep_until},
-};
+use tokio::{sync::mpsc, time::sleep_until};
 
 use crate::{
-    ledger::{Entry, History, JobState, JobStep, RequestId, Step},
+    ledger::{History, JobStep, RequestId},
     mistral::Client,
     plan::Node,
     record::{FailureKind, Outcome, Record, weight},
     spec::BatchSpec,
-    stage::{self, Bounds, RecordStream, chunk, task},
-    store::{Batch, JobRecord, Parked},
+    stage::{self, Bounds, RecordStream, chunk},
+    store::{Batch, Parked},
+    task,
 };
 
 use super::{
     Context,
-    batch::{AGAIN, Batched, Desk, JobStream, Underway, new_token},
+    batch::{AGAIN, Batched, Desk, JobStream, Underway},
     create,
+    group::{Group, line},
     meter::Meter,
-    question::{Course, Written},
-    transform::template_failure,
+    question::Course,
+    request::Written,
 };
 
 /// Records that are looked up in the ledger together.
@@ -36,18 +35,6 @@ const LOOK_UP: Bounds = Bounds { items: 256, weight: 2_000_000, wait: Duration::
 
 /// Groups and records on their way out: few, because a group holds the lines of its job.
 const AHEAD: usize = 2;
-
-/// A job that is being put together.
-pub(super) struct Group {
-    pub(super) job: JobRecord,
-    /// The input file: a line for each request.
-    pub(super) lines: Vec<u8>,
-    placed: HashMap<RequestId, Entry>,
-    /// Records that wait for it; two that ask the same are one request.
-    records: u64,
-    cost: u64,
-    deadline: Instant,
-}
 
 /// What leaves the loop: a group that is written down and not yet sent, or something that is done with.
 pub(super) enum Out {
@@ -80,7 +67,7 @@ pub(super) fn submit(
     let outs = stream::unfold((receiver, task), |(mut receiver, task)| async move {
         receiver.recv().await.map(|out| (out, (receiver, task)))
     });
-    let (id, slots) = (node.id, desk.question.ask.concurrency);
+    let (id, slots) = (node.id, desk.question.ask.concurrency.most());
     let (desk, meter, client, context) =
         (Arc::clone(desk), Arc::clone(meter), client.clone(), Arc::clone(context));
     stage::map(outs.boxed(), slots, move |out| {
@@ -112,6 +99,16 @@ struct Submitting {
 
 /// The run is over, and so is the loop.
 struct Over;
+
+/// What became of a record.
+enum Placed {
+    /// The ledger has its answer.
+    Known,
+    /// It waits for a job.
+    Waits,
+    /// It has failed, and is counted as that.
+    Failed,
+}
 
 impl Submitting {
     async fn run(mut self, input: RecordStream, client: Client) {
@@ -184,26 +181,33 @@ impl Submitting {
             };
             self.meter.taken.add(1);
             let written = match desk.question.when.holds(&record) {
-                Ok(true) => desk.question.write(&record),
+                Ok(true) => desk.question.write(&record).await,
                 Ok(false) => {
                     self.meter.done.add(1);
                     self.give(Ok(record)).await?;
                     continue;
                 }
-                Err(error) => Err(error),
+                Err(error) => Err(error.into()),
             };
             match written {
                 Ok(written) => asks.push((record, written)),
                 Err(error) => {
                     self.meter.failed.add(1);
-                    self.give(Err(template_failure(record, &desk.question.stage, &error))).await?;
+                    self.give(Err(desk.question.unwritten(record, &error))).await?;
                 }
             }
         }
         let mut known = self.context.known(asks.iter().map(|(_, written)| written.id).collect()).await;
         for (record, written) in asks {
             let mut history = known.remove(&written.id).unwrap_or(History::new(self.context.generation()));
-            self.place(record, &written, &history, None, None).await?;
+            match self.place(record, &written, &history, None, None).await? {
+                Placed::Known => {
+                    self.meter.reused.add(1);
+                    self.meter.done.add(1);
+                }
+                Placed::Waits => self.meter.done.add(1),
+                Placed::Failed => {}
+            }
             // The next record of this look may ask the same.
             if let Some(entry) = self.group.as_ref().and_then(|group| group.placed.get(&written.id)) {
                 history.entries.push(entry.clone());
@@ -224,7 +228,7 @@ impl Submitting {
             let requests = page.iter().filter_map(|parked| parked.request).collect();
             let mut known = self.context.known(requests).await;
             for parked in page {
-                let written = match self.desk.question.write(&parked.record) {
+                let written = match self.desk.question.write(&parked.record).await {
                     Ok(written) => written,
                     Err(error) => {
                         self.fail(parked.record, error.to_string(), Some(parked.place)).await?;
@@ -251,42 +255,28 @@ impl Submitting {
         history: &History,
         until: Option<u32>,
         parked: Option<i64>,
-    ) -> Result<(), Over> {
+    ) -> Result<Placed, Over> {
         let desk = Arc::clone(&self.desk);
         let context = Arc::clone(&self.context);
         match desk.question.course(history, until, context.retry_failed) {
             Course::Settled(settled) => {
-                if parked.is_none() {
-                    self.meter.reused.add(1);
-                    self.meter.done.add(1);
-                } else {
-                    self.release(parked).await?;
-                }
-                self.give(desk.question.outcome(record, settled)).await
+                self.release(parked).await?;
+                self.give(desk.question.outcome(record, settled)).await?;
+                Ok(Placed::Known)
             }
             Course::Placed(token) if self.apart.contains_key(&token) => {
                 let reason = self.apart.get(&token).cloned().unwrap_or_default();
                 self.fail(record, reason, parked).await
             }
             Course::Placed(token) => {
-                let in_group = self.group.as_ref().is_some_and(|group| group.job.token == token);
                 let left = desk.question.ask.attempts.saturating_sub(history.refusals() + 1);
                 let until = until.unwrap_or(history.next_attempt() - 1 + left);
-                self.meter.done.add(u64::from(parked.is_none()));
-                if in_group {
-                    self.push(token, record, written.id, until, parked);
-                    return Ok(());
-                }
-                // The job may be collected at this moment.
-                let closed = desk.closed().await;
-                if closed.contains(&token) {
-                    drop(closed);
-                    let known = context.known(vec![written.id]).await.remove(&written.id);
-                    let history = known.unwrap_or(History::new(context.generation()));
-                    return Box::pin(self.place(record, written, &history, Some(until), parked)).await;
-                }
+                let in_group = self.group.as_ref().is_some_and(|group| group.job.token == token);
+                // The records of another job may be given on at this moment: whoever is too late for that
+                // is told so when it is parked.
+                let parked = if in_group { parked } else { self.release(parked).await? };
                 self.push(token, record, written.id, until, parked);
-                self.park().await
+                Ok(Placed::Waits)
             }
             Course::Ask { until } => {
                 if let Err(reason) = context.may_ask(&desk.question.stage) {
@@ -297,28 +287,37 @@ impl Submitting {
                 {
                     return Err(Over);
                 }
-                self.meter.done.add(u64::from(parked.is_none()));
-                let token = self.line(&record, written, history).await?;
+                let body = match desk.question.body(&record, written).await {
+                    Ok(body) => body,
+                    Err(error) => {
+                        self.release(parked).await?;
+                        self.meter.failed.add(1);
+                        self.give(Err(desk.question.unwritten(record, &error))).await?;
+                        return Ok(Placed::Failed);
+                    }
+                };
+                let token = self.line(&record, written, &body, history).await?;
                 self.push(token, record, written.id, until, parked);
-                Ok(())
+                Ok(Placed::Waits)
             }
         }
     }
 
-    async fn fail(&mut self, record: Record, reason: String, parked: Option<i64>) -> Result<(), Over> {
+    async fn fail(&mut self, record: Record, reason: String, parked: Option<i64>) -> Result<Placed, Over> {
         self.release(parked).await?;
         self.meter.failed.add(1);
-        self.give(Err(self.desk.question.failure(record, FailureKind::Unanswered, reason, 0))).await
+        self.give(Err(self.desk.question.failure(record, FailureKind::Unanswered, reason, 0))).await?;
+        Ok(Placed::Failed)
     }
 
-    /// A record that was parked is so no more.
-    async fn release(&mut self, parked: Option<i64>) -> Result<(), Over> {
+    /// A record that was parked is so no more; it has no place then.
+    async fn release(&mut self, parked: Option<i64>) -> Result<Option<i64>, Over> {
         if let Some(place) = parked {
             let moved = self.context.store.repark(&self.desk.stage, vec![(place, "done".to_owned())]).await;
             self.context.halt.check(moved).ok_or(Over)?;
             self.desk.leave(1);
         }
-        Ok(())
+        Ok(None)
     }
 
     fn push(&mut self, token: String, record: Record, request: RequestId, until: u32, parked: Option<i64>) {
@@ -334,61 +333,48 @@ impl Submitting {
         }
     }
 
-    /// Makes the places of records durable.
+    /// Makes the places of records durable. Those whose job has given on its records in the meantime are
+    /// looked up again: their answers are in the ledger now.
     async fn park(&mut self) -> Result<(), Over> {
-        let (records, moves) = (std::mem::take(&mut self.parking), std::mem::take(&mut self.moving));
-        let (stage, store) = (&self.desk.stage, &self.context.store);
-        self.context.halt.check(store.park(stage, records).await).ok_or(Over)?;
-        self.context.halt.check(store.repark(stage, moves).await).ok_or(Over)
+        loop {
+            let (records, moves) = (std::mem::take(&mut self.parking), std::mem::take(&mut self.moving));
+            if records.is_empty() && moves.is_empty() {
+                return Ok(());
+            }
+            let (stage, store) = (&self.desk.stage, &self.context.store);
+            let late = self.context.halt.check(store.park(stage, records).await).ok_or(Over)?;
+            self.context.halt.check(store.repark(stage, moves).await).ok_or(Over)?;
+            for (_, Parked { until, record, .. }) in late {
+                self.desk.leave(1);
+                let written = match self.desk.question.write(&record).await {
+                    Ok(written) => written,
+                    Err(error) => {
+                        self.fail(record, error.to_string(), None).await?;
+                        continue;
+                    }
+                };
+                let known = self.context.known(vec![written.id]).await.remove(&written.id);
+                let history = known.unwrap_or(History::new(self.context.generation()));
+                Box::pin(self.place(record, &written, &history, Some(until), None)).await?;
+            }
+        }
     }
 
     /// Adds a line to the group, which begins with it or is given on before it; gives the group's token.
-    async fn line(&mut self, record: &Record, written: &Written, history: &History) -> Result<String, Over> {
-        let line = line(written);
-        let full = self.group.as_ref().is_some_and(|group| {
-            group.placed.len() >= self.batch.max_requests
-                || (group.lines.len() + line.len()) as u64 > self.batch.max_bytes.0
-        });
-        if full {
+    async fn line(
+        &mut self,
+        record: &Record,
+        written: &Written,
+        body: &Bytes,
+        history: &History,
+    ) -> Result<String, Over> {
+        let line = line(written.id, body);
+        if self.group.as_ref().is_some_and(|group| group.is_full(&line, &self.batch)) {
             self.flush().await?;
         }
-        let question = &self.desk.question;
-        let group = self.group.get_or_insert_with(|| Group {
-            job: JobRecord {
-                token: new_token(),
-                stage: question.stage.to_string(),
-                server: self.context.server.clone(),
-                account: self.context.account.clone(),
-                endpoint: question.endpoint.path().to_owned(),
-                model: question.ask.model.clone(),
-                requests: 0,
-                state: JobState::New,
-                job: None,
-                input_file: None,
-                output_file: None,
-                error_file: None,
-                status: None,
-                completed: 0,
-                succeeded: 0,
-                failed: 0,
-                planned_at: None,
-            },
-            lines: Vec::new(),
-            placed: HashMap::new(),
-            records: 0,
-            cost: 0,
-            deadline: Instant::now() + self.batch.wait,
-        });
-        let attempt = history.next_attempt();
-        let entry = Entry {
-            job: Some(group.job.token.clone()),
-            ..question.entry(written.id, &record.key, history.generation, attempt, Step::Placed)
-        };
-        group.lines.extend_from_slice(&line);
-        group.placed.insert(written.id, entry);
-        group.cost += written.cost.micros();
-        group.job.requests += 1;
-        Ok(group.job.token.clone())
+        let new = || Group::new(&self.desk, &self.context, self.batch.wait);
+        let group = self.group.get_or_insert_with(new);
+        Ok(group.add(record, written, &line, history, &self.desk))
     }
 
     /// Writes the group down, and gives it on to be created.
@@ -404,14 +390,4 @@ impl Submitting {
         }
         self.send(Out::Group(Box::new(group))).await
     }
-}
-
-/// A line of an input file. The identity is what its answer is found by; the body is as it was hashed, so
-/// that an answer out of a job and one that came at once are the same answer.
-fn line(written: &Written) -> Vec<u8> {
-    let body: &Bytes = &written.body;
-    let mut line = format!("{{\"custom_id\":\"{}\",\"body\":", written.id).into_bytes();
-    line.extend_from_slice(body);
-    line.extend_from_slice(b"}\n");
-    line
 }

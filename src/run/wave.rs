@@ -11,6 +11,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
+    crash,
     event::EventKind,
     plan::{Node, Plan, Port, Step, Wave},
     record::{FailureKind, Fields, Outcome, Record},
@@ -19,7 +20,7 @@ use crate::{
     template::Expression,
 };
 
-use super::{Context, RunError, create::crash_point, meter::Meter, transform::expression};
+use super::{Context, RunError, meter::Meter, transform::expression};
 
 /// What a wave holds, in a table of the pipeline's own database.
 struct OnDisk {
@@ -53,7 +54,7 @@ impl Hold for OnDisk {
     async fn seal(&self, counts: Closed) -> Option<Closed> {
         let Context { store, halt, .. } = &*self.context;
         halt.check(self.stop_if(counts))?;
-        crash_point("before_close");
+        crash::point("before_close");
         let transformation = self.wave.sql.as_ref().map(|sql| Transformation {
             text: sql.text.clone(),
             fields: sql.fields.clone(),

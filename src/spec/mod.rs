@@ -3,9 +3,13 @@
 //! Knows which keys stand where and how quantities are written. Looks nothing up: no file is
 //! opened, no stage is resolved, and the environment is a function that the caller passes.
 
+mod bounds;
+mod export;
 mod read_ask;
+mod read_chat;
 mod read_stage;
 mod reader;
+mod settings;
 mod stage;
 mod tree;
 mod variables;
@@ -17,10 +21,14 @@ use crate::{
     units::{Rate, Usd},
 };
 
+pub use bounds::{Concurrency, Timeouts};
+pub use export::json_schema;
+pub(crate) use read_stage::LARGEST_FILE;
+pub use settings::{Setting, Settings};
 pub use stage::{
-    AskSpec, BatchSpec, ChatSpec, CollectSpec, FieldsSpec, Form, From, Mode, OnTimeout, PollSchedule,
-    PollSpec, Prompt, Retry, SinkSpec, SourceForm, SourceSpec, SplitSpec, SplitWhat, StageSpec, Target,
-    TaskSpec, ThrottleSpec, WaveSpec,
+    AskSpec, BatchSpec, ChatSpec, CollectSpec, FieldsSpec, Form, From, Mode, OnTimeout, Parameters,
+    PollSchedule, PollSpec, Prompt, Retry, SinkSpec, SourceForm, SourceSpec, SplitSpec, SplitWhat, StageSpec,
+    Target, TaskSpec, ThrottleSpec, ToolSpec, WaveSpec,
 };
 pub use tree::Origin;
 pub use variables::Variables;
@@ -102,6 +110,8 @@ pub struct MistralSpec {
     pub requests: Option<Rate>,
     /// Tokens in time, read and written.
     pub tokens: Option<Rate>,
+    /// How long to wait for it.
+    pub timeouts: Timeouts,
 }
 
 /// A pipeline file, read but not understood.
@@ -148,7 +158,7 @@ pub struct ModelPrice {
 const PRICE: &[&str] = &["prompt", "completion", "pages"];
 const PIPELINE: &[&str] =
     &["pipeline", "description", "params", "mistral", "duckdb", "budget", "prices", "stages"];
-const MISTRAL: &[&str] = &["api_key", "base_url", "limits"];
+const MISTRAL: &[&str] = &["api_key", "base_url", "limits", "timeouts"];
 const LIMITS: &[&str] = &["requests", "tokens"];
 
 /// Reads a pipeline file. `name` is its path as the person typed it.
@@ -240,6 +250,8 @@ fn mistral(node: Node, reader: &mut Reader<'_>) -> Option<MistralSpec> {
         tokens = limits.take("tokens").and_then(|node| reader.unit(node));
         reader.finish(limits);
     }
+    let timeouts = mapping.take("timeouts").map(|node| bounds::timeouts(node, reader));
     reader.finish(mapping);
-    Some(MistralSpec { api_key, key_variable, base_url, requests, tokens })
+    let timeouts = timeouts.unwrap_or(Timeouts::DEFAULT);
+    Some(MistralSpec { api_key, key_variable, base_url, requests, tokens, timeouts })
 }

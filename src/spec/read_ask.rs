@@ -5,10 +5,11 @@ use std::time::Duration;
 use crate::units::Span;
 
 use super::{
-    Name, Text,
+    Name, Text, bounds,
+    read_chat::{CHAT, chat, prompt},
     read_stage::only_form,
     reader::{Mapping, Reader},
-    stage::{AskSpec, BatchSpec, ChatSpec, OnTimeout, PollSchedule, Prompt, Retry, TaskSpec},
+    stage::{AskSpec, BatchSpec, OnTimeout, PollSchedule, Prompt, Retry, TaskSpec},
     tree::{Kind, Node},
 };
 
@@ -29,18 +30,15 @@ pub(super) const MAP_ASK: &[&str] = &[
     "into",
 ];
 pub(super) const MAP_SUBMIT: &[&str] = &["map", "from", "when", "submit", "concurrency", "attempts"];
-const SUBMIT: &[&str] =
+pub(super) const SUBMIT: &[&str] =
     &["chat", "embed", "ocr", "moderate", "classify", "max_requests", "max_bytes", "wait", "timeout_hours"];
-const BATCH: &[&str] =
+pub(super) const BATCH: &[&str] =
     &["max_requests", "max_bytes", "wait", "timeout_hours", "every", "backoff", "timeout", "on_timeout"];
-const CHAT: &[&str] =
-    &["model", "system", "prompt", "schema", "temperature", "top_p", "max_tokens", "random_seed"];
-const EMBED: &[&str] = &["model", "input", "dimension"];
-const OCR: &[&str] = &["model", "document", "pages"];
-const INPUT: &[&str] = &["model", "input"];
-const PROMPT: &[&str] = &["file"];
-const RETRY: &[&str] = &["times", "wait", "max_wait"];
-const BACKOFF: &[&str] = &["factor", "max"];
+pub(super) const EMBED: &[&str] = &["model", "input", "dimension"];
+pub(super) const OCR: &[&str] = &["model", "document", "pages"];
+pub(super) const INPUT: &[&str] = &["model", "input"];
+pub(super) const RETRY: &[&str] = &["times", "wait", "max_wait"];
+pub(super) const BACKOFF: &[&str] = &["factor", "max"];
 
 /// A map that asks by itself or, with `batch:`, in jobs.
 pub(super) fn ask(
@@ -76,10 +74,11 @@ fn finish(
     batch: Option<BatchSpec>,
     reader: &mut Reader<'_>,
 ) -> Option<AskSpec> {
-    let concurrency = mapping
-        .take("concurrency")
-        .and_then(|node| reader.count(&node, (1, 4096), "a number of slots, 1 to 4096"))
-        .unwrap_or(4);
+    // What goes on at once in a job is the service's affair.
+    let concurrency = match batch {
+        Some(_) => bounds::slots(mapping, reader),
+        None => bounds::concurrency(mapping, reader),
+    };
     let attempts = mapping
         .take("attempts")
         .and_then(|node| reader.count(&node, (1, 100), "a number of attempts, 1 to 100"))
@@ -88,7 +87,7 @@ fn finish(
     Some(AskSpec {
         model,
         task,
-        concurrency: concurrency as usize,
+        concurrency,
         attempts: attempts as u32,
         retry: Retry::DEFAULT,
         into: None,
@@ -107,7 +106,7 @@ fn task(form: &'static str, node: Node, reader: &mut Reader<'_>) -> Option<(Text
     let mut mapping = reader.mapping(node, within, known)?;
     let model = reader.need(&mut mapping, "model", example).and_then(|node| reader.text(node));
     let task = match form {
-        "chat" => chat(&mut mapping, reader).map(TaskSpec::Chat),
+        "chat" => chat(&mut mapping, reader).map(|chat| TaskSpec::Chat(Box::new(chat))),
         "embed" => {
             const NUMBERS: &str = "a number of numbers, 1 or more";
             let dimension =
@@ -214,33 +213,6 @@ pub(super) fn schedule(mapping: &mut Mapping, reader: &mut Reader<'_>) -> PollSc
         reader.finish(backoff);
     }
     schedule
-}
-
-fn chat(chat: &mut Mapping, reader: &mut Reader<'_>) -> Option<ChatSpec> {
-    let system = chat.take("system").and_then(|node| prompt(node, reader));
-    let question = reader.need(chat, "prompt", "prompt: { file: prompt.md.j2 }");
-    let question = question.and_then(|node| prompt(node, reader));
-    let schema = chat.take("schema").and_then(|node| reader.text(node));
-    let temperature =
-        chat.take("temperature").and_then(|n| reader.number(&n, (0.0, 1.5), "a number from 0 to 1.5"));
-    let top_p = chat.take("top_p").and_then(|n| reader.number(&n, (0.0, 1.0), "a number from 0 to 1"));
-    let max_tokens = chat
-        .take("max_tokens")
-        .and_then(|n| reader.count(&n, (1, 1_000_000), "a number of tokens, 1 or more"));
-    let random_seed = chat
-        .take("random_seed")
-        .and_then(|n| reader.count(&n, (0, i64::MAX as u64), "a whole number, 0 or more"));
-    Some(ChatSpec { system, prompt: question?, schema, temperature, top_p, max_tokens, random_seed })
-}
-
-fn prompt(node: Node, reader: &mut Reader<'_>) -> Option<Prompt> {
-    if !matches!(node.kind, Kind::Map(_)) {
-        return reader.text(node).map(Prompt::Inline);
-    }
-    let mut mapping = reader.mapping(node, "a prompt", PROMPT)?;
-    let file = reader.need(&mut mapping, "file", "{ file: prompt.md.j2 }").and_then(|node| reader.text(node));
-    reader.finish(mapping);
-    file.map(Prompt::File)
 }
 
 fn retry(node: Node, reader: &mut Reader<'_>) -> Retry {

@@ -18,28 +18,36 @@ use super::{
     tree::{Kind, Node},
 };
 
-const SOURCE: &[&str] =
-    &["source", "files", "rows", "sql", "jsonl", "csv", "parquet", "key", "limit", "max_bytes"];
-const SOURCE_FORMS: &[&str] = &["files", "rows", "sql", "jsonl", "csv", "parquet"];
+pub(super) const SOURCE: &[&str] =
+    &["source", "files", "rows", "sql", "jsonl", "csv", "parquet", "key", "limit", "max_bytes", "content"];
+pub(super) const SOURCE_FORMS: &[&str] = &["files", "rows", "sql", "jsonl", "csv", "parquet"];
 const MAP: &[&str] = &[
     "map", "from", "when", "chat", "embed", "ocr", "moderate", "classify", "submit", "collect", "fields",
     "split",
 ];
 const MAP_FORMS: &[&str] =
     &["chat", "embed", "ocr", "moderate", "classify", "submit", "collect", "fields", "split"];
-const MAP_COLLECT: &[&str] = &["map", "from", "collect", "into"];
-const MAP_FIELDS: &[&str] = &["map", "from", "when", "fields", "keep", "drop", "rename"];
-const MAP_SPLIT: &[&str] = &["map", "from", "when", "split", "into"];
-const SPLIT: &[&str] = &["list", "text", "max_chars", "max_tokens", "overlap"];
-const SPLIT_FORMS: &[&str] = &["list", "text"];
-const THROTTLE: &[&str] = &["throttle", "from", "rate", "burst", "shared"];
-const POLL: &[&str] = &["poll", "from", "job", "every", "backoff", "timeout", "until", "on_timeout"];
-const WAVE: &[&str] = &["wave", "from", "sql", "stop_if"];
-const SINK: &[&str] = &["sink", "from", "when", "table", "jsonl", "csv", "parquet", "key", "columns", "mode"];
-const SINK_FORMS: &[&str] = &["table", "jsonl", "csv", "parquet"];
+pub(super) const MAP_COLLECT: &[&str] = &["map", "from", "collect", "into"];
+pub(super) const MAP_FIELDS: &[&str] = &["map", "from", "when", "fields", "keep", "drop", "rename"];
+pub(super) const MAP_SPLIT: &[&str] = &["map", "from", "when", "split", "into"];
+pub(super) const SPLIT: &[&str] = &["list", "text", "max_chars", "max_tokens", "overlap"];
+pub(super) const SPLIT_FORMS: &[&str] = &["list", "text"];
+pub(super) const THROTTLE: &[&str] = &["throttle", "from", "rate", "burst", "shared"];
+pub(super) const POLL: &[&str] =
+    &["poll", "from", "job", "every", "backoff", "timeout", "until", "on_timeout"];
+pub(super) const WAVE: &[&str] = &["wave", "from", "sql", "stop_if"];
+pub(super) const SINK: &[&str] =
+    &["sink", "from", "when", "table", "jsonl", "csv", "parquet", "key", "columns", "mode"];
+pub(super) const SINK_FORMS: &[&str] = &["table", "jsonl", "csv", "parquet"];
 
 /// A token is about four characters of English; the exact count is the model's own affair.
 const CHARS_A_TOKEN: usize = 4;
+
+/// Larger texts are longer than any model reads at once.
+const LARGEST_TEXT: Size = Size(32_000_000);
+
+/// The largest file that goes with a question.
+pub(crate) const LARGEST_FILE: Size = Size(50_000_000);
 
 pub(super) fn read_all(node: Node, reader: &mut Reader<'_>) -> Vec<StageSpec> {
     match node.kind {
@@ -150,7 +158,9 @@ fn source(mapping: &mut Mapping, name: Option<&Name>, reader: &mut Reader<'_>) -
     let limit = mapping
         .take("limit")
         .and_then(|node| reader.count(&node, (1, u64::MAX), "a number of records, 1 or more"));
-    let max_bytes = mapping.take("max_bytes").and_then(|node| reader.unit(node)).unwrap_or(Size(32_000_000));
+    let content = mapping.take("content").and_then(|node| reader.flag(&node)).unwrap_or(true);
+    let most = if content { LARGEST_TEXT } else { LARGEST_FILE };
+    let max_bytes = mapping.take("max_bytes").and_then(|node| reader.unit(node)).unwrap_or(most);
     let (form, node) = only_form(mapping, "source", name, SOURCE_FORMS, reader)?;
     let form = match form {
         "rows" => SourceForm::Rows(rows(node, reader)?),
@@ -165,7 +175,7 @@ fn source(mapping: &mut Mapping, name: Option<&Name>, reader: &mut Reader<'_>) -
             }
         }
     };
-    Some(SourceSpec { form, key, limit, max_bytes })
+    Some(SourceSpec { form, key, limit, max_bytes, content })
 }
 
 fn rows(node: Node, reader: &mut Reader<'_>) -> Option<Vec<(Place, Value)>> {
@@ -176,30 +186,12 @@ fn rows(node: Node, reader: &mut Reader<'_>) -> Option<Vec<(Place, Value)>> {
     let mut rows = Vec::with_capacity(items.len());
     for item in items {
         if matches!(item.kind, Kind::Map(_)) {
-            rows.push((reader.place(item.span.clone()), json(&item, reader)));
+            rows.push((reader.place(item.span.clone()), reader.json(&item)));
         } else {
             reader.wrong(&item, "a record, `{ name: value }`");
         }
     }
     Some(rows)
-}
-
-fn json(node: &Node, reader: &mut Reader<'_>) -> Value {
-    match &node.kind {
-        Kind::Null => Value::Null,
-        Kind::Bool(value) => Value::from(*value),
-        Kind::Int(value) => Value::from(*value),
-        Kind::Float(value) => Value::from(*value),
-        Kind::Text(text) => Value::from(text.as_str()),
-        Kind::List(items) => items.iter().map(|item| json(item, reader)).collect(),
-        Kind::Map(entries) => Value::Object(
-            entries.iter().map(|(key, value)| (key.name.clone(), json(value, reader))).collect(),
-        ),
-        Kind::Unset(_) => {
-            reader.wrong(node, "a value");
-            Value::Null
-        }
-    }
 }
 
 fn map(mapping: &mut Mapping, name: Option<&Name>, reader: &mut Reader<'_>) -> Option<Form> {

@@ -2,6 +2,8 @@
 
 use std::{ops::Range, str::FromStr, sync::Arc};
 
+use serde_json::Value;
+
 use crate::{
     diagnostic::{Fault, Mistake, Place, Source},
     units::UnitError,
@@ -176,6 +178,36 @@ impl Reader<'_> {
         None
     }
 
+    /// True or false.
+    pub(crate) fn flag(&mut self, node: &Node) -> Option<bool> {
+        match node.kind {
+            Kind::Bool(value) => Some(value),
+            _ => {
+                self.wrong(node, "`true` or `false`");
+                None
+            }
+        }
+    }
+
+    /// Whatever is there, as JSON.
+    pub(crate) fn json(&mut self, node: &Node) -> Value {
+        match &node.kind {
+            Kind::Null => Value::Null,
+            Kind::Bool(value) => Value::from(*value),
+            Kind::Int(value) => Value::from(*value),
+            Kind::Float(value) => Value::from(*value),
+            Kind::Text(text) => Value::from(text.as_str()),
+            Kind::List(items) => items.iter().map(|item| self.json(item)).collect(),
+            Kind::Map(entries) => Value::Object(
+                entries.iter().map(|(key, value)| (key.name.clone(), self.json(value))).collect(),
+            ),
+            Kind::Unset(_) => {
+                self.wrong(node, "a value");
+                Value::Null
+            }
+        }
+    }
+
     /// A quantity with its unit.
     pub(crate) fn unit<T: FromStr<Err = UnitError>>(&mut self, node: Node) -> Option<T> {
         let text = self.text(node)?;
@@ -225,8 +257,12 @@ impl Reader<'_> {
 
 impl Mapping {
     pub(crate) fn take(&mut self, key: &str) -> Option<Node> {
+        self.take_entry(key).map(|(_, node)| node)
+    }
+
+    pub(crate) fn take_entry(&mut self, key: &str) -> Option<(Key, Node)> {
         let at = self.entries.iter().position(|(entry, _)| entry.name == key)?;
-        Some(self.entries.remove(at).1)
+        Some(self.entries.remove(at))
     }
 
     pub(crate) fn has(&self, key: &str) -> bool {

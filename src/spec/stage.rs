@@ -9,7 +9,7 @@ use crate::{
     units::{Rate, Size},
 };
 
-use super::{Name, Text};
+use super::{Name, Text, bounds::Concurrency, settings::Settings};
 
 /// One stage as it is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +60,8 @@ pub struct SourceSpec {
     pub limit: Option<u64>,
     /// A larger file is a failure, not a record.
     pub max_bytes: Size,
+    /// Whether the text of files is read.
+    pub content: bool,
 }
 
 /// Where records come from.
@@ -96,7 +98,7 @@ pub struct AskSpec {
     /// What it is asked.
     pub task: TaskSpec,
     /// Requests under way at once.
-    pub concurrency: usize,
+    pub concurrency: Concurrency,
     /// How often a refused answer is asked for in all.
     pub attempts: u32,
     /// What happens when there is no answer.
@@ -111,7 +113,7 @@ pub struct AskSpec {
 #[derive(Debug, Clone, PartialEq)]
 pub enum TaskSpec {
     /// `chat:`
-    Chat(ChatSpec),
+    Chat(Box<ChatSpec>),
     /// `embed:`
     Embed {
         /// The text.
@@ -145,16 +147,40 @@ pub struct ChatSpec {
     pub system: Option<Prompt>,
     /// The question.
     pub prompt: Prompt,
+    /// Addresses or paths of pictures that go with it.
+    pub images: Vec<Text>,
+    /// Addresses or paths of documents that go with it.
+    pub documents: Vec<Text>,
     /// What the answer must look like.
     pub schema: Option<Text>,
-    /// 0 to 1.5.
-    pub temperature: Option<f64>,
-    /// 0 to 1.
-    pub top_p: Option<f64>,
-    /// The longest answer.
-    pub max_tokens: Option<u64>,
-    /// For answers that can be had again.
-    pub random_seed: Option<u64>,
+    /// Fields of the request that are sent as they stand.
+    pub settings: Settings,
+    /// What the model may call.
+    pub tools: Vec<ToolSpec>,
+    /// Whether it must: a word, or the name of a tool.
+    pub tool_choice: Option<Text>,
+}
+
+/// One of `tools:`
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolSpec {
+    /// What the model calls it by.
+    pub name: Name,
+    /// What the model is told of it.
+    pub description: Option<Text>,
+    /// Whether the service should hold the model to the schema.
+    pub strict: Option<bool>,
+    /// What it is called with.
+    pub parameters: Parameters,
+}
+
+/// The JSON Schema of a tool's arguments.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Parameters {
+    /// In a file of its own.
+    File(Text),
+    /// Here.
+    Inline(super::Place, Value),
 }
 
 /// `submit:`, and `batch:` of the short form

@@ -5,6 +5,8 @@ use std::ops::Range;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{Spanned, options::DuplicateKeyPolicy};
 
+use crate::diagnostic::char_start;
+
 /// A value and the bytes of the file that it stands in.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Node {
@@ -51,6 +53,16 @@ impl std::fmt::Debug for Node {
 }
 
 impl Node {
+    /// Whether any of it came from the environment.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.secret
+            || match &self.kind {
+                Kind::List(items) => items.iter().any(Self::is_secret),
+                Kind::Map(entries) => entries.iter().any(|(_, value)| value.is_secret()),
+                _ => false,
+            }
+    }
+
     /// What is there, in words, for messages.
     pub(crate) fn describe(&self) -> String {
         match &self.kind {
@@ -71,7 +83,8 @@ impl Node {
 /// Reads a YAML text. Anchors and nesting are bounded, so that a small file cannot grow into a large tree.
 pub(crate) fn read(text: &str) -> Result<Node, (Range<usize>, String)> {
     let mut budget = serde_yaml::Budget::default();
-    budget.max_depth = 64;
+    // Deep enough for a schema within a tool, and not too deep for the stack of a thread in a debug build.
+    budget.max_depth = 32;
     budget.max_nodes = 100_000;
     budget.max_documents = 1;
     let mut options = serde_yaml::Options::default();
@@ -95,8 +108,7 @@ fn error_span(error: &serde_yaml::Error, text: &str) -> Range<usize> {
         }
     });
     // At the very end of a file there is nothing to underline; its last line is the place.
-    let at = at.min(text.trim_end().len());
-    let at = (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let at = char_start(text, at.min(text.trim_end().len()));
     at..at
 }
 
@@ -111,8 +123,8 @@ fn node(raw: Spanned<Raw>, text: &str) -> Node {
     let span = raw.referenced.span();
     let start = span.byte_offset().unwrap_or(0) as usize;
     let end = start + span.byte_len().unwrap_or(0) as usize;
-    let start = start.min(text.len());
-    let span = start..start + text[start..end.clamp(start, text.len())].trim_end().len();
+    let start = char_start(text, start);
+    let span = start..start + text[start..char_start(text, end).max(start)].trim_end().len();
     let kind = match raw.value {
         Raw::Null => Kind::Null,
         Raw::Bool(value) => Kind::Bool(value),

@@ -6,7 +6,7 @@ use futures::{
 };
 use tokio::sync::mpsc;
 
-use super::task::spawn;
+use crate::task::spawn;
 
 /// Lets `input` go on while its reader is busy, but never more than `items` ahead of it.
 ///

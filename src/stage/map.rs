@@ -8,7 +8,7 @@ use futures::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::task::{spawn, unwrap};
+use crate::task::{spawn, unwrap};
 
 /// Applies `work` to each item, at most `slots` at a time, and gives the results as they come.
 ///

@@ -11,7 +11,6 @@ mod merge;
 mod poll;
 mod share;
 mod split;
-pub mod task;
 mod throttle;
 mod wave;
 

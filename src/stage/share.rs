@@ -9,8 +9,7 @@ use futures::{
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::task::spawn;
-use crate::record::Outcome;
+use crate::{record::Outcome, task::spawn};
 
 /// Which of a stage's outcomes a reader wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,8 +9,11 @@ use futures::{
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Bounds, chunk, task::spawn};
-use crate::record::{Failure, Outcome, Record, weight};
+use super::{Bounds, chunk};
+use crate::{
+    record::{Failure, Outcome, Record, weight},
+    task::spawn,
+};
 
 /// Where a wave puts what it holds: on disk, so that memory does not depend on how much it is.
 pub trait Hold: Send + Sync + 'static {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use duckdb::{Connection, params};
 
 use crate::{
+    crash,
     ledger::{Entry, JobStep},
     record::FailureKind,
 };
@@ -67,6 +68,9 @@ impl Store {
             transaction(connection, |t| {
                 journal::add(t, run, &server, &batch.entries)?;
                 jobs::add(t, run, &batch.jobs)?;
+                if !batch.entries.is_empty() {
+                    crash::point("inside_commit");
+                }
                 for rows in &batch.rows {
                     write(t, rows)?;
                     origins::add(t, run, &server, &rows.table.name(), &rows.origins)?;

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use super::holder;
+
 /// An error of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has the database open.
-    #[error("the database `{}` is open in another process{}", .path.display(), .holder.as_ref().map(|h| format!(" ({h})")).unwrap_or_default())]
+    #[error("the database `{}` is open in another process{}; nothing was touched", .path.display(), .holder.as_ref().map(|h| format!(" ({h})")).unwrap_or_default())]
     Locked {
         /// The database.
         path: PathBuf,
@@ -83,7 +85,10 @@ impl StoreError {
             let pid = holder
                 .and_then(|holder| holder.split("(PID ").nth(1))
                 .and_then(|rest| rest.split(')').next());
-            return Self::Locked { path, holder: pid.map(|pid| format!("process {pid}")) };
+            let note = holder::read(&path, pid.and_then(|pid| pid.parse().ok()));
+            let holder =
+                note.map(|note| note.to_string()).or_else(|| pid.map(|pid| format!("process {pid}")));
+            return Self::Locked { path, holder };
         }
         let why = why.lines().next().unwrap_or_default().to_owned();
         Self::NotADatabase { path, why }

@@ -6,7 +6,11 @@ use duckdb::{Connection, params};
 
 use crate::event::Usage;
 
-use super::{Store, StoreError, VERSION, jobs, journal, origins, transaction};
+use super::{
+    Store, StoreError, VERSION,
+    holder::{Holder, Note},
+    jobs, journal, origins, transaction,
+};
 
 /// A run's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +75,17 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn begin(&self, record: RunRecord) -> Result<Run, StoreError> {
+        let pipeline = record.pipeline.clone();
+        let run = self.number(record).await?;
+        let process = std::process::id();
+        let holder = Holder { process, run: run.0, pipeline, since: jiff::Timestamp::now() };
+        if let Ok(mut note) = self.note.lock() {
+            *note = Some(Note::leave(&self.path, &holder));
+        }
+        Ok(run)
+    }
+
+    async fn number(&self, record: RunRecord) -> Result<Run, StoreError> {
         self.with(move |connection| {
             transaction(connection, |t| {
                 let run: i64 = t.query_row("SELECT coalesce(max(run), 0) + 1 FROM etl.runs", [], |row| row.get(0))?;

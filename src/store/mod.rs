@@ -5,6 +5,7 @@
 
 mod commit;
 mod error;
+mod holder;
 mod jobs;
 mod journal;
 mod ledger;
@@ -16,6 +17,7 @@ mod spill;
 mod waves;
 
 use std::{
+    collections::HashSet,
     path::Path,
     sync::{
         Arc,
@@ -26,8 +28,11 @@ use std::{
 use duckdb::Connection;
 use tokio::sync::Mutex;
 
+use crate::task;
+
 pub use commit::{Batch, FailureRow, SinkRows};
 pub use error::StoreError;
+pub use holder::Holder;
 pub use jobs::JobRecord;
 pub use ledger::{Run, RunRecord};
 pub use origins::Origin;
@@ -44,6 +49,11 @@ pub struct Store {
     /// Where relative paths in queries start.
     queries: Arc<Path>,
     readers: Readers,
+    /// Jobs whose records have been given on.
+    closed: Arc<std::sync::Mutex<HashSet<String>>>,
+    /// The file, for the note beside it.
+    path: Arc<Path>,
+    note: Arc<std::sync::Mutex<Option<holder::Note>>>,
 }
 
 /// Queries that read the file while others write it.
@@ -96,8 +106,9 @@ impl Store {
     pub async fn open(path: &Path, queries: &Path) -> Result<Self, StoreError> {
         let (path, queries) = (path.to_owned(), Arc::<Path>::from(queries));
         let folder = Arc::clone(&queries);
+        let file = Arc::from(&*path);
         let connection = blocking(move || open(&path, &folder)).await?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), queries, readers: Readers::default() })
+        Ok(Self::new(connection, file, queries))
     }
 
     /// Opens a database to look at, and nothing else; one that is not there is as good as empty.
@@ -107,6 +118,7 @@ impl Store {
     pub async fn peek(path: &Path, queries: &Path) -> Result<Self, StoreError> {
         let (path, queries) = (path.to_owned(), Arc::<Path>::from(queries));
         let folder = Arc::clone(&queries);
+        let file = Arc::from(&*path);
         let connection = blocking(move || {
             let connection = query::read_only(&path).map_err(|error| StoreError::opening(&path, &error))?;
             settle(&connection, &folder)?;
@@ -115,17 +127,37 @@ impl Store {
             }
             Ok(connection)
         });
-        let connection = Arc::new(Mutex::new(connection.await?));
-        Ok(Self { connection, queries, readers: Readers::default() })
+        let connection = connection.await?;
+        Ok(Self::new(connection, file, queries))
+    }
+
+    fn new(connection: Connection, path: Arc<Path>, queries: Arc<Path>) -> Self {
+        let connection = Arc::new(Mutex::new(connection));
+        Self {
+            connection,
+            queries,
+            readers: Readers::default(),
+            closed: Arc::default(),
+            path,
+            note: Arc::default(),
+        }
     }
 
     /// Lets a piece of work have the connection.
+    ///
+    /// The waiting is done by a task of its own. Whoever calls this may stand in a stream that is not polled
+    /// for a while; in a queue that is served in turn it would be given the connection, not take it, and
+    /// nobody else would ever have it again.
     async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let mut connection = Arc::clone(&self.connection).lock_owned().await;
-        blocking(move || work(&mut connection)).await
+        let connection = Arc::clone(&self.connection);
+        let turn = task::spawn(async move {
+            let mut connection = connection.lock_owned().await;
+            blocking(move || work(&mut connection)).await
+        });
+        task::unwrap(turn.await).unwrap_or(Err(StoreError::Stopped))
     }
 }
 

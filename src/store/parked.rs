@@ -45,16 +45,28 @@ impl Store {
         .await
     }
 
-    /// Parks records with jobs, each by its token.
+    /// Parks records with jobs, each by its token. Gives back those whose job has given on its records.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn park(&self, stage: &str, records: Vec<(String, Parked)>) -> Result<(), StoreError> {
+    pub async fn park(
+        &self,
+        stage: &str,
+        mut records: Vec<(String, Parked)>,
+    ) -> Result<Vec<(String, Parked)>, StoreError> {
         if records.is_empty() {
-            return Ok(());
+            return Ok(records);
         }
-        let table = table(stage);
-        self.with(move |connection| transaction(connection, |t| park(t, &table, &records))).await
+        let (table, closed) = (table(stage), self.closed.clone());
+        self.with(move |connection| {
+            let late = match closed.lock() {
+                Ok(closed) => records.extract_if(.., |(job, _)| closed.contains(job)).collect(),
+                Err(_) => Vec::new(),
+            };
+            transaction(connection, |t| park(t, &table, &records))?;
+            Ok(late)
+        })
+        .await
     }
 
     /// The next `count` records of a job from `place` on.
@@ -69,26 +81,31 @@ impl Store {
         count: usize,
     ) -> Result<Vec<Parked>, StoreError> {
         let (table, job) = (qualified(stage), job.to_owned());
+        self.with(move |connection| parked(connection, &table, &job, place, count)).await
+    }
+
+    /// The same; and when there are none, the job is closed in the same moment: what it had is let go of, and
+    /// nothing is parked with it any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn parked_or_close(
+        &self,
+        stage: &str,
+        job: &str,
+        place: i64,
+        count: usize,
+    ) -> Result<Vec<Parked>, StoreError> {
+        let (table, job, closed) = (qualified(stage), job.to_owned(), self.closed.clone());
         self.with(move |connection| {
-            let mut statement = connection.prepare_cached(&format!(
-                "SELECT place, request::VARCHAR, until, key, fields FROM {table}
-                 WHERE job = ? AND place >= ? ORDER BY place LIMIT ?"
-            ))?;
-            let mut rows = statement.query(params![job, place, count as i64])?;
-            let mut parked = Vec::with_capacity(count);
-            while let Some(row) = rows.next()? {
-                let request: Option<String> = row.get(1)?;
-                let key: String = row.get(3)?;
-                let fields: Fields = serde_json::from_str(&row.get::<_, String>(4)?)
-                    .map_err(|error| StoreError::Sql(error.to_string()))?;
-                parked.push(Parked {
-                    place: row.get(0)?,
-                    request: request.and_then(|request| RequestId::parse(&request)),
-                    until: row.get(2)?,
-                    record: Record { key: key.into(), fields },
-                });
+            let page = parked(connection, &table, &job, place, count)?;
+            if page.is_empty() {
+                connection.execute(&format!("DELETE FROM {table} WHERE job = ?"), params![job])?;
+                if let Ok(mut closed) = closed.lock() {
+                    closed.insert(job);
+                }
             }
-            Ok(parked)
+            Ok(page)
         })
         .await
     }
@@ -114,18 +131,41 @@ impl Store {
         .await
     }
 
-    /// Lets go of a job's records, or of all of the stage's.
+    /// Lets go of all that a stage has parked.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn unpark(&self, stage: &str, job: Option<&str>) -> Result<(), StoreError> {
-        let table = qualified(stage);
-        self.execute(match job {
-            Some(job) => format!("DELETE FROM {table} WHERE job = '{}'", job.replace('\'', "''")),
-            None => format!("DROP TABLE IF EXISTS {table}"),
-        })
-        .await
+    pub async fn unpark(&self, stage: &str) -> Result<(), StoreError> {
+        self.execute(format!("DROP TABLE IF EXISTS {}", qualified(stage))).await
     }
+}
+
+fn parked(
+    connection: &Connection,
+    table: &str,
+    job: &str,
+    place: i64,
+    count: usize,
+) -> Result<Vec<Parked>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT place, request::VARCHAR, until, key, fields FROM {table}
+         WHERE job = ? AND place >= ? ORDER BY place LIMIT ?"
+    ))?;
+    let mut rows = statement.query(params![job, place, count as i64])?;
+    let mut parked = Vec::with_capacity(count);
+    while let Some(row) = rows.next()? {
+        let request: Option<String> = row.get(1)?;
+        let key: String = row.get(3)?;
+        let fields: Fields = serde_json::from_str(&row.get::<_, String>(4)?)
+            .map_err(|error| StoreError::Sql(error.to_string()))?;
+        parked.push(Parked {
+            place: row.get(0)?,
+            request: request.and_then(|request| RequestId::parse(&request)),
+            until: row.get(2)?,
+            record: Record { key: key.into(), fields },
+        });
+    }
+    Ok(parked)
 }
 
 fn park(connection: &Connection, table: &str, records: &[(String, Parked)]) -> Result<(), StoreError> {

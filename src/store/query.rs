@@ -79,16 +79,24 @@ fn send_rows(
 /// # Errors
 /// What DuckDB says of the query, or of the database.
 pub fn describe(database: &Path, queries: &Path, sql: &str) -> Result<Vec<(String, DataType)>, String> {
-    let connection = read_only(database).map_err(|error| message(&error))?;
-    settle(&connection, queries).map_err(|error| error.to_string())?;
-    let columns = || -> Result<Vec<(String, DataType)>, duckdb::Error> {
+    let columns = |connection: &Connection| -> Result<Vec<(String, DataType)>, duckdb::Error> {
         let mut statement = connection.prepare(&format!("DESCRIBE {sql}"))?;
         let rows = statement.query_map([], |row| {
             Ok((row.get::<_, String>(0)?, DataType::of_sql(&row.get::<_, String>(1)?)))
         })?;
         rows.collect()
     };
-    columns().map_err(|error| message(&error).lines().next().unwrap_or_default().to_owned())
+    // What needs nothing of the file need not wait for whoever holds it.
+    if let Ok(apart) = in_memory()
+        && settle(&apart, queries).is_ok()
+        && let Ok(found) = columns(&apart)
+    {
+        return Ok(found);
+    }
+    let connection =
+        read_only(database).map_err(|error| StoreError::opening(database, &error).to_string())?;
+    settle(&connection, queries).map_err(|error| error.to_string())?;
+    columns(&connection).map_err(|error| message(&error).lines().next().unwrap_or_default().to_owned())
 }
 
 pub(super) fn read_only(database: &Path) -> Result<Connection, duckdb::Error> {

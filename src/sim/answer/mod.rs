@@ -62,6 +62,8 @@ pub(super) fn answer(
     config: &SimConfig,
     stored: Stored<'_>,
 ) -> Given {
+    // Who sets a seed is answered the same each time.
+    let answered = if request["random_seed"].is_u64() { 0 } else { answered };
     let mut dice = Dice::of(config.seed, &asked.identity, answered, "answer");
     match endpoint {
         "/v1/embeddings" => embeddings::answer(request, &mut dice),

@@ -15,7 +15,7 @@ where
 }
 
 /// What a task gave; its panic goes on in the one who waited for it.
-pub(super) fn unwrap<T>(result: Result<T, tokio::task::JoinError>) -> Option<T> {
+pub(crate) fn unwrap<T>(result: Result<T, tokio::task::JoinError>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
         Err(error) => match error.try_into_panic() {

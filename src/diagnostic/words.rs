@@ -1,0 +1,48 @@
+//! Words that the mistakes share: names in rows, and the name that was most likely meant.
+
+pub(super) fn did_you_mean(name: &str, known: &[String], otherwise: &str) -> String {
+    match nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => otherwise.to_owned(),
+    }
+}
+
+/// The known name that a mistyped one most likely stands for.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = (name.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// What other services call the same thing, where the spelling does not lead there.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("seed", "random_seed"),
+    ("max_completion_tokens", "max_tokens"),
+    ("max_output_tokens", "max_tokens"),
+    ("response_format", "schema"),
+    ("messages", "prompt"),
+    ("stop_sequences", "stop"),
+    ("functions", "tools"),
+];
+
+/// The key that stands here for what is so called elsewhere.
+pub(super) fn called_here(key: &str, known: &[&'static str]) -> Option<&'static str> {
+    let (_, here) = ELSEWHERE.iter().find(|(elsewhere, _)| *elsewhere == key)?;
+    known.contains(here).then_some(*here)
+}
+
+pub(super) fn listed<T: AsRef<str>>(names: &[T]) -> String {
+    names.iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn one_of<T: AsRef<str>>(names: &[T]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        [one] => format!("`{}`", one.as_ref()),
+        [init @ .., last] => format!("{} or `{}`", listed(init), last.as_ref()),
+    }
+}

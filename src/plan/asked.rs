@@ -1,0 +1,112 @@
+//! What is asked of a model, as a plan has it.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::{
+    datatype::DataType,
+    spec::{BatchSpec, Concurrency, Retry, Settings},
+};
+
+/// A template with all that it includes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// The text.
+    pub text: String,
+    /// The files that it includes, by the name it uses.
+    pub includes: Vec<(String, String)>,
+}
+
+/// Something that is sent along: an address, or a file that is read when the request is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// The template of its address or path.
+    pub address: Prompt,
+    /// What may be shown of it: not what came from the environment.
+    pub shown: String,
+    /// Where a relative path starts.
+    pub base: PathBuf,
+    /// The folders that a path must not leave.
+    pub within: Vec<PathBuf>,
+}
+
+/// What is asked of a model for each record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    /// The model.
+    pub model: String,
+    /// What it is asked.
+    pub task: Task,
+    /// Requests under way at once.
+    pub concurrency: Concurrency,
+    /// How often a refused answer is asked for in all.
+    pub attempts: u32,
+    /// What happens when no answer comes.
+    pub retry: Retry,
+    /// Where the result is put.
+    pub into: String,
+    /// How requests are grouped into jobs, if they are.
+    pub batch: Option<BatchSpec>,
+}
+
+/// What a model is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Task {
+    /// A question in words.
+    Chat(Box<Chat>),
+    /// A vector of a text.
+    Embed {
+        /// The text.
+        input: Prompt,
+        /// Its length; the model's own unless said.
+        dimension: Option<u64>,
+    },
+    /// The text of a document.
+    Ocr {
+        /// Its address or path.
+        document: Attachment,
+        /// Pages, counted from 0.
+        pages: Option<String>,
+    },
+    /// Whether a text is harmful.
+    Moderate {
+        /// The text.
+        input: Prompt,
+    },
+    /// The class of a text.
+    Classify {
+        /// The text.
+        input: Prompt,
+    },
+}
+
+/// A question in words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chat {
+    /// Instructions.
+    pub system: Option<Prompt>,
+    /// The question.
+    pub prompt: Prompt,
+    /// Pictures that go with it.
+    pub images: Vec<Attachment>,
+    /// Documents that go with it.
+    pub documents: Vec<Attachment>,
+    /// What the answer must look like.
+    pub schema: Option<Schema>,
+    /// Other fields of the request, in the form in which they are sent.
+    pub settings: Settings,
+}
+
+/// A JSON Schema that compiles.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schema {
+    /// The name that the service is told: the file's, without its endings.
+    pub name: String,
+    /// The file, as it may be shown.
+    pub file: String,
+    /// The schema.
+    pub json: Value,
+    /// The type of the answers.
+    pub datatype: DataType,
+}

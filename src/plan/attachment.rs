@@ -1,0 +1,97 @@
+//! Files and addresses that go with a question: what is known of them before there is a record.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    diagnostic::Fault,
+    files::FileSet,
+    spec::{Form, LARGEST_FILE, Origin, Prompt, SourceForm, Text},
+};
+
+use super::{
+    Attachment,
+    compile::{Compiler, Shape},
+    inputs::clean,
+};
+
+impl Compiler<'_> {
+    /// Compiles the template of an address or a path.
+    ///
+    /// The values of a record choose a file, never the folder: that is given by what the template begins with
+    /// or, if it begins with a value, by the spec's own folder and those that its sources read files from.
+    pub(super) fn attachment(
+        &mut self,
+        text: &Text,
+        what: &'static str,
+        shape: Option<&Shape>,
+    ) -> Option<Attachment> {
+        let address = self.prompt(&Prompt::Inline(text.clone()), shape)?;
+        let base = match text.origin {
+            Origin::Spec => self.spec.folder.clone(),
+            Origin::Caller => PathBuf::new(),
+        };
+        let (prefix, is_constant) = constant(&text.value);
+        if is_constant && !is_address(prefix) {
+            let path = clean(&base.join(prefix));
+            if !path.is_file() {
+                let shown = if text.secret { text.shown().to_owned() } else { path.display().to_string() };
+                let why = "there is no such file".to_owned();
+                self.report(Fault::Unreadable { what, path: shown, why }, text.place.clone());
+            }
+        }
+        let within = match prefix {
+            "" => [or_here(&base)].into_iter().chain(self.source_folders()).collect(),
+            _ => vec![clean(&base.join(prefix.rfind('/').map_or("", |at| &prefix[..=at])))],
+        };
+        let folders: Vec<String> = within.iter().map(|folder| folder.display().to_string()).collect();
+        let shown = match text.secret {
+            true => text.shown().to_owned(),
+            false => {
+                format!("{}, files up to {LARGEST_FILE} from {}", text.value.trim(), folders.join(" or "))
+            }
+        };
+        Some(Attachment { address, shown, base, within })
+    }
+
+    fn source_folders(&self) -> Vec<PathBuf> {
+        let sources = self.spec.stages.iter().filter_map(|stage| match &stage.form {
+            Some(Form::Source(source)) => match &source.form {
+                SourceForm::Files(pattern) => Some((self.path(pattern), source.max_bytes)),
+                _ => None,
+            },
+            _ => None,
+        });
+        sources.map(|(pattern, size)| FileSet::new(&pattern, size).folder().to_owned()).collect()
+    }
+}
+
+fn or_here(folder: &Path) -> PathBuf {
+    if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() }
+}
+
+/// What a template begins with before its first value, and whether that is all of it.
+fn constant(template: &str) -> (&str, bool) {
+    let text = template.trim();
+    let values = ["{{", "{%", "{#"];
+    match values.iter().filter_map(|open| text.find(open)).min() {
+        Some(at) => (&text[..at], false),
+        None => (text, true),
+    }
+}
+
+/// Whether a text is an address and no path.
+fn is_address(text: &str) -> bool {
+    text.contains("://") || text.starts_with("data:")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_begins_with_what_no_record_can_change() {
+        assert_eq!(constant(" pages/{{ name }}.png"), ("pages/", false));
+        assert_eq!(constant("{% if a %}a{% endif %}"), ("", false));
+        assert_eq!(constant("logo.png"), ("logo.png", true));
+    }
+}

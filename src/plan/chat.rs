@@ -1,0 +1,156 @@
+//! `chat:`: its schema and its tools are read and checked, and its fields take the form in which they are sent.
+
+use std::{path::Path, sync::Arc};
+
+use serde_json::{Value, json};
+
+use crate::{
+    datatype::DataType,
+    diagnostic::{Fault, Place, Source as Written},
+    spec::{ChatSpec, Parameters, Settings, Text, ToolSpec},
+};
+
+use super::{
+    Chat, Schema, Task,
+    compile::{Compiler, Shape},
+};
+
+/// What `tool_choice:` may say beside the name of a tool.
+const CHOICES: &[&str] = &["auto", "none", "any", "required"];
+
+impl Compiler<'_> {
+    pub(super) fn chat(
+        &mut self,
+        spec: &ChatSpec,
+        shape: Option<&Shape>,
+    ) -> (Option<Task>, Option<DataType>) {
+        let system = spec.system.as_ref().map(|prompt| self.prompt(prompt, shape));
+        let prompt = self.prompt(&spec.prompt, shape);
+        let mut attachments = |addresses: &[Text], what| -> Vec<_> {
+            addresses.iter().map(|address| self.attachment(address, what, shape)).collect()
+        };
+        let images = attachments(&spec.images, "the picture");
+        let documents = attachments(&spec.documents, "the document");
+        let schema = spec.schema.as_ref().map(|file| self.schema(file));
+        let datatype = match &schema {
+            None => Some(DataType::Text),
+            Some(schema) => schema.as_ref().map(|schema| schema.datatype.clone()),
+        };
+        let settings = self.settings(spec);
+        let chat = || {
+            Some(Chat {
+                system: match system {
+                    Some(prompt) => Some(prompt?),
+                    None => None,
+                },
+                prompt: prompt?,
+                images: images.into_iter().collect::<Option<_>>()?,
+                documents: documents.into_iter().collect::<Option<_>>()?,
+                schema: match schema {
+                    Some(schema) => Some(schema?),
+                    None => None,
+                },
+                settings,
+            })
+        };
+        (chat().map(|chat| Task::Chat(Box::new(chat))), datatype)
+    }
+
+    fn settings(&mut self, spec: &ChatSpec) -> Settings {
+        let mut settings = spec.settings.clone();
+        if !spec.tools.is_empty() {
+            let tools: Value = spec.tools.iter().filter_map(|tool| self.tool(tool)).collect();
+            let names: Vec<&str> = spec.tools.iter().map(|tool| &*tool.name.value).collect();
+            settings.set("tools", tools, names.join(" "));
+        }
+        if let Some(choice) = &spec.tool_choice {
+            let (word, shown) = (choice.value.as_str(), choice.shown().to_owned());
+            if CHOICES.contains(&word) {
+                settings.set("tool_choice", word.into(), shown);
+            } else if spec.tools.iter().any(|tool| *tool.name.value == *word) {
+                let named = json!({ "type": "function", "function": { "name": word } });
+                settings.set("tool_choice", named, shown);
+            } else {
+                let tools = spec.tools.iter().map(|tool| tool.name.value.to_string());
+                let known = CHOICES.iter().map(|word| (*word).to_owned()).chain(tools).collect();
+                let fault = Fault::UnknownWord { what: "tool", found: shown, known };
+                self.report(fault, choice.place.clone());
+            }
+        }
+        settings
+    }
+
+    fn tool(&mut self, tool: &ToolSpec) -> Option<Value> {
+        let parameters = match &tool.parameters {
+            Parameters::File(file) => self.json_schema(file)?.1,
+            Parameters::Inline(place, schema) => {
+                if let Err(error) = jsonschema::options().build(schema) {
+                    self.report(Fault::BadSchema { why: error.to_string() }, place.clone());
+                    return None;
+                }
+                schema.clone()
+            }
+        };
+        let mut function = json!({ "name": &*tool.name.value, "parameters": parameters });
+        if let Some(description) = &tool.description {
+            function["description"] = description.value.as_str().into();
+        }
+        if let Some(strict) = tool.strict {
+            function["strict"] = strict.into();
+        }
+        Some(json!({ "type": "function", "function": function }))
+    }
+
+    fn schema(&mut self, file: &Text) -> Option<Schema> {
+        let (source, json) = self.json_schema(file)?;
+        let datatype = DataType::of_schema(&json);
+        if !matches!(datatype, DataType::Struct(_)) {
+            self.report(Fault::SchemaWithoutObject(source.name.clone()), Place::start_of(&source));
+            return None;
+        }
+        let stem = Path::new(&source.name).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name: String = stem
+            .split('.')
+            .next()
+            .unwrap_or("answer")
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+            .collect();
+        Some(Schema { name, file: source.name.clone(), json, datatype })
+    }
+
+    /// Reads a file that is to be a JSON Schema.
+    fn json_schema(&mut self, file: &Text) -> Option<(Arc<Written>, Value)> {
+        let source = self.file(file, "the schema")?;
+        let json: Value = match serde_json::from_str(&source.text) {
+            Ok(json) => json,
+            Err(error) => {
+                let start: usize = source
+                    .text
+                    .split_inclusive('\n')
+                    .take(error.line().saturating_sub(1))
+                    .map(str::len)
+                    .sum();
+                let at = (start + error.column().saturating_sub(1)).min(source.text.len());
+                let what = error.to_string();
+                let what = what.split(" at line ").next().unwrap_or(&what).to_owned();
+                self.report(Fault::NotJson(what), Place { source, span: at..at });
+                return None;
+            }
+        };
+        if let Err(error) = jsonschema::options().build(&json) {
+            // The path of keys to the mistake, followed through the text.
+            let mut at = 0;
+            let mut span = 0..0;
+            for name in error.instance_path().as_str().split('/').skip(1) {
+                let quoted = format!("\"{name}\"");
+                let Some(found) = source.text[at..].find(&quoted) else { break };
+                span = at + found..at + found + quoted.len();
+                at = span.end;
+            }
+            self.report(Fault::BadSchema { why: error.to_string() }, Place { source, span });
+            return None;
+        }
+        Some((source, json))
+    }
+}

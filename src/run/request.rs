@@ -1,0 +1,194 @@
+//! What is sent about a record: bodies that are written from a plan, and known by their hash.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    ledger::RequestId,
+    mistral::{
+        estimate_tokens,
+        wire::{
+            ChatRequest, Content, Message, NamedSchema, ResponseFormat, Role, document_chunk, image_chunk,
+            text_chunk,
+        },
+    },
+    plan::{Ask, Chat, Task},
+    record::{FailureKind, Record},
+    template::RenderError,
+    units::Usd,
+};
+
+use super::{
+    attachment::{AttachmentError, Kind},
+    question::Question,
+};
+
+/// A request that has been written but not sent.
+#[derive(Debug, Clone)]
+pub(super) struct Written {
+    pub(super) id: RequestId,
+    /// Nothing where files go with the question: [`Question::body`] reads them again.
+    body: Option<Bytes>,
+    /// About what it has in tokens.
+    pub(super) prompt: u64,
+    /// About what it will cost in tokens.
+    pub(super) tokens: u64,
+    /// About what it will cost.
+    pub(super) cost: Usd,
+}
+
+/// Why there is no request for a record.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WriteError {
+    #[error(transparent)]
+    Template(#[from] RenderError),
+    #[error(transparent)]
+    Attachment(#[from] AttachmentError),
+}
+
+impl WriteError {
+    pub(super) fn kind(&self) -> FailureKind {
+        match self {
+            Self::Template(_) => FailureKind::Template,
+            Self::Attachment(_) => FailureKind::Unreadable,
+        }
+    }
+}
+
+/// About the tokens of a picture of common size, or of a few pages.
+const ATTACHED_TOKENS: u64 = 3000;
+
+/// Tokens that an answer may have where the stage sets no limit, for the limit on tokens.
+const ANSWER_TOKENS: u64 = 1000;
+
+/// All of a chat request but its messages; nothing if the settings are none, which a plan's are not.
+pub(super) fn chat_request(ask: &Ask, chat: &Chat) -> Option<ChatRequest> {
+    let mut fields = Map::new();
+    fields.insert("model".to_owned(), ask.model.as_str().into());
+    fields.insert("messages".to_owned(), json!([]));
+    fields.extend(chat.settings.iter().map(|setting| (setting.name.to_owned(), setting.value.clone())));
+    let mut request: ChatRequest = serde_json::from_value(Value::Object(fields)).ok()?;
+    request.response_format = chat.schema.as_ref().map(|schema| ResponseFormat::JsonSchema {
+        json_schema: NamedSchema {
+            name: schema.name.clone(),
+            description: None,
+            schema: schema.json.clone(),
+            strict: true,
+        },
+    });
+    Some(request)
+}
+
+impl Question {
+    /// Whether files go with the question.
+    pub(super) fn attaches(&self) -> bool {
+        !self.attachments.is_empty()
+    }
+
+    /// The request for a record.
+    pub(super) async fn write(&self, record: &Record) -> Result<Written, WriteError> {
+        let (body, attached) = self.compose(record).await?;
+        let prompt = estimate_tokens(body.len() - attached) + ATTACHED_TOKENS * self.attachments.len() as u64;
+        let most = self.answer_tokens();
+        let price = self.price(&self.ask.model);
+        Ok(Written {
+            id: RequestId::of(self.endpoint.path(), &body),
+            // Records wait in their hundreds, and a picture has megabytes.
+            body: (!self.attaches()).then(|| body.into()),
+            prompt,
+            tokens: prompt + most,
+            cost: price.map(|price| price.of(prompt, most)).unwrap_or_default(),
+        })
+    }
+
+    /// The body of a request that has been written: once more, if it holds files.
+    pub(super) async fn body(&self, record: &Record, written: &Written) -> Result<Bytes, WriteError> {
+        if let Some(body) = &written.body {
+            return Ok(body.clone());
+        }
+        let (body, _) = self.compose(record).await?;
+        // The answer is to be kept under what was really asked.
+        match RequestId::of(self.endpoint.path(), &body) == written.id {
+            true => Ok(body.into()),
+            false => Err(AttachmentError::Changed.into()),
+        }
+    }
+
+    /// The body for a record, and how much of it are files.
+    async fn compose(&self, record: &Record) -> Result<(Vec<u8>, usize), WriteError> {
+        let model = &self.ask.model;
+        let input = self.input.as_ref().map(|input| input.render(&record.fields)).transpose()?;
+        let input = input.unwrap_or_default();
+        let mut urls = Vec::with_capacity(self.attachments.len());
+        for attachment in &self.attachments {
+            urls.push(attachment.url(&record.fields).await?);
+        }
+        let attached = urls.iter().filter(|url| url.starts_with("data:")).map(String::len).sum();
+        let body = match (&self.ask.task, &self.request) {
+            (Task::Chat(_), Some(request)) => {
+                let system = self.system.as_ref().map(|system| system.render(&record.fields)).transpose()?;
+                let content = self.content(input, &urls);
+                serde_json::to_vec(&ChatRequest { messages: messages(system, content), ..request.clone() })
+            }
+            (Task::Embed { dimension, .. }, _) => {
+                let mut body = json!({ "model": model, "input": input });
+                if let Some(dimension) = dimension {
+                    body["output_dimension"] = json!(dimension);
+                }
+                serde_json::to_vec(&body)
+            }
+            (Task::Ocr { pages, .. }, _) => {
+                let mut body = json!({ "model": model, "document": urls.first().map(|url| document(url)) });
+                if let Some(pages) = pages {
+                    body["pages"] = json!(pages);
+                }
+                serde_json::to_vec(&body)
+            }
+            (Task::Chat(_) | Task::Moderate { .. } | Task::Classify { .. }, _) => {
+                serde_json::to_vec(&json!({ "model": model, "input": input }))
+            }
+        };
+        // Texts and numbers, which always have a JSON form.
+        Ok((body.unwrap_or_default(), attached))
+    }
+
+    fn content(&self, text: String, urls: &[String]) -> Content {
+        if urls.is_empty() {
+            return Content::Text(text);
+        }
+        let chunks = self.attachments.iter().zip(urls).map(|(attachment, url)| match attachment.kind {
+            // Mistral takes a bare text as well; servers that only resemble it do not.
+            Kind::Image => json!({ "type": "image_url", "image_url": { "url": url } }),
+            Kind::Document => document_chunk(url),
+        });
+        Content::Chunks([text_chunk(&text)].into_iter().chain(chunks).collect())
+    }
+
+    /// Tokens that an answer may have, about.
+    pub(super) fn answer_tokens(&self) -> u64 {
+        match &self.ask.task {
+            Task::Chat(chat) => chat.settings.max_tokens().unwrap_or(ANSWER_TOKENS),
+            _ => 0,
+        }
+    }
+}
+
+fn messages(system: Option<String>, prompt: Content) -> Vec<Message> {
+    let system = system.map(|text| Message { role: Role::System, content: Content::Text(text) });
+    let prompt = Message { role: Role::User, content: prompt };
+    system.into_iter().chain([prompt]).collect()
+}
+
+/// A document by its address, as the service wants it told.
+fn document(address: &str) -> Value {
+    const PICTURES: [&str; 8] = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff"];
+    let is_file = address.starts_with("data:");
+    let is_image = match is_file {
+        true => address.starts_with("data:image/"),
+        false => {
+            let lower = address.to_lowercase();
+            PICTURES.iter().any(|end| lower.ends_with(end))
+        }
+    };
+    if is_image { image_chunk(address) } else { document_chunk(address) }
+}

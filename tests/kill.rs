@@ -1,0 +1,307 @@
+//! The program is killed, at moments that chance chooses and at moments that matter, and started again: in the
+//! end the table is that of a run that nobody disturbed, and nothing was asked for again that was answered.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may fail by panic, and says how it went"
+)]
+
+mod common;
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use common::Folder;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use serde_json::Value;
+
+const SCHEMA: &str = r#"{
+  "type": "object",
+  "required": ["title", "kind", "score"],
+  "properties": {
+    "title": { "type": "string", "minLength": 3 },
+    "kind": { "enum": ["essay", "letter", "speech"] },
+    "score": { "type": "number", "minimum": 0, "maximum": 1 }
+  }
+}"#;
+
+/// A simulator in a process of its own, stopped by its process id.
+struct Sim {
+    child: Child,
+    url: String,
+}
+
+impl Sim {
+    fn start(folder: &Folder, scenario: &str) -> Self {
+        folder.write("scenario.yaml", scenario.as_bytes());
+        let mut child = Command::new(env!("CARGO_BIN_EXE_etl"))
+            .args(["sim", "--port", "0", "--speed", "3600", "--scenario"])
+            .arg(folder.path("scenario.yaml"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+        Self { url: url.trim_end_matches(';').to_owned(), child }
+    }
+
+    /// What the server itself counted.
+    fn stats(&self) -> Value {
+        let url = format!("{}/sim/stats", self.url);
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { reqwest::get(url).await.unwrap().json().await.unwrap() })
+    }
+
+    fn count(&self, name: &str) -> u64 {
+        self.stats()[name].as_u64().unwrap_or_else(|| panic!("no `{name}` in the stats"))
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spec(records: usize, map: &str) -> String {
+    format!(
+        "
+pipeline: killed
+mistral: {{ api_key: test }}
+duckdb: out.duckdb
+stages:
+  - source: texts
+    sql: SELECT 'text ' || range AS name, 'The ferryman measured river number ' || range || ' every day, and nobody knew why.' AS text FROM range({records})
+    key: name
+  - map: extract
+    chat: {{ model: mistral-small-latest, prompt: 'describe {{{{ text }}}}', schema: schema.json, random_seed: 1 }}
+    retry: {{ wait: 50ms, max_wait: 500ms }}
+    {map}
+  - wave: extracted
+  - map: repair
+    from: extracted.failed
+    concurrency: 16
+    chat: {{ model: mistral-medium-latest, prompt: 'Your last answer was refused: {{{{ failure.reason }}}} {{{{ text }}}}', schema: schema.json, random_seed: 1 }}
+    retry: {{ wait: 50ms, max_wait: 500ms }}
+  - sink: metadata
+    from: [extracted, repair]
+    table: metadata
+  - sink: rejected
+    from: repair.failed
+    table: rejected
+    mode: replace
+"
+    )
+}
+
+fn folder(records: usize, map: &str) -> Folder {
+    let folder = Folder::new();
+    folder.write("schema.json", SCHEMA.as_bytes());
+    folder.write("spec.yaml", spec(records, map).as_bytes());
+    folder
+}
+
+fn start(folder: &Folder, url: &str, crash_at: Option<&str>) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_etl"));
+    command.arg("run").arg(folder.path("spec.yaml")).args(["--base-url", url, "--progress", "none"]);
+    command.env_remove("ETL_CRASH_AT").stdout(Stdio::null()).stderr(Stdio::null());
+    if let Some(point) = crash_at {
+        command.env("ETL_CRASH_AT", point);
+    }
+    command.spawn().unwrap()
+}
+
+/// Waits for the end; the exit code, or nothing after a signal.
+fn finish(mut child: Child) -> Option<i32> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    panic!("the run does not end");
+}
+
+/// Everything but what tells of the asking: the rows that an undisturbed run writes as well.
+fn rows(folder: &Folder) -> String {
+    folder.sql("SELECT name, title, kind, score, model FROM metadata ORDER BY name")
+        + &folder.sql("SELECT name, reason FROM rejected ORDER BY name")
+}
+
+/// Runs it in peace, on a server of its own.
+fn undisturbed(records: usize, map: &str, scenario: &str) -> String {
+    let folder = folder(records, map);
+    let sim = Sim::start(&folder, scenario);
+    assert_eq!(finish(start(&folder, &sim.url, None)), Some(0));
+    rows(&folder)
+}
+
+/// Kills it so many times, then lets it come to its end; gives how many kills there were.
+fn kill_and_finish(folder: &Folder, sim: &Sim, kills: usize, longest: u64, seed: u64) -> usize {
+    let mut chance = StdRng::seed_from_u64(seed);
+    let mut killed = 0;
+    while killed < kills {
+        let mut child = start(folder, &sim.url, None);
+        std::thread::sleep(Duration::from_millis(chance.random_range(150..longest)));
+        if child.try_wait().unwrap().is_some() {
+            // It was through: there is nothing left to kill.
+            break;
+        }
+        // SIGKILL: no handler, no destructor, no last word.
+        child.kill().unwrap();
+        child.wait().unwrap();
+        killed += 1;
+    }
+    assert_eq!(finish(start(folder, &sim.url, None)), Some(0));
+    killed
+}
+
+/// What the ledger must say when all is done, whatever happened on the way.
+fn accounted_for(folder: &Folder, records: u64) {
+    let count = |query: &str| folder.sql(query).parse::<u64>().unwrap();
+    assert_eq!(count("SELECT (SELECT count(*) FROM metadata) + (SELECT count(*) FROM rejected)"), records);
+    assert_eq!(count("SELECT count(*) FROM etl.requests WHERE state = 'placed'"), 0);
+    assert_eq!(count("SELECT count(*) FROM etl.jobs WHERE state NOT IN ('collected', 'lost')"), 0);
+    let twice = "SELECT count(*) FROM (SELECT request FROM etl.answers WHERE state = 'answered' GROUP BY request HAVING count(DISTINCT attempt) > 1)";
+    assert_eq!(count(twice), 0, "an answer that fits was asked for again");
+}
+
+/// How many kills and with which seed; longer by hand: `ETL_KILLS=500 ETL_SEED=7 cargo nextest run --test kill`.
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+const CALM: &str = "{ seed: 3, latency: { median: 100ms, spread: 0.5 }, misfits: { share: 0.2 } }";
+
+#[test]
+fn killed_fifty_times_over_two_thousand_records() {
+    let (records, slots) = (2000, 16);
+    let map = format!("concurrency: {slots}");
+    let wanted = undisturbed(records, &map, CALM);
+    let folder = folder(records, &map);
+    let sim = Sim::start(&folder, CALM);
+    let kills =
+        kill_and_finish(&folder, &sim, setting("ETL_KILLS", 50) as usize, 450, setting("ETL_SEED", 1));
+    assert_eq!(rows(&folder), wanted);
+    accounted_for(&folder, records as u64);
+    let kept: u64 = folder.sql("SELECT count(*) FROM etl.answers").parse().unwrap();
+    let (answered, duplicates) = (sim.count("answered"), sim.count("duplicates"));
+    eprintln!(
+        "{kills} kills: the server gave {answered} answers, {kept} are kept, {duplicates} were given twice"
+    );
+    // What was in flight at a kill is all that can be paid for twice.
+    assert!(answered - kept <= (kills * slots) as u64, "{answered} given, {kept} kept, {kills} kills");
+    assert!(kills >= 20, "only {kills} kills came in time");
+}
+
+const JOBS: &str = "
+seed: 3
+misfits: { share: 0.2 }
+batch: { queue: { median: 15min, spread: 0.5 }, run: 10min, line: 2s, missing: 0.02, failed: 0.02 }";
+
+const BATCH: &str =
+    "batch: { max_requests: 200, wait: 200ms, every: 100ms, backoff: { factor: 1.2, max: 300ms } }
+    attempts: 3";
+
+#[test]
+fn killed_twenty_times_over_ten_jobs() {
+    let records = 2000;
+    let folder = folder(records, BATCH);
+    let sim = Sim::start(&folder, JOBS);
+    let kills =
+        kill_and_finish(&folder, &sim, setting("ETL_KILLS", 20) as usize, 900, setting("ETL_SEED", 2));
+    accounted_for(&folder, records as u64);
+    let (jobs, twice) = (sim.count("jobs"), sim.count("jobs_twice"));
+    let known: u64 = folder.sql("SELECT count(*) FROM etl.jobs WHERE job IS NOT NULL").parse().unwrap();
+    eprintln!("{kills} kills: {jobs} jobs at the server, {known} in the ledger, {twice} created twice");
+    assert_eq!((jobs, twice), (known, 0), "no job is lost, and none is there twice");
+    let kept: u64 = folder.sql("SELECT count(*) FROM etl.answers WHERE stage = 'extract'").parse().unwrap();
+    assert_eq!(sim.count("batch_answered"), kept, "every answer out of a job is in the ledger");
+    assert!(kills >= 5, "only {kills} kills came in time");
+}
+
+/// Crashes at one point, then lets it come to its end; the rows are those of an undisturbed run.
+fn crashed_at(point: &str) {
+    let records = 400;
+    let map = BATCH.replace("max_requests: 200", "max_requests: 150");
+    let scenario =
+        "{ seed: 3, misfits: { share: 0.2 }, batch: { queue: { median: 5min }, run: 5min, line: 1s } }";
+    let wanted = undisturbed(records, &map, scenario);
+    let folder = folder(records, &map);
+    let sim = Sim::start(&folder, scenario);
+    assert_eq!(finish(start(&folder, &sim.url, Some(point))), None, "it crashes at `{point}`");
+    assert_eq!(finish(start(&folder, &sim.url, None)), Some(0));
+    assert_eq!(rows(&folder), wanted);
+    accounted_for(&folder, records as u64);
+    let known: u64 = folder.sql("SELECT count(*) FROM etl.jobs WHERE job IS NOT NULL").parse().unwrap();
+    assert_eq!((sim.count("jobs"), sim.count("jobs_twice")), (known, 0));
+    let kept: u64 = folder.sql("SELECT count(*) FROM etl.answers WHERE job IS NOT NULL").parse().unwrap();
+    assert_eq!(sim.count("batch_answered"), kept);
+}
+
+#[test]
+fn a_crash_after_the_intent_and_before_the_upload() {
+    crashed_at("planned");
+}
+
+#[test]
+fn a_crash_after_the_upload_and_before_the_job() {
+    crashed_at("uploaded");
+}
+
+#[test]
+fn a_crash_after_the_job_and_before_its_id_is_stored() {
+    crashed_at("created");
+}
+
+#[test]
+fn a_crash_after_the_download_and_before_the_commit() {
+    crashed_at("downloaded");
+}
+
+#[test]
+fn a_crash_inside_a_commit() {
+    crashed_at("inside_commit");
+}
+
+#[test]
+fn a_crash_between_the_commit_and_the_close_of_the_wave() {
+    crashed_at("before_close");
+}
+
+#[test]
+fn a_second_run_on_the_same_database_says_who_holds_it() {
+    let folder = folder(500, "concurrency: 4");
+    let sim = Sim::start(&folder, CALM);
+    let mut first = start(&folder, &sim.url, None);
+    let wait_for = |path: &Path| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !path.exists() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    wait_for(&folder.path("out.duckdb.run"));
+    std::thread::sleep(Duration::from_millis(200));
+    let second = Command::new(env!("CARGO_BIN_EXE_etl"))
+        .arg("run")
+        .arg(folder.path("spec.yaml"))
+        .args(["--base-url", &sim.url])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&second.stderr).into_owned();
+    let _ = first.kill();
+    let _ = first.wait();
+    assert_eq!(second.status.code(), Some(1), "{told}");
+    assert!(told.contains(&format!("process {}", first.id())), "{told}");
+    assert!(told.contains("run 1 of `killed`, since "), "{told}");
+}
