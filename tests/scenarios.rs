@@ -30,8 +30,6 @@ fn faster(scenario: &str, times: u32) -> SimConfig {
     config.requests = config.requests.map(rate);
     config.tokens = config.tokens.map(rate);
     config.latency /= times;
-    // How long a client waits for an answer that never begins is not the pipeline's to say: minutes.
-    config.faults.retain(|fault| fault.kind != FaultKind::Hang);
     for fault in &mut config.faults {
         fault.from /= times;
         fault.lasting = fault.lasting.map(|lasting| lasting / times);
@@ -57,7 +55,7 @@ async fn run(texts: u64, concurrency: u32, retry: &str, config: SimConfig) -> (E
     let spec = format!(
         "
 pipeline: test
-mistral: {{ api_key: test }}
+mistral: {{ api_key: test, timeouts: {{ first_byte: 2s, whole: 5s }} }}
 duckdb: out.duckdb
 stages:
   - source: texts
