@@ -162,8 +162,14 @@ fn kill_and_finish(folder: &Folder, sim: &Sim, kills: usize, longest: u64, seed:
         child.wait().unwrap();
         killed += 1;
     }
-    assert_eq!(finish(start(folder, &sim.url, None)), Some(0));
-    killed
+    // What a job left out in the last of its attempts is pending, and goes on with the next run.
+    for _ in 0..5 {
+        match finish(start(folder, &sim.url, None)) {
+            Some(0) => return killed,
+            code => assert_eq!(code, Some(3)),
+        }
+    }
+    panic!("some records never get an answer");
 }
 
 /// What the ledger must say when all is done, whatever happened on the way.
