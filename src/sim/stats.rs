@@ -29,6 +29,8 @@ pub struct SimStats {
     /// Requests of any kind that a fault befell; those for a single answer are among `limited` or `refused` if
     /// they got an answer, and among `answered` if that was lost on its way.
     pub faults: u64,
+    /// Answers given, and kept by a fault from arriving whole: `lost`, `cut_body`, `wrong_length`.
+    pub lost: u64,
     /// Requests refused with 429.
     pub limited: u64,
     /// Requests refused with another error.
@@ -65,6 +67,7 @@ pub(super) struct Stats {
     pub(super) batch_failed: AtomicU64,
     pub(super) batch_missing: AtomicU64,
     pub(super) faults: AtomicU64,
+    pub(super) lost: AtomicU64,
     pub(super) limited: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) jobs: AtomicU64,
@@ -134,6 +137,7 @@ impl Stats {
             batch_failed: get(&self.batch_failed),
             batch_missing: get(&self.batch_missing),
             faults: get(&self.faults),
+            lost: get(&self.lost),
             limited: get(&self.limited),
             refused: get(&self.refused),
             misfits: get(&self.misfits),

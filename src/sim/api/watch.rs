@@ -57,7 +57,8 @@ pub(super) async fn watch(State(server): State<Arc<Server>>, request: Request, n
         None => next.run(request).await,
         Some(fault) => {
             add(&server.stats.faults, 1);
-            let response = befall(fault, request, next, &mut dice).await;
+            let (response, lost) = befall(fault, request, next, &mut dice).await;
+            add(&server.stats.lost, u64::from(answers && lost));
             // The endpoint counts what it refuses itself.
             if answers && refuses(fault.kind) {
                 let limited = response.status() == StatusCode::TOO_MANY_REQUESTS;
@@ -91,7 +92,9 @@ const fn refuses(kind: FaultKind) -> bool {
     matches!(kind, FaultKind::Capacity | FaultKind::Limit | FaultKind::Status(_) | FaultKind::Html(_))
 }
 
-async fn befall(fault: &Fault, request: Request, next: Next, dice: &mut Dice) -> Response {
+/// What comes of a request that a fault befalls, and whether an answer was given that does not arrive.
+async fn befall(fault: &Fault, request: Request, next: Next, dice: &mut Dice) -> (Response, bool) {
+    let mut lost = false;
     let mut response = match fault.kind {
         FaultKind::Capacity => {
             let message = "Service tier capacity exceeded for this model.";
@@ -109,7 +112,7 @@ async fn befall(fault: &Fault, request: Request, next: Next, dice: &mut Dice) ->
         FaultKind::Html(status) => page(status_of(status)),
         FaultKind::Cut => broken(stream::iter([Err(cut())])),
         FaultKind::Lost => {
-            drop(next.run(request).await);
+            lost = next.run(request).await.status().is_success();
             broken(stream::iter([Err(cut())]))
         }
         FaultKind::Hang => {
@@ -117,19 +120,19 @@ async fn befall(fault: &Fault, request: Request, next: Next, dice: &mut Dice) ->
             broken(stream::iter([Err(cut())]))
         }
         FaultKind::CutBody => {
-            let (headers, body) = done(request, next).await;
+            let (headers, body) = done(request, next, &mut lost).await;
             let half = body.slice(..body.len() / 2);
             let end = pause().map(|()| Err(cut()));
             with_headers(headers, broken(stream::iter([Ok(half)]).chain(end)))
         }
         FaultKind::WrongLength => {
-            let (mut headers, body) = done(request, next).await;
+            let (mut headers, body) = done(request, next, &mut lost).await;
             headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len() + 1000));
             let end = pause().map(|()| Ok(Bytes::new()));
             with_headers(headers, broken(stream::iter([Ok(body)]).chain(end)))
         }
         FaultKind::SlowBody(over) => {
-            let (headers, body) = done(request, next).await;
+            let (headers, body) = done(request, next, &mut false).await;
             let size = body.len().div_ceil(PIECES).max(1);
             let pieces = (0..body.len()).step_by(size);
             let pieces: Vec<Bytes> = pieces.map(|at| body.slice(at..(at + size).min(body.len()))).collect();
@@ -152,7 +155,7 @@ async fn befall(fault: &Fault, request: Request, next: Next, dice: &mut Dice) ->
             response.headers_mut().insert(name, value);
         }
     }
-    response
+    (response, lost)
 }
 
 fn status_of(status: u16) -> StatusCode {
@@ -187,9 +190,10 @@ fn broken(body: impl futures::Stream<Item = io::Result<Bytes>> + Send + 'static)
     Response::new(Body::from_stream(body))
 }
 
-/// What the endpoint answered.
-async fn done(request: Request, next: Next) -> (HeaderMap, Bytes) {
+/// What the endpoint answered; `given` is set if that is no refusal.
+async fn done(request: Request, next: Next, given: &mut bool) -> (HeaderMap, Bytes) {
     let (parts, body) = next.run(request).await.into_parts();
+    *given = parts.status.is_success();
     let mut headers = parts.headers;
     headers.remove(CONTENT_LENGTH);
     (headers, to_bytes(body, usize::MAX).await.unwrap_or_default())
