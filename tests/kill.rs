@@ -210,6 +210,71 @@ fn killed_fifty_times_over_two_thousand_records() {
     assert!(kills >= 20, "only {kills} kills came in time");
 }
 
+/// After `pipelines/scenarios/hostile.yaml`, with short times: all that a server and the way to it can do, and
+/// moments in which it is not there, as when it starts anew.
+const HOSTILE: &str = "
+seed: 3
+latency: { median: 60ms, spread: 0.8, tail: 0.03, tail_times: 5 }
+misfits: { share: 0.2 }
+faults:
+  - { kind: cut, from: 1500ms, for: 400ms, every: 4s }
+  - { kind: capacity, on: answers, share: 0.8, from: 3s, for: 600ms, every: 4s }
+  - { kind: limit, on: answers, share: 0.03, retry_after: { form: ms, wait: 200ms } }
+  - { kind: status, status: 500, share: 0.02 }
+  - { kind: status, status: 503, share: 0.02, retry_after: { form: ms, wait: 100ms } }
+  - { kind: html, status: 502, share: 0.02 }
+  - { kind: html, status: 200, on: answers, share: 0.01 }
+  - { kind: cut, share: 0.02 }
+  - { kind: lost, share: 0.02 }
+  - { kind: cut_body, share: 0.02 }
+  - { kind: wrong_length, share: 0.02 }
+  - { kind: slow_body, share: 0.02, over: 300ms }
+  - { kind: hang, on: answers, share: 0.01 }";
+
+#[test]
+fn killed_again_and_again_while_everything_goes_wrong_at_the_server() {
+    let (records, slots) = (400, 8);
+    let folder = folder(records, &format!("concurrency: {slots}"));
+    // Patient enough for an outage, and not so patient that a request that hangs takes minutes.
+    let spec = folder.read("spec.yaml");
+    let spec =
+        spec.replace("api_key: test", "api_key: test, timeouts: { connect: 1s, first_byte: 2s, whole: 3s }");
+    let spec = spec.replace("retry: { wait: 50ms", "retry: { times: 12, wait: 50ms");
+    folder.write("spec.yaml", spec.replace("concurrency: 16", "concurrency: 8").as_bytes());
+    let sim = Sim::start(&folder, HOSTILE);
+    let wanted = setting("ETL_KILLS", 12) as usize;
+    let mut chance = StdRng::seed_from_u64(setting("ETL_SEED", 4));
+    let (mut kills, mut ends) = (0, Vec::new());
+    let started = Instant::now();
+    // A run may end with records that nobody answered, or because the server seemed dead: then it is run again.
+    let left = "SELECT count(*) FROM rejected WHERE reason LIKE '%no answer%'";
+    while ends.last() != Some(&Some(0)) || folder.sql(left) != "0" {
+        assert!(started.elapsed() < Duration::from_secs(120), "it does not come to its end: {ends:?}");
+        let mut child = start(&folder, &sim.url, None);
+        if kills < wanted {
+            std::thread::sleep(Duration::from_millis(chance.random_range(300..1200)));
+            if child.try_wait().unwrap().is_none() {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                kills += 1;
+                continue;
+            }
+        }
+        ends.push(finish(child));
+    }
+    accounted_for(&folder, records as u64);
+    let kept: u64 = folder.sql("SELECT count(*) FROM etl.answers").parse().unwrap();
+    let (answered, duplicates) = (sim.count("answered"), sim.count("duplicates"));
+    let (lost, faults) = (sim.count("lost"), sim.count("faults"));
+    eprintln!(
+        "{kills} kills, {faults} faults, ends {ends:?}: {answered} answers, {kept} kept, {lost} lost on their way, {duplicates} given twice"
+    );
+    let most = (kills * slots) as u64 + lost;
+    assert!(answered - kept <= most, "{answered} given, {kept} kept, {kills} kills, {lost} lost");
+    assert!(duplicates <= most, "{duplicates} given twice, {kills} kills, {lost} lost");
+    assert!(kills >= 6 && faults >= 50, "{kills} kills, {faults} faults");
+}
+
 const JOBS: &str = "
 seed: 3
 misfits: { share: 0.2 }

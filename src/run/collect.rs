@@ -222,7 +222,8 @@ impl Giving {
             let question = &self.desk.question;
             let outcome = match question.course(history, Some(until), false) {
                 Course::Settled(settled) => question.outcome(record, settled),
-                Course::Ask { .. } if self.context.halt.is_stopped() => continue,
+                // The run is over before it had an answer: it is pending, and has not failed.
+                Course::Ask { .. } | Course::Placed(_) if self.context.halt.is_stopped() => continue,
                 Course::Ask { .. } => {
                     again.push((place, AGAIN.to_owned()));
                     continue;

@@ -16,6 +16,9 @@ use super::{
     transaction,
 };
 
+/// Steps from which on a commit is one of a job, not of single answers as they come: so many have read much.
+const LARGE: usize = 256;
+
 /// What becomes durable in one transaction.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -77,7 +80,8 @@ impl Store {
                 }
                 add_failures(t, run, &batch.failures)
             })?;
-            if batch.rows.is_empty() { Ok(()) } else { let_go(connection, &readers) }
+            let large = !batch.rows.is_empty() || batch.entries.len() >= LARGE;
+            if large { let_go(connection, &readers) } else { Ok(()) }
         })
         .await
     }

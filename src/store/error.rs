@@ -16,9 +16,17 @@ pub enum StoreError {
         holder: Option<String>,
     },
     /// The file is no database, or a damaged one.
-    #[error("`{}` cannot be opened as a DuckDB database: {why}", .path.display())]
+    #[error("`{}` is no DuckDB database, or is damaged: put a copy in its place, or move it away to begin afresh ({why})", .path.display())]
     NotADatabase {
         /// The file.
+        path: PathBuf,
+        /// What DuckDB says.
+        why: String,
+    },
+    /// The file cannot be made, read or written.
+    #[error("the database `{}` cannot be opened for writing: {why}; `duckdb:` may name another place", .path.display())]
+    Unwritable {
+        /// The database.
         path: PathBuf,
         /// What DuckDB says.
         why: String,
@@ -34,7 +42,7 @@ pub enum StoreError {
         known: i64,
     },
     /// The database's folder cannot be made.
-    #[error("cannot create the folder `{}`: {source}", .folder.display())]
+    #[error("cannot create the folder `{}` for the database: {source}; `duckdb:` may name another place", .folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
@@ -55,7 +63,9 @@ pub enum StoreError {
         writes: String,
     },
     /// No room is left.
-    #[error("the disk is full: {0}")]
+    #[error(
+        "the disk is full: make room; what was committed is kept, and the same command goes on from there ({0})"
+    )]
     Full(String),
     /// A result file cannot be written.
     #[error("cannot write `{}`: {why}", .path.display())]
@@ -91,8 +101,20 @@ impl StoreError {
             return Self::Locked { path, holder };
         }
         let why = why.lines().next().unwrap_or_default().to_owned();
+        if is_full(&why) {
+            return Self::Full(why);
+        }
+        // The file could not be opened at all: nothing is known of what is in it.
+        let closed = ["Cannot open file", "Could not create", "Could not write", "Is a directory"];
+        if closed.iter().any(|closed| why.contains(closed)) {
+            return Self::Unwritable { path, why };
+        }
         Self::NotADatabase { path, why }
     }
+}
+
+fn is_full(why: &str) -> bool {
+    why.contains("No space left on device") || why.contains("max_temp_directory_size")
 }
 
 /// DuckDB's words without the wrapping.
@@ -106,7 +128,7 @@ pub(super) fn message(error: &duckdb::Error) -> String {
 impl From<duckdb::Error> for StoreError {
     fn from(error: duckdb::Error) -> Self {
         let why = message(&error);
-        if why.contains("No space left on device") || why.contains("max_temp_directory_size") {
+        if is_full(&why) {
             return Self::Full(why.lines().next().unwrap_or_default().to_owned());
         }
         Self::Sql(why)
