@@ -66,7 +66,7 @@ pub enum RunError {
     },
     /// The budget does not have the next request.
     #[error(
-        "the budget of {budget} is reached: {spent} are spent and {reserved} were under way; raise `budget:` and run it again, it goes on from here"
+        "the budget of {budget} is reached: {spent} are spent, {reserved} were under way, and what comes next may cost {next}; raise `budget:` and run it again, it goes on from here"
     )]
     Budget {
         /// What may be spent.
@@ -75,6 +75,8 @@ pub enum RunError {
         spent: Usd,
         /// What was under way when it was reached.
         reserved: Usd,
+        /// What the request, or the job, that was to come next may cost.
+        next: Usd,
     },
     /// A wave went wrong.
     #[error(

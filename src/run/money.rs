@@ -42,6 +42,7 @@ impl Purse {
                     budget: Usd::from_micros(budget),
                     spent: Usd::from_micros(sums.spent),
                     reserved: Usd::from_micros(sums.reserved),
+                    next: cost,
                 });
             }
             sums.reserved += micros;
