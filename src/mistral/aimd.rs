@@ -27,9 +27,6 @@ const TOLERANCE: f64 = 2.0;
 /// What is left after a decrease, at most and at least.
 const DECREASE: (f64, f64) = (0.8, 0.5);
 
-/// At the lowest number, the best latency fades by this much a round.
-const FADE: f64 = 1.1;
-
 /// Rounds between two with half the slots.
 const PROBE: u32 = 60;
 
@@ -129,12 +126,16 @@ impl Aimd {
         self.begin_round();
         self.calm += 1;
         if let Some(limit) = self.probing.take() {
-            self.best = Some(mean);
-            self.limit = limit;
+            match self.best {
+                // Slow with half the slots, too: that is no new best, it is time to come down.
+                Some(best) if mean > best * TOLERANCE => self.decrease(best * TOLERANCE / mean),
+                _ => (self.best, self.limit) = (Some(mean), limit),
+            }
             return;
         }
-        let faded = if self.limit == self.least { FADE } else { 1.0 };
-        let best = self.best.map_or(mean, |best| (best * faded).min(mean));
+        // With the lowest number there is no queue of one's own: that is how the server is now.
+        let known = self.best.filter(|_| self.limit > self.least);
+        let best = known.map_or(mean, |best| best.min(mean));
         self.best = Some(best);
         self.since_probe += 1;
         if mean > best * TOLERANCE {
@@ -231,6 +232,28 @@ mod tests {
         assert!(during <= 16, "{during}");
         let (_, after) = quick.run(60.0, |sample| auto.take(sample), during);
         assert!(after >= 20, "{after}");
+    }
+
+    #[test]
+    fn it_comes_down_whatever_it_is_about_when_the_server_slows() {
+        let quick = Model { capacity: 20.0, latency: 0.5, refuses: 1000 };
+        let slow = Model { capacity: 5.0, ..quick };
+        for moment in 0..120 {
+            let mut auto = Aimd::new(1, 64);
+            let (_, before) = quick.run(20.0 + f64::from(moment) * 0.5, |sample| auto.take(sample), 1);
+            let (_, after) = slow.run(15.0, |sample| auto.take(sample), before);
+            assert!(after <= 12, "{after} after {before}, {moment} half seconds on");
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_slower_for_good_is_taken_as_it_is() {
+        let mut auto = Aimd::new(1, 64);
+        let quick = Model { capacity: 20.0, latency: 0.1, refuses: 1000 };
+        let (_, before) = quick.run(60.0, |sample| auto.take(sample), 1);
+        let slow = Model { latency: 1.0, ..quick };
+        let (_, after) = slow.run(240.0, |sample| auto.take(sample), before);
+        assert!((16..=44).contains(&after), "{after}");
     }
 
     #[test]

@@ -176,13 +176,14 @@ impl Client {
         }
     }
 
-    /// Deletes a job; one that is gone already is as good.
+    /// Deletes a job; one that is gone already is as good. Tells whether it was there.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn delete_job(&self, id: &str) -> Result<(), CallError> {
+    pub async fn delete_job(&self, id: &str) -> Result<bool, CallError> {
         let request = || self.http.request(Method::DELETE, JOBS_PATH, &[id], &[]);
-        gone(self.retry(request, false, |_: Answer| Ok(())).await).map(drop)
+        let deleted = gone(self.retry(request, false, |_: Answer| Ok(())).await)?;
+        Ok(deleted.is_some())
     }
 
     /// The models that the key may ask: a cheap way to see that it works.

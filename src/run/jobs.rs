@@ -96,8 +96,7 @@ impl Jobs {
                 client.delete_file(file).await?;
             }
             if let Some(id) = &job.job {
-                client.delete_job(id).await?;
-                cleaned += 1;
+                cleaned += usize::from(client.delete_job(id).await?);
             }
         }
         Ok(cleaned)
