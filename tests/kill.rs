@@ -162,7 +162,9 @@ fn kill_and_finish(folder: &Folder, sim: &Sim, kills: usize, longest: u64, seed:
         child.wait().unwrap();
         killed += 1;
     }
-    assert_eq!(finish(start(folder, &sim.url, None)), Some(0));
+    let end = finish(start(folder, &sim.url, None));
+    let failures = "SELECT stage, kind, reason, count(*) FROM etl.failures GROUP BY ALL LIMIT 10";
+    assert_eq!(end, Some(0), "{}", folder.sql(failures));
     killed
 }
 
