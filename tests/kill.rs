@@ -162,9 +162,14 @@ fn kill_and_finish(folder: &Folder, sim: &Sim, kills: usize, longest: u64, seed:
         child.wait().unwrap();
         killed += 1;
     }
-    let end = finish(start(folder, &sim.url, None));
-    let failures = "SELECT stage, kind, reason, count(*) FROM etl.failures GROUP BY ALL LIMIT 10";
-    assert_eq!(end, Some(0), "{}", folder.sql(failures));
+    let mut ends = Vec::new();
+    // What jobs have left without an answer as often as it may be asked in one run is asked again in the next.
+    while ends.last().is_none_or(|end| *end == Some(3)) && ends.len() < 5 {
+        ends.push(finish(start(folder, &sim.url, None)));
+    }
+    let failures = "SELECT run, stage, kind, reason, count(*) FROM etl.failures GROUP BY ALL ORDER BY run";
+    assert_eq!(ends.last(), Some(&Some(0)), "{ends:?}\n{}", folder.sql(failures));
+    eprintln!("after {killed} kills it ends with {ends:?}");
     killed
 }
 
