@@ -175,6 +175,7 @@ async fn compare(capacity: usize, power: f64, refuses: f64) {
     );
     eprintln!("capacity {capacity}, power {power}: four times slower: {slow:?}");
     assert!(share >= 90.0, "{share:.0} % of the best");
+    assert!(warm.limited <= 12, "{} 429s in six seconds", warm.limited);
     assert!(
         slow.in_flight <= warm.in_flight / 2.0,
         "{} in flight, {} before",

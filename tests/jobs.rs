@@ -132,7 +132,7 @@ async fn jobs_are_shown_told_to_end_collected_and_cleared_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_of_another_account_are_shown_and_left_alone() {
+async fn jobs_of_another_account_are_left_alone_and_a_server_that_is_gone_is_told() {
     let folder = Folder::new();
     folder.write("schema.json", SCHEMA.as_bytes());
     folder.write("spec.yaml", SPEC.as_bytes());
@@ -153,4 +153,16 @@ async fn jobs_of_another_account_are_shown_and_left_alone() {
     }
     let stats = sim.stats();
     assert_eq!((stats.jobs, stats.cancels, stats.deletes), (1, 0, 0));
+
+    // Nobody is there: that is told within seconds.
+    let url = sim.url();
+    drop(sim);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_etl"));
+    command.arg("jobs").arg(folder.path("spec.yaml")).args(["--base-url", &url]);
+    command.timeout(Duration::from_secs(30));
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.starts_with("error: the service cannot be asked: no answer after 4 tries"), "{told}");
 }

@@ -1,13 +1,19 @@
 //! The batch jobs of a pipeline, for a person: how they stand, told to end, cleared away at the service.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    mistral::Client,
+    mistral::{Client, Patience},
     store::{JobRecord, Store},
 };
 
 use super::{Halt, Options, Pipeline, RunError, batch::has_ended, batch::update, client};
+
+/// A person waits for it: minutes of silence, as a run may have them, would be too long.
+const PATIENCE: Patience =
+    Patience { times: 3, wait: Duration::from_secs(1), max_wait: Duration::from_secs(10) };
 
 /// A job, and whose it is.
 #[derive(Debug, Clone)]
@@ -38,7 +44,7 @@ impl Pipeline {
         let jobs = jobs.map(|job| JobView { own: job.account == account, job }).collect();
         let halt = Halt::new(CancellationToken::new());
         let client = match client(plan, options, None, &halt) {
-            Ok(client) => Some(client),
+            Ok(client) => Some(client.with_patience(PATIENCE)),
             Err(RunError::NoKey { .. }) => None,
             Err(error) => return Err(error),
         };
