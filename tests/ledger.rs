@@ -82,6 +82,8 @@ const JOB_STEPS: [JobStep; 6] =
 
 fn job(token: &str) -> JobRecord {
     JobRecord {
+        pipeline: "p".to_owned(),
+        estimate: 0,
         token: token.to_owned(),
         stage: "extract".to_owned(),
         server: SERVER.to_owned(),
@@ -155,7 +157,7 @@ impl Live {
             assert_eq!(history.state().as_ref(), Ok(state));
             assert_eq!(&history.entries, entries);
         }
-        let jobs = store.jobs(SERVER).await.unwrap();
+        let jobs = store.jobs("p", SERVER).await.unwrap();
         let begun = self.jobs.values().filter(|job| job.state != JobState::New);
         assert_eq!(jobs.len(), begun.count());
         for found in jobs {
@@ -211,10 +213,10 @@ async fn who_waits_and_is_not_polled_holds_up_nobody() {
     let long = store.commit(run, SERVER, batch);
     tokio::pin!(long);
     assert!(futures::poll!(&mut long).is_pending());
-    let mut left = Box::pin(store.jobs(SERVER));
+    let mut left = Box::pin(store.jobs("p", SERVER));
     assert!(futures::poll!(&mut left).is_pending());
     long.await.unwrap();
-    let mut left_too = Box::pin(store.jobs(SERVER));
+    let mut left_too = Box::pin(store.jobs("p", SERVER));
     let _ = futures::poll!(&mut left_too);
     for _ in 0..3 {
         let others = tokio::time::timeout(Duration::from_secs(1), store.spent("test", SERVER));

@@ -34,7 +34,9 @@ pub(super) fn build(stages: &[StageSpec], lost: &[String], mistakes: &mut Vec<Mi
         let place = stage.name.place.clone();
         if [ANSWER, FAILURE].contains(&name) {
             mistakes.push(Mistake { fault: Fault::ReservedName(name.to_owned()), place });
-        } else if let Some(first) = by_name.get(name) {
+        } else if let Some(first) =
+            stages[..at].iter().position(|other| other.name.value.eq_ignore_ascii_case(name)).as_ref()
+        {
             let first_line = stages[*first].name.place.line_column().0;
             mistakes
                 .push(Mistake { fault: Fault::DuplicateName { name: name.to_owned(), first_line }, place });

@@ -311,6 +311,12 @@ impl Plan {
         self.nodes.iter().filter(|node| !matches!(node.step, Step::Recall(_))).count()
     }
 
+    /// The stages that collect batch jobs, by name.
+    pub fn batches(&self) -> Vec<Arc<str>> {
+        let collects = self.nodes.iter().filter(|node| matches!(node.step, Step::Collect(_)));
+        collects.map(|node| Arc::clone(&node.name)).collect()
+    }
+
     /// Whether any stage asks a model.
     pub fn asks(&self) -> bool {
         self.nodes.iter().any(|node| matches!(node.step, Step::Ask(_) | Step::Submit(_)))

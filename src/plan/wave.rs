@@ -35,7 +35,7 @@ impl Compiler<'_> {
             .collect();
         // Described over no records: their types are all that it depends on.
         let described = format!(
-            "WITH {} AS (SELECT {} WHERE false) SELECT * FROM ({text})",
+            "WITH {} AS (SELECT {} WHERE false) SELECT * FROM ({text}\n)",
             quote(&name.value),
             columns.join(", ")
         );

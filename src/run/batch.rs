@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use futures::stream::BoxStream;
@@ -140,6 +141,14 @@ pub(super) fn update(record: &mut JobRecord, job: &Job) -> bool {
     record.succeeded = job.succeeded_requests;
     record.failed = job.failed_requests;
     changed
+}
+
+/// How long ago a job was planned.
+pub(super) fn age(planned_at: Option<jiff::civil::DateTime>) -> Duration {
+    planned_at.map_or(Duration::ZERO, |at| {
+        let now = jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::UTC).datetime();
+        Duration::try_from(now.duration_since(at)).unwrap_or_default()
+    })
 }
 
 /// Whether nothing more will come of a job.

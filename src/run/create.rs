@@ -1,6 +1,6 @@
 //! Jobs come to be, once: created, or found again after a run that was cut off.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 
@@ -13,11 +13,12 @@ use crate::{
     },
     plan::NodeId,
     store::{Batch, JobRecord},
+    units::Usd,
 };
 
 use super::{
     Context,
-    batch::{Batched, Desk, Underway, token_metadata, update},
+    batch::{Batched, Desk, Underway, age, token_metadata, update},
     group::Group,
     meter::Meter,
 };
@@ -25,6 +26,11 @@ use super::{
 /// A job up to this size carries its requests itself: one call instead of two, and no file is left behind.
 const INLINE_REQUESTS: u64 = 100;
 const INLINE_BYTES: usize = 1_000_000;
+
+/// A job that was planned so lately may not be listed yet.
+const YOUNG: Duration = Duration::from_secs(120);
+const LOOKS: u32 = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
 
 /// The jobs of earlier runs.
 pub(super) struct Recovered {
@@ -37,7 +43,7 @@ pub(super) struct Recovered {
 /// Finds the jobs that earlier runs have left: each is taken up again, or known to be lost.
 pub(super) async fn recover(desk: &Desk, client: &Client, context: &Context) -> Option<Recovered> {
     let mut recovered = Recovered { open: Vec::new(), apart: HashMap::new() };
-    let jobs = context.halt.check(context.store.jobs(&context.server).await)?;
+    let jobs = context.halt.check(context.store.jobs(&context.pipeline, &context.server).await)?;
     for mut job in jobs.into_iter().filter(|job| job.state.is_open()) {
         if job.account != context.account {
             let reason = format!(
@@ -50,13 +56,17 @@ pub(super) async fn recover(desk: &Desk, client: &Client, context: &Context) -> 
             recovered.apart.insert(job.token, reason);
             continue;
         }
-        if job.stage != *desk.question.stage {
+        // Jobs of a stage that is not there any more, renamed perhaps, are the first one's.
+        let known = context.batches.iter().any(|stage| **stage == *job.stage);
+        let owner =
+            if known { Some(job.stage.as_str()) } else { context.batches.first().map(|stage| &**stage) };
+        if owner != Some(&*desk.question.stage) {
             continue;
         }
         if job.state != JobState::Created {
             // It was cut off between the intent and the answer: the service knows whether it is there.
-            let found = match client.find_jobs(&token_metadata(&job.token)).await {
-                Ok(found) => found.into_iter().max_by_key(|found| found.created_at),
+            let found = match look_for(&job, client).await {
+                Ok(found) => found,
                 Err(CallError::Stop(cause)) => {
                     context.halt.fail(cause);
                     return None;
@@ -77,9 +87,26 @@ pub(super) async fn recover(desk: &Desk, client: &Client, context: &Context) -> 
                 return None;
             }
         }
+        // What goes on may yet cost something; it may not be refused any more.
+        desk.keep(&job.token, context.purse.must_reserve(Usd::from_micros(job.estimate)));
         recovered.open.push(job);
     }
     Some(recovered)
+}
+
+/// Looks for a job that may have been created. A list may lag behind: one that is young is looked for again.
+async fn look_for(job: &JobRecord, client: &Client) -> Result<Option<Job>, CallError> {
+    let young = age(job.planned_at) < YOUNG;
+    for look in 0..if young { LOOKS } else { 1 } {
+        if look > 0 {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        let found = client.find_jobs(&token_metadata(&job.token)).await?;
+        if let Some(job) = found.into_iter().max_by_key(|found| found.created_at) {
+            return Ok(Some(job));
+        }
+    }
+    Ok(None)
 }
 
 /// Writes down that nothing will come of a job: its requests are to be asked again.

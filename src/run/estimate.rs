@@ -79,6 +79,8 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
     plan.limit(options.limit);
     let (events, _nobody) = mpsc::channel(1);
     let context = Arc::new(Context {
+        pipeline: plan.name.clone(),
+        batches: plan.batches(),
         store: Store::peek(&plan.database, &plan.folder).await?,
         run: Run(0),
         server: options.server(&plan),

@@ -15,6 +15,7 @@ use crate::{
 use super::{
     Context,
     batch::{Desk, new_token},
+    claims::Claim,
     request::Written,
 };
 
@@ -24,6 +25,8 @@ pub(super) struct Group {
     /// The input file: a line for each request.
     pub(super) lines: Vec<u8>,
     pub(super) placed: HashMap<RequestId, Entry>,
+    /// The right to ask these requests, until the ledger has them.
+    pub(super) claims: Vec<Claim>,
     /// Records that wait for it; two that ask the same are one request.
     pub(super) records: u64,
     pub(super) cost: u64,
@@ -36,6 +39,7 @@ impl Group {
         let question = &desk.question;
         let job = JobRecord {
             token: new_token(),
+            pipeline: context.pipeline.clone(),
             stage: question.stage.to_string(),
             server: context.server.clone(),
             account: context.account.clone(),
@@ -52,9 +56,18 @@ impl Group {
             succeeded: 0,
             failed: 0,
             planned_at: None,
+            estimate: 0,
         };
         let deadline = Instant::now() + wait;
-        Self { job, lines: Vec::new(), placed: HashMap::new(), records: 0, cost: 0, deadline }
+        Self {
+            job,
+            lines: Vec::new(),
+            placed: HashMap::new(),
+            claims: Vec::new(),
+            records: 0,
+            cost: 0,
+            deadline,
+        }
     }
 
     /// Whether a line is one too many, or makes it too large.
@@ -79,6 +92,7 @@ impl Group {
         self.lines.extend_from_slice(line);
         self.placed.insert(written.id, entry);
         self.cost += written.cost.micros();
+        self.job.estimate = self.cost;
         self.job.requests += 1;
         self.job.token.clone()
     }

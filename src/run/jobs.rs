@@ -40,7 +40,7 @@ impl Pipeline {
         let plan = self.plan();
         let store = Store::peek(&plan.database, &plan.folder).await?;
         let (server, account) = (options.server(plan), options.account(plan));
-        let jobs = store.jobs(&server).await?.into_iter();
+        let jobs = store.jobs(&plan.name, &server).await?.into_iter();
         let jobs = jobs.map(|job| JobView { own: job.account == account, job }).collect();
         let halt = Halt::new(CancellationToken::new());
         let client = match client(plan, options, None, &halt) {

@@ -92,6 +92,10 @@ pub struct Options {
 
 /// What all stages of a run share.
 struct Context {
+    /// The pipeline's name.
+    pipeline: String,
+    /// The stages that collect batch jobs, by name.
+    batches: Vec<Arc<str>>,
     store: Store,
     run: Run,
     /// Whose answers count: see [`Options::server`].
@@ -192,6 +196,8 @@ impl Pipeline {
             })
         });
         let context = Arc::new(Context {
+            pipeline: plan.name.clone(),
+            batches: plan.batches(),
             store: store.clone(),
             run,
             server,
@@ -231,12 +237,13 @@ impl Pipeline {
         let end = context.end();
         let whole = matches!(end, RunEnd::Complete | RunEnd::WithFailures);
         for node in &plan.nodes {
-            match node.step {
+            // A failure stops nothing any more; it is told as the run's end.
+            let _: Option<()> = match node.step {
                 // What a run that was cut off holds is what the next one goes on from.
-                Step::Wave(_) if whole => drop(context.halt.check(store.release(&node.name).await)),
-                Step::Submit(_) => drop(context.halt.check(store.unpark(&node.name).await)),
-                _ => {}
-            }
+                Step::Wave(_) if whole => context.halt.check(store.release(&context.held(&node.name)).await),
+                Step::Submit(_) => context.halt.check(store.unpark(&node.name).await),
+                _ => None,
+            };
         }
         let usage = context.meters.usage();
         let recorded = store.end(run, end.word(), usage).await;
@@ -357,6 +364,11 @@ impl Context {
     async fn commit(&self, entries: Vec<Entry>) -> bool {
         let batch = Batch { entries, ..Batch::default() };
         self.halt.check(self.store.commit(self.run, &self.server, batch).await).is_some()
+    }
+
+    /// What a wave holds its records under: those of another pipeline, or of another server, are not its own.
+    fn held(&self, wave: &str) -> String {
+        store::held_name(&self.pipeline, &self.server, wave)
     }
 
     /// The generation of requests that this run is the first to make.

@@ -50,6 +50,14 @@ impl Purse {
         Ok(Reserved { purse: self.clone(), micros })
     }
 
+    /// Reserves the cost of what is under way already, whatever the budget says.
+    pub(super) fn must_reserve(&self, cost: Usd) -> Reserved {
+        if let Ok(mut sums) = self.0.lock() {
+            sums.reserved += cost.micros();
+        }
+        Reserved { purse: self.clone(), micros: cost.micros() }
+    }
+
     /// Something has been spent.
     pub(super) fn spend(&self, cost: Usd) {
         if let Ok(mut sums) = self.0.lock() {

@@ -16,7 +16,7 @@ use crate::{
 
 use super::{
     Context, RunError,
-    batch::{Batched, JobStream, Underway, has_ended, update},
+    batch::{Batched, JobStream, Underway, age, has_ended, update},
     create::lose,
     meter::Meter,
     transform::When,
@@ -82,24 +82,21 @@ pub(super) fn poll(
         let meter = Arc::clone(meter);
         move |batched| meter.taken.add(u64::from(matches!(batched, Batched::Job(_))))
     });
-    let out =
-        polled(input.boxed(), MOST, timetable, age, check, context.halt.token()).filter_map(move |polled| {
+    let out = polled(input.boxed(), MOST, timetable, job_age, check, context.halt.token()).filter_map(
+        move |polled| {
             let polling = Arc::clone(&polling);
             async move { polling.ended(polled, schedule.timeout, schedule.on_timeout).await }
-        });
+        },
+    );
     Ok(out.boxed())
 }
 
-/// How long a job has been under way.
-fn age(batched: &Batched) -> Duration {
-    let planned = match batched {
-        Batched::Job(underway) => underway.job.planned_at,
-        Batched::Record(_) => None,
-    };
-    planned.map_or(Duration::ZERO, |at| {
-        let now = jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::UTC).datetime();
-        Duration::try_from(now.duration_since(at)).unwrap_or_default()
-    })
+/// How long a job has been under way; a record that passes by is not.
+fn job_age(batched: &Batched) -> Duration {
+    match batched {
+        Batched::Job(underway) => age(underway.job.planned_at),
+        Batched::Record(_) => Duration::ZERO,
+    }
 }
 
 impl Polling {

@@ -1,6 +1,10 @@
 //! Submit: records become the lines of jobs, jobs are written down, then created.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::{
@@ -10,7 +14,7 @@ use futures::{
 use tokio::{sync::mpsc, time::sleep_until};
 
 use crate::{
-    ledger::{History, JobStep, RequestId},
+    ledger::{Entry, History, JobStep, RequestId},
     mistral::Client,
     plan::Node,
     record::{FailureKind, Outcome, Record, weight},
@@ -23,6 +27,7 @@ use crate::{
 use super::{
     Context,
     batch::{AGAIN, Batched, Desk, JobStream, Underway},
+    claims::Claimed,
     create,
     group::{Group, line},
     meter::Meter,
@@ -59,7 +64,9 @@ pub(super) fn submit(
         context: Arc::clone(context),
         out: sender,
         apart: HashMap::new(),
+        own: HashSet::new(),
         group: None,
+        recent: HashMap::new(),
         parking: Vec::new(),
         moving: Vec::new(),
     };
@@ -90,7 +97,12 @@ struct Submitting {
     out: mpsc::Sender<Out>,
     /// Jobs that are out of this run's reach, and why.
     apart: HashMap<String, String>,
+    /// Jobs whose records this stage gives on: those of earlier runs that go on, and its own.
+    own: HashSet<String>,
     group: Option<Group>,
+    /// Requests of groups that were written down since the last look into the ledger, which did not have
+    /// them then.
+    recent: HashMap<RequestId, Entry>,
     /// Records that are to be parked with the next look.
     parking: Vec<(String, Parked)>,
     /// Records that are parked, and are to be with another job.
@@ -122,6 +134,7 @@ impl Submitting {
         let recovered = create::recover(&self.desk, client, &context).await.ok_or(Over)?;
         self.apart = recovered.apart;
         for job in recovered.open {
+            self.own.insert(job.token.clone());
             self.send(Out::Done(Batched::Job(Box::new(Underway { job, pending: None })))).await?;
         }
         let mut input: BoxStream<'static, Vec<Outcome>> = chunk(input, LOOK_UP, weight);
@@ -197,9 +210,20 @@ impl Submitting {
                 }
             }
         }
-        let mut known = self.context.known(asks.iter().map(|(_, written)| written.id).collect()).await;
-        for (record, written) in asks {
-            let mut history = known.remove(&written.id).unwrap_or(History::new(self.context.generation()));
+        let mut claims = HashMap::new();
+        let (mine, elsewhere) = asks.into_iter().partition::<Vec<_>, _>(|(_, written)| {
+            match self.context.claims.claim(written.id) {
+                Claimed::Ours(claim) => claims.insert(written.id, claim).is_none(),
+                Claimed::Theirs(_) => claims.contains_key(&written.id) || self.entry(written.id).is_some(),
+            }
+        });
+        for (record, _) in elsewhere {
+            let reason = "another stage asks the same at this moment; the next run takes its answer";
+            self.fail(record, reason.to_owned(), None).await?;
+        }
+        let known = self.look(mine.iter().map(|(_, written)| written.id).collect()).await;
+        for (record, written) in mine {
+            let history = self.history(written.id, &known);
             match self.place(record, &written, &history, None, None).await? {
                 Placed::Known => {
                     self.meter.reused.add(1);
@@ -208,13 +232,34 @@ impl Submitting {
                 Placed::Waits => self.meter.done.add(1),
                 Placed::Failed => {}
             }
-            // The next record of this look may ask the same.
-            if let Some(entry) = self.group.as_ref().and_then(|group| group.placed.get(&written.id)) {
-                history.entries.push(entry.clone());
+            // Held until the ledger has the request: whoever finds no claim finds it there.
+            if let Some((group, claim)) = self.group.as_mut().zip(claims.remove(&written.id))
+                && group.placed.contains_key(&written.id)
+            {
+                group.claims.push(claim);
             }
-            known.insert(written.id, history);
         }
         self.park().await
+    }
+
+    /// Looks into the ledger; from here on it knows what was written down before.
+    async fn look(&mut self, requests: Vec<RequestId>) -> HashMap<RequestId, History> {
+        self.recent.clear();
+        self.context.known(requests).await
+    }
+
+    /// The step of a request that the last look could not find.
+    fn entry(&self, request: RequestId) -> Option<&Entry> {
+        let group = self.group.as_ref().and_then(|group| group.placed.get(&request));
+        group.or_else(|| self.recent.get(&request))
+    }
+
+    /// What the last look has found of a request, and what has happened since.
+    fn history(&self, request: RequestId, known: &HashMap<RequestId, History>) -> History {
+        let none = || History::new(self.context.generation());
+        let mut history = known.get(&request).cloned().unwrap_or_else(none);
+        history.entries.extend(self.entry(request).cloned());
+        history
     }
 
     /// Takes the records that are to be asked again.
@@ -225,8 +270,7 @@ impl Submitting {
             if page.is_empty() {
                 return Ok(());
             }
-            let requests = page.iter().filter_map(|parked| parked.request).collect();
-            let mut known = self.context.known(requests).await;
+            let known = self.look(page.iter().filter_map(|parked| parked.request).collect()).await;
             for parked in page {
                 let written = match self.desk.question.write(&parked.record).await {
                     Ok(written) => written,
@@ -235,13 +279,8 @@ impl Submitting {
                         continue;
                     }
                 };
-                let mut history =
-                    known.remove(&written.id).unwrap_or(History::new(self.context.generation()));
+                let history = self.history(written.id, &known);
                 self.place(parked.record, &written, &history, Some(parked.until), Some(parked.place)).await?;
-                if let Some(entry) = self.group.as_ref().and_then(|group| group.placed.get(&written.id)) {
-                    history.entries.push(entry.clone());
-                }
-                known.insert(written.id, history);
             }
             self.park().await?;
         }
@@ -267,6 +306,14 @@ impl Submitting {
             Course::Placed(token) if self.apart.contains_key(&token) => {
                 let reason = self.apart.get(&token).cloned().unwrap_or_default();
                 self.fail(record, reason, parked).await
+            }
+            Course::Placed(token)
+                if !self.own.contains(&token)
+                    && self.group.as_ref().is_none_or(|group| group.job.token != token) =>
+            {
+                let reason =
+                    "its request is in a batch job of another stage, and pending until that one has read it";
+                self.fail(record, reason.to_owned(), parked).await
             }
             Course::Placed(token) => {
                 let left = desk.question.ask.attempts.saturating_sub(history.refusals() + 1);
@@ -353,8 +400,8 @@ impl Submitting {
                         continue;
                     }
                 };
-                let known = self.context.known(vec![written.id]).await.remove(&written.id);
-                let history = known.unwrap_or(History::new(self.context.generation()));
+                let known = self.look(vec![written.id]).await;
+                let history = self.history(written.id, &known);
                 Box::pin(self.place(record, &written, &history, Some(until), None)).await?;
             }
         }
@@ -383,11 +430,13 @@ impl Submitting {
         let Some(mut group) = self.group.take() else { return Ok(()) };
         let reserved = self.context.reserve(crate::units::Usd::from_micros(group.cost)).ok_or(Over)?;
         self.desk.keep(&group.job.token, reserved);
-        let entries = group.placed.drain().map(|(_, entry)| entry).collect();
-        let batch = Batch { entries, ..Batch::default() };
+        let batch = Batch { entries: group.placed.values().cloned().collect(), ..Batch::default() };
         if !self.context.job_step(&mut group.job, JobStep::Planned, batch).await {
             return Err(Over);
         }
+        self.own.insert(group.job.token.clone());
+        self.recent.extend(group.placed.drain());
+        group.claims.clear();
         self.send(Out::Group(Box::new(group))).await
     }
 }

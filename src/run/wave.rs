@@ -39,14 +39,16 @@ struct OnDisk {
 
 impl Hold for OnDisk {
     async fn add(&self, place: i64, records: Vec<(bool, Record)>) -> Option<()> {
-        self.context.halt.check(self.context.store.add_held(&self.node.name, place, records).await)
+        self.context
+            .halt
+            .check(self.context.store.add_held(&self.context.held(&self.node.name), place, records).await)
     }
 
     async fn page(&self, failed: bool, place: i64, count: usize) -> Option<(Vec<Record>, Option<i64>)> {
         if self.context.halt.is_stopped() {
             return None;
         }
-        let held = self.context.store.held(&self.node.name, failed, place, count).await;
+        let held = self.context.store.held(&self.context.held(&self.node.name), failed, place, count).await;
         let Held { records, next } = self.context.halt.check(held)?;
         Some((records, next))
     }
@@ -67,7 +69,11 @@ impl Hold for OnDisk {
             failed: counts.failed,
             pending: self.pending.load(Ordering::Relaxed),
         };
-        let ok = halt.check(store.close_wave(self.context.run, closed, transformation).await)?;
+        let ok = halt.check(
+            store
+                .close_wave(self.context.run, &self.context.held(&self.node.name), closed, transformation)
+                .await,
+        )?;
         // What a query makes of the records is other records.
         let added = ok as i64 - counts.ok as i64;
         self.context.meters.added.fetch_add(added, Ordering::Relaxed);
@@ -118,7 +124,7 @@ pub(super) async fn wave(
     plan: &Plan,
     context: &Arc<Context>,
 ) -> Result<Ports, RunError> {
-    context.halt.check(context.store.hold(&node.name).await);
+    context.halt.check(context.store.hold(&context.held(&node.name)).await);
     let hold = on_disk(node, what, plan, context)?;
     let read = plan.readers(node.id, Port::Failed).next().is_some();
     // A record that a source could not make has nothing in it to work on again.
@@ -171,7 +177,7 @@ pub(super) async fn closed(
         pending: 0,
     };
     // If this run is cut off too, the one after it finds the wave closed in this one.
-    context.store.close_wave(context.run, carried, None).await?;
+    context.store.close_wave(context.run, &context.held(&node.name), carried, None).await?;
     hold.tell(counts, Some(since)).await;
     Ok(reopened(&hold, counts))
 }

@@ -4,15 +4,16 @@ use duckdb::{Connection, Row, params};
 
 use crate::ledger::{JobState, JobStep};
 
-use super::{Run, Store, StoreError, ledger, transaction};
+use super::{Run, Store, StoreError, ledger};
 
 /// The table, and what a person asks of it: how each job stands.
 pub(super) const TABLES: &str = "
     CREATE TABLE etl.job_steps (
-        token VARCHAR, step VARCHAR, run BIGINT, stage VARCHAR, server VARCHAR, account VARCHAR,
+        token VARCHAR, step VARCHAR, run BIGINT, pipeline VARCHAR, stage VARCHAR, server VARCHAR, account VARCHAR,
         endpoint VARCHAR, model VARCHAR, job VARCHAR,
         input_file VARCHAR, output_file VARCHAR, error_file VARCHAR, status VARCHAR,
-        requests BIGINT, completed BIGINT, succeeded BIGINT, failed BIGINT, happened_at TIMESTAMP
+        requests BIGINT, completed BIGINT, succeeded BIGINT, failed BIGINT, estimate_usd DOUBLE,
+        happened_at TIMESTAMP
     );
     CREATE VIEW etl.jobs AS
         SELECT * EXCLUDE (step, happened_at), step AS state,
@@ -25,7 +26,9 @@ pub(super) const TABLES: &str = "
 pub struct JobRecord {
     /// What it is known by here, and at the service by its metadata.
     pub token: String,
-    /// The stage that submits it.
+    /// The pipeline.
+    pub pipeline: String,
+    /// The stage that collects it.
     pub stage: String,
     /// Who is asked.
     pub server: String,
@@ -55,6 +58,8 @@ pub struct JobRecord {
     pub succeeded: u64,
     /// Requests without one.
     pub failed: u64,
+    /// What it was thought to cost, in millionths of a dollar.
+    pub estimate: u64,
     /// When it was planned.
     pub planned_at: Option<jiff::civil::DateTime>,
 }
@@ -73,36 +78,28 @@ impl JobRecord {
 const COLUMNS: &str =
     "token, stage, server, account, endpoint, model, requests, job, input_file, output_file,
     error_file, status, completed, succeeded, failed, step,
-    CAST(min(happened_at) OVER (PARTITION BY token) AS VARCHAR) AS planned";
+    CAST(min(happened_at) OVER (PARTITION BY token) AS VARCHAR) AS planned, pipeline, estimate_usd";
 
 impl Store {
-    /// All jobs of a server, in the order in which they were planned.
+    /// All jobs of a pipeline at a server, in the order in which they were planned.
     ///
     /// # Errors
     /// When the database fails, or has steps that cannot follow on each other.
-    pub async fn jobs(&self, server: &str) -> Result<Vec<JobRecord>, StoreError> {
-        let server = server.to_owned();
-        self.with(move |connection| jobs(connection, &server)).await
-    }
-
-    /// Writes a step of a job.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn job_step(&self, run: Run, job: JobRecord, step: JobStep) -> Result<(), StoreError> {
-        self.with(move |connection| transaction(connection, |t| add(t, run, &[(job, step)]))).await
+    pub async fn jobs(&self, pipeline: &str, server: &str) -> Result<Vec<JobRecord>, StoreError> {
+        let (pipeline, server) = (pipeline.to_owned(), server.to_owned());
+        self.with(move |connection| jobs(connection, &pipeline, &server)).await
     }
 }
 
-fn jobs(connection: &Connection, server: &str) -> Result<Vec<JobRecord>, StoreError> {
+fn jobs(connection: &Connection, pipeline: &str, server: &str) -> Result<Vec<JobRecord>, StoreError> {
     let mut jobs: Vec<JobRecord> = Vec::new();
     if !ledger::is_there(connection)? {
         return Ok(jobs);
     }
     let mut statement = connection.prepare(&format!(
-        "SELECT {COLUMNS} FROM etl.job_steps WHERE server = ? ORDER BY planned, token, rowid"
+        "SELECT {COLUMNS} FROM etl.job_steps WHERE pipeline = ? AND server = ? ORDER BY planned, token, rowid"
     ))?;
-    let mut rows = statement.query(params![server])?;
+    let mut rows = statement.query(params![pipeline, server])?;
     while let Some(row) = rows.next()? {
         let Some(step) = JobStep::of(&row.get::<_, String>(15)?) else { continue };
         let mut next = record(row)?;
@@ -136,6 +133,8 @@ fn record(row: &Row<'_>) -> Result<JobRecord, duckdb::Error> {
         completed: count(12)?,
         succeeded: count(13)?,
         failed: count(14)?,
+        pipeline: row.get(17)?,
+        estimate: (row.get::<_, Option<f64>>(18)?.unwrap_or_default() * 1e6).round() as u64,
         planned_at: row.get::<_, String>(16)?.replace(' ', "T").parse().ok(),
     })
 }
@@ -156,6 +155,7 @@ pub(super) fn add(
             job.token,
             step.word(),
             run.0,
+            job.pipeline,
             job.stage,
             job.server,
             job.account,
@@ -170,6 +170,7 @@ pub(super) fn add(
             job.completed as i64,
             job.succeeded as i64,
             job.failed as i64,
+            job.estimate as f64 / 1e6,
             now
         ])?;
     }

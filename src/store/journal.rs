@@ -82,7 +82,7 @@ impl Store {
                 return Ok(Usd::default());
             }
             let spent: f64 = connection.query_row(
-                "SELECT coalesce(sum(cost_usd), 0) FROM etl.journal WHERE server = $2 AND run IN (
+                "SELECT coalesce(sum(cost_usd), 0) FROM etl.requests WHERE server = $2 AND run IN (
                      SELECT run FROM etl.runs WHERE pipeline = $1 AND server = $2 AND run > coalesce((
                          SELECT max(run) FROM etl.runs WHERE pipeline = $1 AND server = $2
                          AND ended IN ('complete', 'with failures')), 0))",

@@ -39,7 +39,7 @@ pub use origins::Origin;
 pub use parked::Parked;
 pub use query::{Shown, describe, show};
 pub use sink::{SinkMode, SinkTarget, Table};
-pub use spill::Held;
+pub use spill::{Held, held_name};
 pub use waves::{ClosedWave, Transformation};
 
 /// An open database.

@@ -49,7 +49,7 @@ pub(super) fn add(
     connection.execute(
         "INSERT INTO etl.origins
          SELECT DISTINCT $1, s.row_key, s.record, s.request, $2, $3 FROM staged_origins AS s
-         ANTI JOIN (SELECT row_key, request FROM etl.origins WHERE target = $1) AS o
+         ANTI JOIN (SELECT row_key, request FROM etl.origins WHERE target = $1 AND server = $2) AS o
              ON o.row_key = s.row_key AND o.request = s.request",
         params![target, server, run.0],
     )?;

@@ -27,7 +27,8 @@ impl Store {
     ) -> Result<mpsc::Receiver<Result<Fields, StoreError>>, StoreError> {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
-        let sql: String = format!("SELECT CAST(to_json(r) AS VARCHAR) FROM ({sql}) AS r{limit}");
+        let sql: String =
+            format!("SELECT CAST(to_json(etl_row) AS VARCHAR) FROM ({sql}\n) AS etl_row{limit}");
         let (queries, readers) = (std::sync::Arc::clone(&self.queries), self.readers.clone());
         let text = sql.clone();
         let connection = self.with(move |connection| {
@@ -126,7 +127,7 @@ pub type Shown = (Vec<String>, Vec<Vec<Option<String>>>);
 pub fn show(database: &Path, sql: &str) -> Result<Shown, StoreError> {
     let connection = read_only(database).map_err(|error| StoreError::opening(database, &error))?;
     let sql = sql.trim().trim_end_matches(';');
-    let mut statement = connection.prepare(&format!("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ({sql})"))?;
+    let mut statement = connection.prepare(&format!("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ({sql}\n)"))?;
     let mut rows = statement.query([])?;
     let names = rows.as_ref().map(duckdb::Statement::column_names).unwrap_or_default();
     let mut out = Vec::new();

@@ -18,6 +18,12 @@ pub struct Held {
     pub next: Option<i64>,
 }
 
+/// What a wave of a pipeline that asks a server holds its records under.
+pub fn held_name(pipeline: &str, server: &str, wave: &str) -> String {
+    let server = blake3::hash(server.as_bytes()).to_hex();
+    format!("{pipeline}_{wave}_{}", &server[..8])
+}
+
 pub(super) fn table(wave: &str) -> String {
     format!("etl.{}", quote(&format!("held_{wave}")))
 }

@@ -42,13 +42,15 @@ impl Store {
     pub async fn close_wave(
         &self,
         run: Run,
+        held: &str,
         mut closed: ClosedWave,
         query: Option<Transformation>,
     ) -> Result<u64, StoreError> {
+        let held = spill::table(held);
         self.with(move |connection| {
             transaction(connection, |t| {
                 if let Some(query) = query {
-                    closed.ok = transform(t, &closed.wave, &query)?;
+                    closed.ok = transform(t, &held, &closed.wave, &query)?;
                 }
                 t.execute(
                     "INSERT INTO etl.waves
@@ -100,7 +102,9 @@ impl Store {
             let found: Vec<(i64, ClosedWave)> = rows.collect::<Result<_, _>>()?;
             let mut whole = Vec::new();
             for (run, closed) in found {
-                if spill::count(connection, &closed.wave)? == Some((closed.ok, closed.failed)) {
+                if spill::count(connection, &spill::held_name(&pipeline, &server, &closed.wave))?
+                    == Some((closed.ok, closed.failed))
+                {
                     whole.push((run, closed));
                 }
             }
@@ -110,22 +114,28 @@ impl Store {
     }
 }
 
-fn transform(connection: &Connection, wave: &str, query: &Transformation) -> Result<u64, StoreError> {
-    let held = spill::table(wave);
+fn transform(
+    connection: &Connection,
+    held: &str,
+    wave: &str,
+    query: &Transformation,
+) -> Result<u64, StoreError> {
     let fields = query.fields.iter().map(|(name, of)| (name.clone(), structure(of))).collect();
     let structure = Value::Object(fields).to_string().replace('\'', "''");
     let name = quote(wave);
-    let key = query.key.as_ref().map_or("row_number() OVER ()".to_owned(), |key| format!("q.{}", quote(key)));
+    let key =
+        query.key.as_ref().map_or("row_number() OVER ()".to_owned(), |key| format!("etl_row.{}", quote(key)));
     connection.execute_batch(&format!(
         "CREATE OR REPLACE TEMP TABLE transformed AS
          WITH {name} AS (
-             SELECT r.* FROM (
-                 SELECT from_json(fields, '{structure}') AS r FROM {held} WHERE NOT failed ORDER BY place
+             SELECT etl_held.* FROM (
+                 SELECT from_json(fields, '{structure}') AS etl_held FROM {held} WHERE NOT failed ORDER BY place
              )
          )
          SELECT (row_number() OVER ()) - 1 AS place, false AS failed, CAST({key} AS VARCHAR) AS key,
-             CAST(to_json(q) AS VARCHAR) AS fields
-         FROM ({}) AS q;
+             CAST(to_json(etl_row) AS VARCHAR) AS fields
+         FROM ({}
+) AS etl_row;
          DELETE FROM {held} WHERE NOT failed;
          INSERT INTO {held} SELECT * FROM transformed",
         query.text
