@@ -271,6 +271,24 @@ fn a_parameter_from_the_command_line_starts_at_the_working_folder() {
     assert!(told(dir.path(), &spec, &[("library", "library")]).contains("no file matches `library/*.txt`"));
 }
 
+#[test]
+fn an_empty_parameter_does_not_read_the_whole_disk() {
+    let told =
+        changed("files: library/*.txt", "files: ${params.nowhere}/**/*.txt").replace("params.nowhere", "");
+    assert!(told.contains("unknown parameter"), "{told}");
+    let dir = folder();
+    let spec = GOOD
+        .replace("  model: small", "  model: small\n  library: library")
+        .replace("files: library/*.txt", "files: ${params.library}/**/*.txt");
+    insta::assert_snapshot!(self::told(dir.path(), &spec, &[("library", "")]));
+}
+
+#[test]
+fn a_password_in_an_address_is_not_shown() {
+    let plan = changed("mistral: {", "mistral: { base_url: \"http://name:sEcReT@127.0.0.1:9/v1\",");
+    assert!(plan.contains("asks http://127.0.0.1:9") && !plan.contains("sEcReT"), "{plan}");
+}
+
 /// The good pipeline with its first map as the three stages of a batch, and one thing changed.
 fn batched(from: &str, to: &str) -> String {
     const BATCH: &str = "\

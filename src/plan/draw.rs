@@ -8,13 +8,15 @@ use crate::{
     units::Span,
 };
 
-use super::{Ask, Attachment, Format, Input, Node, Origin, Plan, Poll, Port, Sink, Step, Target, Task};
+use super::{
+    Ask, Attachment, Format, Input, Node, Origin, Plan, Poll, Port, Sink, Step, Target, Task, without_login,
+};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} → {}", self.name, self.database_shown)?;
         if let Some(mistral) = &self.mistral {
-            write!(f, "asks {}", mistral.base_url)?;
+            write!(f, "asks {}", without_login(&mistral.base_url))?;
             let limits = [("requests", mistral.requests), ("tokens", mistral.tokens)];
             for (name, rate) in limits.iter().filter_map(|(name, rate)| Some((name, rate.as_ref()?))) {
                 write!(f, ", {name} {rate}")?;

@@ -88,7 +88,13 @@ impl Compiler<'_> {
                 set.root.join(&set.pattern).display().to_string()
             }
         };
+        // An empty parameter at the start of a path makes another path of it, and a far larger one.
+        let whole_disk = set.root == Path::new("/") && set.pattern.starts_with(['*', '?', '[', '{']);
         let fault = match set.paths() {
+            _ if whole_disk => {
+                let why = "it would read the whole disk; is a parameter or a variable empty?".to_owned();
+                Fault::BadGlob { pattern: shown(), why }
+            }
             Err(error) => Fault::BadGlob { pattern: shown(), why: error.kind().to_string() },
             Ok(mut paths) => match paths.find(Result::is_ok) {
                 Some(_) => return Some(set),

@@ -296,6 +296,16 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// An address without the name and the password that it may carry: as it may be shown and stored.
+pub(crate) fn without_login(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find('/').unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
 impl Plan {
     /// Lets sources stop after so many records.
     pub fn limit(&mut self, limit: Option<u64>) {

@@ -271,7 +271,7 @@ impl Options {
         if host == "mistral.ai" || host.ends_with(".mistral.ai") {
             "mistral".to_owned()
         } else {
-            url.to_owned()
+            plan::without_login(url)
         }
     }
 
