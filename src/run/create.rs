@@ -1,8 +1,13 @@
 //! Jobs come to be, once: created, or found again after a run that was cut off.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::{
     crash,
@@ -17,7 +22,7 @@ use crate::{
 };
 
 use super::{
-    Context,
+    Context, RunError,
     batch::{Batched, Desk, Underway, age, token_metadata, update},
     group::Group,
     meter::Meter,
@@ -165,6 +170,22 @@ pub(super) async fn create(
     Batched::Job(Box::new(Underway { job, pending }))
 }
 
+/// A line as it must be: the service takes lines without an id, and two with one.
+#[derive(Deserialize)]
+struct Line<'a> {
+    custom_id: &'a str,
+    #[serde(borrow, rename = "body")]
+    _body: &'a RawValue,
+}
+
+/// Whether there are so many lines, each JSON, each with an id of its own.
+fn is_sound(lines: &[u8], requests: u64) -> bool {
+    let mut ids = HashSet::new();
+    let mut all = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    all.all(|line| serde_json::from_slice::<Line<'_>>(line).is_ok_and(|line| ids.insert(line.custom_id)))
+        && ids.len() as u64 == requests
+}
+
 /// Uploads the lines, unless they are few, and creates the job.
 async fn send(
     job: &mut JobRecord,
@@ -175,6 +196,10 @@ async fn send(
 ) -> Result<Job, CallError> {
     if let Err(error) = context.preflight(client, &desk.question).await {
         context.halt.fail(error);
+        return Err(CallError::Stopped);
+    }
+    if !is_sound(&lines, job.requests) {
+        context.halt.fail(RunError::Plan(format!("the lines of a job of {}", job.stage)));
         return Err(CallError::Stopped);
     }
     let mut metadata = token_metadata(&job.token);
@@ -202,4 +227,22 @@ async fn send(
         crash::point("uploaded");
     }
     client.create_job(&create).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_looked_at_before_they_are_sent() {
+        let good = b"{\"custom_id\":\"a\",\"body\":{}}\n{\"custom_id\":\"b\",\"body\":{\"x\":1}}\n";
+        assert!(is_sound(good, 2));
+        assert!(!is_sound(good, 3), "one is not there");
+        assert!(
+            !is_sound(b"{\"custom_id\":\"a\",\"body\":{}}\n{\"custom_id\":\"a\",\"body\":{}}\n", 2),
+            "one id twice"
+        );
+        assert!(!is_sound(b"{\"custom_id\":\"a\",\"body\":{\n", 1), "no JSON");
+        assert!(!is_sound(b"{\"body\":{}}\n", 1), "no id");
+    }
 }
