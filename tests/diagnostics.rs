@@ -176,8 +176,34 @@ mistakes! {
     no_server: "mistral: { api_key: \"${env.KEY}\" }" => "mistral: { base_url: moon, timeouts: { connect: 0s, whole: 5, first: 1s } }";
     bounds_of_concurrency: "    chat:\n      model: ${params.model}" => "    concurrency: { auto: { min: 9, max: 3 } }\n    chat:\n      model: ${params.model}";
     concurrency_of_jobs: "    chat:\n      model: ${params.model}" => "    batch: {}\n    concurrency: auto\n    chat:\n      model: ${params.model}";
+    misspelt_required_key: "      model: ${params.model}\n" => "      modle: ${params.model}\n";
+    misspelt_form: "    chat:\n      model: ${params.model}" => "    concurrency: 8\n    chta:\n      model: ${params.model}";
+    misspelt_target: "    table: rejected" => "    tabel: rejected";
+    map_without_a_form: "    chat:\n      model: ${params.model}" => "    concurrency: 8\n    other:\n      model: ${params.model}";
+    two_forms_of_map: "    chat:\n      model: ${params.model}" => "    collect: {}\n    chat:\n      model: ${params.model}";
+    repeated_keys_everywhere: "  - wave: extracted" => "  - source: more\n    rows: [{ id: 1, id: 2 }]\n  - map: shape\n    fields: { a: id, a: id }\n  - sink: shaped\n    jsonl: a.jsonl\n  - wave: extracted\n    from: extract";
+    repeated_parameter: "  model: small" => "  model: small\n  model: large";
+    a_second_document: "stages:" => "---\nstages:";
     no_yaml: "stages:" => "stages: [";
     a_tab: "  - source: documents" => "\t- source: documents";
+}
+
+#[test]
+fn keys_with_x_are_ignored_and_may_hold_anchors() {
+    let dir = folder();
+    let spec = GOOD
+        .replace("pipeline: test", "x-ask: &ask\n  model: tiny\n  stop: ${params.nowhere}\npipeline: test")
+        .replace("      model: ${params.model}\n", "      <<: *ask\n      stop: END\n");
+    let plan = told(dir.path(), &spec, &[]);
+    assert!(plan.starts_with("test → ") && plan.contains("asks tiny"), "{plan}");
+}
+
+#[test]
+fn a_mistake_in_a_very_long_line_is_reported() {
+    let dir = folder();
+    let long = format!("x-a: [{}\u{7}]\n", "x, ".repeat(40_000));
+    let told = told(dir.path(), &format!("{long}{GOOD}"), &[]);
+    assert!(told.contains("spec.yaml:1:") && told.len() < 1000, "{told}");
 }
 
 #[test]

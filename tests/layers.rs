@@ -13,7 +13,7 @@ use std::{
 
 /// Lowest first. What stands in one row does not know of the others in it.
 const LAYERS: &[&[&str]] = &[
-    &["units", "datatype", "region", "crash", "task"],
+    &["units", "policy", "datatype", "region", "crash", "task"],
     &["record", "event", "diagnostic"],
     &["spec", "ledger", "template", "files"],
     &["plan", "stage", "mistral", "store", "report", "sim"],

@@ -1,8 +1,10 @@
 //! The closed list of everything that can be wrong, and its words.
 
+use std::borrow::Cow;
+
 use crate::units::UnitError;
 
-use super::words::{called_here, did_you_mean, listed, nearest, one_of};
+use super::words::{did_you_mean, listed, nearest, one_of};
 
 /// What can be wrong. `Display` is the headline; [`Fault::label`] stands under the place and says
 /// what was wanted; [`Fault::help`] says what to try.
@@ -18,8 +20,10 @@ pub enum Fault {
         key: String,
         /// The thing it stands in.
         within: &'static str,
+        /// The key that was most likely meant.
+        near: Option<&'static str>,
         /// The keys that could stand there.
-        known: &'static [&'static str],
+        known: Vec<&'static str>,
     },
     /// A key that the service knows and that would do harm here.
     #[error("`{key}` has no place in {within}")]
@@ -42,7 +46,7 @@ pub enum Fault {
         example: &'static str,
     },
     /// The same key twice.
-    #[error("`{0}` stands here twice")]
+    #[error("duplicate key `{0}`")]
     RepeatedKey(String),
     /// A value of another shape.
     #[error("found {found}")]
@@ -50,7 +54,7 @@ pub enum Fault {
         /// What is there.
         found: String,
         /// What should be.
-        wanted: &'static str,
+        wanted: Cow<'static, str>,
     },
     /// A quantity without its unit, or with a wrong one.
     #[error("found `{found}`")]
@@ -66,7 +70,7 @@ pub enum Fault {
         /// What is there.
         found: String,
         /// The bounds, in words.
-        wanted: &'static str,
+        wanted: Cow<'static, str>,
     },
     /// A word that is none of those that may stand here.
     #[error("unknown {what} `{found}`")]
@@ -88,7 +92,7 @@ pub enum Fault {
         /// How many forms it has.
         count: usize,
         /// The forms it could have.
-        known: &'static [&'static str],
+        known: Vec<&'static str>,
     },
     /// A name that cannot be a name.
     #[error("`{0}` cannot be a name")]
@@ -294,12 +298,8 @@ impl Fault {
     /// What stands under the place: what was wanted there.
     pub fn label(&self) -> String {
         match self {
-            Self::UnknownKey { key, known, .. } => {
-                match called_here(key, known).or_else(|| nearest(key, known.iter().copied())) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "not a key of it".to_owned(),
-                }
-            }
+            Self::UnknownKey { near: Some(near), .. } => format!("did you mean `{near}`?"),
+            Self::UnknownKey { .. } => "not a key of it".to_owned(),
             Self::NoServer(_) => "wanted `eu`, `us`, `global` or an address with `https://`".to_owned(),
             Self::NoUse { why, .. } => (*why).to_owned(),
             Self::UnknownWord { found, known, .. } => {

@@ -31,7 +31,7 @@ impl Client {
         limits: Limits,
         stop: CancellationToken,
     ) -> Result<Self, ClientError> {
-        let (gate, patience) = (Arc::default(), Patience::default());
+        let (gate, patience) = (Arc::default(), Patience::MANY);
         let http = Http::new(connection)?;
         Ok(Self { http, limits: Arc::new(limits), slots: None, gate, patience, stop })
     }

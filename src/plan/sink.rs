@@ -27,12 +27,12 @@ impl Compiler<'_> {
             TargetSpec::Parquet(path) => self.target(Format::Parquet, path),
         };
         let mode = match (&target, spec.mode) {
-            (Target::Table(_), mode) => mode.unwrap_or(Mode::Upsert),
+            (Target::Table(_), mode) => mode.unwrap_or(Mode::DEFAULT),
             (Target::File { .. }, None | Some(Mode::Replace)) => Mode::Replace,
             (Target::File { .. }, Some(_)) => {
                 let fault = Fault::WrongShape {
                     found: "a `mode:` for a file".to_owned(),
-                    wanted: "none: a file is written whole, when the run has ended",
+                    wanted: "none: a file is written whole, when the run has ended".into(),
                 };
                 self.report(fault, name.place.clone());
                 Mode::Replace

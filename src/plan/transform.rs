@@ -72,10 +72,8 @@ impl Compiler<'_> {
             } else {
                 "an expression that gives a text"
             };
-            self.report(
-                Fault::WrongShape { found: format!("`{}`, which is {}", spec.of.value, of.sql()), wanted },
-                spec.of.place.clone(),
-            );
+            let found = format!("`{}`, which is {}", spec.of.value, of.sql());
+            self.report(Fault::WrongShape { found, wanted: wanted.into() }, spec.of.place.clone());
         }
         let into = spec.into.as_ref().unwrap_or(name).value.to_string();
         let part = match (spec.what, of) {

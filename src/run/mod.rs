@@ -47,7 +47,7 @@ use crate::{
     mistral::{self, Client, Connection, Limits, Prices, account},
     plan::{self, NodeId, Plan, Step, Surroundings, compile},
     sim::{Sim, SimConfig},
-    spec::{self, Variables, parse},
+    spec::{Timeouts, Variables, parse},
     store::{self, Batch, Run, RunRecord, Store},
     task,
 };
@@ -314,9 +314,7 @@ fn client(plan: &Plan, options: &Options, sim: Option<&Sim>, halt: &Halt) -> Res
         }
     };
     let limits = Limits::new(mistral.and_then(|m| m.requests), mistral.and_then(|m| m.tokens));
-    let spec::Timeouts { connect, first_byte, whole } =
-        mistral.map_or(spec::Timeouts::DEFAULT, |mistral| mistral.timeouts);
-    let timeouts = mistral::Timeouts { connect, first_byte, whole };
+    let timeouts = mistral.map_or(Timeouts::DEFAULT, |mistral| mistral.timeouts);
     let connection = Connection { timeouts, ..Connection::new(base_url, api_key) };
     Ok(Client::new(&connection, limits, halt.token())?)
 }
