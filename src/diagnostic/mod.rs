@@ -92,7 +92,7 @@ impl Mistakes {
         let handler = miette::GraphicalReportHandler::new_themed(theme).with_links(false).with_width(100);
         let mut out = String::new();
         for mistake in &self.0 {
-            // The drawing library counts columns in 16 bits, and nobody finds a place in a line that long.
+            // The library that draws lines counts columns in 16 bits, and panics past that.
             let is_drawn = mistake.place.line_column().1 < LONGEST_LINE
                 && handler.render_report(&mut out, mistake).is_ok();
             if !is_drawn {

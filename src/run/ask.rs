@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::{
     ledger::{Entry, History, Step},
-    mistral::{CallError, Client, Patience, Slots},
+    mistral::{CallError, Client, Slots},
     record::{FailureKind, Outcome, Record, weight},
     spec::Concurrency,
     stage::{self, Bounds, RecordStream, ahead, chunk},
@@ -320,8 +320,7 @@ async fn shared(
 /// Asks until there is an answer that fits or no attempt is left.
 async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, context: &Context) -> Asked {
     let Ask { record, written, claim, mut history, until } = ask;
-    let retry = question.ask.retry;
-    let patience = Patience { times: retry.times, wait: retry.wait, max_wait: retry.max_wait };
+    let patience = question.ask.retry;
     if let Err(reason) = context.may_ask(&question.stage) {
         let attempts = history.next_attempt() - 1;
         let failure = question.failure(record, FailureKind::Unanswered, reason, attempts);

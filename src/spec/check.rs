@@ -29,6 +29,11 @@ pub(crate) fn check(
             Some(Value::List(items.iter().filter_map(|item| check(item, of, stage, reader)).collect()))
         }
         (Type::Many(of), kind) if fits(kind, of) => check(node, of, stage, reader),
+        // An empty list, as an absent key would have another meaning: a stage without `from:` reads the one above.
+        (Type::Many(_), _) => {
+            reader.wrong(node, holds.wanted());
+            Some(Value::List(Vec::new()))
+        }
         (Type::Map(shape), Kind::Map(entries)) => {
             Some(Value::Map(mapping(entries, &node.span, shape, stage, reader)))
         }

@@ -9,9 +9,8 @@ use super::{
         describe::{Key, Shape},
         language::PIPELINE,
     },
-    about,
     reference::{choice, title},
-    shapes,
+    walk::{about, shapes},
 };
 
 /// What a path into the language means: a stage, a key of it, a key of that, … (`map.chat.prompt`); a key of
@@ -97,6 +96,9 @@ fn overview() -> String {
         let forms = if forms.is_empty() { String::new() } else { format!(" Keys: {}.", forms.join(", ")) };
         line(shape.tag(), &format!("{}{forms}", shape.about), &mut out);
     }
+    let variables = "`${params.name}`, `${env.NAME}` and `${env.NAME:-default}` may be used in every value, the \
+                     last two also in `params`.";
+    let _ = write!(out, "\n{}\n", wrapped(variables, 0));
     out.push_str("\nMore: `etl explain map.chat`, `etl explain sink.mode`\n");
     out
 }

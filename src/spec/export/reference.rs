@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{
     super::describe::{Choice, Key, Shape},
-    shapes,
+    walk::shapes,
 };
 
 const HEAD: &str = "\

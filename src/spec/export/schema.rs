@@ -9,7 +9,7 @@ use super::{
         describe::{Choice, Shape, Type},
         language::PIPELINE,
     },
-    about, shapes,
+    walk::{about, shapes},
 };
 
 /// The JSON Schema of a pipeline file.

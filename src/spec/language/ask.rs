@@ -2,17 +2,17 @@
 
 use crate::diagnostic::Fault;
 
-use super::super::{
-    describe::{Broken, Choice, Key, Preset, Shape, Type, key},
-    text::{Name, Text},
-    value::Checked,
-};
 use super::{
     batch::{self, BatchSpec},
     common::{FROM, INTO, WHEN, stage_name},
     concurrency::{self, Concurrency},
     retry::{RETRY, Retry},
     task::{TASK_KEYS, TASKS, TaskSpec, task},
+};
+use crate::spec::{
+    describe::{Broken, Choice, Key, Preset, Shape, Type, key},
+    text::{Name, Text},
+    value::Checked,
 };
 
 /// `map:` with `chat:`, `embed:`, `ocr:`, `moderate:`, `classify:`, or `submit:` around one of them

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::units::Size;
 
-use super::super::{
+use super::poll::{self, PollSchedule};
+use crate::spec::{
     describe::{Key, Preset, Shape, Type, key},
     value::Checked,
 };
-use super::poll::{self, PollSchedule};
 
 /// `submit:`, and `batch:` of the short form
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,15 +4,15 @@ use serde_json::Value;
 
 use crate::diagnostic::Place;
 
-use super::super::{
-    describe::{Key, Preset, Shape, Type, Written, key},
-    text::{Name, Text},
-    value::{Checked, FromValue, Value as Given},
-};
 use super::{
     common::MODEL,
     prompt::{PROMPT, Prompt},
     settings::{self, SETTINGS, Settings},
+};
+use crate::spec::{
+    describe::{Key, Preset, Shape, Type, Written, key},
+    text::{Name, Text},
+    value::{Checked, FromValue, Value as Given},
 };
 
 /// `chat:`

@@ -1,6 +1,6 @@
 //! Keys that several stages share.
 
-use super::super::describe::{Key, Preset, Type, Written, key};
+use crate::spec::describe::{Key, Preset, Type, Written, key};
 
 /// The first key of a stage: its kind, with its name as the value.
 pub(super) const fn stage_name(kind: &'static str, example: &'static str) -> Key {

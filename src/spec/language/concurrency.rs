@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::diagnostic::Fault;
 
-use super::super::{
+use crate::spec::{
     describe::{Broken, Preset, Shape, Type, Word, key},
     value::{Checked, FromValue, Value},
 };

@@ -2,12 +2,12 @@
 
 use crate::{region::BASE_URL, units::Rate};
 
-use super::super::{
+pub use crate::policy::Timeouts;
+use crate::spec::{
     describe::{Preset, Shape, Type, Written, key},
     text::Text,
     value::{Checked, FromValue, Value},
 };
-pub use crate::policy::Timeouts;
 
 /// How to reach Mistral.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,14 +7,14 @@ use crate::{
     units::Usd,
 };
 
-use super::super::{
-    describe::{Shape, Type, Written, key},
-    text::{Name, Text},
-    value::{Checked, Own},
-};
 use super::{
     mistral::{self, MistralSpec},
     stage::{STAGE, StageSpec},
+};
+use crate::spec::{
+    describe::{Shape, Type, Written, key},
+    text::{Name, Text},
+    value::{Checked, Own},
 };
 
 /// A pipeline file, read but not understood.

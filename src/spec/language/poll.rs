@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::super::{
+use super::common::{FROM, stage_name};
+use crate::spec::{
     describe::{Key, Preset, Shape, Type, Word, Written, key},
     text::Text,
     value::Checked,
 };
-use super::common::{FROM, stage_name};
 
 /// `poll:`
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
 //! A text for a model: a template in the spec, or in a file of its own.
 
-use super::super::{
+use crate::spec::{
     describe::{Shape, Type, Written, key},
     text::Text,
     value::{FromValue, Value},

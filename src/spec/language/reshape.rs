@@ -1,11 +1,11 @@
 //! `map:` with `fields:`, `keep:`, `drop:` or `rename:`: its keys and what they are read into.
 
-use super::super::{
+use super::common::{FROM, WHEN, stage_name};
+use crate::spec::{
     describe::{Choice, Shape, Type, Written, key},
     text::{Name, Text},
     value::{Checked, Own},
 };
-use super::common::{FROM, WHEN, stage_name};
 
 /// `map:` with `fields:`, `keep:`, `drop:`, `rename:`
 #[derive(Debug, Clone, PartialEq)]

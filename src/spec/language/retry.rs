@@ -1,10 +1,10 @@
 //! `retry:`, what happens when a request gets no answer: a number, or a mapping.
 
-use super::super::{
+pub use crate::policy::Retry;
+use crate::spec::{
     describe::{Preset, Shape, Type, key},
     value::{FromValue, Value},
 };
-pub use crate::policy::Retry;
 
 const TIMES: Type = Type::Count("retries", 0, 100);
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{
+use crate::spec::{
     describe::{Key, Shape, Type, Word, Written, key},
     value::Checked,
 };

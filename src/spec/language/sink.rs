@@ -1,11 +1,11 @@
 //! `sink:` writes records: its keys and what they are read into.
 
-use super::super::{
+use super::common::{FROM, WHEN, stage_name};
+use crate::spec::{
     describe::{Choice, Preset, Shape, Type, Word, Written, key},
     text::{Name, Text},
     value::{Checked, Own},
 };
-use super::common::{FROM, WHEN, stage_name};
 
 /// `sink:`
 #[derive(Debug, Clone, PartialEq)]

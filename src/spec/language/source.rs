@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use crate::{diagnostic::Place, units::Size};
 
-use super::super::{
+use super::common::stage_name;
+use crate::spec::{
     describe::{Choice, Preset, Shape, Type, Written, key},
     text::Text,
     value::Checked,
 };
-use super::common::stage_name;
 
 /// `source:`
 #[derive(Debug, Clone, PartialEq)]

@@ -2,12 +2,12 @@
 
 use crate::diagnostic::Fault;
 
-use super::super::{
+use super::common::{FROM, INTO, WHEN, stage_name};
+use crate::spec::{
     describe::{Broken, Choice, Preset, Shape, Type, Written, key},
     text::{Name, Text},
     value::Checked,
 };
-use super::common::{FROM, INTO, WHEN, stage_name};
 
 /// `map:` with `split:`
 #[derive(Debug, Clone, PartialEq)]

@@ -2,11 +2,6 @@
 
 use crate::event::StageKind;
 
-use super::super::{
-    describe::Type,
-    text::{Name, Text},
-    value::{Checked, FromValue, Value},
-};
 use super::{
     ask::{self, AskSpec},
     poll::{self, PollSpec},
@@ -17,6 +12,11 @@ use super::{
     submit::{self, CollectSpec},
     throttle::{self, ThrottleSpec},
     wave::{self, WaveSpec},
+};
+use crate::spec::{
+    describe::Type,
+    text::{Name, Text},
+    value::{Checked, FromValue, Value},
 };
 
 /// One stage as it is written.

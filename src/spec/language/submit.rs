@@ -1,11 +1,6 @@
 //! `map:` with `submit:` or `collect:`, the ends of the long form of a batch: their keys and what they are
 //! read into.
 
-use super::super::{
-    describe::{Choice, Shape, Type, key},
-    text::Name,
-    value::Checked,
-};
 use super::{
     ask::{ATTEMPTS, AskSpec},
     batch::{BOUNDS, bounds},
@@ -13,6 +8,11 @@ use super::{
     concurrency::{self, Concurrency},
     retry::Retry,
     task::{TASK_KEYS, TASKS, task},
+};
+use crate::spec::{
+    describe::{Choice, Shape, Type, key},
+    text::Name,
+    value::Checked,
 };
 
 /// `map:` with `collect:`

@@ -1,15 +1,15 @@
 //! What a model can be asked for (`chat:`, `embed:`, `ocr:`, `moderate:`, `classify:`): the keys of each and
 //! what they are read into.
 
-use super::super::{
-    describe::{Key, Preset, Shape, Type, Written, key},
-    text::Text,
-    value::Checked,
-};
 use super::{
     chat::{self, ChatSpec},
     common::MODEL,
     prompt::{PROMPT, Prompt},
+};
+use crate::spec::{
+    describe::{Key, Preset, Shape, Type, Written, key},
+    text::Text,
+    value::Checked,
 };
 
 /// What a model is asked.

@@ -2,12 +2,12 @@
 
 use crate::units::Rate;
 
-use super::super::{
+use super::common::{FROM, stage_name};
+use crate::spec::{
     describe::{Preset, Shape, Type, key},
     text::Name,
     value::Checked,
 };
-use super::common::{FROM, stage_name};
 
 /// `throttle:`
 #[derive(Debug, Clone, PartialEq)]

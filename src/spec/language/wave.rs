@@ -1,11 +1,11 @@
 //! `wave:` waits for everything above it: its keys and what they are read into.
 
-use super::super::{
+use super::common::{FROM, stage_name};
+use crate::spec::{
     describe::{Shape, Type, Written, key},
     text::Text,
     value::Checked,
 };
-use super::common::{FROM, stage_name};
 
 /// `wave:`
 #[derive(Debug, Clone, PartialEq)]
