@@ -1,15 +1,8 @@
 //! Pipelines that ask, from end to end: against the simulator, over real HTTP, into a real database.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test may fail by panic, and says when it skips"
-)]
-
-mod common;
 
 use std::{path::Path, time::Duration};
 
-use common::{Ended, Folder, conserved, run_in, sql};
+use crate::common::{Ended, Folder, conserved, run_in, sql};
 use etl::{
     event::RunEnd,
     run::{Options, Pipeline, RunError},

@@ -1,13 +1,6 @@
 //! Pipelines from end to end, without anybody being asked.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test may fail by panic, and says when it skips"
-)]
 
-mod common;
-
-use common::{Folder, conserved};
+use crate::common::{Folder, conserved};
 
 #[test]
 fn rows_are_reshaped_and_written_by_their_types() {

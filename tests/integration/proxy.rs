@@ -1,5 +1,4 @@
 //! Proxies from the environment, which only a process of its own can be given.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 #[path = "common/script.rs"]
 mod script;

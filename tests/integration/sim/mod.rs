@@ -1,5 +1,4 @@
 //! The simulator as a foreign client sees it: over real HTTP on loopback.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 mod answers;
 mod faults;

@@ -1,12 +1,9 @@
 //! Nothing is paid for twice, and nobody takes what is another's: stages, pipelines and servers that share a
 //! database or a question.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{Ended, Folder, conserved, run_in};
+use crate::common::{Ended, Folder, conserved, run_in};
 use etl::{
     event::{EventKind, RunEnd},
     run::Options,
@@ -57,7 +54,7 @@ async fn until_a_job(folder: &Folder, spec: &str, sim: &Sim) {
     let (stop, later) = (CancellationToken::new(), CancellationToken::new());
     let options = Options { base_url: Some(sim.url()), ..Options::default() };
     let pipeline = folder.pipeline(spec, &[]);
-    let running = common::run_watched(&pipeline, &options, stop.clone(), |kind| {
+    let running = crate::common::run_watched(&pipeline, &options, stop.clone(), |kind| {
         if matches!(kind, EventKind::JobChanged { .. }) {
             later.cancel();
         }

@@ -38,7 +38,7 @@ fn misfit(content: &str, schema: &Value) -> &'static str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_philosophy_run_misfits_as_often_as_the_real_one_did() {
-    let schema: Value = serde_json::from_str(include_str!("../../schemas/metadata.schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(include_str!("../../../schemas/metadata.schema.json")).unwrap();
     let api =
         Api::new(SimConfig { speed: 1e6, ..SimConfig::default().with_scenario("philosophy").unwrap() }).await;
     let ask = |at: &str, why: &str| {

@@ -1,5 +1,4 @@
 //! Files and batch jobs over real HTTP: created once, found again, whatever happens on the way.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 #[path = "common/script.rs"]
 mod script;

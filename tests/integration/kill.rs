@@ -1,13 +1,6 @@
 //! The program is killed, at moments that chance chooses and at moments that matter, and started again: in the
 //! end the table is that of a run that nobody disturbed, and nothing was asked for again that was answered.
 #![cfg(unix)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test may fail by panic, and says how it went"
-)]
-
-mod common;
 
 use std::{
     io::{BufRead, BufReader},
@@ -16,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::Folder;
+use crate::common::Folder;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::Value;
 
@@ -112,9 +105,9 @@ fn folder(records: usize, map: &str) -> Folder {
 fn start(folder: &Folder, url: &str, crash_at: Option<&str>) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_etl"));
     command.arg("run").arg(folder.path("spec.yaml")).args(["--base-url", url, "--progress", "none"]);
-    command.env_remove("ETL_CRASH_AT").stdout(Stdio::null()).stderr(Stdio::null());
+    command.env_remove("ETL_FAULT").stdout(Stdio::null()).stderr(Stdio::null());
     if let Some(point) = crash_at {
-        command.env("ETL_CRASH_AT", point);
+        command.env("ETL_FAULT", point);
     }
     command.spawn().unwrap()
 }

@@ -1,5 +1,4 @@
 //! Asking over real HTTP: every way in which an answer may fail to come, and what becomes of it.
-#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test may fail by panic")]
 
 #[path = "common/script.rs"]
 mod script;

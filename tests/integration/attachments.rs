@@ -1,15 +1,8 @@
 //! Pictures and documents that go with a question, from end to end.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test may fail by panic, and says when it skips"
-)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{Ended, Folder, conserved, run_in};
+use crate::common::{Ended, Folder, conserved, run_in};
 use etl::{
     run::{Options, estimate},
     sim::{Sim, SimConfig},

@@ -1,6 +1,5 @@
 //! The ledger in the database: what is read back is what the program had, and nobody who waits for it holds up
 //! the others.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 use std::{collections::HashMap, time::Duration};
 

@@ -1,11 +1,4 @@
 //! `concurrency: auto` from end to end, against servers whose best number in flight the client does not know.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test may fail by panic, and tells its figures"
-)]
-
-mod common;
 
 use std::{
     sync::{
@@ -15,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::common::{Folder, run_in};
 use axum::{
     Json, Router,
     extract::State,
@@ -22,7 +16,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use common::{Folder, run_in};
 use etl::{event::RunEnd, run::Options};
 use serde_json::json;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};

@@ -1,11 +1,8 @@
 //! Batch jobs from end to end: against the simulator, over real HTTP, into a real database.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{Ended, Folder, conserved, run_in};
+use crate::common::{Ended, Folder, conserved, run_in};
 use etl::{
     event::{EventKind, RunEnd},
     run::Options,
@@ -85,7 +82,7 @@ async fn ask(folder: &Folder, spec: &str, sim: &Sim, options: Options) -> Ended 
 async fn interrupted_at(folder: &Folder, spec: &str, sim: &Sim, wanted: fn(&EventKind) -> bool) -> Ended {
     let stop = CancellationToken::new();
     let options = Options { base_url: Some(sim.url()), ..Options::default() };
-    common::run_watched(&folder.pipeline(spec, &[]), &options, stop.clone(), |kind| {
+    crate::common::run_watched(&folder.pipeline(spec, &[]), &options, stop.clone(), |kind| {
         if wanted(kind) {
             stop.cancel();
         }
@@ -280,14 +277,18 @@ async fn a_wave_that_is_closed_stays_closed() {
     assert_eq!(interrupted_at(&folder, &spec, &sim, below).await.end, RunEnd::Interrupted);
     let options = Options { base_url: Some(sim.url()), ..Options::default() };
     let mut since: Option<i64> = None;
-    let ended =
-        common::run_watched(&folder.pipeline(&spec, &[]), &options, CancellationToken::new(), |kind| {
+    let ended = crate::common::run_watched(
+        &folder.pipeline(&spec, &[]),
+        &options,
+        CancellationToken::new(),
+        |kind| {
             if let EventKind::WaveClosed { since: run, .. } = kind {
                 since = *run;
             }
-        })
-        .await
-        .unwrap();
+        },
+    )
+    .await
+    .unwrap();
     conserved(&ended);
     assert_eq!((ended.sum.read, since), (60, Some(1)));
     assert_eq!(ended.sum.rows + ended.sum.failures, 60);

@@ -1,11 +1,8 @@
 //! `etl jobs`, from end to end: the program as a person calls it, against the simulator.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
-
-mod common;
 
 use std::{path::PathBuf, time::Duration};
 
-use common::{Folder, run_watched};
+use crate::common::{Folder, run_watched};
 use etl::{
     event::{EventKind, RunEnd},
     run::Options,

@@ -1,15 +1,8 @@
 //! What is sent for what a spec says: the first request of a pipeline, as a dry run shows it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test may fail by panic, and says when it skips"
-)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{Folder, conserved, run_in};
+use crate::common::{Folder, conserved, run_in};
 use etl::{
     run::{Options, estimate},
     sim::{Sim, SimConfig},

@@ -1,9 +1,4 @@
 //! The JSON Schema that editors check pipelines by.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test may fail by panic, and says when it skips"
-)]
 
 use std::{fs, path::Path};
 

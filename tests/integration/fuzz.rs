@@ -1,11 +1,6 @@
 //! Whatever comes in, the readers come to an end: without a panic, soon, and within bounded memory.
 //!
 //! Seconds by default; `PROPTEST_CASES=100000 cargo nextest run --test fuzz` for longer, by hand.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test may fail by panic, and says when it skips"
-)]
 
 use std::{
     fs,
@@ -239,8 +234,11 @@ fn soon<T>(text: &str, read: impl FnOnce() -> T) -> T {
     value
 }
 
-const PIPELINES: &[&str] =
-    &[include_str!("../pipelines/extract.yaml"), include_str!("../pipelines/extract-batch.yaml"), COMPILED];
+const PIPELINES: &[&str] = &[
+    include_str!("../../pipelines/extract.yaml"),
+    include_str!("../../pipelines/extract-batch.yaml"),
+    COMPILED,
+];
 
 /// A pipeline with a bit of everything, whose files are in a folder of its own.
 const COMPILED: &str = "\
@@ -346,8 +344,8 @@ fn shape() -> Vec<(String, DataType)> {
 }
 
 const TEMPLATES: &[&str] = &[
-    include_str!("../pipelines/prompts/extract.md.j2"),
-    include_str!("../pipelines/prompts/repair.md.j2"),
+    include_str!("../../pipelines/prompts/extract.md.j2"),
+    include_str!("../../pipelines/prompts/repair.md.j2"),
     "{% for tag in tags %}{{ loop.index }}: {{ tag | upper }}{% else %}none{% endfor %}{% set x = bytes + 1 %}{{ x }}",
     "{% include 'rules.md' %}{{ extract.title ~ '文' }}{# é #}{% raw %}{{ }}{% endraw %}",
 ];
@@ -380,9 +378,9 @@ const LINES: &[&str] = &[
 ];
 
 const SCENARIOS: &[&str] = &[
-    include_str!("../pipelines/scenarios/hostile.yaml"),
-    include_str!("../pipelines/scenarios/philosophy.yaml"),
-    include_str!("../pipelines/scenarios/busy.yaml"),
+    include_str!("../../pipelines/scenarios/hostile.yaml"),
+    include_str!("../../pipelines/scenarios/philosophy.yaml"),
+    include_str!("../../pipelines/scenarios/busy.yaml"),
 ];
 
 const QUANTITIES: &[&str] = &["5/s", "500k/min", "30s", "1.5 MB", "5.00 USD", "1_000ms"];

@@ -1,9 +1,4 @@
 //! What a person sees of each mistake.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test may fail by panic, and says when it skips"
-)]
 
 use std::{fs, path::Path};
 

@@ -1,12 +1,9 @@
 //! What stops a run, from end to end: no credit, or a server that is dead. Nothing counts as done that is not,
 //! what was answered is kept, and the next run goes on.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{Ended, Folder, conserved, run_in};
+use crate::common::{Ended, Folder, conserved, run_in};
 use etl::{
     event::{EventKind, RunEnd},
     run::Options,

@@ -1,11 +1,8 @@
 //! Bad days from end to end: the shipped scenarios, played faster, and what the server says of the run afterwards.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
-
-mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Ended, Folder, conserved, run_in};
+use crate::common::{Ended, Folder, conserved, run_in};
 use etl::{
     run::Options,
     sim::{FaultKind, RetryAfter, Sim, SimConfig, SimStats},

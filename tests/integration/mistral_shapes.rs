@@ -1,5 +1,4 @@
 //! Answers, errors and results as the service has been seen to send them, read and put into words.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
 
 use std::{fs, path::Path};
 

@@ -1,11 +1,4 @@
 //! The database when things go wrong with it: one message that says what to do, and nothing lost.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test may fail by panic, and says when it skips"
-)]
-
-mod common;
 
 use std::{
     fs,
@@ -14,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Ended, Folder, conserved, run_watched, sql};
+use crate::common::{Ended, Folder, conserved, run_watched, sql};
 use duckdb::Connection;
 use etl::{
     event::{EventKind, RunEnd},
