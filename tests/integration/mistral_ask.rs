@@ -1,7 +1,6 @@
 //! Asking over real HTTP: every way in which an answer may fail to come, and what becomes of it.
 
-#[path = "common/script.rs"]
-mod script;
+use crate::common::script;
 
 use std::{
     collections::VecDeque,

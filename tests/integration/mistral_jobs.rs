@@ -1,7 +1,6 @@
 //! Files and batch jobs over real HTTP: created once, found again, whatever happens on the way.
 
-#[path = "common/script.rs"]
-mod script;
+use crate::common::script;
 
 use std::{
     collections::BTreeMap,

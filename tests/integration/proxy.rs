@@ -1,7 +1,6 @@
 //! Proxies from the environment, which only a process of its own can be given.
 
-#[path = "common/script.rs"]
-mod script;
+use crate::common::script;
 
 use std::fs;
 

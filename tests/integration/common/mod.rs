@@ -1,6 +1,8 @@
 //! A folder with a pipeline in it, run by the library.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
 
+pub mod script;
+
 use std::{
     fs,
     path::{Path, PathBuf},
