@@ -1,12 +1,27 @@
 //! What flows through a pipeline: a record, or the failure that it became.
 
+mod logical_type;
+mod parse_type;
+mod schema;
+mod value;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Map;
+
+pub use logical_type::LogicalType;
+pub use parse_type::parse as parse_type;
+pub use schema::{Field, Schema, same_name};
+pub use value::{Value, double};
+
+/// A name as an SQL identifier.
+pub fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
 
 /// The fields of a record, in the order in which stages added them.
-pub type Fields = Map<String, Value>;
+pub type Fields = Map<String, serde_json::Value>;
 
 /// One record on its way from a source to a sink.
 ///
