@@ -1,6 +1,10 @@
 //! Requests a second against a server with 20 ms of latency, 64 at a time: the whole pipeline, with
 //! its ledger and its rows in DuckDB, beside a bare loop that does nothing but ask.
-#![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "figures are what a benchmark is for, and the bare loop has tasks of its own"
+)]
 
 mod common;
 

@@ -188,7 +188,7 @@ impl RunEnd {
             Self::WithFailures => "with failures",
             Self::Interrupted => "interrupted",
             Self::OutOfMoney(_) => "out of money",
-            Self::Fatal(_) => "fatal",
+            Self::Fatal(_) => "failed",
         }
     }
 

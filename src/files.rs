@@ -38,6 +38,10 @@ pub enum FileError {
     Binary(usize),
     #[error("the text is not UTF-8: byte 0x{byte:02x} at offset {offset}")]
     NotUtf8 { offset: usize, byte: u8 },
+    #[error(
+        "the file changed while it was read: it had {before} and has {after} now; run again when it is complete"
+    )]
+    Changed { before: String, after: String },
     #[error("cannot read the file: {0}")]
     Io(io::Error),
 }
@@ -137,6 +141,7 @@ impl FileSet {
         self.fits(&meta)?;
         let mut bytes = Vec::with_capacity(meta.len() as usize);
         file.read_to_end(&mut bytes).map_err(FileError::Io)?;
+        Stamp::of(&meta).unchanged(&file)?;
         if bytes.is_empty() {
             return Err(FileError::Empty);
         }
@@ -165,6 +170,39 @@ impl FileSet {
             true => Err(FileError::TooLarge(Size(meta.len()), self.max_bytes)),
             false => Ok(()),
         }
+    }
+}
+
+/// What tells that a file was written to: its size and the time of its last change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    bytes: u64,
+    modified: Option<std::time::SystemTime>,
+}
+
+impl Stamp {
+    /// The stamp of a file.
+    pub fn of(meta: &fs::Metadata) -> Self {
+        Self { bytes: meta.len(), modified: meta.modified().ok() }
+    }
+
+    /// Compares it with that of the file as it is now.
+    ///
+    /// # Errors
+    /// A file that was written to since.
+    pub fn unchanged(self, file: &fs::File) -> Result<(), FileError> {
+        let now = Self::of(&file.metadata().map_err(FileError::Io)?);
+        if now == self {
+            return Ok(());
+        }
+        let shown = |stamp: Self| match stamp.bytes == now.bytes && stamp.bytes == self.bytes {
+            true => {
+                let at = stamp.modified.and_then(|at| jiff::Timestamp::try_from(at).ok());
+                at.map_or_else(|| "another time".to_owned(), |at| format!("the time {at}"))
+            }
+            false => format!("{}", Size(stamp.bytes)),
+        };
+        Err(FileError::Changed { before: shown(self), after: shown(now) })
     }
 }
 

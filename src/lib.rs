@@ -1,10 +1,10 @@
 //! Dataflows over documents: a YAML file becomes a graph of streams, and the graph becomes rows.
 
 pub mod cli;
-pub mod crash;
 pub mod datatype;
 pub mod diagnostic;
 pub mod event;
+pub mod fault;
 pub mod files;
 pub mod ledger;
 pub mod mistral;

@@ -108,6 +108,7 @@ pub async fn run(folder: &Path, spec: &str, url: Option<&str>) -> (Duration, Con
         Err(mistakes) => panic!("{}", mistakes.render(false)),
     };
     let options = Options { base_url: url.map(str::to_owned), ..Options::default() };
+    #[expect(clippy::disallowed_methods, reason = "the event `RunEnded` is the end of the events")]
     let (sender, mut events) = mpsc::channel::<etl::event::Event>(64);
     let listen = async {
         let mut sum = Conservation::default();

@@ -114,6 +114,7 @@ async fn run_and_report(
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(reporter.log_writer()).try_init();
 
     let stop = CancellationToken::new();
+    #[expect(clippy::disallowed_methods, reason = "the event `RunEnded` is the end of the events")]
     let (sender, mut events) = mpsc::channel(EVENTS);
     let running = pipeline.run(options, sender, stop.clone());
     let reporting = async {

@@ -14,7 +14,7 @@ pub enum Choice {
     Lines,
     /// Every event as a line of JSON on stdout
     Json,
-    /// Nothing
+    /// Nothing but the reason why a run could not be completed
     None,
 }
 
@@ -27,7 +27,7 @@ pub enum Mode {
     Lines,
     /// Every event as a line of JSON, and nothing else.
     Json,
-    /// Nothing at all; the exit code tells.
+    /// Nothing but the reason why a run could not be completed.
     None,
 }
 

@@ -11,7 +11,7 @@ use super::{
     summary,
     text::Paint,
 };
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, RunEnd};
 
 /// Consumes a run's events and shows them; needs no runtime, and is as fast as its writer.
 ///
@@ -84,10 +84,14 @@ impl Reporter {
     /// Never fails, since a broken pipe must not end a run: after the first error nothing more
     /// is written, and [`finish`](Self::finish) returns it.
     pub fn on(&mut self, event: &Event) {
-        if self.failed.is_some() || self.mode == Mode::None {
+        if self.failed.is_some() {
             return;
         }
-        let shown = if self.mode == Mode::Json { self.json(event) } else { self.show(event) };
+        let shown = match self.mode {
+            Mode::Json => self.json(event),
+            Mode::None => self.reason(event),
+            Mode::Bars | Mode::Lines => self.show(event),
+        };
         self.failed = shown.err();
     }
 
@@ -106,6 +110,17 @@ impl Reporter {
         line.push(b'\n');
         self.out.write_all(&line)?;
         self.out.flush()
+    }
+
+    /// The reason why a run could not be completed: no mode hides it.
+    fn reason(&mut self, event: &Event) -> io::Result<()> {
+        self.state.apply(event);
+        match &event.kind {
+            EventKind::RunEnded { end: RunEnd::Fatal(_) | RunEnd::OutOfMoney(_), .. } => {
+                self.write(&summary::troubles(&self.state, self.paint))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn show(&mut self, event: &Event) -> io::Result<()> {

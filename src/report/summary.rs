@@ -153,7 +153,7 @@ fn advice(state: &State, paint: Paint) -> String {
         text += &format!(": {}\n", message.trim_end());
         let place = run.map(|run| format!(" in {}", run.database)).unwrap_or_default();
         text += &format!(
-            "what was finished is kept{place}; with this put right, the same command goes on from there\n"
+            "what was finished is kept{place}; fix the cause and rerun the same command to resume\n"
         );
     }
     if let RunEnd::OutOfMoney(message) = end {

@@ -11,6 +11,7 @@ use crate::{
     plan,
     record::Fields,
     spec::LARGEST_FILE,
+    task,
     template::{Template, TemplateMistake},
     units::Size,
 };
@@ -107,11 +108,10 @@ impl Attachment {
         }
         let (path, within, kind) = (self.base.join(text), self.within.clone(), self.kind);
         // Files are large and disks are slow: other records go on meanwhile.
-        let read = tokio::task::spawn_blocking(move || data_url(&path, &within, kind)).await;
-        match read {
-            Ok(url) => Ok(url?),
-            Err(error) => Err(AttachmentError::Io { path: text.to_owned(), why: error.to_string() }.into()),
-        }
+        let stopped =
+            || AttachmentError::Io { path: text.to_owned(), why: "the program is stopping".to_owned() };
+        let read = task::blocking(move || data_url(&path, &within, kind)).await;
+        Ok(read.ok_or_else(stopped)??)
     }
 }
 

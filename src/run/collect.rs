@@ -8,7 +8,7 @@ use futures::{
 };
 
 use crate::{
-    crash,
+    fault,
     ledger::{Entry, History, JobState, JobStep, RequestId, Step},
     mistral::{CallError, Client, Fate, read_reply, read_result},
     record::{FailureKind, Outcome},
@@ -100,7 +100,7 @@ async fn read(
                 return Some(underway);
             }
         };
-        crash::point("downloaded");
+        fault::point("downloaded");
         let mut entries = Vec::new();
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
             if let Some(entry) = entry(line, &mut placed, desk) {
@@ -128,7 +128,7 @@ async fn read(
     let entries = placed.into_values().map(|entry| Entry { step: Step::Missing(missing.clone()), ..entry });
     let batch = Batch { entries: entries.collect(), ..Batch::default() };
     context.job_step(job, JobStep::Collected, batch).await.then_some(())?;
-    crash::point("collected");
+    fault::point("collected");
     Some(underway)
 }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    crash,
+    fault,
     ledger::{Entry, JobState, JobStep, Step},
     mistral::{
         CallError, Client,
@@ -136,7 +136,7 @@ pub(super) async fn create(
         Ok(created) => {
             let requests = job.requests;
             update(&mut job, &created);
-            crash::point("created");
+            fault::point("created");
             if context.job_step(&mut job, JobStep::Created, Batch::default()).await {
                 meter.gauge.requests.fetch_add(requests, std::sync::atomic::Ordering::Relaxed);
                 context.tell_job(node, &job).await;
@@ -213,7 +213,7 @@ async fn send(
         metadata: Some(metadata),
         timeout_hours: hours,
     };
-    crash::point("planned");
+    fault::point("planned");
     if job.requests <= INLINE_REQUESTS && lines.len() <= INLINE_BYTES {
         let read = |line: &[u8]| serde_json::from_slice::<BatchLine>(line).ok();
         create.requests = Some(lines.split(|byte| *byte == b'\n').filter_map(read).collect());
@@ -224,7 +224,7 @@ async fn send(
             return Err(CallError::Stopped);
         }
         create.input_files = Some(vec![file.id]);
-        crash::point("uploaded");
+        fault::point("uploaded");
     }
     client.create_job(&create).await
 }

@@ -109,6 +109,12 @@ pub enum RunError {
     /// The simulator cannot start.
     #[error(transparent)]
     Sim(#[from] SimError),
+    /// A stage of the run panicked.
+    #[error("a bug in etl ended the run: {0}; what was answered is kept; please report it")]
+    Panic(String),
+    /// A fault on purpose.
+    #[error(transparent)]
+    Injected(#[from] crate::fault::Injected),
     /// A plan that was compiled does not work out: a mistake of this program.
     #[error("`{0}` was checked, and cannot be used: this is a mistake in etl, please report it")]
     Plan(String),

@@ -77,7 +77,8 @@ const LOOK_UP: Bounds = Bounds { items: 256, weight: 4_000_000, wait: std::time:
 pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate, RunError> {
     let mut plan = pipeline.plan.clone();
     plan.limit(options.limit);
-    let (events, _nobody) = mpsc::channel(1);
+    #[expect(clippy::disallowed_methods, reason = "a dry run has no reader of events")]
+    let (events, _no_reader) = mpsc::channel(1);
     let context = Arc::new(Context {
         pipeline: plan.name.clone(),
         batches: plan.batches(),

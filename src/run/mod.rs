@@ -30,12 +30,13 @@ mod wire;
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::future;
+use futures::{FutureExt, future};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -228,12 +229,22 @@ impl Pipeline {
         let drivers = wire::wire(&plan, &context, client.as_ref(), &resumed).await?;
         // A sink that cannot write stops the others from taking more, but not from keeping what they have.
         let driven = drivers.into_iter().map(|driver| async {
-            if let Err(error) = driver.await {
-                context.halt.fail(error);
+            // A panic anywhere above a driver arrives in it, as the end of a stream that it reads.
+            match AssertUnwindSafe(driver).catch_unwind().await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => context.halt.fail(error),
+                Err(panic) => context.halt.fail(RunError::Panic(task::panic_message(&*panic))),
             }
         });
-        future::join_all(driven).await;
-        drop(ticker);
+        let mut driven = future::join_all(driven);
+        tokio::select! {
+            _ = &mut driven => {}
+            Err(error) = ticker => {
+                context.halt.fail(RunError::Panic(error.to_string()));
+                driven.await;
+            }
+        }
+        sink::finish(&plan, &context).await;
         let end = context.end();
         let whole = matches!(end, RunEnd::Complete | RunEnd::WithFailures);
         for node in &plan.nodes {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     event::EventKind,
-    plan::{Column, ColumnValue, Format, Node, NodeId, Sink, Target},
+    plan::{Column, ColumnValue, Format, Node, NodeId, Plan, Sink, Step, Target},
     record::{ANSWER, Failure, FailureKind, Outcome, Record, weight},
     spec::Mode,
     stage::{Bounds, RecordStream, chunk},
@@ -56,7 +56,7 @@ struct Writer {
     key: Option<String>,
 }
 
-/// Writes a stream until it ends, then puts the rows in their place.
+/// Writes a stream until it ends. What replaces a table or a file is put in its place by [`finish`].
 pub(super) async fn drive(
     input: RecordStream,
     node: Node,
@@ -78,12 +78,27 @@ pub(super) async fn drive(
     while let Some(batch) = batches.next().await {
         writer.write(batch, &table, node.id, &context).await?;
     }
-    // A run that was cut off has only some of the rows that are to replace the others.
     if !context.halt.is_stopped() {
-        context.store.finish(table).await?;
         context.ended(node.id).await;
     }
     Ok(())
+}
+
+/// Replaces the tables and files of a run in which every stage ended well. A run that was cut off has only
+/// some of the rows that are to replace the others.
+pub(super) async fn finish(plan: &Plan, context: &Context) {
+    let tables: Vec<Table> = plan
+        .nodes
+        .iter()
+        .filter_map(|node| match &node.step {
+            Step::Sink(sink) => Some(table(node, sink)),
+            _ => None,
+        })
+        .collect();
+    if !context.halt.is_stopped() {
+        // A failure is reported as the run's end.
+        let _: Option<()> = context.halt.check(context.store.finish(tables).await);
+    }
 }
 
 impl Writer {

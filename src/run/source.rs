@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt, stream};
-use serde_json::Value;
-use tokio::sync::mpsc;
-
 use crate::{
+    fault,
     files::FileSet,
     plan::{Node, Origin, Source},
     record::{Failure, FailureKind, Fields, Outcome, Record},
     stage::RecordStream,
+    task::{self, blocking_feed, joined},
 };
+use futures::{StreamExt, future, stream};
+use serde_json::Value;
 
 use super::{Context, meter::Meter};
 
@@ -28,8 +28,8 @@ pub(super) async fn source(node: &Node, source: &Source, context: &Arc<Context>)
     let limit = source.limit.map_or(usize::MAX, |limit| limit as usize);
     let raw: stream::BoxStream<'static, Raw> = match &source.from {
         Origin::Files(set) => {
-            count(set.clone(), limit, Arc::clone(&meter));
-            files(set.clone(), limit)
+            let counted = count(set.clone(), limit, Arc::clone(&meter));
+            files(set.clone(), limit).chain(counted).boxed()
         }
         Origin::Rows(rows) => {
             meter.set_total(rows.len().min(limit) as u64);
@@ -40,24 +40,26 @@ pub(super) async fn source(node: &Node, source: &Source, context: &Arc<Context>)
             None => stream::empty().boxed(),
             Some(rows) => {
                 let halt = context.halt.clone();
-                let rows = stream::unfold((rows, halt), |(mut rows, halt)| async move {
-                    let fields = halt.check(rows.recv().await?)?;
-                    Some((Ok((None, fields)), (rows, halt)))
-                });
-                rows.boxed()
+                rows.scan((), move |(), row| future::ready(halt.check(row)))
+                    .map(|fields| Ok((None, fields)))
+                    .boxed()
             }
         },
     };
     let stage = Arc::clone(&node.name);
     let key = source.key.clone();
-    let outcomes = raw.enumerate().map(move |(at, raw)| {
+    let halt = context.halt.clone();
+    let outcomes = raw.enumerate().scan((), move |(), (at, raw)| {
+        if halt.check(fault::check("source")).is_none() {
+            return future::ready(None);
+        }
         meter.taken.add(1);
         let outcome = record(at, raw, key.as_deref(), &stage);
         match &outcome {
             Ok(_) => meter.done.add(1),
             Err(_) => meter.failed.add(1),
         }
-        outcome
+        future::ready(Some(outcome))
     });
     outcomes.take_until(context.halt.token().cancelled_owned()).boxed()
 }
@@ -86,8 +88,7 @@ fn record(at: usize, raw: Raw, key: Option<&str>, stage: &Arc<str>) -> Outcome {
 }
 
 fn files(set: FileSet, limit: usize) -> stream::BoxStream<'static, Raw> {
-    let (sender, receiver) = mpsc::channel(FILES_AHEAD);
-    tokio::task::spawn_blocking(move || {
+    blocking_feed(FILES_AHEAD, move |feed| {
         // The pattern has been compiled before, when the plan was made.
         let Ok(paths) = set.paths() else { return };
         for path in paths.take(limit) {
@@ -101,20 +102,20 @@ fn files(set: FileSet, limit: usize) -> stream::BoxStream<'static, Raw> {
                     Err((path, error.to_string()))
                 }
             };
-            if sender.blocking_send(read).is_err() {
+            if feed.blocking_send(read).is_err() {
                 return;
             }
         }
-    });
-    stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|read| (read, receiver)) })
-        .boxed()
+    })
 }
 
-/// Counts the files beside the run, so that the bars know how far there is to go.
-fn count(set: FileSet, limit: usize, meter: Arc<Meter>) {
-    tokio::task::spawn_blocking(move || {
+/// Counts the files beside the run, so that the bars know how far there is to go. The stream is empty; it
+/// ends when the count has.
+fn count(set: FileSet, limit: usize, meter: Arc<Meter>) -> stream::BoxStream<'static, Raw> {
+    let counting = task::spawn_blocking(move || {
         if let Ok(paths) = set.paths() {
             meter.set_total(paths.take(limit).count() as u64);
         }
     });
+    stream::once(counting).filter_map(async |counted| joined(counted).and(None)).boxed()
 }

@@ -9,11 +9,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::{
-    StreamExt,
-    stream::{self, BoxStream},
-};
-use tokio::{sync::mpsc, time::sleep_until};
+use futures::{StreamExt, stream::BoxStream};
+use tokio::time::sleep_until;
 
 use crate::{
     ledger::{Entry, History, JobStep, RequestId},
@@ -23,7 +20,7 @@ use crate::{
     spec::BatchSpec,
     stage::{self, Bounds, RecordStream, chunk},
     store::{Batch, Parked},
-    task,
+    task::{self, Fate, Feed},
 };
 
 use super::{
@@ -59,7 +56,7 @@ pub(super) fn submit(
     client: &Client,
     context: &Arc<Context>,
 ) -> JobStream {
-    let (sender, receiver) = mpsc::channel(AHEAD);
+    let (sender, receiver) = task::open(AHEAD);
     let submitting = Submitting {
         desk: Arc::clone(desk),
         batch: desk.question.ask.batch.unwrap_or(BatchSpec::DEFAULT),
@@ -73,14 +70,11 @@ pub(super) fn submit(
         parking: Vec::new(),
         moving: Vec::new(),
     };
-    let task = task::spawn(submitting.run(input, client.clone()));
-    let outs = stream::unfold((receiver, task), |(mut receiver, task)| async move {
-        receiver.recv().await.map(|out| (out, (receiver, task)))
-    });
+    let outs = receiver.into_stream(Fate::of(submitting.run(input, client.clone())));
     let (id, slots) = (node.id, desk.question.ask.concurrency.most());
     let (desk, meter, client, context) =
         (Arc::clone(desk), Arc::clone(meter), client.clone(), Arc::clone(context));
-    stage::map(outs.boxed(), slots, move |out| {
+    stage::map(outs, slots, move |out| {
         let (desk, meter, client, context) =
             (Arc::clone(&desk), Arc::clone(&meter), client.clone(), Arc::clone(&context));
         async move {
@@ -97,7 +91,7 @@ struct Submitting {
     batch: BatchSpec,
     meter: Arc<Meter>,
     context: Arc<Context>,
-    out: mpsc::Sender<Out>,
+    out: Feed<Out>,
     /// Jobs that are out of this run's reach, and why.
     apart: HashMap<String, String>,
     /// Jobs whose records this stage gives on: those of earlier runs that go on, and its own.
@@ -119,6 +113,7 @@ impl Submitting {
     async fn run(mut self, input: RecordStream, client: Client) {
         // Whoever is not there any more wants no more.
         let _: Result<(), Over> = self.work(input, &client).await;
+        self.out.end().await;
     }
 
     async fn work(&mut self, input: RecordStream, client: &Client) -> Result<(), Over> {

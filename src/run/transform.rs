@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, future, stream};
 use serde_json::Value;
 
 use crate::{
+    fault,
     plan::{Node, Reshape, Split},
     record::{Failure, FailureKind, Fields, Outcome, Record},
     spec::SplitWhat,
@@ -73,7 +74,10 @@ pub(super) fn fields(
             }
         }
     };
-    Ok(input.map(work).boxed())
+    let halt = context.halt.clone();
+    Ok(input
+        .scan((), move |(), outcome| future::ready(halt.check(fault::check("map")).map(|()| work(outcome))))
+        .boxed())
 }
 
 /// Expressions see the record as it came in, whatever is dropped or renamed beside them.

@@ -11,8 +11,8 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    crash,
     event::EventKind,
+    fault,
     plan::{Node, Plan, Port, Step, Wave},
     record::{FailureKind, Fields, Outcome, Record},
     stage::{Closed, Hold, Ports, RecordStream, Routed, reopened, wave as barrier},
@@ -39,6 +39,9 @@ struct OnDisk {
 
 impl Hold for OnDisk {
     async fn add(&self, place: i64, records: Vec<(bool, Record)>) -> Option<()> {
+        for _ in &records {
+            self.context.halt.check(fault::check("wave"))?;
+        }
         self.context
             .halt
             .check(self.context.store.add_held(&self.context.held(&self.node.name), place, records).await)
@@ -56,7 +59,7 @@ impl Hold for OnDisk {
     async fn seal(&self, counts: Closed) -> Option<Closed> {
         let Context { store, halt, .. } = &*self.context;
         halt.check(self.stop_if(counts))?;
-        crash::point("before_close");
+        fault::point("before_close");
         let transformation = self.wave.sql.as_ref().map(|sql| Transformation {
             text: sql.text.clone(),
             fields: sql.fields.clone(),

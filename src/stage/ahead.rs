@@ -1,34 +1,26 @@
 //! Runs a stream in a task of its own, a bounded number of items ahead of its reader.
 
-use futures::{
-    StreamExt,
-    stream::{self, BoxStream},
-};
-use tokio::sync::mpsc;
+use futures::{StreamExt, stream::BoxStream};
 
-use crate::task::spawn;
+use crate::task::feed;
 
 /// Lets `input` go on while its reader is busy, but never more than `items` ahead of it.
 ///
 /// A chain of streams stands still while nobody pulls it: calls that have ended would not free
 /// their slots while a sink writes.
 pub fn ahead<T: Send + 'static>(mut input: BoxStream<'static, T>, items: usize) -> BoxStream<'static, T> {
-    let (sender, receiver) = mpsc::channel(items.max(1));
-    let task = spawn(async move {
+    feed(items, |feed| async move {
         while let Some(item) = input.next().await {
-            if sender.send(item).await.is_err() {
+            if feed.send(item).await.is_err() {
                 break;
             }
         }
-    });
-    stream::unfold((receiver, task), |(mut receiver, task)| async move {
-        receiver.recv().await.map(|item| (item, (receiver, task)))
     })
-    .boxed()
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::stream;
     use std::sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},

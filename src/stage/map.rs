@@ -8,7 +8,7 @@ use futures::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::task::{spawn, unwrap};
+use crate::task::{joined, spawn};
 
 /// Applies `work` to each item, at most `slots` at a time, and gives the results as they come.
 ///
@@ -33,7 +33,7 @@ where
             tokio::select! {
                 biased;
                 Some(done) = state.running.next(), if !state.running.is_empty() => {
-                    if let Some(done) = unwrap(done) {
+                    if let Some(done) = joined(done) {
                         return Some((done, state));
                     }
                 }

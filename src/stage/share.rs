@@ -1,15 +1,11 @@
 //! One stream for several readers: each gets every record that is meant for it.
 
-use std::sync::Arc;
+use futures::{StreamExt, stream::BoxStream};
 
-use futures::{
-    StreamExt,
-    stream::{self, BoxStream},
+use crate::{
+    record::Outcome,
+    task::{Fate, open},
 };
-use tokio::sync::mpsc;
-use tokio_util::task::AbortOnDropHandle;
-
-use crate::{record::Outcome, task::spawn};
 
 /// Which of a stage's outcomes a reader wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,11 +33,11 @@ pub fn share(
     let (senders, receivers): (Vec<_>, Vec<_>) = readers
         .iter()
         .map(|reader| {
-            let (sender, receiver) = mpsc::channel(BEHIND);
+            let (sender, receiver) = open(BEHIND);
             ((*reader, sender), receiver)
         })
         .unzip();
-    let task = spawn(async move {
+    let fate = Fate::of(async move {
         while let Some(outcome) = input.next().await {
             let port = if leaves(&outcome) { Reader::Failed } else { Reader::Out };
             let failure = outcome.is_err();
@@ -66,21 +62,15 @@ pub fn share(
                 break;
             }
         }
+        futures::future::join_all(senders.into_iter().map(|(_, sender)| sender.end())).await;
     });
-    let task: Arc<AbortOnDropHandle<()>> = Arc::new(task);
-    receivers
-        .into_iter()
-        .map(|receiver| {
-            stream::unfold((receiver, Arc::clone(&task)), |(mut receiver, task)| async move {
-                receiver.recv().await.map(|item| (item, (receiver, task)))
-            })
-            .boxed()
-        })
-        .collect()
+    receivers.into_iter().map(|receiver| receiver.into_stream(fate.clone())).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::stream;
+
     use super::*;
     use crate::record::{Failure, FailureKind, Fields, Record};
 

@@ -7,12 +7,11 @@ use futures::{
     stream::{self, BoxStream},
 };
 use tokio::sync::watch;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{Bounds, chunk};
 use crate::{
     record::{Failure, Outcome, Record, weight},
-    task::spawn,
+    task::{self, Fate, Feed},
 };
 
 /// Where a wave puts what it holds: on disk, so that memory does not depend on how much it is.
@@ -80,9 +79,9 @@ pub fn wave<H: Hold>(
     complete: impl Fn() -> bool + Send + 'static,
 ) -> Ports {
     let (open, opened) = watch::channel(None);
-    let (aside, asides) = tokio::sync::mpsc::channel(PAGE);
+    let (aside, asides) = task::open(PAGE);
     let keep = Arc::clone(hold);
-    let drain = async move {
+    let drain = async move |aside: &Feed<Outcome>| {
         let mut counts = Closed { ok: 0, failed: 0 };
         let mut batches = chunk(input, GATHER, weight);
         while let Some(batch) = batches.next().await {
@@ -112,22 +111,19 @@ pub fn wave<H: Hold>(
         }
         Some(())
     };
-    let task = Arc::new(spawn(async move {
-        let _: Option<()> = drain.await;
-    }));
-    let port = |failed| pages(Arc::clone(hold), failed, opened.clone(), Arc::clone(&task));
-    let (ok, failed) = (port(false), port(true));
-    let aside = stream::unfold((asides, task), |(mut asides, task)| async move {
-        asides.recv().await.map(|outcome| (outcome, (asides, task)))
+    let fate = Fate::of(async move {
+        // Without a result the run has been stopped, and the ports stay shut.
+        let _: Option<()> = drain(&aside).await;
+        aside.end().await;
     });
-    Ports { ok, failed, aside: aside.boxed() }
+    let port = |failed| pages(Arc::clone(hold), failed, opened.clone(), fate.clone());
+    Ports { ok: port(false), failed: port(true), aside: asides.into_stream(fate) }
 }
 
 /// The ports of a wave that was closed before: they are open from the beginning.
 pub fn reopened<H: Hold>(hold: &Arc<H>, counts: Closed) -> Ports {
     let (_, opened) = watch::channel(Some(counts));
-    let task = Arc::new(spawn(async {}));
-    let port = |failed| pages(Arc::clone(hold), failed, opened.clone(), Arc::clone(&task));
+    let port = |failed| pages(Arc::clone(hold), failed, opened.clone(), Fate::ended());
     Ports { ok: port(false), failed: port(true), aside: stream::empty().boxed() }
 }
 
@@ -135,17 +131,20 @@ fn pages<H: Hold>(
     hold: Arc<H>,
     failed: bool,
     mut opened: watch::Receiver<Option<Closed>>,
-    task: Arc<AbortOnDropHandle<()>>,
+    fate: Fate,
 ) -> BoxStream<'static, Outcome> {
     let open = async move {
-        // An error means that the wave was never closed.
         let counts = opened.wait_for(Option::is_some).await.ok().and_then(|counts| *counts);
+        if counts.is_none() {
+            // The wave was never closed: its input was cut off, or it failed and says so here.
+            fate.wait().await;
+        }
         let some = counts.is_some_and(|counts| if failed { counts.failed > 0 } else { counts.ok > 0 });
         let first = some.then_some(0);
-        let state = (hold, first, task);
-        stream::unfold(state, move |(hold, place, task)| async move {
+        let state = (hold, first, fate);
+        stream::unfold(state, move |(hold, place, fate)| async move {
             let (records, next) = hold.page(failed, place?, PAGE).await?;
-            Some((stream::iter(records.into_iter().map(Ok)), (hold, next, task)))
+            Some((stream::iter(records.into_iter().map(Ok)), (hold, next, fate)))
         })
         .flatten()
     };

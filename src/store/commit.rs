@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use duckdb::{Connection, params};
 
 use crate::{
-    crash,
+    fault,
     ledger::{Entry, JobStep},
     record::FailureKind,
 };
@@ -72,9 +72,13 @@ impl Store {
                 journal::add(t, run, &server, &batch.entries)?;
                 jobs::add(t, run, &batch.jobs)?;
                 if !batch.entries.is_empty() {
-                    crash::point("inside_commit");
+                    fault::point("inside_commit");
+                }
+                if !batch.entries.is_empty() {
+                    fault::check("ledger")?;
                 }
                 for rows in &batch.rows {
+                    fault::check("sink")?;
                     write(t, rows)?;
                     origins::add(t, run, &server, &rows.table.name(), &rows.origins)?;
                 }

@@ -81,6 +81,9 @@ pub enum StoreError {
     /// The ledger's steps do not follow on each other.
     #[error(transparent)]
     Ledger(#[from] crate::ledger::IllegalTransition),
+    /// A fault on purpose.
+    #[error(transparent)]
+    Injected(#[from] crate::fault::Injected),
     /// The runtime was stopped before the work was done.
     #[error("the program is stopping")]
     Stopped,

@@ -157,7 +157,7 @@ impl Store {
             let mut connection = connection.lock_owned().await;
             blocking(move || work(&mut connection)).await
         });
-        task::unwrap(turn.await).unwrap_or(Err(StoreError::Stopped))
+        task::joined(turn.await).unwrap_or(Err(StoreError::Stopped))
     }
 }
 
@@ -171,14 +171,7 @@ impl Store {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is going down, and nobody will look at the result.
-            Err(_) => Err(StoreError::Stopped),
-        },
-    }
+    task::blocking(work).await.unwrap_or(Err(StoreError::Stopped))
 }
 
 fn open(path: &Path, queries: &Path) -> Result<Connection, StoreError> {

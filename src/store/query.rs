@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use duckdb::{
-    AccessMode, Config, Connection,
-    arrow::array::{Array, StringArray},
-};
-use tokio::sync::mpsc;
+use duckdb::{AccessMode, Config, Connection};
+use futures::stream::BoxStream;
 
-use crate::{datatype::DataType, record::Fields};
+use crate::{
+    datatype::DataType,
+    fault,
+    record::Fields,
+    task::{Feed, blocking_feed},
+};
 
 use super::{Store, StoreError, attached, error::message, settle};
 
@@ -19,13 +21,12 @@ impl Store {
     /// The rows of a query, read as they are asked for, in the query's order.
     ///
     /// # Errors
-    /// When the query fails; errors on the way come through the channel.
+    /// When the query fails; an error on the way is the last item of the stream.
     pub async fn query(
         &self,
         sql: &str,
         limit: Option<u64>,
-    ) -> Result<mpsc::Receiver<Result<Fields, StoreError>>, StoreError> {
-        let (sender, receiver) = mpsc::channel(AHEAD);
+    ) -> Result<BoxStream<'static, Result<Fields, StoreError>>, StoreError> {
         let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
         let sql: String =
             format!("SELECT CAST(to_json(etl_row) AS VARCHAR) FROM ({sql}\n) AS etl_row{limit}");
@@ -45,31 +46,31 @@ impl Store {
             Ok((connection, Some(readers.enter())))
         });
         let (connection, reading) = connection.await?;
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = send_rows(&connection, &sql, &sender) {
-                // A reader that is gone does not want to know.
-                let _ = sender.blocking_send(Err(error));
+        Ok(blocking_feed(AHEAD, move |feed| {
+            if let Err(error) = send_rows(&connection, &sql, feed) {
+                // Without a reader the error interests no one.
+                let _ = feed.blocking_send(Err(error));
             }
             drop(reading);
-        });
-        Ok(receiver)
+        }))
     }
 }
 
 fn send_rows(
     connection: &Connection,
     sql: &str,
-    sender: &mpsc::Sender<Result<Fields, StoreError>>,
+    feed: &Feed<Result<Fields, StoreError>>,
 ) -> Result<(), StoreError> {
     let mut statement = connection.prepare(sql)?;
-    for batch in statement.stream_arrow([])? {
-        let Some(rows) = batch.column(0).as_any().downcast_ref::<StringArray>() else { continue };
-        for row in 0..rows.len() {
-            let fields =
-                serde_json::from_str(rows.value(row)).map_err(|error| StoreError::Sql(error.to_string()))?;
-            if sender.blocking_send(Ok(fields)).is_err() {
-                return Ok(());
-            }
+    // The Arrow iterator would panic where a later batch fails; its rows, read one by one, give the error.
+    drop(statement.stream_arrow([])?);
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next()? {
+        fault::check("query")?;
+        let text = row.get_ref(0)?.as_str().map_err(|error| StoreError::Sql(error.to_string()))?;
+        let fields = serde_json::from_str(text).map_err(|error| StoreError::Sql(error.to_string()))?;
+        if feed.blocking_send(Ok(fields)).is_err() {
+            return Ok(());
         }
     }
     Ok(())

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use duckdb::Connection;
 use serde_json::{Map, Value};
 
-use crate::datatype::{DataType, quote};
+use crate::{
+    datatype::{DataType, quote},
+    fault,
+};
 
 use super::{Store, StoreError, transaction};
 
@@ -126,12 +129,18 @@ impl Store {
         .await
     }
 
-    /// Puts the rows of a sink in their place, at the end of a run that was not cut off.
+    /// Puts the rows of all sinks in their place, at the end of a run that was not cut off: tables in one
+    /// transaction, then the files.
     ///
     /// # Errors
     /// A file that cannot be written; or when the database fails.
-    pub async fn finish(&self, table: Table) -> Result<(), StoreError> {
-        self.with(move |connection| finish(connection, &table)).await
+    pub async fn finish(&self, tables: Vec<Table>) -> Result<(), StoreError> {
+        self.with(move |connection| {
+            fault::point("before_replace");
+            transaction(connection, |t| tables.iter().try_for_each(|table| replace(t, table)))?;
+            tables.iter().try_for_each(|table| write(connection, table))
+        })
+        .await
     }
 }
 
@@ -176,25 +185,23 @@ fn same_type(a: &str, b: &str) -> bool {
     a.replace('"', "").eq_ignore_ascii_case(&b.replace('"', ""))
 }
 
-fn finish(connection: &mut Connection, table: &Table) -> Result<(), StoreError> {
-    let working = table.working();
-    match (&table.target, table.mode) {
-        (SinkTarget::Table(name), SinkMode::Replace) => {
-            let name = quote(name);
-            transaction(connection, |t| {
-                t.execute_batch(&format!(
-                    "CREATE OR REPLACE TABLE main.{name} AS FROM {working}; DROP TABLE {working};"
-                ))?;
-                Ok(())
-            })
-        }
-        (SinkTarget::Table(_), _) => Ok(()),
-        (SinkTarget::File { path, options }, _) => {
-            write_file(connection, &working, path, options)?;
-            connection.execute_batch(&format!("DROP TABLE {working}"))?;
-            Ok(())
-        }
+fn replace(connection: &Connection, table: &Table) -> Result<(), StoreError> {
+    if let (SinkTarget::Table(name), SinkMode::Replace) = (&table.target, table.mode) {
+        let (name, working) = (quote(name), table.working());
+        connection.execute_batch(&format!(
+            "CREATE OR REPLACE TABLE main.{name} AS FROM {working}; DROP TABLE {working};"
+        ))?;
     }
+    Ok(())
+}
+
+fn write(connection: &Connection, table: &Table) -> Result<(), StoreError> {
+    if let SinkTarget::File { path, options } = &table.target {
+        let working = table.working();
+        write_file(connection, &working, path, options)?;
+        connection.execute_batch(&format!("DROP TABLE {working}"))?;
+    }
+    Ok(())
 }
 
 /// Under another name first: whoever reads the file sees all of it or the one before.

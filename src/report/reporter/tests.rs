@@ -105,8 +105,13 @@ fn quiet_tells_only_of_failures() {
 }
 
 #[test]
-fn none_writes_nothing() {
+fn none_writes_only_why_a_run_could_not_be_completed() {
     assert_eq!(written(Mode::None, false, &whole_run()), "");
+
+    let mut story = Story::new();
+    story.ended(RunEnd::Fatal("no space left".to_owned()), &[], usage(), Conservation::default());
+    let expected = "error: no space left\nwhat was finished is kept in data/library.duckdb; fix the cause and rerun the same command to resume\n";
+    assert_eq!(written(Mode::None, false, &story), expected);
 }
 
 #[test]

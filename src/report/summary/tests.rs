@@ -113,11 +113,11 @@ fn fatal() {
     time      1m 20s
 
     error: the database `data/library.duckdb` is locked by another process
-    what was finished is kept in data/library.duckdb; with this put right, the same command goes on from there
+    what was finished is kept in data/library.duckdb; fix the cause and rerun the same command to resume
     ");
     assert_snapshot!(troubles(&state, PLAIN), @"
     error: the database `data/library.duckdb` is locked by another process
-    what was finished is kept in data/library.duckdb; with this put right, the same command goes on from there
+    what was finished is kept in data/library.duckdb; fix the cause and rerun the same command to resume
     ");
 }
 
@@ -133,7 +133,7 @@ fn fatal_before_it_had_begun() {
     time      1m 20s
 
     error: no space left
-    what was finished is kept; with this put right, the same command goes on from there
+    what was finished is kept; fix the cause and rerun the same command to resume
     ");
 }
 

@@ -64,7 +64,7 @@ async fn aside<T: Send + 'static>(
     work: impl FnOnce(&Server) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
     let broken = |_| Refusal::detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
-    tokio::task::spawn_blocking(move || work(&server)).await.map_err(broken)?
+    crate::task::spawn_blocking(move || work(&server)).await.map_err(broken)?
 }
 
 /// Who asks: the key is the workspace.

@@ -1,0 +1,81 @@
+//! The fields that all records on an edge have, with their types. Main type: [`Schema`].
+
+use std::sync::Arc;
+
+use super::LogicalType;
+
+/// A field of a schema.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Field {
+    /// Its name, as it was written.
+    pub name: Arc<str>,
+    /// Its type.
+    pub datatype: LogicalType,
+}
+
+/// Fields in their order. Two names that differ in case only are one name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Schema {
+    fields: Vec<Field>,
+}
+
+impl Schema {
+    /// A schema of these fields; a name that comes again replaces the type of the first.
+    pub fn new<N: Into<Arc<str>>>(fields: impl IntoIterator<Item = (N, LogicalType)>) -> Self {
+        let mut schema = Self::default();
+        for (name, datatype) in fields {
+            schema.set(name, datatype);
+        }
+        schema
+    }
+
+    /// The fields.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// Their number.
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// The place of a field.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|field| same_name(&field.name, name))
+    }
+
+    /// A field by its name.
+    pub fn get(&self, name: &str) -> Option<&Field> {
+        self.position(name).map(|at| &self.fields[at])
+    }
+
+    /// Adds a field, or replaces the type of the one that has its name; gives its place.
+    pub fn set(&mut self, name: impl Into<Arc<str>>, datatype: LogicalType) -> usize {
+        let name = name.into();
+        match self.position(&name) {
+            Some(at) => {
+                self.fields[at] = Field { name, datatype };
+                at
+            }
+            None => {
+                self.fields.push(Field { name, datatype });
+                self.fields.len() - 1
+            }
+        }
+    }
+
+    /// The names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|field| &*field.name)
+    }
+}
+
+/// Whether DuckDB takes two names for one.
+pub fn same_name(a: &str, b: &str) -> bool {
+    a == b || a.to_lowercase() == b.to_lowercase()
+}

@@ -1,0 +1,123 @@
+//! A folder with a pipeline in it, run by the library.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
+
+pub mod script;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use etl::{
+    event::{Conservation, Event, EventKind, Progress, RunEnd},
+    run::{Options, Pipeline, RunError},
+    store,
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub end: RunEnd,
+    pub sum: Conservation,
+    pub progress: Progress,
+    pub events: Vec<Event>,
+}
+
+/// Records in = rows + failures + skipped; nothing is pending after a run that was not cut off.
+pub fn conserved(ended: &Ended) {
+    assert!(!matches!(ended.end, RunEnd::Fatal(_) | RunEnd::Interrupted), "{:?}", ended.end);
+    assert_eq!(ended.sum.pending(), 0, "{:?}", ended.sum);
+}
+
+pub struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    pub fn pipeline(&self, spec: &str, set: &[(&str, &str)]) -> Pipeline {
+        let set: Vec<(String, String)> =
+            set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Pipeline::from_file(&self.path("spec.yaml"), spec, &set)
+            .unwrap_or_else(|m| panic!("{}", m.render(false)))
+    }
+
+    pub fn try_run(&self, spec: &str) -> Result<Ended, RunError> {
+        run(&self.pipeline(spec, &[]), &Options::default(), CancellationToken::new())
+    }
+
+    pub fn run(&self, spec: &str) -> Ended {
+        self.try_run(spec).unwrap()
+    }
+
+    /// The result of a query, one row a line.
+    pub fn sql(&self, query: &str) -> String {
+        sql(&self.path("out.duckdb"), query)
+    }
+}
+
+pub fn run(pipeline: &Pipeline, options: &Options, stop: CancellationToken) -> Result<Ended, RunError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(run_in(pipeline, options, stop))
+}
+
+pub async fn run_in(
+    pipeline: &Pipeline,
+    options: &Options,
+    stop: CancellationToken,
+) -> Result<Ended, RunError> {
+    run_watched(pipeline, options, stop, |_: &EventKind| ()).await
+}
+
+/// Runs it, and shows each event as it comes.
+pub async fn run_watched(
+    pipeline: &Pipeline,
+    options: &Options,
+    stop: CancellationToken,
+    mut watch: impl FnMut(&EventKind),
+) -> Result<Ended, RunError> {
+    let (sender, mut events) = mpsc::channel::<Event>(64);
+    let listen = async {
+        let mut seen = Vec::new();
+        while let Some(event) = events.recv().await {
+            watch(&event.kind);
+            seen.push(event);
+        }
+        seen
+    };
+    let (end, events) = tokio::join!(pipeline.run(options, sender, stop), listen);
+    let end = end?;
+    let last = events.last().map(|event| event.kind.clone());
+    let Some(EventKind::RunEnded { sum, progress, .. }) = last else {
+        panic!("the last event is the run's end")
+    };
+    Ok(Ended { end, sum, progress, events })
+}
+
+pub fn sql(database: &Path, query: &str) -> String {
+    let (_, rows) = store::show(database, query).unwrap();
+    let rows = rows.into_iter().map(|row| {
+        row.into_iter()
+            .map(|value| value.unwrap_or_else(|| "NULL".to_owned()))
+            .collect::<Vec<_>>()
+            .join(" | ")
+    });
+    rows.collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,165 @@
+//! `etl jobs`, from end to end: the program as a person calls it, against the simulator.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::common::{Folder, run_watched};
+use etl::{
+    event::{EventKind, RunEnd},
+    run::Options,
+    sim::{Sim, SimConfig},
+};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+const SCHEMA: &str = r#"{
+  "type": "object",
+  "required": ["title", "kind", "score"],
+  "properties": {
+    "title": { "type": "string", "minLength": 3 },
+    "kind": { "enum": ["essay", "letter", "speech"] },
+    "score": { "type": "number", "minimum": 0, "maximum": 1 }
+  }
+}"#;
+
+/// More than a job carries itself, so that there is a file of requests, too.
+const RECORDS: u64 = 120;
+
+const SPEC: &str = "
+pipeline: test
+mistral: { api_key: test }
+duckdb: out.duckdb
+stages:
+  - source: texts
+    sql: SELECT 'text ' || range AS name, 'The ferryman measured river number ' || range || ' every day, and nobody knew why.' AS text FROM range(120)
+    key: name
+  - map: extract
+    chat: { model: mistral-small-latest, prompt: 'describe {{ text }}', schema: schema.json }
+    batch: { wait: 200ms, every: 50ms, backoff: { factor: 1.2, max: 200ms } }
+    attempts: 3
+  - sink: metadata
+    table: metadata
+";
+
+/// A job of 120 lines runs for some six seconds.
+const SCENARIO: &str = "{ misfits: { share: 0 }, batch: { queue: { median: 1min }, run: 1min, line: 3min } }";
+
+/// What a command printed, and that it went well.
+async fn etl(spec: PathBuf, url: String, arguments: &'static [&'static str]) -> String {
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_etl"));
+    command.arg(arguments[0]).arg(spec).args(&arguments[1..]).args(["--base-url", &url]);
+    command.timeout(Duration::from_secs(60));
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {told}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// How many there are at the service.
+async fn there(sim: &Sim, path: &str) -> u64 {
+    let url = format!("{}/v1/{path}", sim.url());
+    let got = reqwest::Client::new().get(url).bearer_auth("test").send().await.unwrap();
+    let list: Value = got.json().await.unwrap();
+    list["total"].as_u64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_shown_told_to_end_collected_and_cleared_away() {
+    let folder = Folder::new();
+    folder.write("schema.json", SCHEMA.as_bytes());
+    folder.write("spec.yaml", SPEC.as_bytes());
+    let config = SimConfig::default().with_yaml("slow", SCENARIO).unwrap();
+    let sim = Sim::start(config).await.unwrap();
+    let call = |arguments| etl(folder.path("spec.yaml"), sim.url(), arguments);
+    assert_eq!(call(&["jobs"]).await, "no batch jobs\n");
+
+    // Interrupted while the job runs, with some of its lines answered.
+    let stop = CancellationToken::new();
+    let options = Options { base_url: Some(sim.url()), ..Options::default() };
+    let pipeline = folder.pipeline(SPEC, &[]);
+    let running = run_watched(&pipeline, &options, stop.clone(), |kind| {
+        if matches!(kind, EventKind::JobChanged { completed, .. } if *completed > 10) {
+            stop.cancel();
+        }
+    });
+    let ended = tokio::time::timeout(Duration::from_secs(30), running).await.unwrap().unwrap();
+    assert_eq!((ended.end, ended.sum.failures), (RunEnd::Interrupted, 0));
+
+    let listed = call(&["jobs"]).await;
+    let lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["job", "stage", "model", "state", "status", "done", "of", "planned"], "{listed}");
+    assert_eq!(lines[1][1..5], ["extract", "mistral-small-latest", "created", "RUNNING"], "{listed}");
+    let done: u64 = lines[1][5].parse().unwrap();
+    assert!((11..RECORDS).contains(&done) && lines[1][6] == "120", "{listed}");
+    assert_eq!((lines.len(), sim.stats().cancels), (2, 0));
+
+    let told = call(&["jobs", "cancel"]).await;
+    assert!(
+        told.ends_with("\n1 told to end; run the pipeline again to collect what they have answered\n"),
+        "{told}"
+    );
+    assert!(told.contains("CANCEL"), "{told}");
+    assert_eq!(sim.stats().cancels, 1);
+    // Nothing of it is in the ledger yet: there is nothing to clear away.
+    let told = call(&["jobs", "clean"]).await;
+    assert!(told.ends_with("\n0 deleted at the service, with their files\n"), "{told}");
+    assert_eq!(sim.stats().deletes, 0);
+
+    // The answers of the job that was told to end are taken, and the rest is asked in another.
+    call(&["run", "--quiet", "--progress", "none"]).await;
+    let count = |query: &str| folder.sql(query).parse::<u64>().unwrap();
+    assert_eq!(count("SELECT count(*) FROM metadata"), RECORDS);
+    let jobs = folder.sql("SELECT state, status, requests FROM etl.jobs ORDER BY planned_at");
+    let partial = count("SELECT count(*) FROM etl.answers WHERE attempt = 1");
+    assert!((done..RECORDS).contains(&partial), "{partial} of {done}");
+    assert_eq!(jobs, format!("collected | CANCELLED | 120\ncollected | SUCCESS | {}", RECORDS - partial));
+    let stats = sim.stats();
+    assert_eq!((stats.jobs, stats.answered, stats.duplicates), (2, RECORDS, 0));
+
+    assert!(there(&sim, "files").await >= 3 && there(&sim, "batch/jobs").await == 2);
+    let told = call(&["jobs", "clean"]).await;
+    assert!(told.ends_with("\n2 deleted at the service, with their files\n"), "{told}");
+    assert_eq!((there(&sim, "files").await, there(&sim, "batch/jobs").await), (0, 0));
+    assert!(sim.stats().deletes >= 5, "{:?}", sim.stats());
+    let told = call(&["jobs", "clean"]).await;
+    assert!(told.ends_with("\n0 deleted at the service, with their files\n"), "{told}");
+
+    // What is cleared away is not missed.
+    call(&["run", "--quiet", "--progress", "none"]).await;
+    assert_eq!((sim.stats().jobs, sim.stats().answered), (2, RECORDS));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_another_account_are_left_alone_and_a_server_that_is_gone_is_told() {
+    let folder = Folder::new();
+    folder.write("schema.json", SCHEMA.as_bytes());
+    folder.write("spec.yaml", SPEC.as_bytes());
+    let sim = Sim::start(SimConfig::default().with_yaml("slow", SCENARIO).unwrap()).await.unwrap();
+    let stop = CancellationToken::new();
+    let options = Options { base_url: Some(sim.url()), ..Options::default() };
+    let pipeline = folder.pipeline(SPEC, &[]);
+    let created = |kind: &EventKind| {
+        if matches!(kind, EventKind::JobChanged { .. }) {
+            stop.cancel();
+        }
+    };
+    run_watched(&pipeline, &options, stop.clone(), created).await.unwrap();
+    folder.write("other.yaml", SPEC.replace("api_key: test", "api_key: another").as_bytes());
+    for action in [&["jobs"] as &'static [&'static str], &["jobs", "cancel"], &["jobs", "clean"]] {
+        let told = etl(folder.path("other.yaml"), sim.url(), action).await;
+        assert!(told.contains("created, of another account"), "{told}");
+    }
+    let stats = sim.stats();
+    assert_eq!((stats.jobs, stats.cancels, stats.deletes), (1, 0, 0));
+
+    // Nobody is there: that is told within seconds.
+    let url = sim.url();
+    drop(sim);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_etl"));
+    command.arg("jobs").arg(folder.path("spec.yaml")).args(["--base-url", &url]);
+    command.timeout(Duration::from_secs(30));
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.starts_with("error: the service cannot be asked: no answer after 4 tries"), "{told}");
+}

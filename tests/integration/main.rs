@@ -1,0 +1,34 @@
+//! The tests that see the crate from outside, in one binary: a module for each subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::needless_pass_by_value,
+    clippy::disallowed_methods,
+    reason = "a test may fail by panic, and says what it skips; its tasks and queues are its own"
+)]
+
+mod common;
+
+mod attachments;
+mod auto;
+mod batch;
+mod chat;
+mod diagnostics;
+mod end_of_data;
+mod fuzz;
+mod jobs;
+mod kill;
+mod layers;
+mod ledger;
+mod mistral_ask;
+mod mistral_jobs;
+mod mistral_shapes;
+mod proxy;
+mod requests;
+mod run;
+mod scenarios;
+mod schema;
+mod sim;
+mod stops;
+mod store;
+mod twice;

@@ -1,0 +1,173 @@
+//! What stops a run, from end to end: no credit, or a server that is dead. Nothing counts as done that is not,
+//! what was answered is kept, and the next run goes on.
+
+use std::time::Duration;
+
+use crate::common::{Ended, Folder, conserved, run_in};
+use etl::{
+    event::{EventKind, RunEnd},
+    run::Options,
+    sim::{Sim, SimConfig},
+};
+use tokio_util::sync::CancellationToken;
+
+const SCHEMA: &str = r#"{
+  "type": "object",
+  "required": ["title", "kind", "score"],
+  "properties": {
+    "title": { "type": "string", "minLength": 3 },
+    "kind": { "enum": ["essay", "letter", "speech"] },
+    "score": { "type": "number", "minimum": 0, "maximum": 1 }
+  }
+}"#;
+
+fn spec(records: usize, map: &str) -> String {
+    format!(
+        "
+pipeline: test
+mistral: {{ api_key: test }}
+duckdb: out.duckdb
+stages:
+  - source: texts
+    sql: SELECT 'text ' || range AS name, 'The ferryman measured river number ' || range || ' every day, and nobody knew why.' AS text FROM range({records})
+    key: name
+  - map: extract
+    chat: {{ model: mistral-small-latest, prompt: 'describe {{{{ text }}}}', schema: schema.json }}
+    retry: {{ times: 4, wait: 20ms, max_wait: 100ms }}
+    {map}
+  - sink: metadata
+    table: metadata
+"
+    )
+}
+
+/// One address at which a server may be now of this kind and now of that.
+struct Place {
+    folder: Folder,
+    port: u16,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let folder = Folder::new();
+        folder.write("schema.json", SCHEMA.as_bytes());
+        let sim = Sim::start(SimConfig::default()).await.unwrap();
+        Self { folder, port: sim.url().rsplit(':').next().unwrap().parse().unwrap() }
+    }
+
+    /// A server that goes by a scenario; it is gone when dropped.
+    async fn serve(&self, scenario: &str) -> Sim {
+        let quick = "batch: { queue: { median: 5min, spread: 0.3 }, run: 5min, line: 1s }";
+        let config = SimConfig { latency: Duration::from_millis(5), misfits: 0.0, ..SimConfig::default() };
+        let config = config.with_yaml("quick", quick).unwrap().with_yaml("scenario", scenario).unwrap();
+        let config = SimConfig { port: self.port, ..config };
+        for _ in 0..100 {
+            // The one before it may not have let go of the address yet.
+            match Sim::start(config.clone()).await {
+                Ok(sim) => return sim,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+        panic!("nobody can listen at {}", self.port)
+    }
+
+    async fn run(&self, spec: &str, options: Options) -> Ended {
+        let options = Options { base_url: Some(format!("http://127.0.0.1:{}", self.port)), ..options };
+        let pipeline = self.folder.pipeline(spec, &[]);
+        let running = run_in(&pipeline, &options, CancellationToken::new());
+        tokio::time::timeout(Duration::from_secs(60), running).await.expect("it ends").unwrap()
+    }
+
+    fn count(&self, query: &str) -> u64 {
+        self.folder.sql(query).parse().unwrap()
+    }
+}
+
+/// Out of money, with the message that says so, and nobody's record has failed.
+fn unpaid(ended: &Ended) {
+    let RunEnd::OutOfMoney(told) = &ended.end else { panic!("{:?}", ended.end) };
+    assert!(told.starts_with("the account has no credit or no payment method (402"), "{told}");
+    assert!(told.ends_with("what was answered is kept, and the same command goes on from there"), "{told}");
+    assert_eq!((ended.end.exit_code(), ended.sum.failures), (4, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_credit_stops_a_run_in_the_middle_and_the_next_one_goes_on() {
+    let (place, spec) = (Place::new().await, spec(400, "concurrency: 8"));
+    let sim = place
+        .serve("{ latency: { median: 20ms }, faults: [{ kind: status, status: 402, on: answers, from: 500ms }] }")
+        .await;
+    let ended = place.run(&spec, Options::default()).await;
+    unpaid(&ended);
+    let first = sim.stats();
+    assert!((8..400).contains(&first.answered), "{first:?}");
+    assert!(first.refused <= 8, "nobody asks on: {first:?}");
+    let kept = place.count("SELECT count(*) FROM etl.answers");
+    assert_eq!(kept, first.answered, "what was answered is kept");
+    drop(sim);
+
+    let sim = place.serve("{}").await;
+    let ended = place.run(&spec, Options::default()).await;
+    conserved(&ended);
+    assert_eq!((ended.end, ended.sum.rows, sim.stats().answered), (RunEnd::Complete, 400, 400 - kept));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_credit_for_a_job_stops_the_run_and_the_next_one_creates_it() {
+    let place = Place::new().await;
+    let spec = spec(
+        300,
+        "batch: { max_requests: 150, wait: 200ms, every: 50ms, backoff: { factor: 1.2, max: 200ms } }",
+    );
+    let sim = place.serve("{}").await;
+    conserved(&place.run(&spec, Options { limit: Some(100), ..Options::default() }).await);
+    assert_eq!(sim.stats().answered, 100);
+    drop(sim);
+
+    let sim = place.serve("faults: [{ kind: status, status: 402, on: batch }]").await;
+    let ended = place.run(&spec, Options::default()).await;
+    unpaid(&ended);
+    assert_eq!((sim.stats().jobs, sim.stats().answered), (0, 0));
+    assert!(!ended.events.iter().any(|event| matches!(event.kind, EventKind::JobChanged { .. })));
+    assert_eq!(place.count("SELECT count(*) FROM etl.answers"), 100, "what was answered is kept");
+    drop(sim);
+
+    let sim = place.serve("{}").await;
+    let ended = place.run(&spec, Options::default()).await;
+    conserved(&ended);
+    let stats = sim.stats();
+    assert_eq!((ended.end, ended.sum.rows), (RunEnd::Complete, 300));
+    assert_eq!((stats.answered, stats.duplicates, stats.jobs_twice), (200, 0, 0));
+    assert_eq!(place.count("SELECT count(*) FROM etl.jobs WHERE state NOT IN ('collected', 'lost')"), 0);
+}
+
+/// It stops with the cause; nothing counts as done, or as failed.
+fn broken(place: &Place, ended: &Ended, cause: &str) {
+    let RunEnd::Fatal(told) = &ended.end else { panic!("{:?}", ended.end) };
+    assert!(told.contains(" requests in a row failed in the same way; the last one: "), "{told}");
+    assert!(told.contains(cause), "{told}");
+    assert_eq!((ended.end.exit_code(), ended.sum.rows, ended.sum.failures), (1, 0, 0));
+    assert_eq!(place.count("SELECT count(*) FROM etl.journal"), 0);
+    assert_eq!(place.count("SELECT count(*) FROM etl.failures"), 0);
+    assert_eq!(place.count("SELECT count(*) FROM metadata"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_server_stops_the_run_after_a_few_dozen_calls() {
+    let (place, spec) = (Place::new().await, spec(500, "concurrency: 16"));
+    let sim = place.serve("faults: [{ kind: status, status: 503, on: answers }]").await;
+    let ended = place.run(&spec, Options::default()).await;
+    broken(&place, &ended, "503");
+    let stats = sim.stats();
+    assert!((24..=60).contains(&stats.requests), "{stats:?}");
+    drop(sim);
+    // Nobody is there at all.
+    let ended = place.run(&spec, Options::default()).await;
+    broken(&place, &ended, "refused");
+    assert!(ended.progress.usage.requests <= 60, "{:?}", ended.progress.usage);
+
+    let sim = place.serve("{}").await;
+    let ended = place.run(&spec, Options::default()).await;
+    conserved(&ended);
+    assert_eq!((ended.end, ended.sum.rows, sim.stats().answered), (RunEnd::Complete, 500, 500));
+}
