@@ -16,6 +16,7 @@ pub mod report;
 pub mod run;
 pub mod sim;
 pub mod spec;
+pub mod sql;
 pub mod stage;
 pub mod store;
 pub mod task;

@@ -10,7 +10,7 @@ use std::{
 const LAYERS: &[&[&str]] = &[
     &["units", "policy", "datatype", "region", "fault", "task"],
     &["record", "event", "diagnostic"],
-    &["spec", "ledger", "template", "files"],
+    &["spec", "ledger", "template", "files", "sql"],
     &["plan", "stage", "mistral", "store", "report", "sim"],
     &["run"],
     &["cli"],
