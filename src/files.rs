@@ -7,11 +7,13 @@ use std::{
 };
 
 use globset::{GlobBuilder, GlobMatcher};
-use serde_json::json;
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
-use crate::{datatype::DataType, record::Fields, units::Size};
+use crate::{
+    record::{LogicalType, Schema, Value},
+    units::Size,
+};
 
 /// A set of files: a folder and a pattern below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,14 +67,13 @@ impl FileSet {
     }
 
     /// The fields of a file's record and their types.
-    pub fn fields(&self) -> Vec<(String, DataType)> {
-        let text = |name: &str| (name.to_owned(), DataType::Text);
-        let mut fields = vec![text("path"), text("name")];
-        fields.push(text(if self.content { "text" } else { "file" }));
-        fields.push(("bytes".to_owned(), DataType::Integer));
-        fields.push(("modified".to_owned(), DataType::Timestamp));
-        fields.extend(self.content.then(|| text("sha256")));
-        fields
+    pub fn schema(&self) -> Schema {
+        let mut fields = vec![("path", LogicalType::Varchar), ("name", LogicalType::Varchar)];
+        fields.push((if self.content { "text" } else { "file" }, LogicalType::Varchar));
+        fields.push(("bytes", LogicalType::BigInt));
+        fields.push(("modified", LogicalType::Timestamp));
+        fields.extend(self.content.then_some(("sha256", LogicalType::Varchar)));
+        Schema::new(fields)
     }
 
     /// The pattern, compiled.
@@ -116,25 +117,27 @@ impl FileSet {
     ///
     /// # Errors
     /// What [`FileError`] lists: none of them ends a run.
-    pub fn read(&self, path: &str) -> Result<Fields, FileError> {
+    pub fn read(&self, path: &str) -> Result<Vec<Value>, FileError> {
         let at = self.folder().join(path);
         let name = path.rsplit('/').next().unwrap_or(path);
         let modified = |meta: &fs::Metadata| {
             let at = meta.modified().ok().and_then(|at| jiff::Timestamp::try_from(at).ok());
-            at.map(|at| at.to_zoned_datetime(jiff::tz::TimeZone::UTC).datetime().to_string())
+            let at = at.map(|at| at.round(jiff::Unit::Microsecond).unwrap_or(at));
+            let at = at.map(|at| at.to_zoned_datetime(jiff::tz::TimeZone::UTC).datetime().to_string());
+            at.map_or(Value::Null, |at| Value::from(at.replace('T', " ")))
         };
         if !self.content {
             let meta = fs::metadata(&at).map_err(FileError::Io)?;
             self.fits(&meta)?;
             // Absolute, because the path of a record starts at no folder that its reader knows.
             let file = std::path::absolute(&at).unwrap_or(at);
-            return Ok(fields_of(json!({
-                "path": path,
-                "name": name,
-                "file": file.to_string_lossy(),
-                "bytes": meta.len(),
-                "modified": modified(&meta),
-            })));
+            return Ok(vec![
+                path.into(),
+                name.into(),
+                Value::from(&*file.to_string_lossy()),
+                Value::Integer(meta.len() as i64),
+                modified(&meta),
+            ]);
         }
         let mut file = fs::File::open(&at).map_err(FileError::Io)?;
         let meta = file.metadata().map_err(FileError::Io)?;
@@ -155,14 +158,14 @@ impl FileSet {
             FileError::NotUtf8 { offset, byte: error.as_bytes()[offset] }
         })?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        Ok(fields_of(json!({
-            "path": path,
-            "name": name,
-            "text": text,
-            "bytes": size,
-            "modified": modified(&meta),
-            "sha256": sha256,
-        })))
+        Ok(vec![
+            path.into(),
+            name.into(),
+            text.into(),
+            Value::Integer(size as i64),
+            modified(&meta),
+            sha256.into(),
+        ])
     }
 
     fn fits(&self, meta: &fs::Metadata) -> Result<(), FileError> {
@@ -206,13 +209,6 @@ impl Stamp {
     }
 }
 
-fn fields_of(record: serde_json::Value) -> Fields {
-    match record {
-        serde_json::Value::Object(fields) => fields,
-        _ => Fields::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,11 +238,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a.png"), b"\x89PNG\0").unwrap();
         let set = FileSet { content: false, ..set(dir.path(), "*.png") };
-        let fields = set.read("a.png").unwrap();
-        let names: Vec<String> = set.fields().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(fields.keys().collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
-        assert_eq!(fs::read(fields["file"].as_str().unwrap()).unwrap(), b"\x89PNG\0");
-        assert_eq!(fields["bytes"], 5);
+        let values = set.read("a.png").unwrap();
+        assert_eq!(set.schema().len(), values.len());
+        assert_eq!(fs::read(&*values[2].leaf().unwrap()).unwrap(), b"\x89PNG\0");
+        assert_eq!(values[3], Value::Integer(5));
         assert!(set.read("b.png").is_err());
     }
 
@@ -257,7 +252,7 @@ mod tests {
             fs::write(dir.path().join(name), bytes).unwrap();
             set(dir.path(), "*")
                 .read(name)
-                .map(|fields| fields["text"].clone())
+                .map(|values| values[2].leaf().unwrap().into_owned())
                 .map_err(|error| error.to_string())
         };
         assert_eq!(told("a", b"").unwrap_err(), "the file is empty");

@@ -1,7 +1,6 @@
 //! Dataflows over documents: a YAML file becomes a graph of streams, and the graph becomes rows.
 
 pub mod cli;
-pub mod datatype;
 pub mod diagnostic;
 pub mod event;
 pub mod fault;

@@ -197,11 +197,45 @@ pub enum Fault {
         /// Its name.
         name: String,
     },
-    /// A condition that gives something else than true or false.
-    #[error("this condition gives {found}, not true or false")]
-    NotACondition {
-        /// What it gives.
-        found: String,
+    /// An expression that is none over the fields at hand.
+    #[error("{what}")]
+    Expression {
+        /// What is wrong.
+        what: String,
+        /// What to write.
+        help: String,
+    },
+    /// Two inputs of a stage whose types of a field have no common one.
+    #[error(
+        "field `{field}` is {first} in one input and {second} in another, and no type holds both without loss"
+    )]
+    FieldTypes {
+        /// The field.
+        field: String,
+        /// Its type in one.
+        first: String,
+        /// Its type in another.
+        second: String,
+    },
+    /// A map or a new name that would hide a field.
+    #[error("field `{field}` is there already")]
+    FieldTaken {
+        /// The field.
+        field: String,
+    },
+    /// A table without a key.
+    #[error("sink `{sink}` has no key to identify its rows by")]
+    NoKey {
+        /// The sink.
+        sink: String,
+    },
+    /// Two properties of a schema that differ in case only, or one without a name.
+    #[error("{}", if .twin.is_empty() || .name.is_empty() { "the schema has a property without a name".to_owned() } else { format!("the schema's properties `{twin}` and `{name}` differ in case only") })]
+    SchemaTwins {
+        /// The second.
+        name: String,
+        /// The first.
+        twin: String,
     },
     /// A schema file that is no JSON.
     #[error("this is not JSON: {0}")]
@@ -325,7 +359,9 @@ impl Fault {
             Self::Cycle(_) => "reads from itself in the end".to_owned(),
             Self::Unread(_) => "its records go nowhere".to_owned(),
             Self::UnsetEnv(_) => "not set".to_owned(),
-            Self::NotACondition { .. } => "wanted a condition, such as `bytes < 800_000`".to_owned(),
+            Self::Expression { help, .. } => help.clone(),
+            Self::FieldTaken { .. } => "expected a name that no field has".to_owned(),
+            Self::NoKey { .. } => "expected a key".to_owned(),
             Self::BadName(_) => "wanted letters, digits and `_`, a letter first".to_owned(),
             Self::EmptyGlob { missing: Some(folder), .. } => format!("there is no folder `{folder}`"),
             Self::EmptyGlob { .. } => "matches nothing".to_owned(),
@@ -363,8 +399,19 @@ impl Fault {
                     .to_owned(),
             ),
             Self::ReservedName(_) => Some(
-                "`answer` and `failure` are fields that the program sets; choose another name".to_owned(),
+                "`etl`, `key`, `source`, `origin`, `failure` and `fields` are names of the program; choose another"
+                    .to_owned(),
             ),
+            Self::FieldTypes { field, .. } => {
+                Some(format!("cast it in one of them: `fields: {{ {field}: CAST({field} AS …) }}`"))
+            }
+            Self::FieldTaken { .. } => Some("choose another name for the stage, or say `into:`".to_owned()),
+            Self::NoKey { .. } => Some(
+                "say `key:` on the source or the sink, or `mode: replace` or `mode: append` on the sink".to_owned(),
+            ),
+            Self::SchemaTwins { .. } => {
+                Some("columns do not tell names apart by case: rename one of them in the schema".to_owned())
+            }
             Self::ColumnClash { .. } => {
                 Some("say `columns:` on the sink, or `into:` on one of the maps".to_owned())
             }

@@ -26,7 +26,7 @@ use super::{
     claims::{Claim, Claimed},
     meter::Meter,
     question::{Course, Question, Settled},
-    request::Written,
+    request::{WriteError, Written},
 };
 
 /// Records that are looked up in the ledger together, and how long one waits for others: a look
@@ -197,7 +197,7 @@ async fn ticket(
             meter.done.add(1);
             return Ticket::Pass(Ok(record));
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(WriteError::Expression(error)),
     };
     let written = match written {
         Ok(written) => written,

@@ -146,9 +146,9 @@ pub(crate) enum Written {
     Server,
     /// A text with Jinja in it.
     Template,
-    /// A Jinja expression.
+    /// An SQL expression over the fields.
     Expression,
-    /// A Jinja expression that is true or false.
+    /// An SQL expression that is true or false.
     Condition,
     /// An SQL query.
     Query,

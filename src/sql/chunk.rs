@@ -34,14 +34,15 @@ static SLOTS: LazyLock<Mutex<HashMap<i64, Weak<Slot>>>> = LazyLock::new(Mutex::d
 static NEXT: AtomicI64 = AtomicI64::new(1);
 
 /// Rows of one schema on their way into statements. A statement names it by [`Slot::relation`].
-pub(crate) struct Slot {
+pub struct Slot {
     id: i64,
     schema: Schema,
     rows: Mutex<Arc<[Row]>>,
 }
 
 impl Slot {
-    pub(crate) fn new(schema: Schema) -> Arc<Self> {
+    /// A slot for rows of a schema.
+    pub fn new(schema: Schema) -> Arc<Self> {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let slot = Arc::new(Self { id, schema, rows: Mutex::new(Arc::new([])) });
         if let Ok(mut slots) = SLOTS.lock() {
@@ -52,14 +53,14 @@ impl Slot {
     }
 
     /// The rows that statements see from now on.
-    pub(crate) fn set(&self, rows: Arc<[Row]>) {
+    pub fn set(&self, rows: Arc<[Row]>) {
         if let Ok(mut held) = self.rows.lock() {
             *held = rows;
         }
     }
 
     /// A subquery that gives the rows with their declared types.
-    pub(crate) fn relation(&self) -> String {
+    pub fn relation(&self) -> String {
         let columns: Vec<String> = self
             .schema
             .fields()
@@ -72,7 +73,11 @@ impl Slot {
     }
 }
 
-pub(super) fn register(connection: &Connection) -> Result<(), SqlError> {
+/// Lets statements of a connection read from slots.
+///
+/// # Errors
+/// When DuckDB refuses.
+pub fn register(connection: &Connection) -> Result<(), SqlError> {
     Ok(connection.register_table_function::<Chunk>(FUNCTION)?)
 }
 

@@ -17,6 +17,7 @@ mod tree;
 mod tests;
 
 pub use bind::{bind, condition};
+pub use chunk::{Slot, register};
 pub use describe::{columns, describe};
 pub use engine::Engine;
 pub use error::{ExpressionError, SqlError, message};

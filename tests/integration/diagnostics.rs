@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use etl::{
     plan::{Surroundings, compile},
+    record::{LogicalType, Schema},
     spec::{Variables, parse},
 };
 
@@ -35,10 +36,11 @@ stages:
   - wave: extracted
   - map: repair
     from: extracted.failed
+    into: extract
     chat:
       model: medium
       prompt: |
-        It was refused: {{ failure.reason }}
+        It was refused: {{ etl.failure.reason }}
         {{ text }}
       schema: schema.json
   - sink: metadata
@@ -56,7 +58,7 @@ fn told(dir: &Path, spec: &str, set: &[(&str, &str)]) -> String {
     let env = |name: &str| (name == "HOME_OF_TESTS").then(|| "here".to_owned());
     let describe = |query: &str| match query.contains("missing") {
         true => Err("Catalog Error: Table with name missing does not exist!".to_owned()),
-        false => Ok(vec![("id".to_owned(), etl::datatype::DataType::Integer)]),
+        false => Ok(Schema::new([("id", LogicalType::BigInt)])),
     };
     let variables = Variables { set: &set, env: &env };
     let result =
@@ -141,7 +143,7 @@ mistakes! {
     two_forms: "    table: rejected" => "    table: rejected\n    csv: rejected.csv";
     repeated_key: "    table: rejected" => "    table: rejected\n    table: other";
     bad_name: "- wave: extracted" => "- wave: 'extracted texts'";
-    reserved_name: "- map: extract\n" => "- map: answer\n";
+    reserved_name: "- map: extract\n" => "- map: failure\n";
     duplicate_names: "- sink: rejected" => "- sink: metadata";
     unknown_stage: "from: [extracted, repair]" => "from: [extracted, repiar]";
     unknown_port: "from: repair.failed" => "from: repair.fialed";
@@ -152,7 +154,7 @@ mistakes! {
     reads_a_sink: "    from: repair.failed\n" => "";
     missing_prompt: "file: prompt.md.j2" => "file: prompts.md.j2";
     missing_schema: "schema: schema.json\n  - wave" => "schema: shema.json\n  - wave";
-    template_error_inline: "{{ failure.reason }}" => "{{ failure.raeson }}";
+    template_error_inline: "{{ etl.failure.reason }}" => "{{ etl.failure.raeson }}";
     template_syntax_inline: "{{ text }}" => "{{ text }";
     unknown_filter: "{{ text }}" => "{{ text|uppr }}";
     condition_on_unknown_field: "    table: metadata" => "    when: byte > 3\n    table: metadata";
@@ -261,7 +263,7 @@ fn every_mistake_at_once() {
     let spec = GOOD
         .replace("duckdb: out.duckdb", "duckdb: out.duckdb\ncolour: blue")
         .replace("model: medium", "model: medium\n      temperature: 3")
-        .replace("{{ failure.reason }}", "{{ failure.raeson }}")
+        .replace("{{ etl.failure.reason }}", "{{ etl.failure.raeson }}")
         .replace("from: repair.failed", "from: reapir.failed");
     insta::assert_snapshot!(told(dir.path(), &spec, &[("modle", "large")]));
 }
@@ -360,7 +362,7 @@ fn mistakes_about_batch_jobs() {
         (
             "a condition on no field",
             "    timeout: 24h",
-            "    timeout: 24h\n    until: job.statsu == 'SUCCESS'",
+            "    timeout: 24h\n    until: job.statsu = 'SUCCESS'",
         ),
         ("no unit", "every: 30s", "every: 30"),
         ("too large", "max_requests: 100", "max_bytes: 600MB"),

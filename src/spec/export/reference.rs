@@ -16,7 +16,7 @@ specs by (`etl schema --reference`); [language.md](language.md) explains how the
 
 `${params.name}`, `${env.NAME}` and `${env.NAME:-default}` may be used in every value, also where a number,
 a word or a quantity is expected; in `params` only `${env.…}`. A template is text with Jinja in it; an
-expression or a condition is a Jinja expression. Bounds are included unless they say otherwise.
+expression or a condition is an SQL expression over the fields. Bounds are included unless they say otherwise.
 ";
 
 /// The page, as Markdown.

@@ -35,7 +35,7 @@ pub(crate) static SHAPE: Shape = Shape {
             key(
                 "fields",
                 Type::Own(true, &Type::Text(Written::Expression), "name: expression"),
-                "fields: { length: text | length }",
+                "fields: { length: length(text) }",
                 "New fields, each with the expression that gives it.",
             ),
             key("keep", FIELDS, "keep: [path, text]", "Keeps only these of the fields from above."),

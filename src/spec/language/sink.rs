@@ -12,8 +12,8 @@ use crate::spec::{
 pub struct SinkSpec {
     /// Where to.
     pub target: Target,
-    /// The column that identifies a row.
-    pub key: Option<Text>,
+    /// The columns that identify a row.
+    pub key: Vec<Text>,
     /// Columns and the expressions that give them; by default what the record holds.
     pub columns: Option<Vec<(Name, Text)>>,
     /// How rows meet the rows that are there.
@@ -75,15 +75,22 @@ pub(crate) static SHAPE: Shape = Shape::new(
         ),
         key("csv", Type::Text(Written::Path), "csv: out/metadata.csv", "A CSV file."),
         key("parquet", Type::Text(Written::Path), "parquet: out/metadata.parquet", "A Parquet file."),
-        key("key", Type::Text(Written::Field), "key: path", "The column that identifies a row.")
-            .or(Preset::Says("the key of the records")),
+        key(
+            "key",
+            Type::Many(&Type::Text(Written::Field)),
+            "key: path",
+            "The column that identifies a row, or a list of columns that do so together.",
+        )
+        .or(Preset::Says("the key of the records")),
         key(
             "columns",
             Type::Own(true, &Type::Text(Written::Expression), "name: expression"),
             "columns: { path: path, title: extract.title }",
             "The columns, each with the expression that gives it.",
         )
-        .or(Preset::Says("the key, what maps made of the record (unpacked), `model` and `request`")),
+        .or(Preset::Says(
+            "the key, the fields in order (answers with a schema unpacked), `model` and `request`",
+        )),
         key(
             "mode",
             Type::Word(
@@ -120,5 +127,5 @@ pub(super) fn build(mut map: Checked) -> Option<SinkSpec> {
         _ => Mode::Upsert,
     });
     let columns = map.get("columns").map(|Own(columns)| columns);
-    Some(SinkSpec { target, key: map.get("key"), columns, mode })
+    Some(SinkSpec { target, key: map.get("key").unwrap_or_default(), columns, mode })
 }

@@ -16,8 +16,8 @@ use crate::spec::{
 pub struct SourceSpec {
     /// Where the records come from.
     pub form: SourceForm,
-    /// The field that identifies a record.
-    pub key: Option<Text>,
+    /// The fields that identify a record.
+    pub key: Vec<Text>,
     /// Stop reading after this many records.
     pub limit: Option<u64>,
     /// A larger file is a failure, not a record.
@@ -95,8 +95,13 @@ pub(crate) static SHAPE: Shape = Shape::new(
             "parquet: texts.parquet",
             "One record a row of a Parquet file.",
         ),
-        key("key", Type::Text(Written::Field), "key: id", "The field that identifies a record.")
-            .or(Preset::Says("`path` for files, otherwise the record's number")),
+        key(
+            "key",
+            Type::Many(&Type::Text(Written::Field)),
+            "key: id",
+            "The field that identifies a record, or a list of fields that do so together.",
+        )
+        .or(Preset::Says("`path` for files, otherwise none")),
         key(
             "limit",
             Type::Count("records", 1, u64::MAX),
@@ -133,7 +138,7 @@ pub(super) fn build(mut map: Checked) -> Option<SourceSpec> {
     };
     Some(SourceSpec {
         form,
-        key: map.get("key"),
+        key: map.get("key").unwrap_or_default(),
         limit: map.get("limit"),
         max_bytes: map.or("max_bytes", if content { LARGEST_TEXT } else { LARGEST_FILE }),
         content,

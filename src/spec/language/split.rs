@@ -6,13 +6,13 @@ use super::common::{FROM, INTO, WHEN, stage_name};
 use crate::spec::{
     describe::{Broken, Choice, Preset, Shape, Type, Written, key},
     text::{Name, Text},
-    value::Checked,
+    value::{Checked, FromValue, Value},
 };
 
 /// `map:` with `split:`
 #[derive(Debug, Clone, PartialEq)]
 pub struct SplitSpec {
-    /// The expression that gives the list or the text.
+    /// The expression that gives the list or the text; for values that are written out, the first of them.
     pub of: Text,
     /// Into what.
     pub what: SplitWhat,
@@ -21,10 +21,12 @@ pub struct SplitSpec {
 }
 
 /// What a split makes parts of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SplitWhat {
     /// One record for each item of a list.
     Items,
+    /// One record for each of these values.
+    Values(Vec<String>),
     /// One record for each chunk of a text.
     Chunks {
         /// Characters in a chunk at most.
@@ -48,16 +50,17 @@ pub(crate) static SHAPE: Shape = Shape {
     ..Shape::new(
         "splits",
         "a map with `split:`",
-        "Makes many records out of one; the key of each gets `#index`.",
+        "Makes many records out of one: the field with the stage's name is the item itself, `NAME_index` its number \
+         from 1, which extends the key.",
         &[&[
             stage_name("map", "map: chunk"),
             FROM,
             WHEN,
             key(
                 "split",
-                Type::Map(&SPLIT),
-                "split: { list: extract.topics }",
-                "What is split, and into what.",
+                Type::Either(&[Type::Text(Written::Expression), Type::Map(&SPLIT)]),
+                "split: extract.topics",
+                "An expression that gives a list: one record for each item; or a text, or values that are written out.",
             )
             .required(),
             INTO,
@@ -69,13 +72,13 @@ pub(crate) static SHAPE: Shape = Shape {
 static SPLIT: Shape = Shape::new(
     "split",
     "`split:`",
-    "A list gives `item`, a text gives `text`; both give `index` and `of`.",
+    "A text in chunks, or values that are written out.",
     &[&[
         key(
-            "list",
-            Type::Text(Written::Expression),
-            "list: extract.topics",
-            "An expression that gives a list: one record for each item.",
+            "values",
+            Type::Many(&Type::Text(Written::Plain)),
+            "values: [German, French]",
+            "Values that are written out: one record for each, with the value in its key.",
         ),
         key(
             "text",
@@ -105,7 +108,7 @@ static SPLIT: Shape = Shape::new(
         .or(Preset::Count(OVERLAP as u64)),
     ]],
 )
-.choice(Choice::One("split of", &["list", "text"]))
+.choice(Choice::One("split of", &["values", "text"]))
 .rule(|split| {
     // Otherwise the next chunk would begin no further on, and the split would never end.
     let (found, max_chars) = (split.count("overlap")?, length(split).0 as u64);
@@ -125,12 +128,17 @@ fn length(split: &Checked) -> (usize, usize) {
 
 pub(super) fn build(mut map: Checked) -> Option<SplitSpec> {
     let into = map.get("into");
-    let mut split: Checked = map.get("split")?;
-    let form = split.form?;
-    let of = split.get(form)?;
-    if form == "list" {
-        return Some(SplitSpec { of, what: SplitWhat::Items, into });
+    let mut split = match map.take("split")?.value {
+        Value::Text(of) => return Some(SplitSpec { of, what: SplitWhat::Items, into }),
+        value => Checked::from_value(value)?,
+    };
+    if split.form? == "values" {
+        let values: Vec<Text> = split.get("values")?;
+        let of = values.first()?.clone();
+        let values = values.into_iter().map(|value| value.value).collect();
+        return Some(SplitSpec { of, what: SplitWhat::Values(values), into });
     }
+    let of = split.get("text")?;
     let (max_chars, unit) = length(&split);
     let overlap = split.or("overlap", OVERLAP) * unit;
     Some(SplitSpec { of, what: SplitWhat::Chunks { max_chars, overlap }, into })
