@@ -12,6 +12,14 @@ use super::{
 /// A text that is no scalar expression, names that are not known, types that do not fit, and what would fail
 /// for every record.
 pub fn bind(engine: &Engine, schema: &Schema, expression: &str) -> Result<LogicalType, ExpressionError> {
+    bound(engine, schema, expression).map_err(|mut error| {
+        // DuckDB counts some places in characters and some in bytes.
+        error.span = error.span.filter(|span| expression.get(span.clone()).is_some());
+        error
+    })
+}
+
+fn bound(engine: &Engine, schema: &Schema, expression: &str) -> Result<LogicalType, ExpressionError> {
     let text = expression.trim();
     if text.is_empty() {
         return Err(
