@@ -97,10 +97,7 @@ fn files(set: FileSet, limit: usize) -> stream::BoxStream<'static, Raw> {
                     Ok(fields) => Ok((Some(path), fields)),
                     Err(error) => Err((path, error.to_string())),
                 },
-                Err(error) => {
-                    let path = error.path().map(|path| path.display().to_string()).unwrap_or_default();
-                    Err((path, error.to_string()))
-                }
+                Err(error) => Err((error.path().to_owned(), error.to_string())),
             };
             if feed.blocking_send(read).is_err() {
                 return;

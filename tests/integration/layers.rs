@@ -11,6 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["units", "datatype", "region", "fault", "task"],
     &["record", "event", "diagnostic"],
     &["spec", "ledger", "template", "files"],
+    &["read"],
     &["plan", "stage", "mistral", "store", "report", "sim"],
     &["run"],
     &["cli"],
