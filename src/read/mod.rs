@@ -81,11 +81,12 @@ pub fn rows(
             return Ok(output.counts);
         }
     }
+    let engine = parquet::Engine::default();
     for file in &description.files {
         let flow = match &options.format {
             Format::Csv(format) => csv::rows(set, file, format, options, description, &mut output)?,
             Format::Jsonl => jsonl::rows(set, file, options, description, &mut output)?,
-            Format::Parquet => parquet::rows(set, file, options, description, &mut output)?,
+            Format::Parquet => parquet::rows(&engine, set, file, options, description, &mut output)?,
         };
         if flow.is_break() {
             break;

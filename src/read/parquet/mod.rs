@@ -4,7 +4,7 @@
 mod rows;
 mod value;
 
-use std::{path::Path, sync::Arc};
+use std::{cell::OnceCell, path::Path, sync::Arc};
 
 use duckdb::Connection;
 
@@ -27,14 +27,15 @@ pub(super) fn describe(
     files: Vec<Arc<str>>,
     options: &Options,
 ) -> Result<Description, ReadError> {
-    let connection = connection()?;
+    let engine = Engine::default();
+    let connection = engine.connection()?;
     let mut names = Names::default();
     let mut types: Vec<(LogicalType, Arc<str>)> = Vec::new();
     let mut described = Vec::new();
     for file in files {
         let path = set.locate(&file);
         let stamp = stamp(&path, &file)?;
-        let columns = columns(&connection, &path)
+        let columns = columns(connection, &path)
             .map_err(|error| ReadError::Damaged { file: Arc::clone(&file), reason: said(&error) })?;
         for (name, of) in &columns {
             let at = names.add(name);
@@ -90,12 +91,23 @@ fn columns(connection: &Connection, path: &Path) -> Result<Vec<(String, LogicalT
     rows.collect()
 }
 
-/// A database of its own: one thread keeps the order, and the memory small.
-fn connection() -> Result<Connection, ReadError> {
-    let connection = Connection::open_in_memory().map_err(|error| ReadError::Engine(said(&error)))?;
-    let settings = "SET threads = 1; SET enable_external_file_cache = false";
-    connection.execute_batch(settings).map_err(|error| ReadError::Engine(said(&error)))?;
-    Ok(connection)
+/// DuckDB, started with the first file. A database of its own: one thread keeps the order, and the memory
+/// small.
+#[derive(Default)]
+pub(super) struct Engine(OnceCell<Connection>);
+
+impl Engine {
+    fn connection(&self) -> Result<&Connection, ReadError> {
+        if let Some(connection) = self.0.get() {
+            return Ok(connection);
+        }
+        let failed = |error: duckdb::Error| ReadError::Engine(said(&error));
+        let connection = Connection::open_in_memory().map_err(failed)?;
+        connection
+            .execute_batch("SET threads = 1; SET enable_external_file_cache = false")
+            .map_err(failed)?;
+        Ok(self.0.get_or_init(|| connection))
+    }
 }
 
 fn stamp(path: &Path, file: &Arc<str>) -> Result<Stamp, ReadError> {

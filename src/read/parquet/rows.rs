@@ -9,11 +9,12 @@ use crate::{
 
 use super::{
     super::{BadLine, Description, FileDescription, Options, ReadError, Row, row::Output},
-    connection, literal, said, stamp, value,
+    Engine, literal, said, stamp, value,
 };
 
 /// The rows of a file.
 pub(in crate::read) fn rows(
+    engine: &Engine,
     set: &FileSet,
     file: &FileDescription,
     options: &Options,
@@ -51,8 +52,7 @@ pub(in crate::read) fn rows(
     let failed = |error: &duckdb::Error, row: u64| {
         damaged(format!("{} (after row {row}); write the file again", said(error)))
     };
-    let connection = connection()?;
-    let mut statement = connection.prepare(&sql).map_err(|error| failed(&error, 0))?;
+    let mut statement = engine.connection()?.prepare(&sql).map_err(|error| failed(&error, 0))?;
     // The Arrow iterator would panic where a later batch fails; its rows, read one by one, give the error.
     drop(statement.stream_arrow([]).map_err(|error| failed(&error, 0))?);
     let mut rows = statement.raw_query();
