@@ -50,14 +50,27 @@ const CASES: [Case; 5] = [
 
 fn main() {
     let folder = tempfile::tempdir().expect("a folder");
-    println!("{:16} {:>9} {:>9} {:>22} {:>22}", "", "rows", "MB", "described", "read");
+    println!("{:18} {:>9} {:>9} {:>22} {:>22}", "", "rows", "MB", "described", "read");
     for (name, count, row) in CASES {
         let bytes = write(&folder.path().join(name), name, count, row);
         let format = if name.ends_with("csv") { Format::Csv(Csv::default()) } else { Format::Jsonl };
         measure(folder.path(), name, count, bytes, format);
         let _ = std::fs::remove_file(folder.path().join(name));
+        println!("  peak memory so far: {}", peak());
     }
-    println!("peak memory: {}", peak());
+    let path = folder.path().join("documents.parquet");
+    let documents = 40_000;
+    let query = format!(
+        "SELECT range AS id, 1.25::DECIMAL(9,2) AS price, repeat(md5(range::VARCHAR), 375) AS text \
+         FROM range({documents})"
+    );
+    let duckdb = duckdb::Connection::open_in_memory().expect("DuckDB");
+    // Small groups of rows: what is written here is no part of the figures.
+    let copy = format!("COPY ({query}) TO '{}' (FORMAT parquet, ROW_GROUP_SIZE 20000)", path.display());
+    duckdb.execute_batch(&copy).expect("a file");
+    drop(duckdb);
+    measure(folder.path(), "documents.parquet", documents, 12_000 * documents, Format::Parquet);
+    println!("  peak memory, with the writing of Parquet: {}", peak());
 }
 
 fn measure(folder: &Path, name: &str, count: u64, bytes: u64, format: Format) {
@@ -80,7 +93,7 @@ fn measure(folder: &Path, name: &str, count: u64, bytes: u64, format: Format) {
         let megabytes = bytes as f64 / 1e6;
         format!("{:>9.0}/s {:>5.0} MB/s", count as f64 / seconds, megabytes / seconds)
     };
-    println!("{name:16} {count:>9} {:>9} {:>22} {:>22}", bytes / 1_000_000, figure(described), figure(read));
+    println!("{name:18} {count:>9} {:>9} {:>22} {:>22}", bytes / 1_000_000, figure(described), figure(read));
 }
 
 fn write(path: &Path, name: &str, count: u64, row: fn(u64, &mut String)) -> u64 {

@@ -218,7 +218,7 @@ pub(super) fn located(root: &Path, text: &str) -> PathBuf {
     plain
 }
 
-/// The bytes of an escaped name; none for a name that is UTF-8 and as it stands.
+/// The bytes of an escaped name; none for a name that is UTF-8 and was not escaped.
 #[cfg(unix)]
 fn unescaped(part: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();

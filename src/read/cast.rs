@@ -1,4 +1,4 @@
-//! A text → the value of a type that `types:` says. Main type: [`Cast`].
+//! A text → the value of a type that `types:` declares. Main type: [`Cast`].
 //!
 //! What is met millions of times is read here; the rest (times with zones, intervals, enums, …) DuckDB casts.
 
@@ -69,7 +69,7 @@ impl Cast {
     pub(super) fn check(&self, of: &LogicalType) -> Result<(), String> {
         let connection = self.connection().ok_or("DuckDB does not start")?;
         let known = connection.prepare(&format!("SELECT CAST(NULL AS {})", of.sql()));
-        known.map(drop).map_err(|error| super::parquet::said(&error))
+        known.map(drop).map_err(|error| super::parquet::message(&error))
     }
 
     fn by_duckdb(&self, text: &str, of: &LogicalType) -> Option<Value> {

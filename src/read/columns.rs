@@ -63,7 +63,7 @@ impl Names {
 }
 
 /// Says whether `types:` can be used: DuckDB knows each type, and (for `every`) a file has each column.
-pub(super) fn check_said(options: &Options, names: &Names, every: bool) -> Result<(), ReadError> {
+pub(super) fn check_declared(options: &Options, names: &Names, every: bool) -> Result<(), ReadError> {
     for (column, of) in &options.types.of {
         if every && names.find(column).is_none() && names.len() > 0 {
             let known: Vec<String> = names.all().iter().map(|name| format!("`{name}`")).collect();

@@ -29,8 +29,8 @@ impl Description {
 /// Why a column has its type.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Column {
-    /// Whether `types:` says it, and nothing was proven.
-    pub said: bool,
+    /// Whether its type is declared in `types:`, so that nothing was proven.
+    pub declared: bool,
     /// Where a value is that the narrower type does not hold.
     pub evidence: Option<Evidence>,
 }
@@ -53,7 +53,7 @@ pub struct FileDescription {
     pub path: Arc<str>,
     /// Its size and time, by which a change is seen.
     pub stamp: Stamp,
-    /// The names of its columns as they stand in the file; none for JSON Lines.
+    /// The names of its columns as they are written in the file; none for JSON Lines.
     pub names: Vec<Arc<str>>,
     /// The separator of a CSV file.
     pub delimiter: Option<u8>,

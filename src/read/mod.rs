@@ -1,6 +1,6 @@
 //! Readers of files: CSV, JSON Lines and Parquet → typed rows, as they are written.
 //!
-//! [`describe`] proves the types over the whole files, [`rows`] gives each row or says why a line is none.
+//! [`describe`] proves the types over the whole files, [`rows`] gives each row, or the reason why a line is none.
 //! An error that ends the reading is a [`ReadError`] and never looks like the end of the data. Called by
 //! the plan (types) and by sources (rows); both block their thread.
 

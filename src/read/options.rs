@@ -1,4 +1,4 @@
-//! How files are read: what a source of the YAML may say. Main type: [`Options`].
+//! How files are read: the options of a source in the YAML. Main type: [`Options`].
 
 use crate::record::{LogicalType, same_name};
 
@@ -7,9 +7,9 @@ use crate::record::{LogicalType, same_name};
 pub struct Options {
     /// What is in the files.
     pub format: Format,
-    /// The types that are not to be found out.
+    /// Declared types, which are not proven.
     pub types: Types,
-    /// The columns of the source's key: text in a CSV file, unless [`Types::of`] names them.
+    /// The columns of the source's key: VARCHAR in a CSV file, except where [`Types::of`] declares a type.
     pub key: Vec<String>,
     /// Whether no file is no mistake.
     pub optional: bool,
@@ -21,7 +21,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Files of a format, with nothing said.
+    /// Files of a format, with the default of every option.
     pub fn new(format: Format) -> Self {
         Self { format, types: Types::default(), key: Vec::new(), optional: false, max: None, prove: None }
     }
@@ -38,7 +38,7 @@ pub enum Format {
     Parquet,
 }
 
-/// Types that are said, not found out.
+/// Types that are declared instead of proven.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Types {
     /// Every other column of a CSV file is text.
@@ -48,7 +48,7 @@ pub struct Types {
 }
 
 impl Types {
-    /// The type that is said for a column.
+    /// The declared type of a column.
     pub fn get(&self, name: &str) -> Option<&LogicalType> {
         self.of.iter().find(|(known, _)| same_name(known, name)).map(|(_, of)| of)
     }

@@ -9,7 +9,7 @@ use super::{
     records::{Records, unquoted},
 };
 
-/// What a separator may be if none is said; of two that come as often, the first.
+/// The separators that are looked for without `delimiter:`; of two that are as frequent, the first.
 const SEPARATORS: [u8; 4] = *b",;\t|";
 
 /// Finds the terminator and the separator, and reads the names; none in a file without a line.
@@ -42,7 +42,7 @@ fn terminator(records: &mut Records) -> Result<u8, ReadError> {
         let window = records.buffer.window();
         match memchr2(b'\n', b'\r', window).map(|at| &window[at..]) {
             Some([b'\n', ..] | [b'\r', b'\n', ..]) => return Ok(b'\n'),
-            // A lone one may stand in a field: then there is a `\n` before long.
+            // A lone one may be inside a field: then there is a `\n` before long.
             Some(rest) if rest.contains(&b'\n') => return Ok(b'\n'),
             Some(_) if window.len() >= 64 * 1024 => return Ok(b'\r'),
             _ if window.len() > LONGEST => return Ok(b'\n'),

@@ -18,7 +18,7 @@ use crate::{
 use super::{
     BadLine, Csv, Description, FileDescription, Options, ReadError, Row,
     cast::Cast,
-    columns::{Names, check_said},
+    columns::{Names, check_declared},
     description::Column,
     proof::{self, Proof},
     row::Output,
@@ -84,15 +84,15 @@ pub(super) fn describe(
         let reason = "the file is empty; expected a line with the names of the columns".to_owned();
         return Err(ReadError::Header { file: Arc::clone(&only.path), reason });
     }
-    check_said(options, &names, true)?;
-    let said = |name: &str| options.types.get(name).cloned();
+    check_declared(options, &names, true)?;
+    let declared = |name: &str| options.types.get(name).cloned();
     let fields = names
         .all()
         .iter()
         .zip(&proofs)
-        .map(|(name, proof)| (Arc::clone(name), said(name).unwrap_or_else(|| proof.datatype())));
+        .map(|(name, proof)| (Arc::clone(name), declared(name).unwrap_or_else(|| proof.datatype())));
     let columns = names.all().iter().zip(&proofs).map(|(name, proof)| Column {
-        said: options.types.text || said(name).is_some(),
+        declared: options.types.text || declared(name).is_some(),
         evidence: proof.evidence.clone(),
     });
     Ok(Description {
@@ -135,8 +135,8 @@ pub(super) fn rows(
                 let line = records.line();
                 let values = records.record().and_then(|record| {
                     let mut values = vec![Value::Null; fields.len()];
-                    for (cell, (at, of, said)) in places.iter().enumerate() {
-                        values[*at] = value(&record, cell, of, *said, &cast)
+                    for (cell, (at, of, declared)) in places.iter().enumerate() {
+                        values[*at] = value(&record, cell, of, *declared, &cast)
                             .map_err(|text| misfit(&records, &record, &fields[*at].name, &text, of))?;
                     }
                     Ok(values)
@@ -160,11 +160,11 @@ fn value(
     record: &Record<'_>,
     cell: usize,
     of: &LogicalType,
-    said: bool,
+    declared: bool,
     cast: &Cast,
 ) -> Result<Value, String> {
     let Some(text) = record.text(cell) else { return Ok(Value::Null) };
-    let value = match said {
+    let value = match declared {
         true => cast.value(&text, of),
         false => proof::value(&text, of),
     };

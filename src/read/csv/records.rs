@@ -164,7 +164,7 @@ impl Records {
         }
         let over = match self.lines {
             1 => String::new(),
-            lines => format!(" (it goes on to line {})", self.line + lines - 1),
+            lines => format!(" (it ends in line {})", self.line + lines - 1),
         };
         let plural = if has == 1 { "" } else { "s" };
         let hint = match has > wanted {

@@ -31,9 +31,9 @@ fn one_separator_is_decided_by_the_header() {
         assert_eq!(found.types().split(' ').next(), Some("id"));
         assert_eq!((found.rows.len(), found.bad.len()), (1, 0), "{separator}");
     }
-    let said = as_csv(Csv { delimiter: Some(b'/'), ..Csv::default() });
-    let said = Folder::with("a.csv", "a,b/c\n1/2\n").read("a.csv", &said).unwrap();
-    assert_eq!(said.types(), "a,b BIGINT, c BIGINT");
+    let declared = as_csv(Csv { delimiter: Some(b'/'), ..Csv::default() });
+    let declared = Folder::with("a.csv", "a,b/c\n1/2\n").read("a.csv", &declared).unwrap();
+    assert_eq!(declared.types(), "a,b BIGINT, c BIGINT");
 }
 
 #[test]
@@ -108,11 +108,12 @@ fn types_that_are_said_win() {
         of: types.iter().map(|(name, of)| ((*name).to_owned(), of.clone())).collect(),
         ..Types::default()
     };
-    let said = types(&[("ZIP", LogicalType::Varchar), ("n", LogicalType::Decimal { width: 6, scale: 2 })]);
-    let found = folder.read("a.csv", &Options { types: said, ..csv() }).unwrap();
+    let declared =
+        types(&[("ZIP", LogicalType::Varchar), ("n", LogicalType::Decimal { width: 6, scale: 2 })]);
+    let found = folder.read("a.csv", &Options { types: declared, ..csv() }).unwrap();
     assert_eq!(found.types(), "id VARCHAR, zip VARCHAR, n DECIMAL(6,2)");
     assert_eq!(found.texts("n"), ["5.00", "1.50"]);
-    assert!(found.description.columns[1].said && !found.description.columns[0].said);
+    assert!(found.description.columns[1].declared && !found.description.columns[0].declared);
 
     let found =
         folder.read("a.csv", &Options { types: types(&[("n", LogicalType::BigInt)]), ..csv() }).unwrap();

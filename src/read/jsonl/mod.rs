@@ -21,7 +21,7 @@ use crate::{
 use super::{
     Description, FileDescription, Options, ReadError, Row,
     cast::Cast,
-    columns::{Names, check_said},
+    columns::{Names, check_declared},
     description::Column,
     row::Output,
 };
@@ -84,24 +84,24 @@ pub(super) fn describe(
         let (names, delimiter) = (Vec::new(), None);
         described.push(FileDescription { path: file, stamp, names, delimiter, proven, whole, rows, bad });
     }
-    check_said(options, &names, false)?;
-    // A key that no line has today is a column all the same, if its type is said.
+    check_declared(options, &names, false)?;
+    // A key that no line has today is still a column if its type is declared.
     for (name, _) in &options.types.of {
         names.add(name);
     }
     shapes.resize_with(names.len(), Shape::default);
-    let said = |name: &str| options.types.get(name).cloned();
+    let declared = |name: &str| options.types.get(name).cloned();
     let fields = names
         .all()
         .iter()
         .zip(&shapes)
-        .map(|(name, shape)| (Arc::clone(name), said(name).unwrap_or_else(|| shape.datatype())));
+        .map(|(name, shape)| (Arc::clone(name), declared(name).unwrap_or_else(|| shape.datatype())));
     Ok(Description {
         schema: Schema::new(fields),
         columns: names
             .all()
             .iter()
-            .map(|name| Column { said: said(name).is_some(), evidence: None })
+            .map(|name| Column { declared: declared(name).is_some(), evidence: None })
             .collect(),
         files: described,
         skipped: Vec::new(),
@@ -198,9 +198,9 @@ impl<'a> Columns<'a> {
             if std::mem::replace(&mut filled[at], true) {
                 return Err(Fault::twice(member));
             }
-            let (of, said) = self.types[at];
-            let value = match said {
-                true => value::said(&member.node, of, &self.cast),
+            let (of, declared) = self.types[at];
+            let value = match declared {
+                true => value::declared(&member.node, of, &self.cast),
                 false => value::proven(&member.node, of),
             };
             values[at] = value.ok_or_else(|| misfit(member, of))?;

@@ -58,7 +58,7 @@ pub(super) fn object(line: &str) -> Result<Vec<Member<'_>>, Fault> {
     Err(Fault::new(0, format!("the line is {what}; expected an object (`{{…}}`)")))
 }
 
-/// A value that stands for itself.
+/// A single value.
 pub(super) fn value(text: &str) -> Result<Node<'_>, Fault> {
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| Fault::of(&error, text, 0))?;
     node(raw.get(), text, 1)

@@ -173,8 +173,9 @@ fn files_are_united_and_widened() {
 
 #[test]
 fn types_that_are_said_win() {
-    let said = [("id", "INTEGER"), ("day", "DATE"), ("n", "VARCHAR"), ("rare", "DOUBLE"), ("v", "FLOAT[2]")];
-    let of = said.iter().map(|(name, of)| ((*name).to_owned(), parse_type(of))).collect();
+    let declared =
+        [("id", "INTEGER"), ("day", "DATE"), ("n", "VARCHAR"), ("rare", "DOUBLE"), ("v", "FLOAT[2]")];
+    let of = declared.iter().map(|(name, of)| ((*name).to_owned(), parse_type(of))).collect();
     let options = Options { types: Types { of, ..Types::default() }, ..jsonl() };
     let text = "{\"id\":1.0,\"day\":\"2024-01-02\",\"n\":1.50,\"v\":[0.1,2]}\n\
                 {\"id\":2,\"day\":\"02.01.2024\"}\n{\"id\":3,\"v\":[1]}\n";

@@ -26,8 +26,8 @@ pub(super) fn proven(node: &Node<'_>, of: &LogicalType) -> Option<Value> {
     })
 }
 
-/// The value of a node whose column's type was said.
-pub(super) fn said(node: &Node<'_>, of: &LogicalType, cast: &Cast) -> Option<Value> {
+/// The value of a node whose column has a declared type.
+pub(super) fn declared(node: &Node<'_>, of: &LogicalType, cast: &Cast) -> Option<Value> {
     value(node, of, &|node, of| match (&node.kind, of) {
         (Kind::Text(text), of) => cast.value(text, of),
         (_, LogicalType::Varchar) => Some(node.raw.into()),
@@ -43,9 +43,9 @@ pub(super) fn said(node: &Node<'_>, of: &LogicalType, cast: &Cast) -> Option<Val
     })
 }
 
-/// A list or a struct that stands in a text, as JSON.
+/// A list or a struct that is written in a text as JSON.
 pub(crate) fn nested(text: &str, of: &LogicalType, cast: &Cast) -> Option<Value> {
-    said(&node::value(text).ok()?, of, cast)
+    declared(&node::value(text).ok()?, of, cast)
 }
 
 /// Whether a text is JSON.

@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     Description, FileDescription, Options, ReadError,
-    columns::{Names, check_said},
+    columns::{Names, check_declared},
     description::Column,
 };
 
@@ -36,7 +36,7 @@ pub(super) fn describe(
         let path = set.locate(&file);
         let stamp = stamp(&path, &file)?;
         let columns = columns(connection, &path)
-            .map_err(|error| ReadError::Damaged { file: Arc::clone(&file), reason: said(&error) })?;
+            .map_err(|error| ReadError::Damaged { file: Arc::clone(&file), reason: message(&error) })?;
         for (name, of) in &columns {
             let at = names.add(name);
             let Some((known, first)) = types.get_mut(at) else {
@@ -56,7 +56,7 @@ pub(super) fn describe(
             format!("SELECT CAST(sum(num_rows) AS BIGINT) FROM parquet_file_metadata({})", literal(&path));
         let rows: Option<i64> = connection
             .query_row(&sql, [], |row| row.get(0))
-            .map_err(|error| ReadError::Damaged { file: Arc::clone(&file), reason: said(&error) })?;
+            .map_err(|error| ReadError::Damaged { file: Arc::clone(&file), reason: message(&error) })?;
         described.push(FileDescription {
             path: file,
             stamp,
@@ -68,7 +68,7 @@ pub(super) fn describe(
             bad: 0,
         });
     }
-    check_said(options, &names, true)?;
+    check_declared(options, &names, true)?;
     let fields = names
         .all()
         .iter()
@@ -77,7 +77,7 @@ pub(super) fn describe(
     let columns = names.all().iter().map(|name| options.types.get(name).is_some());
     Ok(Description {
         schema: Schema::new(fields),
-        columns: columns.map(|said| Column { said, evidence: None }).collect(),
+        columns: columns.map(|declared| Column { declared, evidence: None }).collect(),
         files: described,
         skipped: Vec::new(),
     })
@@ -101,7 +101,7 @@ impl Engine {
         if let Some(connection) = self.0.get() {
             return Ok(connection);
         }
-        let failed = |error: duckdb::Error| ReadError::Engine(said(&error));
+        let failed = |error: duckdb::Error| ReadError::Engine(message(&error));
         let connection = Connection::open_in_memory().map_err(failed)?;
         connection
             .execute_batch("SET threads = 1; SET enable_external_file_cache = false")
@@ -128,8 +128,8 @@ fn literal(path: &Path) -> String {
     format!("'{escaped}'")
 }
 
-/// What DuckDB says, without its advice, which is about options that there are not.
-pub(super) fn said(error: &duckdb::Error) -> String {
+/// DuckDB's message without its advice, which names options that a source does not have.
+pub(super) fn message(error: &duckdb::Error) -> String {
     let text = error.to_string();
     let first = text.lines().next().unwrap_or_default();
     let first = first.split_once("Error: ").map_or(first, |(_, rest)| rest);

@@ -9,7 +9,7 @@ use crate::{
 
 use super::{
     super::{BadLine, Description, FileDescription, Options, ReadError, Row, row::Output},
-    Engine, literal, said, stamp, value,
+    Engine, literal, message, stamp, value,
 };
 
 /// The rows of a file.
@@ -28,7 +28,7 @@ pub(in crate::read) fn rows(
     }
     let fields = description.schema.fields();
     let mut selected = Vec::new();
-    // Behind the values: the text of each that does not fit the type that is said for it.
+    // Behind the values: the text of each that does not fit its declared type.
     let mut checked = Vec::new();
     for (at, field) in fields.iter().enumerate() {
         let Some(name) = file.names.iter().find(|name| same_name(name, &field.name)) else {
@@ -50,7 +50,7 @@ pub(in crate::read) fn rows(
 
     let damaged = |reason: String| ReadError::Damaged { file: Arc::clone(&file.path), reason };
     let failed = |error: &duckdb::Error, row: u64| {
-        damaged(format!("{} (after row {row}); write the file again", said(error)))
+        damaged(format!("{} (after row {row}); write the file again", message(error)))
     };
     let mut statement = engine.connection()?.prepare(&sql).map_err(|error| failed(&error, 0))?;
     // The Arrow iterator would panic where a later batch fails; its rows, read one by one, give the error.
@@ -86,7 +86,7 @@ pub(in crate::read) fn rows(
         }
     }
     if line != file.rows {
-        return Err(damaged(format!("it has {line} rows, and says that it has {}", file.rows)));
+        return Err(damaged(format!("it has {line} rows, and its footer counts {}", file.rows)));
     }
     match stamp(&path, &file.path)? == file.stamp {
         true => Ok(ControlFlow::Continue(())),
