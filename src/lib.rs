@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod mistral;
 pub mod plan;
 pub mod policy;
+pub mod read;
 pub mod record;
 pub mod region;
 pub mod report;

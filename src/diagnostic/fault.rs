@@ -282,6 +282,9 @@ pub enum Fault {
     /// A query that DuckDB refuses.
     #[error("DuckDB refuses this query: {0}")]
     BadQuery(String),
+    /// A file of rows that cannot be used.
+    #[error("{0}")]
+    BadFile(String),
     /// A glob pattern that is none.
     #[error("`{pattern}` is no file pattern: {why}")]
     BadGlob {

@@ -4,12 +4,14 @@ use std::fmt;
 
 use crate::{
     event::StageKind,
+    read,
     spec::{BatchSpec, Mode, OnTimeout, PollSchedule, SplitWhat, Timeouts},
-    units::Span,
+    units::{Size, Span},
 };
 
 use super::{
-    Ask, Attachment, Format, Input, Node, Origin, Plan, Poll, Port, Sink, Step, Target, Task, without_login,
+    Ask, Attachment, Format, Input, Node, Origin, Plan, Poll, Port, ReadFiles, Sink, Step, Target, Task,
+    without_login,
 };
 
 impl fmt::Display for Plan {
@@ -77,6 +79,7 @@ impl Plan {
                     ),
                     Origin::Rows(rows) => format!("{} rows in the spec", rows.len()),
                     Origin::Query(query) => format!("query {}", one_line(query)),
+                    Origin::Read(files) => read_line(files),
                 }];
                 lines.push(match &source.key[..] {
                     [] => "no key".to_owned(),
@@ -142,6 +145,28 @@ impl Plan {
         lines.extend(node.when.as_ref().map(|when| format!("when {when}")));
         lines
     }
+}
+
+/// The files of a source, the separator that was found, and over how much the types were proven.
+fn read_line(files: &ReadFiles) -> String {
+    let ReadFiles { set, options, description } = files;
+    let what = match options.format {
+        read::Format::Csv(_) => "CSV",
+        read::Format::Jsonl => "JSON lines",
+        read::Format::Parquet => "Parquet",
+    };
+    let delimiter = description.files.iter().find_map(|file| file.delimiter);
+    let delimiter = match delimiter {
+        None => String::new(),
+        Some(b'\t') => ", separated by tabs".to_owned(),
+        Some(byte) => format!(", separated by `{}`", char::from(byte)),
+    };
+    let proven: u64 = description.files.iter().map(|file| file.proven).sum();
+    let part = match description.is_whole() {
+        true => String::new(),
+        false => format!(", types from the first {}", Size(proven)),
+    };
+    format!("{what} {}{delimiter}{part}", set.root.join(&set.pattern).display())
 }
 
 fn ask_lines(ask: &Ask) -> Vec<String> {

@@ -9,11 +9,12 @@ use std::{
 use crate::{
     diagnostic::{Fault, Mistake, Place, Source as Written},
     files::FileSet,
+    read::{self, Format},
     record::{LogicalType, Record, Schema, from_json, same_name},
-    spec::{Origin as Writer, SourceForm, SourceSpec, Text},
+    spec::{Origin as Writer, SourceForm, SourceSpec, Text, TypesSpec},
 };
 
-use super::{Origin, Source, compile::Compiler, shape::Shape};
+use super::{Origin, ReadFiles, Source, compile::Compiler, shape::Shape};
 
 /// What a source reads, and its fields where they are known.
 type Found = (Origin, Option<Schema>);
@@ -54,9 +55,9 @@ impl Compiler<'_> {
             }
             SourceForm::Rows(rows) => self.rows(rows),
             SourceForm::Sql(query) => self.query(query, &query.value),
-            SourceForm::Jsonl(path) => self.table(path, "read_json", ", format = 'newline_delimited'")?,
-            SourceForm::Csv(path) => self.table(path, "read_csv", "")?,
-            SourceForm::Parquet(path) => self.table(path, "read_parquet", "")?,
+            SourceForm::Jsonl(path) => self.read(path, Format::Jsonl, spec)?,
+            SourceForm::Csv(csv) => self.read(&csv.path, Format::Csv(csv.options.clone()), spec)?,
+            SourceForm::Parquet(path) => self.read(path, Format::Parquet, spec)?,
         };
         for text in &spec.key {
             if let Some(schema) = &schema
@@ -128,21 +129,47 @@ impl Compiler<'_> {
         None
     }
 
-    fn table(&mut self, path: &Text, function: &str, options: &str) -> Option<Found> {
-        let resolved = self.path(path);
-        let set = FileSet::new(&resolved, crate::units::Size(u64::MAX));
-        if !set.paths().is_ok_and(|mut paths| paths.any(|path| path.is_ok())) {
-            let missing = (!set.folder().is_dir()).then(|| set.folder().display().to_string());
-            self.report(
-                Fault::EmptyGlob { pattern: resolved.display().to_string(), missing },
-                path.place.clone(),
-            );
-            return None;
+    /// Files with rows in them: their columns, and types that are proven over what `check` reads of them.
+    fn read(&mut self, path: &Text, format: Format, spec: &SourceSpec) -> Option<Found> {
+        let set = FileSet::new(&self.path(path), crate::units::Size(u64::MAX));
+        let options = read::Options {
+            types: self.types(&spec.types),
+            key: spec.key.iter().map(|key| key.value.clone()).collect(),
+            optional: spec.optional,
+            prove: Some(PROVEN_AT_CHECK),
+            ..read::Options::new(format)
+        };
+        match read::describe(&set, &options) {
+            Ok(description) => {
+                let schema = description.schema.clone();
+                Some((Origin::Read(Box::new(ReadFiles { set, options, description })), Some(schema)))
+            }
+            Err(read::ReadError::NoFile { pattern, skipped: None }) => {
+                let missing = (!set.folder().is_dir()).then(|| set.folder().display().to_string());
+                self.report(Fault::EmptyGlob { pattern, missing }, path.place.clone());
+                None
+            }
+            Err(error) => {
+                self.report(Fault::BadFile(error.to_string()), path.place.clone());
+                None
+            }
         }
-        // Absolute, because relative paths in queries start at the spec's folder.
-        let absolute = std::path::absolute(&resolved).unwrap_or(resolved);
-        let literal = absolute.display().to_string().replace('\'', "''");
-        Some(self.query(path, &format!("SELECT * FROM {function}('{literal}'{options})")))
+    }
+
+    /// The types that `types:` declares.
+    fn types(&mut self, spec: &TypesSpec) -> read::Types {
+        let mut types = read::Types { text: spec.text, of: Vec::new() };
+        for (name, word) in &spec.of {
+            match declared(&word.value) {
+                Some(of) => types.of.push((name.value.to_string(), of)),
+                None => {
+                    let found = word.value.clone();
+                    let known = DECLARED.iter().map(|(word, _)| (*word).to_owned()).collect();
+                    self.report(Fault::UnknownWord { what: "type", found, known }, word.place.clone());
+                }
+            }
+        }
+        types
     }
 
     fn query(&mut self, text: &Text, query: &str) -> Found {
@@ -160,6 +187,27 @@ impl Compiler<'_> {
     pub(super) fn report(&mut self, fault: Fault, place: Place) {
         self.mistakes.push(Mistake { fault, place });
     }
+}
+
+/// How much of a file is read by `etl check`: a larger one is read whole by the run, before its first record.
+const PROVEN_AT_CHECK: u64 = 64_000_000;
+
+/// The short names of types; DuckDB's own are known as well.
+const DECLARED: &[(&str, LogicalType)] = &[
+    ("text", LogicalType::Varchar),
+    ("integer", LogicalType::BigInt),
+    ("number", LogicalType::Double),
+    ("boolean", LogicalType::Boolean),
+    ("date", LogicalType::Date),
+    ("timestamp", LogicalType::Timestamp),
+    ("decimal", LogicalType::Decimal { width: 18, scale: 2 }),
+    ("json", LogicalType::Json),
+];
+
+fn declared(word: &str) -> Option<LogicalType> {
+    let word = word.trim();
+    let short = DECLARED.iter().find(|(short, _)| short.eq_ignore_ascii_case(word)).map(|(_, of)| of.clone());
+    short.or_else(|| Some(crate::record::parse_type(word)).filter(|of| !matches!(of, LogicalType::Other(_))))
 }
 
 /// The type of a value that is written in the spec; nothing for NULL.

@@ -25,6 +25,7 @@ use std::{collections::HashSet, path::PathBuf, sync::Arc};
 use crate::{
     event::StageKind,
     files::FileSet,
+    read,
     record::{self, ETL, LogicalType, Record, etl_type},
     spec::{Mode, ModelPrice, PollSchedule, SplitWhat, Timeouts},
     units::{Rate, Usd},
@@ -162,6 +163,18 @@ pub enum Origin {
     Files(FileSet),
     Rows(Vec<Record>),
     Query(String),
+    Read(Box<ReadFiles>),
+}
+
+/// Files with rows in them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadFiles {
+    /// The files.
+    pub set: FileSet,
+    /// How they are read.
+    pub options: read::Options,
+    /// What was found in them when the plan was made.
+    pub description: read::Description,
 }
 
 /// How jobs are checked.

@@ -10,7 +10,9 @@ use std::{
 const LAYERS: &[&[&str]] = &[
     &["units", "policy", "region", "fault", "task"],
     &["record", "event", "diagnostic"],
-    &["spec", "ledger", "template", "files", "sql"],
+    &["files", "sql"],
+    &["read"],
+    &["spec", "ledger", "template"],
     &["plan", "stage", "mistral", "store", "report", "sim"],
     &["run"],
     &["cli"],

@@ -38,7 +38,7 @@ pub use retry::Retry;
 pub use settings::{Setting, Settings};
 pub use sink::{Mode, SinkSpec, Target};
 pub(crate) use source::LARGEST_FILE;
-pub use source::{SourceForm, SourceSpec};
+pub use source::{CsvSpec, SourceForm, SourceSpec, TypesSpec};
 pub use split::{SplitSpec, SplitWhat};
 pub use stage::{Form, From, StageSpec};
 pub use submit::CollectSpec;
