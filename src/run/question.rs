@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use crate::{
     ledger::{Answer, Entry, Generation, History, Refusal, RequestId, Step},
-    mistral::{Endpoint, Expected, Prices, Reply, read_answer, wire::ChatRequest},
+    mistral::{
+        Accepted, Ending, Endpoint, Expected, Prices, Reply, accept, wire::ChatRequest, without_thinking,
+    },
     plan::{Ask, Node, Prompt, Task},
     record::{ANSWER, Failure, FailureKind, Record},
     template::Template,
@@ -44,6 +46,13 @@ pub(super) enum Settled {
     Answered { value: Value, answer: Value },
     /// No answer fits, and there are no attempts left.
     Failed { kind: FailureKind, reason: String, attempts: u32, reply: Option<String> },
+}
+
+/// An answer that fits.
+struct Judged {
+    value: Value,
+    /// What was repaired to read it.
+    note: Option<String>,
 }
 
 /// How a request goes on.
@@ -107,7 +116,7 @@ impl Question {
         latency: Option<Duration>,
         correlation_id: Option<String>,
     ) -> Step {
-        let Reply { model, text, finish_reason, usage, pages } = reply;
+        let Reply { model, text, finish_reason, usage, cached_tokens: _, pages, note, unusable } = reply;
         // A server that does not say who answered was asked for one model.
         let model = if model.is_empty() { self.ask.model.clone() } else { model };
         let price = self.price(&model).or_else(|| self.price(&self.ask.model));
@@ -115,8 +124,7 @@ impl Question {
             let tokens = price.of(usage.prompt_tokens, usage.completion_tokens);
             Usd::from_micros(tokens.micros() + price.of_pages(pages).micros())
         });
-        let refusal = self.judge(&text, finish_reason.as_deref()).err();
-        let answer = Answer {
+        let mut answer = Answer {
             model,
             reply: text,
             finish_reason,
@@ -125,10 +133,16 @@ impl Question {
             cost,
             latency_ms: latency.map(|latency| latency.as_millis() as u64),
             correlation_id,
+            note,
+            unusable,
         };
-        match refusal {
-            None => Step::Answered(answer),
-            Some(refusal) => Step::Refused(answer, refusal),
+        match self.judge(&answer) {
+            Ok(Judged { note, .. }) => {
+                let notes: Vec<String> = [answer.note.take(), note].into_iter().flatten().collect();
+                answer.note = (!notes.is_empty()).then(|| notes.join("; "));
+                Step::Answered(answer)
+            }
+            Err(refusal) => Step::Refused(answer, refusal),
         }
     }
 
@@ -154,26 +168,41 @@ impl Question {
     }
 
     /// The value of an answer, or why it is refused.
-    fn judge(&self, reply: &str, finish_reason: Option<&str>) -> Result<Value, Refusal> {
+    fn judge(&self, answer: &Answer) -> Result<Judged, Refusal> {
         let refused = |reason: String| Refusal { kind: FailureKind::Refused, reason };
+        if let Some(reason) = &answer.unusable {
+            return Err(refused(reason.clone()));
+        }
+        let Answer { reply, finish_reason, .. } = answer;
+        let judged = |value| Judged { value, note: None };
         let Task::Chat(chat) = &self.ask.task else {
-            return serde_json::from_str(reply).map_err(|_| refused("the answer holds no JSON".to_owned()));
+            let read = serde_json::from_str(reply).map(judged);
+            return read.map_err(|error| refused(format!("the answer holds no JSON: {error}")));
         };
-        if let Some(reason @ ("length" | "model_length")) = finish_reason {
-            let limit = match (reason, chat.settings.max_tokens()) {
-                ("length", Some(max)) => format!("`max_tokens: {max}`"),
-                ("length", None) => "the model's own limit on answers".to_owned(),
-                _ => "the length of the model's context".to_owned(),
-            };
-            return Err(Refusal {
-                kind: FailureKind::Length,
-                reason: format!("the answer was cut at {limit}"),
-            });
+        match Ending::of(finish_reason.as_deref()) {
+            Ending::Whole => {}
+            Ending::Cut => {
+                let limit = match (finish_reason.as_deref(), chat.settings.max_tokens()) {
+                    (Some("model_length"), _) => "the length of the model's context".to_owned(),
+                    (_, Some(max)) => format!("`max_tokens: {max}`"),
+                    (_, None) => "the model's own limit on answers".to_owned(),
+                };
+                let reason = format!("the answer was cut at {limit}");
+                return Err(Refusal { kind: FailureKind::Length, reason });
+            }
+            Ending::Refused(why) => {
+                let word = finish_reason.as_deref().unwrap_or_default();
+                return Err(refused(format!("{why} (`finish_reason: {word}`)")));
+            }
         }
         match &self.expected {
-            Some(expected) => read_answer(reply, expected).map_err(refused),
+            Some(expected) => {
+                let Accepted { json, note } = accept(reply, expected).map_err(refused)?;
+                let value = serde_json::from_str(&json).map_err(|error| refused(error.to_string()))?;
+                Ok(Judged { value, note })
+            }
             None if reply.trim().is_empty() => Err(refused("the answer is empty".to_owned())),
-            None => Ok(Value::from(reply)),
+            None => without_thinking(reply).map(|text| judged(Value::from(text))).map_err(refused),
         }
     }
 
@@ -188,8 +217,8 @@ impl Question {
         let mut refused = None;
         for entry in &history.entries {
             let Some(answer) = entry.step.answer() else { continue };
-            match self.judge(&answer.reply, answer.finish_reason.as_deref()) {
-                Ok(value) => {
+            match self.judge(answer) {
+                Ok(Judged { value, .. }) => {
                     let about = json!({
                         "model": answer.model,
                         "request": entry.request.to_string(),
@@ -238,7 +267,7 @@ impl Question {
     pub(super) fn judged_anew(&self, history: &History) -> Option<Entry> {
         let last = history.entries.last()?;
         let Step::Answered(answer) = &last.step else { return None };
-        let refusal = self.judge(&answer.reply, answer.finish_reason.as_deref()).err()?;
+        let refusal = self.judge(answer).err()?;
         Some(Entry { step: Step::Refused(answer.clone(), refusal), ..last.clone() })
     }
 

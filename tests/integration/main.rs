@@ -9,6 +9,7 @@
 
 mod common;
 
+mod answers;
 mod attachments;
 mod auto;
 mod batch;
