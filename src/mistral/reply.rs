@@ -28,6 +28,8 @@ pub struct Reply {
     pub usage: TokenUsage,
     /// Of the tokens that were read, those that cost less because the service had read them before.
     pub cached_tokens: u64,
+    /// The tier that it was charged by, where the service says so.
+    pub service_tier: Option<String>,
     /// What it cost in pages.
     pub pages: u64,
     /// What had to be replaced or repaired to read it.
@@ -65,6 +67,7 @@ pub(super) fn cost(body: &Value) -> Reply {
         finish_reason: body["choices"][0]["finish_reason"].as_str().map(str::to_owned),
         usage,
         cached_tokens: cached.min(usage.prompt_tokens),
+        service_tier: body["usage"]["service_tier"].as_str().map(str::to_owned),
         pages: count(&body["usage_info"]["pages_processed"]),
         note: None,
         unusable: None,
@@ -227,6 +230,7 @@ mod tests {
                 finish_reason: None,
                 usage: TokenUsage::default(),
                 cached_tokens: 0,
+                service_tier: None,
                 pages: 0,
                 note: None,
                 unusable: None,

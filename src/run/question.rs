@@ -12,12 +12,12 @@ use crate::{
     plan::{Ask, Node, Prompt, Task},
     record::{ANSWER, Failure, FailureKind, Record},
     template::Template,
-    units::Usd,
 };
 
 use super::{
     RunError,
     attachment::{Attachment, Kind},
+    cost::Costs,
     request::{self, WriteError},
     transform::When,
 };
@@ -36,7 +36,7 @@ pub(super) struct Question {
     /// All of a chat request but its messages.
     pub(super) request: Option<ChatRequest>,
     expected: Option<Expected>,
-    prices: Prices,
+    pub(super) costs: Costs,
 }
 
 /// What became of a request, in the end.
@@ -98,15 +98,9 @@ impl Question {
                 .collect::<Result<_, _>>()?,
             request: chat.map(request).transpose()?,
             expected: schema.map(|schema| Expected::new(&schema.json)).transpose().map_err(|_| wrong())?,
-            prices: prices.clone(),
+            costs: Costs::new(ask, prices),
             ask: ask.clone(),
         })
-    }
-
-    /// The price of a model's tokens, as this stage asks for them.
-    pub(super) fn price(&self, model: &str) -> Option<crate::mistral::Price> {
-        let price = self.prices.of(model)?;
-        Some(if self.ask.batch.is_some() { price.in_batch() } else { price })
     }
 
     /// The answer that the ledger keeps, judged.
@@ -116,14 +110,10 @@ impl Question {
         latency: Option<Duration>,
         correlation_id: Option<String>,
     ) -> Step {
-        let Reply { model, text, finish_reason, usage, cached_tokens: _, pages, note, unusable } = reply;
+        let cost = self.costs.actual(&reply);
+        let Reply { model, text, finish_reason, usage, note, unusable, .. } = reply;
         // A server that does not say who answered was asked for one model.
         let model = if model.is_empty() { self.ask.model.clone() } else { model };
-        let price = self.price(&model).or_else(|| self.price(&self.ask.model));
-        let cost = price.map(|price| {
-            let tokens = price.of(usage.prompt_tokens, usage.completion_tokens);
-            Usd::from_micros(tokens.micros() + price.of_pages(pages).micros())
-        });
         let mut answer = Answer {
             model,
             reply: text,

@@ -8,7 +8,7 @@ use std::{
 
 /// Lowest first. What stands in one row does not know of the others in it.
 const LAYERS: &[&[&str]] = &[
-    &["units", "policy", "datatype", "region", "fault", "task"],
+    &["units", "policy", "datatype", "region", "fault", "task", "pages"],
     &["record", "event", "diagnostic"],
     &["spec", "ledger", "template", "files", "sql"],
     &["plan", "stage", "mistral", "store", "report", "sim"],

@@ -24,6 +24,7 @@ mod ledger;
 mod mistral_ask;
 mod mistral_jobs;
 mod mistral_shapes;
+mod money;
 mod proxy;
 mod requests;
 mod run;
