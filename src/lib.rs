@@ -7,6 +7,7 @@ pub mod fault;
 pub mod files;
 pub mod ledger;
 pub mod mistral;
+pub mod pages;
 pub mod plan;
 pub mod policy;
 pub mod read;

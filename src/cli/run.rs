@@ -183,9 +183,10 @@ fn told(estimate: &Estimate) -> String {
             ));
             continue;
         };
+        let pages = if asks.pages > 0 { format!(" and {} pages", asks.pages) } else { String::new() };
         let price = asks.cost.map_or("of unknown price".to_owned(), |cost| format!("about {cost}"));
         text.push_str(&format!(
-            "`{}` would ask {} {} times, with about {} tokens in and {} out, {price}; {} answers are there already\n",
+            "`{}` would ask {} {} times, with about {} tokens in and {} out{pages}, {price}; {} answers are there already\n",
             stage.stage, stage.model, asks.requests, asks.prompt_tokens, asks.completion_tokens, asks.answered
         ));
         if asks.broken > 0 {

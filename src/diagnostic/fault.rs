@@ -329,6 +329,9 @@ pub enum Fault {
     /// A chat stage in a pipeline that does not say how to reach the service.
     #[error("map `{0}` asks Mistral, and the pipeline has no `mistral:`")]
     NoMistral(String),
+    /// A model under a budget that does not count against it.
+    #[error("the price of `{0}` is not known, and there is a budget")]
+    NoPrice(String),
 }
 
 impl Fault {
@@ -440,6 +443,9 @@ impl Fault {
             )),
             Self::PollsNoJob(_) => Some("it stands below a map with `submit:`".to_owned()),
             Self::NoMistral(_) => Some("add `mistral: { api_key: \"${env.MISTRAL_API_KEY}\" }`".to_owned()),
+            Self::NoPrice(model) => Some(format!(
+                "add `prices: {{ {model}: {{ prompt: 0.15 USD, completion: 0.60 USD }} }}` with what it costs, or take `budget:` out"
+            )),
             Self::LeavesFolder { .. } => {
                 Some("a template may include what lies beside it or below".to_owned())
             }

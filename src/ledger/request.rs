@@ -28,6 +28,10 @@ pub struct Answer {
     pub latency_ms: Option<u64>,
     /// What to name when asking the service about it.
     pub correlation_id: Option<String>,
+    /// What was repaired in it to read it; kept with an answer that fits.
+    pub note: Option<String>,
+    /// Why it is of no use to any program, where that is so; then `reply` is what came.
+    pub unusable: Option<String>,
 }
 
 /// Why an answer was not accepted.
@@ -253,6 +257,8 @@ mod tests {
             cost: None,
             latency_ms: None,
             correlation_id: None,
+            note: None,
+            unusable: None,
         }
     }
 

@@ -14,11 +14,11 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    ApiError, CallError, Client, Endpoint, Fate, Patience, Reply,
+    CallError, Client, Endpoint, Fate, Patience, Reply, decode,
     http::{Answer, Fault},
     ladder::{End, Ladders, Next, dice},
     limits::{Leave, Limiter},
-    read_reply,
+    received::{received_bytes, unreadable},
     slots::Slot,
 };
 
@@ -195,7 +195,7 @@ impl Client {
         let request = self.http.request(Method::POST, call.endpoint.path(), &[], &[]);
         let json = HeaderValue::from_static("application/json");
         let request = request.header(CONTENT_TYPE, json).body(call.body.clone());
-        let sent = self.http.exchange(request).await;
+        let sent = self.http.exchange_up_to(request, call.endpoint.largest()).await;
         let told = match &sent {
             Ok(answer) => Some(&answer.limits),
             Err(Fault::Api(_, told)) => Some(&**told),
@@ -219,14 +219,11 @@ impl Client {
     }
 
     fn understood(&self, endpoint: Endpoint, answer: &Answer) -> Result<(Value, Reply), Fault> {
-        let unreadable = |what: String| {
-            let page = String::from_utf8_lossy(&answer.bytes[..answer.bytes.len().min(2000)]);
-            let told = ApiError::read(200, &self.http.without_key(&page)).message;
-            Fault::unreadable(format!("the answer {what}: {told}"))
-        };
-        let body = serde_json::from_slice(&answer.bytes)
-            .map_err(|error| unreadable(format!("is no JSON ({error})")))?;
-        let reply = read_reply(endpoint, &body).map_err(unreadable)?;
-        Ok((body, reply))
+        if let Some(why) = &answer.unusable {
+            let (text, _) = decode::text(&answer.bytes);
+            return Ok((Value::Null, unreadable(&self.http.without_key(&text), why)));
+        }
+        received_bytes(endpoint, &answer.bytes)
+            .map_err(|why| Fault::unreadable(self.http.without_key(&format!("the answer {why}"))))
     }
 }

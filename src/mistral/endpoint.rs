@@ -34,6 +34,14 @@ impl Endpoint {
         }
     }
 
+    /// The largest answer that is read, in bytes. The pages of a document may come with their pictures.
+    pub(super) const fn largest(self) -> usize {
+        match self {
+            Self::Ocr => 256_000_000,
+            Self::Chat | Self::Embed | Self::Moderate | Self::Classify => 32_000_000,
+        }
+    }
+
     /// The endpoint with a path.
     pub fn of_path(path: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|endpoint| endpoint.path() == path)

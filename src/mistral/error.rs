@@ -23,7 +23,12 @@ pub enum Fate {
 pub const FATES: &[(RangeInclusive<u16>, Fate, &str)] = &[
     // Rows of a batch's error file may come without a status.
     (0..=0, Fate::Retry, "no status: a line of an error file that says nothing more"),
-    (1..=399, Fate::Retry, "neither answer nor error: a redirect, a proxy's own page"),
+    (1..=299, Fate::Retry, "neither answer nor error: a proxy's own page"),
+    (
+        300..=399,
+        Fate::Stop,
+        "a redirect, which is not followed: the message says what to write as `base_url`",
+    ),
     (400..=400, Fate::Fail, "the request is wrong: too long, a setting that the model does not support"),
     (401..=401, Fate::Stop, "the key is wrong"),
     (402..=402, Fate::Unpaid, "no credit or no payment method"),
@@ -44,6 +49,9 @@ const STOPS: &[&str] = &["1500"];
 
 /// The code of the service's own capacity.
 const CAPACITY: &str = "3505";
+
+/// The code of a quota that is used up, for weeks perhaps, although its status is that of a limit.
+const QUOTA: &str = "1301";
 
 /// An error that the service told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +97,9 @@ impl ApiError {
         if self.status == 400 && self.is_about_the_model() {
             return Fate::Stop;
         }
+        if self.is_about_the_quota() {
+            return Fate::Unpaid;
+        }
         let row = FATES.iter().find(|(statuses, ..)| statuses.contains(&self.status));
         row.map_or(Fate::Fail, |(_, fate, _)| *fate)
     }
@@ -96,6 +107,13 @@ impl ApiError {
     /// Whether the service has too much to do, rather than this account having asked too much.
     pub fn is_capacity(&self) -> bool {
         self.code.as_deref() == Some(CAPACITY) || self.message.to_lowercase().contains("capacity")
+    }
+
+    /// Whether the account has used up what it may use in a month: to wait for that is no use.
+    pub fn is_about_the_quota(&self) -> bool {
+        let is_quota =
+            || self.code.as_deref() == Some(QUOTA) || self.message.to_lowercase().contains("monthly");
+        self.status == 429 && is_quota()
     }
 
     fn is_about_the_model(&self) -> bool {
@@ -139,6 +157,11 @@ fn message(json: &Value) -> Option<String> {
 /// A text out of what may be a text, an object round one, or a list of complaints with their places.
 fn words(value: &Value) -> Option<String> {
     match value {
+        // Some errors are quoted as a text that holds their JSON.
+        Value::String(text) if text.trim_start().starts_with(['{', '[']) => {
+            let inner: Option<Value> = serde_json::from_str(text).ok();
+            inner.as_ref().and_then(words).or_else(|| Some(text.clone()))
+        }
         Value::String(text) => Some(text.clone()),
         Value::Array(items) => {
             let told: Vec<String> = items
@@ -308,6 +331,19 @@ mod tests {
                 "429: Requests rate limit exceeded",
                 Fate::Park,
             ),
+            (
+                429,
+                r#"{"message":"You have exceeded your quota","code":1301}"#,
+                "429 (code 1301): You have exceeded your quota",
+                Fate::Unpaid,
+            ),
+            (
+                429,
+                r#"{"message":"Monthly token limit reached"}"#,
+                "429: Monthly token limit reached",
+                Fate::Unpaid,
+            ),
+            (307, "", "307: no message", Fate::Stop),
             (
                 503,
                 "<html><body><h1>503 Service Unavailable</h1></body></html>",

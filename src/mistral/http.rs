@@ -5,14 +5,18 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use reqwest::{
     Method, RequestBuilder, Url,
-    header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
+    redirect::Policy,
 };
 use tokio::time::timeout;
 
-use super::{ApiError, ClientError, Connection, Timeouts, connection::trimmed, told::Told};
+use super::{ApiError, ClientError, Connection, Timeouts, connection::trimmed, decode, redirect, told::Told};
 
-/// The largest answer that is read; a file of results may be as large as one that may be sent.
-const LARGEST: usize = 2 << 30;
+/// The largest file that is read: a file of results may be as large as one that may be sent.
+const LARGEST_FILE: usize = 2 << 30;
+
+/// The largest answer that is read about files, jobs and models.
+const LARGEST: usize = 32_000_000;
 
 /// The largest error that is read.
 const LARGEST_ERROR: usize = 1 << 20;
@@ -29,6 +33,8 @@ pub(super) struct Http {
 /// An answer of 2xx.
 pub(super) struct Answer {
     pub(super) bytes: Bytes,
+    /// Why the body cannot be had whole, as an end to "the answer …".
+    pub(super) unusable: Option<String>,
     pub(super) limits: Told,
     pub(super) correlation_id: Option<String>,
 }
@@ -79,6 +85,7 @@ impl Http {
         let mut client = reqwest::Client::builder()
             .user_agent(concat!("etl/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
+            .redirect(Policy::none())
             .connect_timeout(connection.timeouts.connect);
         if is_loopback(&base) {
             // What runs on this machine is not to be had through another one.
@@ -108,13 +115,18 @@ impl Http {
 
     /// Sends a request and reads its answer, within the usual time.
     pub(super) async fn exchange(&self, request: RequestBuilder) -> Result<Answer, Fault> {
-        self.within(request, self.timeouts.first_byte, self.timeouts.whole).await
+        whole_answer(self.exchange_up_to(request, LARGEST).await)
+    }
+
+    /// The same for an answer of up to so many bytes; of a larger one the beginning is kept.
+    pub(super) async fn exchange_up_to(&self, request: RequestBuilder, most: usize) -> Result<Answer, Fault> {
+        self.within(request, self.timeouts.first_byte, self.timeouts.whole, most).await
     }
 
     /// Sends a request that carries or fetches a file.
     pub(super) async fn exchange_file(&self, request: RequestBuilder) -> Result<Answer, Fault> {
         let whole = self.timeouts.whole.max(Timeouts::FILE);
-        self.within(request, whole, whole).await
+        whole_answer(self.within(request, whole, whole, LARGEST_FILE).await)
     }
 
     async fn within(
@@ -122,6 +134,7 @@ impl Http {
         request: RequestBuilder,
         first_byte: Duration,
         whole: Duration,
+        most: usize,
     ) -> Result<Answer, Fault> {
         let late = |what: &str, limit: Duration| Fault::Network {
             told: format!("{what} within {}s", limit.as_secs_f64()),
@@ -132,32 +145,43 @@ impl Http {
                 Ok(response) => response.map_err(|error| self.network(error))?,
                 Err(_) => return Err(late("no answer began", first_byte)),
             };
-            self.read(response).await
+            self.read(response, most).await
         };
         timeout(whole, exchange).await.unwrap_or_else(|_| Err(late("the answer did not end", whole)))
     }
 
-    async fn read(&self, mut response: reqwest::Response) -> Result<Answer, Fault> {
+    async fn read(&self, mut response: reqwest::Response, most: usize) -> Result<Answer, Fault> {
         let status = response.status();
+        let asked = response.url().clone();
         let headers = std::mem::take(response.headers_mut());
         let limits = Told::read(&headers);
         let correlation_id = text(&headers, "mistral-correlation-id").map(str::to_owned);
-        let most = if status.is_success() { LARGEST } else { LARGEST_ERROR };
+        let most = if status.is_success() { most } else { LARGEST_ERROR };
         let mut bytes = bytes::BytesMut::new();
+        let mut unusable = None;
         while let Some(part) = response.chunk().await.map_err(|error| self.network(error))? {
             if bytes.len() + part.len() > most {
-                if status.is_success() {
-                    return Err(Fault::unreadable(format!("the answer is larger than {most} bytes")));
-                }
+                unusable = Some(decode::too_large(most));
                 break;
             }
             bytes.extend_from_slice(&part);
         }
-        if status.is_success() {
-            return Ok(Answer { bytes: bytes.freeze(), limits, correlation_id });
+        let mut bytes = bytes.freeze();
+        if unusable.is_none() {
+            match decode::inflated(bytes.clone(), text(&headers, CONTENT_ENCODING.as_str()), most) {
+                Ok(inflated) => bytes = inflated,
+                Err(why) => unusable = Some(why),
+            }
         }
-        let page = self.without_key(&String::from_utf8_lossy(&bytes));
-        let mut error = ApiError::read(status.as_u16(), &page);
+        if status.is_success() {
+            return Ok(Answer { bytes, unusable, limits, correlation_id });
+        }
+        let mut error = if status.is_redirection() {
+            let told = redirect::told(&asked, text(&headers, LOCATION.as_str()));
+            ApiError::of(status.as_u16(), &self.without_key(&told).into())
+        } else {
+            ApiError::read(status.as_u16(), &self.without_key(&String::from_utf8_lossy(&bytes)))
+        };
         error.correlation_id = correlation_id;
         error.retry_after = retry_after(&headers, jiff::Timestamp::now());
         Err(Fault::Api(error, Box::new(limits)))
@@ -173,6 +197,14 @@ impl Http {
         // What is this short is no secret, and would tear holes into innocent words.
         if self.key.len() < 8 { text.to_owned() } else { text.replace(&*self.key, "[the API key]") }
     }
+}
+
+/// An answer that is there from its first to its last byte.
+fn whole_answer(answer: Result<Answer, Fault>) -> Result<Answer, Fault> {
+    answer.and_then(|answer| match &answer.unusable {
+        Some(why) => Err(Fault::unreadable(format!("the answer {why}"))),
+        None => Ok(answer),
+    })
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -1,97 +1,98 @@
-//! What answers cost, as far as it is known: for estimates and for the sum at the end of a run.
+//! What answers cost, as far as it is known: for the budget, for estimates and for the sum of a run.
 //!
-//! The invoice is what counts. The service publishes no prices that a program could read, so they stand
-//! here, with a version; a pipeline may set its own, which count before these.
+//! The invoice is what counts. The table is made from the files that the service publishes; a pipeline may
+//! set prices of its own, which count before it. [`Prices`] is asked by the stages that ask.
 
 use crate::units::Usd;
 
-/// The version of the price table, to be told beside a sum.
-pub const PRICES_VERSION: &str = "2026-11";
-
-/// When the table was gathered.
-pub const PRICES_DATE: &str = "2026-11-24";
-
-/// Where the table comes from.
-pub const PRICES_SOURCE: &str = "public price lists, after mistral.ai/pricing";
+use super::price_table::PRICES;
+pub use super::price_table::{PRICES_DATE, PRICES_SOURCE};
 
 /// The price of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Price {
     /// Millionths of a dollar for a million tokens read.
     prompt: u64,
+    /// Of these, for a million that the service had read before.
+    cached: u64,
     /// Millionths of a dollar for a million tokens written.
     completion: u64,
     /// Millionths of a dollar for a thousand pages.
     pages: u64,
 }
 
-/// US dollars for a million tokens read, a million written, a thousand pages; by the beginning of the
-/// model's name, and the longest one that fits counts.
-const PRICES: &[(&str, f64, f64, f64)] = &[
-    ("mistral-large", 0.50, 1.50, 0.0),
-    ("mistral-large-2411", 2.00, 6.00, 0.0),
-    ("mistral-medium", 1.50, 7.50, 0.0),
-    ("mistral-medium-2505", 0.40, 2.00, 0.0),
-    ("mistral-medium-2508", 0.40, 2.00, 0.0),
-    ("mistral-small", 0.15, 0.60, 0.0),
-    ("mistral-small-2503", 0.10, 0.30, 0.0),
-    ("mistral-small-2506", 0.10, 0.30, 0.0),
-    ("magistral-medium", 2.00, 5.00, 0.0),
-    ("magistral-small", 0.50, 1.50, 0.0),
-    ("ministral-3b", 0.10, 0.10, 0.0),
-    ("ministral-8b", 0.15, 0.15, 0.0),
-    ("ministral-14b", 0.20, 0.20, 0.0),
-    ("codestral", 0.30, 0.90, 0.0),
-    ("devstral-medium", 0.40, 2.00, 0.0),
-    ("devstral-small", 0.10, 0.30, 0.0),
-    ("devstral", 0.40, 2.00, 0.0),
-    ("pixtral-large", 2.00, 6.00, 0.0),
-    ("open-mistral-nemo", 0.15, 0.15, 0.0),
-    ("mistral-embed", 0.10, 0.0, 0.0),
-    ("codestral-embed", 0.15, 0.0, 0.0),
-    ("mistral-moderation", 0.10, 0.0, 0.0),
-    ("mistral-ocr", 0.0, 0.0, 2.00),
-    ("mistral-ocr-2503", 0.0, 0.0, 1.00),
-    ("mistral-ocr-2505", 0.0, 0.0, 1.00),
-];
+/// What is paid for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Tokens read.
+    pub prompt_tokens: u64,
+    /// Of these, tokens that the service had read before.
+    pub cached_tokens: u64,
+    /// Tokens written.
+    pub completion_tokens: u64,
+    /// Pages read.
+    pub pages: u64,
+}
 
 /// The price of a model, if it is known. A simulated model has the price of the one it stands for.
 pub fn price(model: &str) -> Option<Price> {
     let model = plain(model);
-    let fits = PRICES.iter().filter(|(name, ..)| model.starts_with(name));
-    let (_, prompt, completion, pages) = fits.max_by_key(|(name, ..)| name.len())?;
-    let micros = |dollars: &f64| (dollars * 1e6).round() as u64;
-    Some(Price { prompt: micros(prompt), completion: micros(completion), pages: micros(pages) })
+    let (_, prompt, cached, completion, pages) = *PRICES.iter().find(|(name, ..)| *name == model)?;
+    Some(Price { prompt, cached, completion, pages })
 }
 
 fn plain(model: &str) -> &str {
     model.strip_prefix("simulated:").unwrap_or(model)
 }
 
+/// Whether a name is that of a model or of one of its versions: `mistral-large` is `mistral-large-latest`
+/// and `mistral-large-2512`, but neither `mistral-large-4` nor `mistral-large-creative`.
+fn is_version(model: &str, name: &str) -> bool {
+    match model.strip_prefix(name) {
+        Some("" | "-latest") => true,
+        Some(rest) => rest.strip_prefix('-').is_some_and(|date| {
+            matches!(date.len(), 4 | 6 | 8) && date.bytes().all(|digit| digit.is_ascii_digit())
+        }),
+        None => false,
+    }
+}
+
 impl Price {
-    /// A price from what a million tokens read, a million written and a thousand pages cost.
+    /// A price from what a million tokens read, a million written and a thousand pages cost. Tokens of the
+    /// cache cost what the others do.
     pub fn new(prompt: Usd, completion: Usd, pages: Usd) -> Self {
-        Self { prompt: prompt.micros(), completion: completion.micros(), pages: pages.micros() }
+        let (prompt, completion, pages) = (prompt.micros(), completion.micros(), pages.micros());
+        Self { prompt, cached: prompt, completion, pages }
     }
 
     /// The price of the same in a batch job: half.
     #[must_use]
     pub fn in_batch(self) -> Self {
-        let half = |micros: u64| micros.div_ceil(2);
-        Self { prompt: half(self.prompt), completion: half(self.completion), pages: half(self.pages) }
+        self.times(1, 2)
     }
 
-    /// What so many tokens cost, rounded up to a millionth of a dollar.
-    pub fn of(self, prompt_tokens: u64, completion_tokens: u64) -> Usd {
-        let sum = u128::from(prompt_tokens) * u128::from(self.prompt)
-            + u128::from(completion_tokens) * u128::from(self.completion);
-        Usd::from_micros(sum.div_ceil(1_000_000) as u64)
+    /// The price of the same in the priority tier: 1.75 times.
+    #[must_use]
+    pub fn in_priority(self) -> Self {
+        self.times(7, 4)
     }
 
-    /// What so many pages cost, rounded up to a millionth of a dollar.
-    pub fn of_pages(self, pages: u64) -> Usd {
-        let sum = u128::from(pages) * u128::from(self.pages);
-        Usd::from_micros(sum.div_ceil(1000) as u64)
+    fn times(self, times: u64, parts: u64) -> Self {
+        let times = |micros: u64| micros.saturating_mul(times).div_ceil(parts);
+        let Self { prompt, cached, completion, pages } = self;
+        let (prompt, cached) = (times(prompt), times(cached));
+        Self { prompt, cached, completion: times(completion), pages: times(pages) }
+    }
+
+    /// What something costs, rounded up to a millionth of a dollar, tokens and pages each.
+    pub fn of(self, used: Used) -> Usd {
+        let product = |count: u64, price: u64| u128::from(count) * u128::from(price);
+        let cached = used.cached_tokens.min(used.prompt_tokens);
+        let tokens = product(used.prompt_tokens - cached, self.prompt)
+            + product(cached, self.cached)
+            + product(used.completion_tokens, self.completion);
+        let pages = product(used.pages, self.pages);
+        Usd::from_micros((tokens.div_ceil(1_000_000) + pages.div_ceil(1000)) as u64)
     }
 }
 
@@ -102,17 +103,18 @@ pub struct Prices {
 }
 
 impl Prices {
-    /// Prices by the beginning of the model's name; the longest one that fits counts.
+    /// Prices by the model's name, without `-latest` or a date for all its versions; the longest one that
+    /// fits counts.
     pub fn new(own: Vec<(String, Price)>) -> Self {
         Self { own }
     }
 
     /// The price of a model, if it is known.
     pub fn of(&self, model: &str) -> Option<Price> {
-        let name = plain(model);
-        let fits = self.own.iter().filter(|(prefix, _)| name.starts_with(prefix.as_str()));
-        let own = fits.max_by_key(|(prefix, _)| prefix.len());
-        own.map(|(_, price)| *price).or_else(|| price(name))
+        let model = plain(model);
+        let fits = self.own.iter().filter(|(name, _)| is_version(model, name));
+        let own = fits.max_by_key(|(name, _)| name.len());
+        own.map(|(_, price)| *price).or_else(|| price(model))
     }
 }
 
@@ -125,24 +127,44 @@ pub fn estimate_tokens(bytes: usize) -> u64 {
 mod tests {
     use super::*;
 
+    fn tokens(prompt_tokens: u64, completion_tokens: u64) -> Used {
+        Used { prompt_tokens, completion_tokens, ..Used::default() }
+    }
+
     #[test]
     fn tokens_have_their_price() {
         let small = price("mistral-small-latest").unwrap();
         assert_eq!(price("simulated:mistral-small-2603"), Some(small));
-        assert_eq!(small.of(1_000_000, 1_000_000).to_string(), "0.7500 USD");
-        assert_eq!(small.in_batch().of(1_000_000, 1_000_000).to_string(), "0.3750 USD");
-        assert_eq!(small.of(1, 0).micros(), 1);
-        assert_eq!(price("somebody-elses-model"), None);
+        let million = tokens(1_000_000, 1_000_000);
+        assert_eq!(small.of(million).to_string(), "0.7500 USD");
+        assert_eq!(small.in_batch().of(million).to_string(), "0.3750 USD");
+        assert_eq!(small.in_priority().of(million).to_string(), "1.31 USD");
+        assert_eq!(small.of(tokens(1, 0)).micros(), 1);
+        let cached = Used { cached_tokens: 1_000_000, ..tokens(1_000_000, 0) };
+        assert_eq!(small.of(cached).to_string(), "0.0150 USD");
     }
 
     #[test]
-    fn the_longest_name_counts_and_pages_have_a_price() {
+    fn pages_have_their_price() {
+        let pages = |model: &str, pages| price(model).unwrap().of(Used { pages, ..Used::default() });
+        assert_eq!(pages("mistral-ocr-latest", 1000).to_string(), "4.00 USD");
+        assert_eq!(pages("mistral-ocr-4-0", 1).micros(), 4000);
+        assert_eq!(pages("mistral-ocr-2512", 1000).to_string(), "2.00 USD");
+        assert_eq!(price("mistral-ocr-2512").unwrap().of(tokens(5000, 5000)).micros(), 0);
+    }
+
+    #[test]
+    fn a_model_of_another_family_has_no_price_by_its_beginning() {
+        for unknown in
+            ["mistral-large-4", "mistral-large", "mistral-small-latest-2", "somebody-elses-model", ""]
+        {
+            assert_eq!(price(unknown), None, "{unknown}");
+        }
         assert_ne!(price("mistral-medium-2508"), price("mistral-medium-latest"));
-        assert_eq!(price("mistral-embed").unwrap().of(1_000_000, 0).to_string(), "0.1000 USD");
-        let ocr = price("mistral-ocr-latest").unwrap();
-        assert_eq!(ocr.of_pages(1000).to_string(), "2.00 USD");
-        assert_eq!(ocr.in_batch().of_pages(1).micros(), 1000);
-        assert_eq!(ocr.of(5000, 5000).micros(), 0);
+        // Priced by the minute, which no request here is.
+        assert_eq!(price("voxtral-mini-2602"), None);
+        let names: std::collections::BTreeSet<_> = PRICES.iter().map(|(name, ..)| name).collect();
+        assert_eq!(names.len(), PRICES.len(), "a name that is there twice");
     }
 
     #[test]
@@ -151,10 +173,18 @@ mod tests {
         let dear = Price::new(usd("9 USD"), usd("9 USD"), usd("0 USD"));
         let free = Price::new(usd("0 USD"), usd("0 USD"), usd("0 USD"));
         let prices =
-            Prices::new(vec![("mistral-small".to_owned(), dear), ("mistral-small-private".to_owned(), free)]);
-        assert_eq!(prices.of("simulated:mistral-small-latest"), Some(dear));
-        assert_eq!(prices.of("mistral-small-private-1"), Some(free));
-        assert_eq!(prices.of("mistral-embed"), price("mistral-embed"));
-        assert_eq!(prices.of("llama"), None);
+            Prices::new(vec![("mistral-small".to_owned(), dear), ("mistral-small-2603".to_owned(), free)]);
+        for (model, wanted) in [
+            ("simulated:mistral-small-latest", Some(dear)),
+            ("mistral-small", Some(dear)),
+            ("mistral-small-2506", Some(dear)),
+            ("mistral-small-2603", Some(free)),
+            ("mistral-small-5", None),
+            ("mistral-small-private", None),
+            ("mistral-embed", price("mistral-embed")),
+            ("llama", None),
+        ] {
+            assert_eq!(prices.of(model), wanted, "{model}");
+        }
     }
 }

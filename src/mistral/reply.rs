@@ -26,8 +26,16 @@ pub struct Reply {
     pub finish_reason: Option<String>,
     /// What it cost in tokens; zeros where the server does not say.
     pub usage: TokenUsage,
+    /// Of the tokens that were read, those that cost less because the service had read them before.
+    pub cached_tokens: u64,
+    /// The tier that it was charged by, where the service says so.
+    pub service_tier: Option<String>,
     /// What it cost in pages.
     pub pages: u64,
+    /// What had to be replaced or repaired to read it.
+    pub note: Option<String>,
+    /// Why it is an answer and of no use, where that is so; then `text` is what came.
+    pub unusable: Option<String>,
 }
 
 /// Reads the body of an answer.
@@ -45,13 +53,25 @@ pub fn read_reply(endpoint: Endpoint, body: &Value) -> Result<Reply, String> {
         Endpoint::Ocr => ocr(body)?,
         Endpoint::Moderate | Endpoint::Classify => first(body, "results")?.to_string(),
     };
-    Ok(Reply {
+    Ok(Reply { text, ..cost(body) })
+}
+
+/// An answer without its text: who gave it, why it ended, what it cost.
+pub(super) fn cost(body: &Value) -> Reply {
+    let usage = usage(&body["usage"]);
+    let details = &body["usage"]["prompt_tokens_details"]["cached_tokens"];
+    let cached = count(details).max(count(&body["usage"]["num_cached_tokens"]));
+    Reply {
         model: body["model"].as_str().unwrap_or_default().to_owned(),
-        text,
+        text: String::new(),
         finish_reason: body["choices"][0]["finish_reason"].as_str().map(str::to_owned),
-        usage: usage(&body["usage"]),
+        usage,
+        cached_tokens: cached.min(usage.prompt_tokens),
+        service_tier: body["usage"]["service_tier"].as_str().map(str::to_owned),
         pages: count(&body["usage_info"]["pages_processed"]),
-    })
+        note: None,
+        unusable: None,
+    }
 }
 
 fn lacks(part: &str) -> String {
@@ -63,9 +83,19 @@ fn first<'a>(body: &'a Value, list: &str) -> Result<&'a Value, String> {
 }
 
 fn chat(body: &Value) -> Result<String, String> {
-    let message = first(body, "choices")?.get("message").ok_or_else(|| lacks("choices[0].message"))?;
+    let choice = first(body, "choices")?;
+    // The shape of older servers has the text beside the message's place.
+    let message = match (choice.get("message"), choice.get("text")) {
+        (Some(message), _) => message,
+        (None, Some(Value::String(text))) => return Ok(text.clone()),
+        (None, _) => return Err(lacks("choices[0].message")),
+    };
     let text = match &message["content"] {
         Value::Null => String::new(),
+        // One chunk that is not in a list.
+        Value::Object(chunk) if chunk.get("text").is_some_and(Value::is_string) => {
+            Content::Chunks(vec![message["content"].clone()]).text()
+        }
         content => Content::deserialize(content)
             .map_err(|_| "has a `content` that is neither text nor a list of chunks".to_owned())?
             .text(),
@@ -77,6 +107,10 @@ fn chat(body: &Value) -> Result<String, String> {
         .map(|call| &call["function"]["arguments"])
         .collect();
     Ok(match calls[..] {
+        // What is said before a call that never came is half an answer.
+        [] if choice["finish_reason"] == "tool_calls" => {
+            return Err("ends with `finish_reason: tool_calls` and holds no call".to_owned());
+        }
         [] => text,
         _ if !text.trim().is_empty() => text,
         [call] => arguments(call),
@@ -156,6 +190,35 @@ mod tests {
     }
 
     #[test]
+    fn content_in_another_form_is_read_and_thinking_is_not() {
+        for content in [
+            json!({ "text": "yes" }),
+            json!({ "type": "text", "text": "yes" }),
+            json!([{ "text": "yes" }]),
+            json!(["y", "es"]),
+        ] {
+            assert_eq!(text(Endpoint::Chat, &said(&json!({ "content": content }))), "yes", "{content}");
+        }
+        let older = json!({ "choices": [{ "text": "yes" }] });
+        assert_eq!(text(Endpoint::Chat, &older), "yes");
+        for thinking in [
+            json!({ "content": null, "reasoning_content": "hm" }),
+            json!({ "content": { "type": "thinking", "text": "hm" } }),
+            json!({ "content": [{ "type": "thinking", "thinking": "hm", "text": "hm" }] }),
+        ] {
+            assert_eq!(text(Endpoint::Chat, &said(&thinking)), "", "{thinking}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_never_came_is_half_an_answer() {
+        let body =
+            json!({ "choices": [{ "message": { "content": "I will" }, "finish_reason": "tool_calls" }] });
+        let told = read_reply(Endpoint::Chat, &body).unwrap_err();
+        assert_eq!(told, "ends with `finish_reason: tool_calls` and holds no call");
+    }
+
+    #[test]
     fn a_server_may_leave_out_model_usage_and_reason() {
         let body = json!({ "choices": [{ "message": { "content": "x" } }], "usage": null });
         let reply = read_reply(Endpoint::Chat, &body).unwrap();
@@ -166,7 +229,11 @@ mod tests {
                 text: "x".to_owned(),
                 finish_reason: None,
                 usage: TokenUsage::default(),
-                pages: 0
+                cached_tokens: 0,
+                service_tier: None,
+                pages: 0,
+                note: None,
+                unusable: None,
             }
         );
         let body = json!({ "choices": [{ "message": { "content": "x" } }],

@@ -10,7 +10,7 @@ use futures::{
 use crate::{
     fault,
     ledger::{Entry, History, JobState, JobStep, RequestId, Step},
-    mistral::{CallError, Client, Fate, read_reply, read_result},
+    mistral::{CallError, Client, Fate, read_result, received},
     record::{FailureKind, Outcome},
     stage::{self, RecordStream},
     store::{Batch, JobRecord, Parked},
@@ -135,7 +135,8 @@ async fn read(
 /// The step that a line of a result file makes; nothing for a line of a request that is not, or no longer,
 /// waited for.
 fn entry(line: &[u8], placed: &mut HashMap<RequestId, Entry>, desk: &Desk) -> Option<Entry> {
-    let row = match read_result(&String::from_utf8_lossy(line)) {
+    let line = String::from_utf8_lossy(line);
+    let row = match read_result(line.trim_start_matches('\u{feff}')) {
         Ok(row) => row,
         Err(why) => {
             tracing::warn!("a line of a result file {why}, and is passed over");
@@ -145,7 +146,7 @@ fn entry(line: &[u8], placed: &mut HashMap<RequestId, Entry>, desk: &Desk) -> Op
     let entry = placed.remove(&RequestId::parse(&row.custom_id)?)?;
     let question = &desk.question;
     let step = match row.outcome {
-        Ok(body) => match read_reply(question.endpoint, &body) {
+        Ok(body) => match received(question.endpoint, &body) {
             Ok(reply) => question.judged(reply, None, None),
             Err(why) => Step::Missing(format!("the answer {why}")),
         },

@@ -148,6 +148,7 @@ impl RunError {
 fn stopped(cause: &StopCause) -> String {
     let kept = "what was answered is kept, and the same command goes on from there";
     match cause {
+        StopCause::Refused(error) if (300..400).contains(&error.status) => error.to_string(),
         StopCause::Refused(error) => {
             let advice = match error.status {
                 400 | 404 => "check the `model:` of the stage",
@@ -155,6 +156,11 @@ fn stopped(cause: &StopCause) -> String {
                 _ => "the account may not do this",
             };
             format!("Mistral refuses every request: {advice} ({error})")
+        }
+        StopCause::Unpaid(error) if error.is_about_the_quota() => {
+            format!(
+                "the quota of the account is used up ({error}): raise it, or wait until it is renewed; {kept}"
+            )
         }
         StopCause::Unpaid(error) => {
             format!("the account has no credit or no payment method ({error}): add credit; {kept}")

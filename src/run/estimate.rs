@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     ledger::History,
+    mistral::Used,
     plan::{Node, NodeId, Plan, Port, Step},
     record::{Record, weight},
     stage::{Bounds, RecordStream, chunk, merge},
@@ -59,6 +60,8 @@ pub struct Asks {
     pub prompt_tokens: u64,
     /// Tokens that their answers may have, about.
     pub completion_tokens: u64,
+    /// Pages that these requests have, where documents are read; as many as may be where they cannot be counted.
+    pub pages: u64,
     /// What that costs, where the model's price is known.
     pub cost: Option<Usd>,
     /// The first request, as JSON; one that is in the ledger if all are.
@@ -96,7 +99,7 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
         account: options.account(&plan),
         halt: Halt::new(CancellationToken::new()),
         claims: Claims::default(),
-        prices: super::prices(&plan),
+        prices: super::prices(&plan.prices),
         purse: super::Purse::new(None, Usd::default()),
         preflight: super::Preflight::default(),
         meters: Arc::new(Meters::new(&plan)),
@@ -194,11 +197,16 @@ async fn asks(records: RecordStream, question: &Question, context: &Context) -> 
             }
             asks.requests += 1;
             asks.prompt_tokens += request.prompt;
+            asks.pages += request.pages;
             asks.completion_tokens += question.answer_tokens().min(ANSWER_TOKENS);
         }
     }
-    asks.cost =
-        question.price(&question.ask.model).map(|price| price.of(asks.prompt_tokens, asks.completion_tokens));
+    asks.cost = question.costs.most(Used {
+        prompt_tokens: asks.prompt_tokens,
+        cached_tokens: 0,
+        completion_tokens: asks.completion_tokens,
+        pages: asks.pages,
+    });
     Ok(asks)
 }
 

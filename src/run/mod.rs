@@ -8,6 +8,7 @@ mod attachment;
 mod batch;
 mod claims;
 mod collect;
+mod cost;
 mod create;
 mod error;
 mod estimate;
@@ -19,6 +20,7 @@ mod meter;
 mod money;
 mod poll;
 mod preflight;
+mod priced;
 mod question;
 mod request;
 mod resume;
@@ -49,7 +51,7 @@ use crate::{
     mistral::{self, Client, Connection, Limits, Prices, account},
     plan::{self, NodeId, Plan, Step, Surroundings, compile},
     sim::{Sim, SimConfig},
-    spec::{Timeouts, Variables, parse},
+    spec::{ModelPrice, Timeouts, Variables, parse},
     sql::Engine,
     store::{self, Batch, Run, RunRecord, Store},
     task,
@@ -133,7 +135,13 @@ impl Pipeline {
         let spec = parse(&path.display().to_string(), text, &Variables { set, env: &env })?;
         let database = plan::database(&spec);
         let describe = |sql: &str| store::describe(&database, &spec.folder, sql);
-        Ok(Self { plan: compile(&spec, &Surroundings { describe: &describe })? })
+        let compiled = compile(&spec, &Surroundings { describe: &describe });
+        let unpriced = priced::unpriced(&spec, &prices(&spec.prices));
+        match compiled {
+            Ok(plan) if unpriced.is_empty() => Ok(Self { plan }),
+            Ok(_) => Err(Mistakes(unpriced)),
+            Err(Mistakes(mistakes)) => Err(Mistakes(mistakes.into_iter().chain(unpriced).collect())),
+        }
     }
 
     /// What will be done.
@@ -226,7 +234,7 @@ impl Pipeline {
             account: options.account(&plan),
             halt,
             claims: Claims::default(),
-            prices: prices(&plan),
+            prices: prices(&plan.prices),
             purse: Purse::new(plan.budget, spent),
             preflight: Preflight::default(),
             meters: Arc::new(Meters::new(&plan)),
@@ -321,9 +329,8 @@ impl Options {
     }
 }
 
-fn prices(plan: &Plan) -> Prices {
-    let own = plan
-        .prices
+fn prices(own: &[ModelPrice]) -> Prices {
+    let own = own
         .iter()
         .map(|price| (price.model.clone(), mistral::Price::new(price.prompt, price.completion, price.pages)));
     Prices::new(own.collect())

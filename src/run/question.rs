@@ -4,16 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     ledger::{Answer, Entry, Generation, History, Refusal, RequestId, Step},
-    mistral::{Endpoint, Expected, Prices, Reply, read_answer, wire::ChatRequest},
+    mistral::{Accepted, Ending, Endpoint, Expected, Reply, accept, wire::ChatRequest, without_thinking},
     plan::{Ask, Node, Prompt, Task},
     record::{Answered, Failure, FailureKind, Record, Schema, Value, from_json},
     template::Template,
-    units::Usd,
 };
 
 use super::{
     Context, RunError,
     attachment::{Attachment, Kind},
+    cost::Costs,
     expressions::When,
     request::{self, WriteError},
 };
@@ -34,7 +34,7 @@ pub(super) struct Question {
     /// All of a chat request but its messages.
     pub(super) request: Option<ChatRequest>,
     expected: Option<Expected>,
-    prices: Prices,
+    pub(super) costs: Costs,
     /// The fields of a record with its answer.
     output: Arc<Schema>,
 }
@@ -46,6 +46,13 @@ pub(super) enum Settled {
     Answered { value: Value, by: Answered },
     /// No answer fits, and there are no attempts left.
     Failed { kind: FailureKind, reason: String, attempts: u32, reply: Option<String> },
+}
+
+/// An answer that fits.
+struct Judged {
+    value: Value,
+    /// What was repaired to read it.
+    note: Option<String>,
 }
 
 /// How a request goes on.
@@ -96,16 +103,10 @@ impl Question {
                 .collect::<Result<_, _>>()?,
             request: chat.map(request).transpose()?,
             expected: schema.map(|schema| Expected::new(&schema.json)).transpose().map_err(|_| wrong())?,
-            prices: context.prices.clone(),
+            costs: Costs::new(ask, &context.prices),
             output: Arc::new(output),
             ask: ask.clone(),
         })
-    }
-
-    /// The price of a model's tokens, as this stage asks for them.
-    pub(super) fn price(&self, model: &str) -> Option<crate::mistral::Price> {
-        let price = self.prices.of(model)?;
-        Some(if self.ask.batch.is_some() { price.in_batch() } else { price })
     }
 
     /// The answer that the ledger keeps, judged.
@@ -115,16 +116,11 @@ impl Question {
         latency: Option<Duration>,
         correlation_id: Option<String>,
     ) -> Step {
-        let Reply { model, text, finish_reason, usage, pages } = reply;
+        let cost = self.costs.actual(&reply);
+        let Reply { model, text, finish_reason, usage, note, unusable, .. } = reply;
         // A server that does not say who answered was asked for one model.
         let model = if model.is_empty() { self.ask.model.clone() } else { model };
-        let price = self.price(&model).or_else(|| self.price(&self.ask.model));
-        let cost = price.map(|price| {
-            let tokens = price.of(usage.prompt_tokens, usage.completion_tokens);
-            Usd::from_micros(tokens.micros() + price.of_pages(pages).micros())
-        });
-        let refusal = self.judge(&text, finish_reason.as_deref()).err();
-        let answer = Answer {
+        let mut answer = Answer {
             model,
             reply: text,
             finish_reason,
@@ -133,10 +129,16 @@ impl Question {
             cost,
             latency_ms: latency.map(|latency| latency.as_millis() as u64),
             correlation_id,
+            note,
+            unusable,
         };
-        match refusal {
-            None => Step::Answered(answer),
-            Some(refusal) => Step::Refused(answer, refusal),
+        match self.judge(&answer) {
+            Ok(Judged { note, .. }) => {
+                let notes: Vec<String> = [answer.note.take(), note].into_iter().flatten().collect();
+                answer.note = (!notes.is_empty()).then(|| notes.join("; "));
+                Step::Answered(answer)
+            }
+            Err(refusal) => Step::Refused(answer, refusal),
         }
     }
 
@@ -162,26 +164,39 @@ impl Question {
     }
 
     /// The value of an answer, or why it is refused.
-    fn judge(&self, reply: &str, finish_reason: Option<&str>) -> Result<Value, Refusal> {
+    fn judge(&self, answer: &Answer) -> Result<Judged, Refusal> {
         let refused = |reason: String| Refusal { kind: FailureKind::Refused, reason };
+        if let Some(reason) = &answer.unusable {
+            return Err(refused(reason.clone()));
+        }
+        let Answer { reply, finish_reason, .. } = answer;
+        let judged = |value| Judged { value, note: None };
         let typed =
             |json: &str| from_json(json, &self.ask.result).map_err(|misfit| refused(misfit.to_string()));
-        let Task::Chat(chat) = &self.ask.task else { return typed(reply) };
-        if let Some(reason @ ("length" | "model_length")) = finish_reason {
-            let limit = match (reason, chat.settings.max_tokens()) {
-                ("length", Some(max)) => format!("`max_tokens: {max}`"),
-                ("length", None) => "the model's own limit on answers".to_owned(),
-                _ => "the length of the model's context".to_owned(),
-            };
-            return Err(Refusal {
-                kind: FailureKind::Length,
-                reason: format!("the answer was cut at {limit}"),
-            });
+        let Task::Chat(chat) = &self.ask.task else { return typed(reply).map(judged) };
+        match Ending::of(finish_reason.as_deref()) {
+            Ending::Whole => {}
+            Ending::Cut => {
+                let limit = match (finish_reason.as_deref(), chat.settings.max_tokens()) {
+                    (Some("model_length"), _) => "the length of the model's context".to_owned(),
+                    (_, Some(max)) => format!("`max_tokens: {max}`"),
+                    (_, None) => "the model's own limit on answers".to_owned(),
+                };
+                let reason = format!("the answer was cut at {limit}");
+                return Err(Refusal { kind: FailureKind::Length, reason });
+            }
+            Ending::Refused(why) => {
+                let word = finish_reason.as_deref().unwrap_or_default();
+                return Err(refused(format!("{why} (`finish_reason: {word}`)")));
+            }
         }
         match &self.expected {
-            Some(expected) => typed(&read_answer(reply, expected).map_err(refused)?.to_string()),
+            Some(expected) => {
+                let Accepted { json, note } = accept(reply, expected).map_err(refused)?;
+                Ok(Judged { value: typed(&json)?, note })
+            }
             None if reply.trim().is_empty() => Err(refused("the answer is empty".to_owned())),
-            None => Ok(Value::from(reply)),
+            None => without_thinking(reply).map(|text| judged(Value::from(text))).map_err(refused),
         }
     }
 
@@ -196,15 +211,15 @@ impl Question {
         let mut refused = None;
         for entry in &history.entries {
             let Some(answer) = entry.step.answer() else { continue };
-            match self.judge(&answer.reply, answer.finish_reason.as_deref()) {
-                Ok(value) => {
+            match self.judge(answer) {
+                Ok(Judged { value, .. }) => {
                     let by = Answered {
                         model: answer.model.as_str().into(),
                         request: entry.request.to_string().into(),
                         attempt: entry.attempt,
                         prompt_tokens: answer.prompt_tokens,
                         completion_tokens: answer.completion_tokens,
-                        cost_micros: answer.cost.map(Usd::micros),
+                        cost_micros: answer.cost.map(crate::units::Usd::micros),
                     };
                     return Course::Settled(Settled::Answered { value, by });
                 }
@@ -247,7 +262,7 @@ impl Question {
     pub(super) fn judged_anew(&self, history: &History) -> Option<Entry> {
         let last = history.entries.last()?;
         let Step::Answered(answer) = &last.step else { return None };
-        let refusal = self.judge(&answer.reply, answer.finish_reason.as_deref()).err()?;
+        let refusal = self.judge(answer).err()?;
         Some(Entry { step: Step::Refused(answer.clone(), refusal), ..last.clone() })
     }
 

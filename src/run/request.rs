@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     ledger::RequestId,
     mistral::{
-        estimate_tokens,
+        Used, estimate_tokens,
         wire::{
             ChatRequest, Content, Message, NamedSchema, ResponseFormat, Role, document_chunk, image_chunk,
             text_chunk,
@@ -20,6 +20,7 @@ use crate::{
 
 use super::{
     attachment::{AttachmentError, Kind},
+    cost::pages_of,
     question::Question,
 };
 
@@ -33,8 +34,19 @@ pub(super) struct Written {
     pub(super) prompt: u64,
     /// About what it will cost in tokens.
     pub(super) tokens: u64,
-    /// About what it will cost.
+    /// The pages that it has at most.
+    pub(super) pages: u64,
+    /// What it will cost at most, as far as an answer has its limits.
     pub(super) cost: Usd,
+}
+
+/// The body of a request.
+struct Composed {
+    body: Vec<u8>,
+    /// How many of its bytes are files.
+    attached: usize,
+    /// The pages that it asks to be read, at most.
+    pages: u64,
 }
 
 /// Why there is no request for a record.
@@ -91,17 +103,18 @@ impl Question {
 
     /// The request for a record.
     pub(super) async fn write(&self, record: &Record) -> Result<Written, WriteError> {
-        let (body, attached) = self.compose(record).await?;
+        let Composed { body, attached, pages } = self.compose(record).await?;
         let prompt = estimate_tokens(body.len() - attached) + ATTACHED_TOKENS * self.attachments.len() as u64;
         let most = self.answer_tokens();
-        let price = self.price(&self.ask.model);
+        let used = Used { prompt_tokens: prompt, completion_tokens: most, pages, ..Used::default() };
         Ok(Written {
             id: RequestId::of(self.endpoint.path(), &body),
             // Records wait in their hundreds, and a picture has megabytes.
             body: (!self.attaches()).then(|| body.into()),
             prompt,
             tokens: prompt + most,
-            cost: price.map(|price| price.of(prompt, most)).unwrap_or_default(),
+            pages,
+            cost: self.costs.most(used).unwrap_or_default(),
         })
     }
 
@@ -110,7 +123,7 @@ impl Question {
         if let Some(body) = &written.body {
             return Ok(body.clone());
         }
-        let (body, _) = self.compose(record).await?;
+        let Composed { body, .. } = self.compose(record).await?;
         // The answer is to be kept under what was really asked.
         match RequestId::of(self.endpoint.path(), &body) == written.id {
             true => Ok(body.into()),
@@ -118,8 +131,8 @@ impl Question {
         }
     }
 
-    /// The body for a record, and how much of it are files.
-    async fn compose(&self, record: &Record) -> Result<(Vec<u8>, usize), WriteError> {
+    /// The body for a record.
+    async fn compose(&self, record: &Record) -> Result<Composed, WriteError> {
         let model = &self.ask.model;
         let input = self.input.as_ref().map(|input| input.render(record)).transpose()?;
         let input = input.unwrap_or_default();
@@ -127,6 +140,10 @@ impl Question {
         for attachment in &self.attachments {
             urls.push(attachment.url(record).await?);
         }
+        let pages = match &self.ask.task {
+            Task::Ocr { pages, .. } => pages_of(urls.first(), pages.as_deref()),
+            _ => 0,
+        };
         let attached = urls.iter().filter(|url| url.starts_with("data:")).map(String::len).sum();
         let body = match (&self.ask.task, &self.request) {
             (Task::Chat(_), Some(request)) => {
@@ -153,7 +170,7 @@ impl Question {
             }
         };
         // Texts and numbers, which always have a JSON form.
-        Ok((body.unwrap_or_default(), attached))
+        Ok(Composed { body: body.unwrap_or_default(), attached, pages })
     }
 
     fn content(&self, text: String, urls: &[String]) -> Content {

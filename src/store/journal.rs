@@ -26,6 +26,9 @@ pub(super) const TABLES: &str = "
         QUALIFY row_number() OVER (PARTITION BY request, server, generation, attempt ORDER BY rowid DESC) = 1;
     CREATE VIEW etl.answers AS FROM etl.requests WHERE state IN ('answered', 'refused');";
 
+/// In the column `refused`: the answer is none that any program could use.
+const UNUSABLE: &str = "unusable";
+
 const COLUMNS: &str =
     "request::VARCHAR, generation, attempt, state, stage, key, asked_model, job, model, reply,
     finish_reason, refused, reason, prompt_tokens, completion_tokens, cost_usd, latency_ms, correlation_id";
@@ -138,11 +141,18 @@ fn entry(row: &Row<'_>) -> Result<Option<Entry>, duckdb::Error> {
             cost: row.get::<_, Option<f64>>(15)?.map(|usd| Usd::from_micros((usd * 1e6).round() as u64)),
             latency_ms: row.get::<_, Option<i64>>(16)?.map(|ms| ms as u64),
             correlation_id: row.get(17)?,
+            note: None,
+            unusable: None,
         })
     };
     let step = match row.get::<_, String>(3)?.as_str() {
         "placed" => Step::Placed,
-        "answered" => Step::Answered(answer()?),
+        "answered" => Step::Answered(Answer { note: row.get(12)?, ..answer()? }),
+        "refused" if text(11)? == UNUSABLE => {
+            let reason = text(12)?;
+            let answer = Answer { unusable: Some(reason.clone()), ..answer()? };
+            Step::Refused(answer, Refusal { kind: FailureKind::Refused, reason })
+        }
         "refused" => {
             let kind = match text(11)?.as_str() {
                 kind if kind == FailureKind::Length.as_str() => FailureKind::Length,
@@ -181,9 +191,13 @@ pub(super) fn add(
     for entry in entries {
         let answer = entry.step.answer();
         let (refused, reason) = match &entry.step {
-            Step::Refused(_, refusal) => (Some(refusal.kind.as_str()), Some(refusal.reason.as_str())),
+            Step::Refused(answer, refusal) => match &answer.unusable {
+                Some(reason) => (Some(UNUSABLE), Some(reason.as_str())),
+                None => (Some(refusal.kind.as_str()), Some(refusal.reason.as_str())),
+            },
             Step::Invalid(reason) | Step::Missing(reason) => (None, Some(reason.as_str())),
-            Step::Placed | Step::Answered(_) => (None, None),
+            Step::Answered(answer) => (None, answer.note.as_deref()),
+            Step::Placed => (None, None),
         };
         appender.append_row(params![
             entry.request.to_string(),

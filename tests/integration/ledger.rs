@@ -48,6 +48,8 @@ fn answer(attempt: u32) -> Answer {
         cost: attempt.is_multiple_of(2).then(|| Usd::from_micros(12)),
         latency_ms: (!attempt.is_multiple_of(2)).then_some(40),
         correlation_id: None,
+        note: None,
+        unusable: None,
     }
 }
 

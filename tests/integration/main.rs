@@ -9,6 +9,7 @@
 
 mod common;
 
+mod answers;
 mod attachments;
 mod auto;
 mod batch;
@@ -23,6 +24,7 @@ mod ledger;
 mod mistral_ask;
 mod mistral_jobs;
 mod mistral_shapes;
+mod money;
 mod proxy;
 mod read;
 mod requests;

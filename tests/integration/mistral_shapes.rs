@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use etl::mistral::{ApiError, Endpoint, FATES, Fate, read_reply, read_result};
+use etl::mistral::{ApiError, ENDINGS, Ending, Endpoint, FATES, Fate, read_reply, read_result, received};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -86,6 +86,27 @@ fn every_status_has_one_fate_and_the_manual_tells_the_same() {
     assert_eq!(rows.count(), FATES.len() + 2, "`docs/errors.md` has rows of its own");
 }
 
+#[test]
+fn every_ending_has_one_fate_and_the_manual_tells_the_same() {
+    let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/errors.md")).unwrap();
+    for (word, ending, meaning) in ENDINGS {
+        let fate = match ending {
+            Ending::Whole => "checked".to_owned(),
+            Ending::Cut => "fails as `length`".to_owned(),
+            Ending::Refused(why) => format!("refused: {why}"),
+        };
+        let row = format!("| `{word}` | {meaning} | {fate} |");
+        assert!(manual.contains(&row), "`docs/errors.md` lacks: {row}");
+        assert_eq!(Ending::of(Some(word)), *ending);
+    }
+    let rows = manual
+        .lines()
+        .skip_while(|line| !line.starts_with("| `finish_reason`"))
+        .take_while(|line| line.starts_with('|'));
+    assert_eq!(rows.count(), ENDINGS.len() + 2, "`docs/errors.md` has rows of its own");
+    assert_eq!((Ending::of(None), Ending::of(Some("eos"))), (Ending::Whole, Ending::Whole));
+}
+
 /// JSON of the kind that the readers look into, with anything anywhere.
 fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -118,6 +139,7 @@ proptest! {
         }
         for endpoint in Endpoint::ALL {
             let _ = read_reply(endpoint, &json);
+            let _ = received(endpoint, &json);
         }
     }
 }

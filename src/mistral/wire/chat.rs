@@ -144,7 +144,7 @@ pub enum Role {
 pub enum Content {
     /// Plain text.
     Text(String),
-    /// Chunks; those of type `text` are the answer, those of type `thinking` are not.
+    /// Chunks; those of type `text`, or of none, are the answer, those of type `thinking` are not.
     Chunks(Vec<Value>),
 }
 
@@ -155,8 +155,8 @@ impl Content {
             Self::Text(text) => text.clone(),
             Self::Chunks(chunks) => chunks
                 .iter()
-                .filter(|chunk| chunk["type"] == "text")
-                .filter_map(|chunk| chunk["text"].as_str())
+                .filter(|chunk| chunk.get("type").is_none_or(|kind| kind == "text" || kind == "output_text"))
+                .filter_map(|chunk| chunk.as_str().or_else(|| chunk["text"].as_str()))
                 .collect(),
         }
     }

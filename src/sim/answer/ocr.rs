@@ -1,7 +1,10 @@
 //! Documents read page by page. What cannot be fetched on loopback is made up from its address.
 
 use axum::body::Bytes;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
+
+use crate::pages;
 
 use super::{
     super::{dice::Dice, document::Document, shape::Filler},
@@ -28,7 +31,14 @@ pub(super) fn answer(request: &Value, dice: &mut Dice, stored: Stored<'_>) -> Gi
             all.chunks(PAGE).map(|page| page.iter().collect()).collect()
         }
         _ if document["type"] == "image_url" => vec![page(0, dice)],
-        _ => (0..dice.between(2, 4)).map(|at| page(at, dice)).collect(),
+        _ => {
+            let inline = || {
+                let (_, data) = document["document_url"].as_str()?.split_once(";base64,")?;
+                pages::count(&STANDARD.decode(data).ok()?)
+            };
+            let count = inline().and_then(|pages| usize::try_from(pages).ok());
+            (0..count.unwrap_or_else(|| dice.between(2, 4))).map(|at| page(at, dice)).collect()
+        }
     };
     let wanted = |index: usize| match &request["pages"] {
         Value::Array(pages) => pages.iter().any(|page| page.as_u64() == Some(index as u64)),

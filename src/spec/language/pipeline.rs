@@ -48,7 +48,7 @@ pub struct Spec {
 /// `pages:` for a thousand pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelPrice {
-    /// The beginning of the model's name.
+    /// The model's name, or that of all its versions.
     pub model: String,
     /// A million tokens read.
     pub prompt: Usd,
@@ -101,8 +101,8 @@ pub(crate) static PIPELINE: Shape = Shape {
                 "prices",
                 Type::Own(false, &Type::Map(&PRICE), "model: { prompt: 0.15 USD, completion: 0.60 USD }"),
                 "prices: { mistral-small: { prompt: 0.15 USD, completion: 0.60 USD } }",
-                "Prices by the beginning of a model's name; they take precedence over the program's own. A \
-                 model without a price counts as free.",
+                "Prices by a model's name, without `-latest` or a date for all its versions; they take \
+                 precedence over the program's own. Under a `budget:` every model needs a price.",
             ),
             key(
                 "stages",

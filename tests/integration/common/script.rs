@@ -35,6 +35,8 @@ pub struct Asked {
 pub enum Step {
     /// Answer with a status, headers and a body.
     Say(u16, Vec<(&'static str, String)>, String),
+    /// Answer 200 with headers and bytes.
+    Bytes(Vec<(&'static str, String)>, Vec<u8>),
     /// The same after a while.
     Late(Duration, u16, String),
     /// Cut the line without a word.
@@ -101,20 +103,21 @@ async fn serve(mut stream: TcpStream, connection: usize, script: Arc<Script>, lo
             log.len() - 1
         };
         let (status, headers, body, length, ends) = match script(&asked, nth) {
-            Step::Say(status, headers, body) => (status, headers, body, 0, true),
+            Step::Say(status, headers, body) => (status, headers, body.into_bytes(), 0, true),
+            Step::Bytes(headers, body) => (200, headers, body, 0, true),
             Step::Late(wait, status, body) => {
                 sleep(wait).await;
-                (status, Vec::new(), body, 0, true)
+                (status, Vec::new(), body.into_bytes(), 0, true)
             }
             Step::Cut => return,
-            Step::Short(body) => (200, Vec::new(), body, 100, true),
-            Step::Hang(body) => (200, Vec::new(), body, 100, false),
+            Step::Short(body) => (200, Vec::new(), body.into_bytes(), 100, true),
+            Step::Hang(body) => (200, Vec::new(), body.into_bytes(), 100, false),
         };
         let mut head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len() + length);
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        let written = stream.write_all(format!("{head}\r\n{body}").as_bytes()).await;
+        let written = stream.write_all(&[format!("{head}\r\n").as_bytes(), &body].concat()).await;
         if !ends {
             sleep(Duration::from_secs(60)).await;
         }
