@@ -207,7 +207,7 @@ fn what_one_pipeline_writes_another_reads() {
     for (from, to, rows) in [
         ("csv: in.csv", "parquet: a.parquet", 2),
         ("parquet: a.parquet", "table: a", 2),
-        ("sql: SELECT * FROM a WHERE id > 1", "table: b", 1),
+        ("sql: SELECT * FROM a WHERE id > '1'", "table: b", 1),
         ("jsonl: in.jsonl", "table: c", 2),
         ("sql: SELECT * FROM 'in.csv'", "table: d", 2),
     ] {
