@@ -3,7 +3,7 @@
 use tokio::sync::OnceCell;
 
 use crate::{
-    mistral::{CallError, Client, Patience, wire::Model},
+    mistral::{CallError, Client, RetryPolicy, wire::Model},
     plan::Task,
     spec::Retry,
 };
@@ -19,7 +19,7 @@ impl Context {
     /// Mistral's own list is complete.
     pub(super) async fn preflight(&self, client: &Client, question: &Question) -> Result<(), RunError> {
         let Retry { times, wait, max_wait } = question.ask.retry;
-        let client = client.clone().with_patience(Patience { times, wait, max_wait });
+        let client = client.clone().with_retry_policy(RetryPolicy { times, wait, max_wait });
         let models = self.preflight.0.get_or_try_init(|| async {
             match client.models().await {
                 Ok(models) => Ok(models),
