@@ -74,7 +74,7 @@ fn every_status_has_one_fate_and_the_manual_tells_the_same() {
         let fate = match fate {
             ErrorAction::Fail => "the record fails",
             ErrorAction::Retry => "sent again",
-            ErrorAction::RateLimited => "everybody waits, then sent again",
+            ErrorAction::RateLimited => "waits for the limit, then sent again",
             ErrorAction::Stop => "the run stops",
             ErrorAction::Unpaid => "the run stops, and goes on once there is credit",
         };

@@ -65,6 +65,8 @@ pub(super) struct Controller {
     pub(super) known_rate: f64,
     /// The share that is refused whatever the pace.
     pub(super) baseline: f64,
+    /// When the last slow start began.
+    pub(super) released: f64,
     /// From when on attempts say something about the present pace.
     pub(super) evidence: f64,
     pub(super) experiment: Experiment,
@@ -87,6 +89,7 @@ impl Controller {
             next: now,
             known_rate: 0.0,
             baseline: 0.0,
+            released: now,
             evidence: now,
             experiment: Experiment { since: now + 1.0, ..Experiment::default() },
             caution: 1.0,
@@ -241,7 +244,10 @@ impl Controller {
         match self.phase {
             Phase::SlowStart { .. } => {
                 let sudden = counts.row >= 4 && counts.sent >= 12;
-                if sudden && evidence::exceeds(counts, self.baseline, 0.1)
+                if sudden && counts.row == counts.sent {
+                    // Nothing is accepted: there is no rate to slow down from.
+                    self.close(now, jitter);
+                } else if sudden && evidence::exceeds(counts, self.baseline, 0.1)
                     || counts.sent >= 24 && evidence::exceeds(counts, self.baseline, 0.2)
                 {
                     self.listen(now, counts);

@@ -169,6 +169,7 @@ impl Controller {
 
     fn release(&mut self, now: f64) {
         self.phase = Phase::SlowStart { since: now, started: 0 };
+        self.released = now;
         self.pace = 0.0;
         self.evidence = now;
         self.caution = 1.0;
@@ -212,7 +213,12 @@ impl Controller {
     /// Nothing is accepted any more.
     pub(super) fn close(&mut self, now: f64, jitter: f64) {
         let lately = self.rate(now);
-        let rate_before = lately.max(self.known_rate);
+        let rate_before = match self.phase {
+            // So soon after a slow start nothing is known of the rate.
+            Phase::SlowStart { since, .. } if now - since < 1.0 => f64::INFINITY,
+            Phase::Listening if self.evidence - self.released < 1.0 => f64::INFINITY,
+            _ => lately.max(self.known_rate),
+        };
         self.known_rate = lately;
         let probe = now + probe_distance(0.0, jitter);
         self.phase = Phase::Closed { since: now, probing: false, probe, rate_before };
@@ -226,6 +232,11 @@ impl Controller {
     pub(super) fn reopen(&mut self, now: f64) {
         let Phase::Closed { since, rate_before, .. } = self.phase else { return };
         self.next = now;
+        if self.accepted == 1 {
+            // Nothing was accepted before: it is as at the beginning.
+            self.begin_experiment(now, Counts::default());
+            return self.release(now);
+        }
         if now - since < HICCUP {
             self.settle(now);
             return self.begin_experiment(now, Counts::default());
@@ -242,7 +253,9 @@ impl Controller {
         self.caution = if alike { 2.7 } else { 1.0 };
         self.settle(now);
         if !alike {
-            self.pace = self.pace.max(rate_before / 4.0);
+            if rate_before.is_finite() {
+                self.pace = self.pace.max(rate_before / 4.0);
+            }
             self.rise(now, rate_before);
         }
     }

@@ -90,6 +90,8 @@ pub(super) const CASES: &[Case] = &[
     case("20/s to 4/s", Behaviour { change: Some((10.0, 4.0)), ..limit(20.0, 1.0) }, 300, 32),
     case("10/s to 200/s", Behaviour { change: Some((10.0, 200.0)), ..limit(10.0, 1.0) }, 2000, 64),
     case("outage from the start", Behaviour { outage: Some((0.0, 10.0)), ..CALM }, 2000, 32),
+    case("outage from the start, few in flight", Behaviour { outage: Some((0.0, 6.0)), ..CALM }, 600, 8),
+    case("outage soon after the start", Behaviour { outage: Some((0.1, 6.0)), ..CALM }, 600, 16),
     case("10/s with an outage", Behaviour { outage: Some((15.0, 20.0)), ..limit(10.0, 1.0) }, 400, 32),
     shared("30/s for three", limit(30.0, 1.0), 3, 600, 32),
     shared("100/s for two", limit(100.0, 1.0), 2, 2000, 64),
