@@ -46,7 +46,7 @@ stages:
     sql: SELECT range AS id, 'row number ' || range AS name FROM range({records})
     key: id
   - map: shape
-    fields: {{ half: id / 2, shout: name | upper, length: name | length }}
+    fields: {{ half: id / 2, shout: upper(name), length: length(name) }}
   - sink: rows
     table: rows
 "

@@ -1,4 +1,6 @@
-//! Files as records: found in a stable order, read one at a time.
+//! Files as records: found in a stable order, read one at a time. Main type: [`FileSet`].
+
+mod walk;
 
 use std::{
     fs,
@@ -7,11 +9,14 @@ use std::{
 };
 
 use globset::{GlobBuilder, GlobMatcher};
-use serde_json::json;
 use sha2::{Digest, Sha256};
-use walkdir::WalkDir;
 
-use crate::{datatype::DataType, record::Fields, units::Size};
+use crate::{
+    record::{LogicalType, Schema, Value},
+    units::Size,
+};
+
+pub use walk::{ListError, Walk};
 
 /// A set of files: a folder and a pattern below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,37 +47,38 @@ pub enum FileError {
         "the file changed while it was read: it had {before} and has {after} now; run again when it is complete"
     )]
     Changed { before: String, after: String },
+    #[error("this is {0}, not a file: it is not read")]
+    NoFile(&'static str),
     #[error("cannot read the file: {0}")]
     Io(io::Error),
 }
 
 impl FileSet {
-    /// Splits a path with wildcards into the folder before the first wildcard and the pattern below it.
+    /// Splits a path with wildcards into the folder before the first wildcard and the pattern below it. A
+    /// file or a folder that exists is meant by its name, whatever characters the name has.
     pub fn new(path: &Path, max_bytes: Size) -> Self {
         let parts: Vec<_> = path.components().collect();
-        let wild = |part: &std::path::Component<'_>| {
-            part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{'])
+        let wild = |at: &usize| {
+            parts[*at].as_os_str().to_string_lossy().contains(['*', '?', '[', '{'])
+                && !parts[..=*at].iter().collect::<PathBuf>().exists()
         };
-        // Without a wildcard the file itself is the pattern.
-        let at = parts.iter().position(wild).unwrap_or(parts.len().saturating_sub(1));
+        let wild = (0..parts.len()).find(wild);
+        let at = wild.unwrap_or(parts.len().saturating_sub(1));
         let pattern: PathBuf = parts[at..].iter().collect();
-        Self {
-            root: parts[..at].iter().collect(),
-            pattern: pattern.to_string_lossy().into_owned(),
-            max_bytes,
-            content: true,
-        }
+        let pattern = pattern.to_string_lossy();
+        // Without a wildcard the file itself is the pattern.
+        let pattern = if wild.is_some() { pattern.into_owned() } else { globset::escape(&pattern) };
+        Self { root: parts[..at].iter().collect(), pattern, max_bytes, content: true }
     }
 
     /// The fields of a file's record and their types.
-    pub fn fields(&self) -> Vec<(String, DataType)> {
-        let text = |name: &str| (name.to_owned(), DataType::Text);
-        let mut fields = vec![text("path"), text("name")];
-        fields.push(text(if self.content { "text" } else { "file" }));
-        fields.push(("bytes".to_owned(), DataType::Integer));
-        fields.push(("modified".to_owned(), DataType::Timestamp));
-        fields.extend(self.content.then(|| text("sha256")));
-        fields
+    pub fn schema(&self) -> Schema {
+        let mut fields = vec![("path", LogicalType::Varchar), ("name", LogicalType::Varchar)];
+        fields.push((if self.content { "text" } else { "file" }, LogicalType::Varchar));
+        fields.push(("bytes", LogicalType::BigInt));
+        fields.push(("modified", LogicalType::Timestamp));
+        fields.extend(self.content.then_some(("sha256", LogicalType::Varchar)));
+        Schema::new(fields)
     }
 
     /// The pattern, compiled.
@@ -80,7 +86,8 @@ impl FileSet {
     /// # Errors
     /// A pattern that is none.
     pub fn matcher(&self) -> Result<GlobMatcher, globset::Error> {
-        Ok(GlobBuilder::new(&self.pattern).literal_separator(true).build()?.compile_matcher())
+        let glob = GlobBuilder::new(&self.pattern).literal_separator(true).empty_alternates(true).build()?;
+        Ok(glob.compile_matcher())
     }
 
     /// The folder as it can be opened: an empty path is the working folder.
@@ -92,49 +99,44 @@ impl FileSet {
     /// folder; hidden ones are left out, as a shell does. Lazy: one folder's names are held at a time.
     ///
     /// # Errors
-    /// A pattern that is none; each item is an error where a folder cannot be read.
-    pub fn paths(
-        &self,
-    ) -> Result<impl Iterator<Item = Result<String, walkdir::Error>> + use<>, globset::Error> {
-        let matcher = self.matcher()?;
-        let hidden = self.pattern.starts_with('.') || self.pattern.contains("/.");
-        let root = self.folder().to_owned();
-        let walk = WalkDir::new(&root).sort_by_file_name().into_iter().filter_entry(move |entry| {
-            hidden || entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.')
-        });
-        Ok(walk.filter_map(move |entry| match entry {
-            Err(error) => Some(Err(error)),
-            Ok(entry) => {
-                let path = entry.path().strip_prefix(&root).ok()?;
-                let wanted = !entry.file_type().is_dir() && matcher.is_match(path);
-                wanted.then(|| Ok(path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")))
-            }
-        }))
+    /// A pattern that is none; each item is an error for a folder that cannot be read, a link that leads in a
+    /// circle, and what matches and is no file (a named pipe, a socket, a device): it is never opened.
+    pub fn paths(&self) -> Result<Walk, globset::Error> {
+        Ok(Walk::new(self.folder().to_owned(), self.matcher()?))
+    }
+
+    /// Where the file is that [`FileSet::paths`] gave.
+    pub fn locate(&self, path: &str) -> PathBuf {
+        walk::located(self.folder(), path)
     }
 
     /// The fields of the file at a path that [`FileSet::paths`] gave.
     ///
     /// # Errors
     /// What [`FileError`] lists: none of them ends a run.
-    pub fn read(&self, path: &str) -> Result<Fields, FileError> {
-        let at = self.folder().join(path);
+    pub fn read(&self, path: &str) -> Result<Vec<Value>, FileError> {
+        let at = self.locate(path);
         let name = path.rsplit('/').next().unwrap_or(path);
         let modified = |meta: &fs::Metadata| {
             let at = meta.modified().ok().and_then(|at| jiff::Timestamp::try_from(at).ok());
-            at.map(|at| at.to_zoned_datetime(jiff::tz::TimeZone::UTC).datetime().to_string())
+            let at = at.map(|at| at.round(jiff::Unit::Microsecond).unwrap_or(at));
+            let at = at.map(|at| at.to_zoned_datetime(jiff::tz::TimeZone::UTC).datetime().to_string());
+            at.map_or(Value::Null, |at| Value::from(at.replace('T', " ")))
         };
+        let meta = fs::metadata(&at).map_err(FileError::Io)?;
+        // A pipe would be waited for when it is opened.
+        walk::kind(meta.file_type()).map_or(Ok(()), |kind| Err(FileError::NoFile(kind)))?;
         if !self.content {
-            let meta = fs::metadata(&at).map_err(FileError::Io)?;
             self.fits(&meta)?;
             // Absolute, because the path of a record starts at no folder that its reader knows.
             let file = std::path::absolute(&at).unwrap_or(at);
-            return Ok(fields_of(json!({
-                "path": path,
-                "name": name,
-                "file": file.to_string_lossy(),
-                "bytes": meta.len(),
-                "modified": modified(&meta),
-            })));
+            return Ok(vec![
+                path.into(),
+                name.into(),
+                Value::from(&*file.to_string_lossy()),
+                Value::Integer(meta.len() as i64),
+                modified(&meta),
+            ]);
         }
         let mut file = fs::File::open(&at).map_err(FileError::Io)?;
         let meta = file.metadata().map_err(FileError::Io)?;
@@ -155,14 +157,14 @@ impl FileSet {
             FileError::NotUtf8 { offset, byte: error.as_bytes()[offset] }
         })?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        Ok(fields_of(json!({
-            "path": path,
-            "name": name,
-            "text": text,
-            "bytes": size,
-            "modified": modified(&meta),
-            "sha256": sha256,
-        })))
+        Ok(vec![
+            path.into(),
+            name.into(),
+            text.into(),
+            Value::Integer(size as i64),
+            modified(&meta),
+            sha256.into(),
+        ])
     }
 
     fn fits(&self, meta: &fs::Metadata) -> Result<(), FileError> {
@@ -206,13 +208,6 @@ impl Stamp {
     }
 }
 
-fn fields_of(record: serde_json::Value) -> Fields {
-    match record {
-        serde_json::Value::Object(fields) => fields,
-        _ => Fields::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,11 +237,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a.png"), b"\x89PNG\0").unwrap();
         let set = FileSet { content: false, ..set(dir.path(), "*.png") };
-        let fields = set.read("a.png").unwrap();
-        let names: Vec<String> = set.fields().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(fields.keys().collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
-        assert_eq!(fs::read(fields["file"].as_str().unwrap()).unwrap(), b"\x89PNG\0");
-        assert_eq!(fields["bytes"], 5);
+        let values = set.read("a.png").unwrap();
+        assert_eq!(set.schema().len(), values.len());
+        assert_eq!(fs::read(&*values[2].leaf().unwrap()).unwrap(), b"\x89PNG\0");
+        assert_eq!(values[3], Value::Integer(5));
         assert!(set.read("b.png").is_err());
     }
 
@@ -257,7 +251,7 @@ mod tests {
             fs::write(dir.path().join(name), bytes).unwrap();
             set(dir.path(), "*")
                 .read(name)
-                .map(|fields| fields["text"].clone())
+                .map(|values| values[2].leaf().unwrap().into_owned())
                 .map_err(|error| error.to_string())
         };
         assert_eq!(told("a", b"").unwrap_err(), "the file is empty");
@@ -265,5 +259,102 @@ mod tests {
         assert_eq!(told("c", b"ab\xffc").unwrap_err(), "the text is not UTF-8: byte 0xff at offset 2");
         assert_eq!(told("d", &[b'x'; 101]).unwrap_err(), "the file has 101B, more than `max_bytes: 100B`");
         assert_eq!(told("e", "\u{feff}ok".as_bytes()).unwrap(), "ok");
+    }
+
+    #[cfg(unix)]
+    fn listed(folder: &Path, pattern: &str) -> (Vec<String>, Vec<String>) {
+        let (mut paths, mut errors) = (Vec::new(), Vec::new());
+        for item in set(folder, pattern).paths().unwrap() {
+            match item {
+                Ok(path) => paths.push(path),
+                Err(error) => errors.push(format!("{}: {error}", error.path())),
+            }
+        }
+        (paths, errors)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_followed_once_and_a_loop_is_an_error() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let (inside, outside) = (dir.path().join("in"), dir.path().join("out"));
+        fs::create_dir_all(inside.join("real")).unwrap();
+        fs::create_dir_all(outside.join("deep")).unwrap();
+        fs::write(inside.join("real/a.txt"), "a").unwrap();
+        fs::write(outside.join("deep/b.txt"), "b").unwrap();
+        symlink(&outside, inside.join("link1")).unwrap();
+        symlink(&outside, inside.join("link2")).unwrap();
+        symlink(outside.join("deep"), inside.join("link3")).unwrap();
+        symlink(inside.join("real"), inside.join("alias")).unwrap();
+        symlink(&inside, inside.join("real/up")).unwrap();
+        symlink(inside.join("nothing.bin"), inside.join("broken")).unwrap();
+        symlink(inside.join("nothing.bin"), inside.join(".#lock.txt")).unwrap();
+        let (paths, errors) = listed(&inside, "**/*.txt");
+        assert_eq!(paths, ["link1/deep/b.txt", "real/a.txt"]);
+        assert!(
+            !errors.is_empty() && errors.iter().all(|error| error.contains("leads back to")),
+            "{errors:?}"
+        );
+        // Only the link has the name that the pattern means.
+        assert_eq!(listed(&inside, "al*/*.txt").0, ["alias/a.txt"]);
+        assert_eq!(listed(&inside, "alias/*.txt").0, ["a.txt"]);
+        let (_, errors) = listed(&inside, "br*");
+        assert!(errors.len() == 1 && errors[0].starts_with("broken: cannot read it"), "{errors:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn pipes_and_sockets_are_reported_and_never_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.txt"), "a").unwrap();
+        let made = std::process::Command::new("mkfifo").arg(dir.path().join("p.txt")).status().unwrap();
+        assert!(made.success());
+        let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("s.txt")).unwrap();
+        let (paths, errors) = listed(dir.path(), "*.txt");
+        assert_eq!(paths, ["a.txt"]);
+        assert_eq!(
+            errors,
+            [
+                "p.txt: this is a named pipe, not a file: it is not read",
+                "s.txt: this is a socket, not a file: it is not read"
+            ]
+        );
+        assert_eq!(listed(dir.path(), "p.txt").1.len(), 1);
+        let error = set(dir.path(), "*").read("p.txt").unwrap_err();
+        assert_eq!(error.to_string(), "this is a named pipe, not a file: it is not read");
+        assert_eq!(listed(dir.path(), "*.md"), (vec![], vec![]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_are_not_utf_8_stay_apart() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in [(&b"a\xff.txt"[..], "1"), (b"a\xfe%.txt", "2"), (b"caf%C3%A9.txt", "3")] {
+            fs::write(dir.path().join(OsStr::from_bytes(name)), text).unwrap();
+        }
+        let (paths, _) = listed(dir.path(), "*.txt");
+        assert_eq!(paths, ["a%FE%25.txt", "a%FF.txt", "caf%C3%A9.txt"]);
+        let texts = paths.iter().map(|path| set(dir.path(), "*").read(path).unwrap()["text"].clone());
+        assert_eq!(texts.collect::<Vec<_>>(), ["2", "1", "3"]);
+    }
+
+    #[test]
+    fn one_syntax_and_a_name_that_exists_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in ["a.csv", "b.csv", "c.csv", "x[1].csv", "x1.csv", "d[2]/e.csv", "deep/er/f.csv"] {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        }
+        let paths =
+            |pattern| set(dir.path(), pattern).paths().unwrap().map(Result::unwrap).collect::<Vec<_>>();
+        assert_eq!(paths("{a,b}.csv"), ["a.csv", "b.csv"]);
+        assert_eq!(paths("x[1].csv"), ["x[1].csv"]);
+        assert_eq!(paths("x[12].csv"), ["x1.csv"]);
+        assert_eq!(paths("d[2]/*.csv"), ["e.csv"]);
+        assert_eq!(paths("**/{e,f}.csv"), ["d[2]/e.csv", "deep/er/f.csv"]);
+        assert_eq!(paths("{deep,d}/**/*.csv"), ["deep/er/f.csv"]);
     }
 }

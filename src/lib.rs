@@ -1,7 +1,6 @@
 //! Dataflows over documents: a YAML file becomes a graph of streams, and the graph becomes rows.
 
 pub mod cli;
-pub mod datatype;
 pub mod diagnostic;
 pub mod event;
 pub mod fault;
@@ -9,12 +8,15 @@ pub mod files;
 pub mod ledger;
 pub mod mistral;
 pub mod plan;
+pub mod policy;
+pub mod read;
 pub mod record;
 pub mod region;
 pub mod report;
 pub mod run;
 pub mod sim;
 pub mod spec;
+pub mod sql;
 pub mod stage;
 pub mod store;
 pub mod task;

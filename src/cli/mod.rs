@@ -1,6 +1,7 @@
 //! The commands: parse arguments, call, print, exit code. One file each.
 
 mod check;
+mod explain;
 mod jobs;
 mod plan;
 mod run;
@@ -49,7 +50,9 @@ enum Command {
     /// Run the simulator of Mistral's API by itself.
     Sim(sim::Arguments),
     /// Print the JSON Schema of the pipeline language, for editors.
-    Schema,
+    Schema(schema::Arguments),
+    /// Explain a stage or a key of the pipeline language.
+    Explain(explain::Arguments),
     /// Show the result of a query over a database.
     Sql(sql::Arguments),
 }
@@ -78,7 +81,8 @@ pub fn main() -> ExitCode {
         Command::Plan(arguments) => plan::plan(&arguments),
         Command::Jobs(arguments) => jobs::jobs(&arguments),
         Command::Sim(arguments) => sim::sim(&arguments),
-        Command::Schema => schema::schema(),
+        Command::Schema(arguments) => schema::schema(&arguments),
+        Command::Explain(arguments) => explain::explain_path(&arguments),
         Command::Sql(arguments) => sql::sql(&arguments),
     };
     ExitCode::from(code)

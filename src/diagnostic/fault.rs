@@ -1,8 +1,10 @@
 //! The closed list of everything that can be wrong, and its words.
 
+use std::borrow::Cow;
+
 use crate::units::UnitError;
 
-use super::words::{called_here, did_you_mean, listed, nearest, one_of};
+use super::words::{did_you_mean, listed, nearest, one_of};
 
 /// What can be wrong. `Display` is the headline; [`Fault::label`] stands under the place and says
 /// what was wanted; [`Fault::help`] says what to try.
@@ -18,8 +20,10 @@ pub enum Fault {
         key: String,
         /// The thing it stands in.
         within: &'static str,
+        /// The key that was most likely meant.
+        near: Option<&'static str>,
         /// The keys that could stand there.
-        known: &'static [&'static str],
+        known: Vec<&'static str>,
     },
     /// A key that the service knows and that would do harm here.
     #[error("`{key}` has no place in {within}")]
@@ -42,7 +46,7 @@ pub enum Fault {
         example: &'static str,
     },
     /// The same key twice.
-    #[error("`{0}` stands here twice")]
+    #[error("duplicate key `{0}`")]
     RepeatedKey(String),
     /// A value of another shape.
     #[error("found {found}")]
@@ -50,7 +54,7 @@ pub enum Fault {
         /// What is there.
         found: String,
         /// What should be.
-        wanted: &'static str,
+        wanted: Cow<'static, str>,
     },
     /// A quantity without its unit, or with a wrong one.
     #[error("found `{found}`")]
@@ -66,7 +70,7 @@ pub enum Fault {
         /// What is there.
         found: String,
         /// The bounds, in words.
-        wanted: &'static str,
+        wanted: Cow<'static, str>,
     },
     /// A word that is none of those that may stand here.
     #[error("unknown {what} `{found}`")]
@@ -88,7 +92,7 @@ pub enum Fault {
         /// How many forms it has.
         count: usize,
         /// The forms it could have.
-        known: &'static [&'static str],
+        known: Vec<&'static str>,
     },
     /// A name that cannot be a name.
     #[error("`{0}` cannot be a name")]
@@ -193,11 +197,45 @@ pub enum Fault {
         /// Its name.
         name: String,
     },
-    /// A condition that gives something else than true or false.
-    #[error("this condition gives {found}, not true or false")]
-    NotACondition {
-        /// What it gives.
-        found: String,
+    /// An expression that is none over the fields at hand.
+    #[error("{what}")]
+    Expression {
+        /// What is wrong.
+        what: String,
+        /// What to write.
+        help: String,
+    },
+    /// Two inputs of a stage whose types of a field have no common one.
+    #[error(
+        "field `{field}` is {first} in one input and {second} in another, and no type holds both without loss"
+    )]
+    FieldTypes {
+        /// The field.
+        field: String,
+        /// Its type in one.
+        first: String,
+        /// Its type in another.
+        second: String,
+    },
+    /// A map or a new name that would hide a field.
+    #[error("field `{field}` is there already")]
+    FieldTaken {
+        /// The field.
+        field: String,
+    },
+    /// A table without a key.
+    #[error("sink `{sink}` has no key to identify its rows by")]
+    NoKey {
+        /// The sink.
+        sink: String,
+    },
+    /// Two properties of a schema that differ in case only, or one without a name.
+    #[error("{}", if .twin.is_empty() || .name.is_empty() { "the schema has a property without a name".to_owned() } else { format!("the schema's properties `{twin}` and `{name}` differ in case only") })]
+    SchemaTwins {
+        /// The second.
+        name: String,
+        /// The first.
+        twin: String,
     },
     /// A schema file that is no JSON.
     #[error("this is not JSON: {0}")]
@@ -244,6 +282,9 @@ pub enum Fault {
     /// A query that DuckDB refuses.
     #[error("DuckDB refuses this query: {0}")]
     BadQuery(String),
+    /// A file of rows that cannot be used.
+    #[error("{0}")]
+    BadFile(String),
     /// A glob pattern that is none.
     #[error("`{pattern}` is no file pattern: {why}")]
     BadGlob {
@@ -294,12 +335,8 @@ impl Fault {
     /// What stands under the place: what was wanted there.
     pub fn label(&self) -> String {
         match self {
-            Self::UnknownKey { key, known, .. } => {
-                match called_here(key, known).or_else(|| nearest(key, known.iter().copied())) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "not a key of it".to_owned(),
-                }
-            }
+            Self::UnknownKey { near: Some(near), .. } => format!("did you mean `{near}`?"),
+            Self::UnknownKey { .. } => "not a key of it".to_owned(),
             Self::NoServer(_) => "wanted `eu`, `us`, `global` or an address with `https://`".to_owned(),
             Self::NoUse { why, .. } => (*why).to_owned(),
             Self::UnknownWord { found, known, .. } => {
@@ -325,7 +362,9 @@ impl Fault {
             Self::Cycle(_) => "reads from itself in the end".to_owned(),
             Self::Unread(_) => "its records go nowhere".to_owned(),
             Self::UnsetEnv(_) => "not set".to_owned(),
-            Self::NotACondition { .. } => "wanted a condition, such as `bytes < 800_000`".to_owned(),
+            Self::Expression { help, .. } => help.clone(),
+            Self::FieldTaken { .. } => "expected a name that no field has".to_owned(),
+            Self::NoKey { .. } => "expected a key".to_owned(),
             Self::BadName(_) => "wanted letters, digits and `_`, a letter first".to_owned(),
             Self::EmptyGlob { missing: Some(folder), .. } => format!("there is no folder `{folder}`"),
             Self::EmptyGlob { .. } => "matches nothing".to_owned(),
@@ -363,8 +402,19 @@ impl Fault {
                     .to_owned(),
             ),
             Self::ReservedName(_) => Some(
-                "`answer` and `failure` are fields that the program sets; choose another name".to_owned(),
+                "`etl`, `key`, `source`, `origin`, `failure` and `fields` are names of the program; choose another"
+                    .to_owned(),
             ),
+            Self::FieldTypes { field, .. } => {
+                Some(format!("cast it in one of them: `fields: {{ {field}: CAST({field} AS …) }}`"))
+            }
+            Self::FieldTaken { .. } => Some("choose another name for the stage, or say `into:`".to_owned()),
+            Self::NoKey { .. } => Some(
+                "say `key:` on the source or the sink, or `mode: replace` or `mode: append` on the sink".to_owned(),
+            ),
+            Self::SchemaTwins { .. } => {
+                Some("columns do not tell names apart by case: rename one of them in the schema".to_owned())
+            }
             Self::ColumnClash { .. } => {
                 Some("say `columns:` on the sink, or `into:` on one of the maps".to_owned())
             }

@@ -12,7 +12,7 @@ use std::{fmt, ops::Range, sync::Arc};
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 
 pub use fault::Fault;
-pub use words::nearest;
+pub use words::{meant, nearest};
 
 /// A text that a person wrote: the spec, a prompt, a schema.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,6 +81,9 @@ fn headline(mistakes: &[Mistake]) -> String {
     }
 }
 
+/// Columns up to which a place is drawn in its line.
+const LONGEST_LINE: usize = 10_000;
+
 impl Mistakes {
     /// The mistakes as a person sees them: each with its line, the place underlined, and what to try.
     pub fn render(&self, color: bool) -> String {
@@ -89,8 +92,12 @@ impl Mistakes {
         let handler = miette::GraphicalReportHandler::new_themed(theme).with_links(false).with_width(100);
         let mut out = String::new();
         for mistake in &self.0 {
-            if handler.render_report(&mut out, mistake).is_err() {
-                out.push_str(&format!("{}: {}\n", mistake.place, mistake.fault));
+            // The library that draws lines counts columns in 16 bits, and panics past that.
+            let is_drawn = mistake.place.line_column().1 < LONGEST_LINE
+                && handler.render_report(&mut out, mistake).is_ok();
+            if !is_drawn {
+                let (place, fault) = (&mistake.place, &mistake.fault);
+                out.push_str(&format!("{place}: {fault}: {}\n", fault.label()));
             }
         }
         out

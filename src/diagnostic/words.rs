@@ -29,10 +29,11 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("functions", "tools"),
 ];
 
-/// The key that stands here for what is so called elsewhere.
-pub(super) fn called_here(key: &str, known: &[&'static str]) -> Option<&'static str> {
-    let (_, here) = ELSEWHERE.iter().find(|(elsewhere, _)| *elsewhere == key)?;
-    known.contains(here).then_some(*here)
+/// The known key that an unknown one most likely stands for: a misspelt one, or another service's word for it.
+pub fn meant<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+    let elsewhere = ELSEWHERE.iter().find(|(elsewhere, _)| *elsewhere == key);
+    let here = elsewhere.and_then(|(_, here)| known.iter().copied().find(|known| known == here));
+    here.or_else(|| nearest(key, known.iter().copied()))
 }
 
 pub(super) fn listed<T: AsRef<str>>(names: &[T]) -> String {

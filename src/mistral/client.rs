@@ -33,7 +33,7 @@ impl Client {
         limits: Limits,
         stop: CancellationToken,
     ) -> Result<Self, ClientError> {
-        let (gate, policy) = (Arc::default(), RetryPolicy::default());
+        let (gate, policy) = (Arc::default(), RetryPolicy::MANY);
         let http = Http::new(connection)?;
         Ok(Self { http, limits: Arc::new(limits), slots: None, gate, policy, stop })
     }

@@ -1,6 +1,8 @@
 //! How to reach a server, and how to recognise whose account it is.
 
-use std::{fmt, time::Duration};
+use std::fmt;
+
+pub use crate::policy::Timeouts;
 
 /// How to reach a server.
 #[derive(Clone)]
@@ -11,32 +13,6 @@ pub struct Connection {
     pub api_key: String,
     /// How long to wait for it.
     pub timeouts: Timeouts,
-}
-
-/// How long to wait for a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Until it takes up a connection.
-    pub connect: Duration,
-    /// Until its answer begins; a long answer of a busy model begins after minutes.
-    pub first_byte: Duration,
-    /// Until its answer is there in full. Files have [`Timeouts::FILE`] at least.
-    pub whole: Duration,
-}
-
-impl Timeouts {
-    /// The least time that a file has to go up or down: half a gigabyte over a slow line.
-    pub const FILE: Duration = Duration::from_secs(1800);
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            first_byte: Duration::from_secs(300),
-            whole: Duration::from_secs(300),
-        }
-    }
 }
 
 impl Connection {

@@ -6,17 +6,17 @@ use std::{
 };
 
 use crate::{
-    datatype::DataType,
     diagnostic::{Fault, Place, Source as Written},
-    record::ANSWER,
-    spec::{AskSpec, Name, Prompt as PromptSpec, TaskSpec, Text},
+    record::LogicalType,
+    spec::{AskSpec, Name, Prompt as PromptSpec, TaskSpec},
     template::{self, TemplateFault, TemplateMistake},
 };
 
 use super::{
     Ask, Prompt, Task,
-    compile::{Compiler, Shape},
+    compile::Compiler,
     inputs::{clean, plain, read_text},
+    shape::Shape,
 };
 
 /// Where in a person's own file a mistake of a template stands.
@@ -36,45 +36,49 @@ impl Compiler<'_> {
             self.report(Fault::NoMistral(name.value.to_string()), name.place.clone());
         }
         let (task, datatype) = self.task(&spec.task, shape);
-        let after = shape.zip(datatype).map(|(shape, of)| shape.answered(into, of));
-        let ask = task.map(|task| Ask {
+        let after = shape.zip(datatype.clone()).map(|(shape, of)| shape.answered(&name.value, into, of));
+        let ask = task.zip(datatype).map(|(task, result)| Ask {
             model: spec.model.value.clone(),
             task,
             concurrency: spec.concurrency,
             attempts: spec.attempts,
             retry: spec.retry,
             into: into.to_owned(),
+            result,
             batch: spec.batch,
         });
         (ask, after)
     }
 
     /// What is asked, and the type of what comes of it.
-    fn task(&mut self, task: &TaskSpec, shape: Option<&Shape>) -> (Option<Task>, Option<DataType>) {
-        let structure = |fields: &[(&str, DataType)]| {
-            DataType::Struct(fields.iter().map(|(name, of)| ((*name).to_owned(), of.clone())).collect())
+    fn task(&mut self, task: &TaskSpec, shape: Option<&Shape>) -> (Option<Task>, Option<LogicalType>) {
+        let structure = |fields: &[(&str, LogicalType)]| {
+            LogicalType::Struct(fields.iter().map(|(name, of)| ((*name).to_owned(), of.clone())).collect())
         };
         match task {
             TaskSpec::Chat(chat) => self.chat(chat, shape),
             TaskSpec::Embed { input, dimension } => {
                 let input = self.prompt(input, shape);
                 let task = input.map(|input| Task::Embed { input, dimension: *dimension });
-                (task, Some(DataType::List(Box::new(DataType::Float))))
+                (task, Some(LogicalType::List(Box::new(LogicalType::Double))))
             }
             TaskSpec::Ocr { document, pages } => {
                 let document = self.attachment(document, "the document", shape);
                 let pages = pages.as_ref().map(|pages| pages.value.clone());
-                let page = structure(&[("index", DataType::Integer), ("markdown", DataType::Text)]);
-                let of =
-                    structure(&[("markdown", DataType::Text), ("pages", DataType::List(Box::new(page)))]);
+                let page = structure(&[("index", LogicalType::BigInt), ("markdown", LogicalType::Varchar)]);
+                let of = structure(&[
+                    ("markdown", LogicalType::Varchar),
+                    ("pages", LogicalType::List(Box::new(page))),
+                ]);
                 (document.map(|document| Task::Ocr { document, pages }), Some(of))
             }
             TaskSpec::Moderate { input } => {
-                let of = structure(&[("categories", DataType::Json), ("category_scores", DataType::Json)]);
+                let of =
+                    structure(&[("categories", LogicalType::Json), ("category_scores", LogicalType::Json)]);
                 (self.prompt(input, shape).map(|input| Task::Moderate { input }), Some(of))
             }
             TaskSpec::Classify { input } => {
-                (self.prompt(input, shape).map(|input| Task::Classify { input }), Some(DataType::Json))
+                (self.prompt(input, shape).map(|input| Task::Classify { input }), Some(LogicalType::Json))
             }
         }
     }
@@ -92,7 +96,7 @@ impl Compiler<'_> {
                 (text, folder, Box::new(move |m| Place { source: Arc::clone(&file), span: m.span.clone() }))
             }
         };
-        self.check(&text, false, shape, &place);
+        self.check(&text, shape, &place);
         let mut includes = Vec::new();
         self.includes(&text, &folder, shape, &place, &mut includes);
         Some(Prompt { text, includes })
@@ -132,7 +136,7 @@ impl Compiler<'_> {
                         source: Arc::clone(&source),
                         span: m.span.clone(),
                     };
-                    self.check(&text, false, shape, &place);
+                    self.check(&text, shape, &place);
                     found.push((name, text.clone()));
                     self.includes(&text, folder, shape, &place, found);
                 }
@@ -140,17 +144,10 @@ impl Compiler<'_> {
         }
     }
 
-    /// Checks a template or an expression; without a shape only its syntax.
-    pub(super) fn check(
-        &mut self,
-        text: &str,
-        expression: bool,
-        shape: Option<&Shape>,
-        place: &PlaceOf<'_>,
-    ) -> bool {
-        let fields = shape.map(|shape| shape.fields.as_slice()).unwrap_or_default();
-        let mut good = true;
-        for mistake in template::check(text, expression, fields) {
+    /// Checks a template; without a shape only its syntax.
+    fn check(&mut self, text: &str, shape: Option<&Shape>, place: &PlaceOf<'_>) {
+        let schema = shape.map(|shape| shape.record_type().relation()).unwrap_or_default();
+        for mistake in template::check(text, &schema) {
             let at = place(&mistake);
             let fault = match mistake.fault {
                 TemplateFault::Syntax(what) => Fault::TemplateSyntax(what),
@@ -159,52 +156,22 @@ impl Compiler<'_> {
                 TemplateFault::UnknownCallable { what, name } => Fault::UnknownCallable { what, name },
                 TemplateFault::Include(_) => continue,
             };
-            good = false;
             self.report(fault, at);
-        }
-        good
-    }
-
-    /// Checks an expression of the spec; gives its type where that can be known.
-    pub(super) fn expression(&mut self, text: &Text, shape: Option<&Shape>) -> Option<DataType> {
-        let good = self.check(&text.value, true, shape, &|mistake| text.place_of(mistake.span.clone()));
-        let expression = template::Expression::parse(&text.value).ok().filter(|_| good)?;
-        Some(expression.datatype(&shape?.fields))
-    }
-
-    /// Checks a condition.
-    pub(super) fn condition(&mut self, text: &Text, shape: Option<&Shape>) {
-        let good = self.check(&text.value, true, shape, &|mistake| text.place_of(mistake.span.clone()));
-        let Some((shape, expression)) =
-            shape.zip(template::Expression::parse(&text.value).ok()).filter(|_| good)
-        else {
-            return;
-        };
-        if let Some(of) = expression.not_a_condition(&shape.fields) {
-            self.report(Fault::NotACondition { found: of.sql() }, text.place.clone());
         }
     }
 }
 
 impl Shape {
-    /// With the answer of a model under a name.
-    pub(super) fn answered(&self, into: &str, of: DataType) -> Self {
+    /// With the answer of a model, which the map of this name has asked for.
+    pub(super) fn answered(&self, map: &Arc<str>, into: &str, of: LogicalType) -> Self {
         let mut shape = self.clone();
-        shape.set(into, of);
-        let text = |name: &str| (name.to_owned(), DataType::Text);
-        let count = |name: &str| (name.to_owned(), DataType::Integer);
-        let answer = vec![
-            text("model"),
-            text("request"),
-            count("attempt"),
-            count("prompt_tokens"),
-            count("completion_tokens"),
-        ];
-        shape.set(ANSWER, DataType::Struct(answer));
-        // What was repaired is no failure any more, though its story can still be read.
-        shape.made.retain(|name| name != crate::record::FAILURE && name != into);
-        shape.made.push(into.to_owned());
-        shape.answered = true;
+        shape.make(into, of);
+        shape.answers.push(into.to_owned());
+        if !shape.maps.contains(map) {
+            shape.maps.push(Arc::clone(map));
+        }
+        // What was repaired is no failure any more.
+        shape.failed = false;
         shape
     }
 }

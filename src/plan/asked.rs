@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::{
-    datatype::DataType,
+    record::LogicalType,
     spec::{BatchSpec, Concurrency, Retry, Settings},
 };
 
@@ -46,6 +46,8 @@ pub struct Ask {
     pub retry: Retry,
     /// Where the result is put.
     pub into: String,
+    /// The type of the result.
+    pub result: LogicalType,
     /// How requests are grouped into jobs, if they are.
     pub batch: Option<BatchSpec>,
 }
@@ -108,5 +110,5 @@ pub struct Schema {
     /// The schema.
     pub json: Value,
     /// The type of the answers.
-    pub datatype: DataType,
+    pub datatype: LogicalType,
 }

@@ -8,11 +8,7 @@ use crate::{
     spec::{Form, LARGEST_FILE, Origin, Prompt, SourceForm, Text},
 };
 
-use super::{
-    Attachment,
-    compile::{Compiler, Shape},
-    inputs::clean,
-};
+use super::{Attachment, compile::Compiler, inputs::clean, shape::Shape};
 
 impl Compiler<'_> {
     /// Compiles the template of an address or a path.

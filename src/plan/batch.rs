@@ -3,17 +3,13 @@
 use std::collections::HashMap;
 
 use crate::{
-    datatype::DataType,
     diagnostic::Fault,
     event::StageKind,
+    record::{LogicalType, Schema},
     spec::{AskSpec, CollectSpec, Form, Name, PollSpec, Spec},
 };
 
-use super::{
-    Poll, Port, Step,
-    compile::{Compiler, Shape},
-    graph::Graph,
-};
+use super::{Poll, Port, Step, compile::Compiler, graph::Graph, shape::Shape};
 
 /// The field under which a job's record tells of it: `job.status`, `job.completed`, …
 pub(crate) const JOB: &str = "job";
@@ -39,9 +35,9 @@ pub(super) fn submits(spec: &Spec, graph: &Graph, collect: usize) -> Option<(usi
 
 /// The record of a job.
 pub(super) fn job_shape() -> Shape {
-    let text = |name: &str| (name.to_owned(), DataType::Text);
-    let count = |name: &str| (name.to_owned(), DataType::Integer);
-    let job = DataType::Struct(vec![
+    let text = |name: &str| (name.to_owned(), LogicalType::Varchar);
+    let count = |name: &str| (name.to_owned(), LogicalType::BigInt);
+    let job = LogicalType::Struct(vec![
         text("token"),
         text("id"),
         text("status"),
@@ -50,7 +46,7 @@ pub(super) fn job_shape() -> Shape {
         count("succeeded"),
         count("failed"),
     ]);
-    Shape { fields: vec![(JOB.to_owned(), job)], ..Shape::default() }
+    Shape { schema: Schema::new([(JOB, job)]), ..Shape::default() }
 }
 
 impl Compiler<'_> {
@@ -129,7 +125,7 @@ impl Compiler<'_> {
     /// Compiles a poll over the record of a job.
     pub(super) fn poll(&mut self, name: &Name, poll: &PollSpec, shape: Option<&Shape>) -> Step {
         if let Some(shape) = shape
-            && !shape.fields.iter().any(|(field, _)| field == JOB)
+            && shape.schema.get(JOB).is_none()
         {
             self.report(Fault::PollsNoJob(name.value.to_string()), name.place.clone());
         }

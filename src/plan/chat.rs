@@ -5,15 +5,12 @@ use std::{path::Path, sync::Arc};
 use serde_json::{Value, json};
 
 use crate::{
-    datatype::DataType,
     diagnostic::{Fault, Place, Source as Written},
+    record::{LogicalType, of_json_schema, same_name},
     spec::{ChatSpec, Parameters, Settings, Text, ToolSpec},
 };
 
-use super::{
-    Chat, Schema, Task,
-    compile::{Compiler, Shape},
-};
+use super::{Chat, Schema, Task, compile::Compiler, shape::Shape};
 
 /// What `tool_choice:` may say beside the name of a tool.
 const CHOICES: &[&str] = &["auto", "none", "any", "required"];
@@ -23,7 +20,7 @@ impl Compiler<'_> {
         &mut self,
         spec: &ChatSpec,
         shape: Option<&Shape>,
-    ) -> (Option<Task>, Option<DataType>) {
+    ) -> (Option<Task>, Option<LogicalType>) {
         let system = spec.system.as_ref().map(|prompt| self.prompt(prompt, shape));
         let prompt = self.prompt(&spec.prompt, shape);
         let mut attachments = |addresses: &[Text], what| -> Vec<_> {
@@ -33,7 +30,7 @@ impl Compiler<'_> {
         let documents = attachments(&spec.documents, "the document");
         let schema = spec.schema.as_ref().map(|file| self.schema(file));
         let datatype = match &schema {
-            None => Some(DataType::Text),
+            None => Some(LogicalType::Varchar),
             Some(schema) => schema.as_ref().map(|schema| schema.datatype.clone()),
         };
         let settings = self.settings(spec);
@@ -103,9 +100,13 @@ impl Compiler<'_> {
 
     fn schema(&mut self, file: &Text) -> Option<Schema> {
         let (source, json) = self.json_schema(file)?;
-        let datatype = DataType::of_schema(&json);
-        if !matches!(datatype, DataType::Struct(_)) {
+        let datatype = of_json_schema(&json);
+        if !matches!(datatype, LogicalType::Struct(_)) {
             self.report(Fault::SchemaWithoutObject(source.name.clone()), Place::start_of(&source));
+            return None;
+        }
+        if let Some((name, twin)) = twins(&datatype) {
+            self.report(Fault::SchemaTwins { name, twin }, Place::start_of(&source));
             return None;
         }
         let stem = Path::new(&source.name).file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -152,5 +153,18 @@ impl Compiler<'_> {
             return None;
         }
         Some((source, json))
+    }
+}
+
+/// Two properties of one object that no table can tell apart, or one without a name.
+fn twins(of: &LogicalType) -> Option<(String, String)> {
+    match of {
+        LogicalType::List(of) | LogicalType::Array(of, _) => twins(of),
+        LogicalType::Struct(fields) => fields.iter().enumerate().find_map(|(at, (name, inner))| {
+            let twin = fields[..at].iter().find(|(other, _)| same_name(other, name));
+            let twin = twin.map(|(other, _)| other.clone()).or_else(|| name.is_empty().then(String::new));
+            twin.map(|twin| (name.clone(), twin)).or_else(|| twins(inner))
+        }),
+        _ => None,
     }
 }

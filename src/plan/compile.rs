@@ -4,23 +4,24 @@
 use std::{collections::HashMap, path::PathBuf};
 
 use crate::{
-    datatype::DataType,
     diagnostic::{Fault, Mistake, Mistakes, Place},
-    record::FAILURE,
+    record::{Schema, same_name},
     region::{BASE_URL, base_url},
-    spec::{Form, MistralSpec, Spec},
+    spec::{Form, MistralSpec, Spec, StageSpec},
+    sql::Engine,
 };
 
 use super::{
-    Mistral, NodeId, Plan, Port, Secret, Step, Throttle,
+    Mistral, NodeId, Plan, Port, RecordType, Secret, Step, Throttle,
     batch::Collected,
     graph::{self, Graph},
     inputs::resolve,
     nodes,
+    shape::Shape,
 };
 
 /// The columns of a query, or why DuckDB refuses it.
-pub(super) type Describe<'a> = dyn Fn(&str) -> Result<Vec<(String, DataType)>, String> + 'a;
+pub(super) type Describe<'a> = dyn Fn(&str) -> Result<Schema, String> + 'a;
 
 /// What the compiler needs of the world beside the files that a spec names.
 pub struct Surroundings<'a> {
@@ -28,25 +29,11 @@ pub struct Surroundings<'a> {
     pub describe: &'a Describe<'a>,
 }
 
-/// What is known of the records that leave by a port.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Shape {
-    pub(super) fields: Vec<(String, DataType)>,
-    /// Of these, what maps made, in order.
-    pub(super) made: Vec<String>,
-    /// The field that is the record's identity, if one is.
-    pub(super) key: Option<String>,
-    /// Whether a model's answer is among `made`.
-    pub(super) answered: bool,
-    /// Whether these are failures.
-    pub(super) failed: bool,
-    /// What failures look like that travel along to the next wave.
-    pub(super) failures: Vec<Shape>,
-}
-
 pub(super) struct Compiler<'a> {
     pub(super) spec: &'a Spec,
     pub(super) around: &'a Surroundings<'a>,
+    /// Where expressions are bound.
+    pub(super) engine: Engine,
     pub(super) mistakes: Vec<Mistake>,
     /// By stage and port; absent where a mistake upstream leaves it unknown.
     pub(super) shapes: HashMap<(usize, Port), Shape>,
@@ -63,9 +50,17 @@ pub fn database(spec: &Spec) -> PathBuf {
 /// # Errors
 /// Every mistake in the spec and the files that it names, all at once, in the order of the file.
 pub fn compile(spec: &Spec, around: &Surroundings<'_>) -> Result<Plan, Mistakes> {
+    let engine = match Engine::start() {
+        Ok(engine) => engine,
+        Err(error) => {
+            let place = Place::start_of(&spec.source);
+            return Err(Mistakes(vec![Mistake { fault: Fault::BadQuery(error.to_string()), place }]));
+        }
+    };
     let mut compiler = Compiler {
         spec,
         around,
+        engine,
         mistakes: spec.mistakes.clone(),
         shapes: HashMap::new(),
         collected: Collected::new(),
@@ -77,8 +72,11 @@ pub fn compile(spec: &Spec, around: &Surroundings<'_>) -> Result<Plan, Mistakes>
         compiler.report(fault, Place::start_of(&spec.source));
     }
     let mut steps: HashMap<usize, Step> = HashMap::new();
+    let mut inputs: HashMap<usize, RecordType> = HashMap::new();
     for &at in &graph.order {
-        if let Some(step) = compiler.stage(at, &graph) {
+        let shape = compiler.input(at, &graph);
+        inputs.insert(at, shape.as_ref().map(Shape::record_type).unwrap_or_default());
+        if let Some(step) = compiler.stage(at, &graph, shape) {
             steps.insert(at, step);
         }
     }
@@ -99,7 +97,7 @@ pub fn compile(spec: &Spec, around: &Surroundings<'_>) -> Result<Plan, Mistakes>
         mistral,
         budget: spec.budget,
         prices: spec.prices.clone(),
-        nodes: nodes::nodes(spec, &graph, steps),
+        nodes: nodes::nodes(spec, &graph, steps, &inputs),
     })
 }
 
@@ -114,17 +112,31 @@ fn in_order(mut mistakes: Vec<Mistake>, spec: &Spec) -> Vec<Mistake> {
 }
 
 impl Compiler<'_> {
-    /// The spec, borrowed for longer than the compiler itself.
-    fn stage(&mut self, at: usize, graph: &Graph) -> Option<Step> {
-        let spec = self.spec;
-        let stage = &spec.stages[at];
+    /// What a stage reads, if all of it is known.
+    fn input(&mut self, at: usize, graph: &Graph) -> Option<Shape> {
+        let stage = &self.spec.stages[at];
         let edges = &graph.inputs[at];
         let shapes: Option<Vec<Shape>> =
             edges.iter().map(|edge| self.shapes.get(&(edge.stage, edge.port)).cloned()).collect();
         // A stage with a mistaken `from` has nothing that its fields could be checked against.
         let complete = edges.len() == stage.from.as_ref().map_or(1, Vec::len) && !edges.is_empty();
-        let shapes = shapes.filter(|_| complete);
-        let shape = shapes.as_ref().map(|shapes| Shape::common(shapes));
+        match Shape::union(&shapes.filter(|_| complete)?) {
+            Ok(shape) => Some(shape),
+            Err(clash) => {
+                let fault = Fault::FieldTypes {
+                    field: clash.field,
+                    first: clash.first.sql(),
+                    second: clash.second.sql(),
+                };
+                self.report(fault, stage.name.place.clone());
+                None
+            }
+        }
+    }
+
+    fn stage(&mut self, at: usize, graph: &Graph, shape: Option<Shape>) -> Option<Step> {
+        let spec = self.spec;
+        let stage = &spec.stages[at];
         if let Some(when) = &stage.when {
             self.condition(when, shape.as_ref());
         }
@@ -140,6 +152,7 @@ impl Compiler<'_> {
             }
             Form::Ask(ask) => {
                 let into = ask.into.as_ref().unwrap_or(&stage.name).value.to_string();
+                self.free_name(stage, &into, shape.as_ref());
                 let (ask, after) = self.ask(&stage.name, ask, &into, shape.as_ref());
                 (ask.map(|ask| Step::Ask(Box::new(ask))), after)
             }
@@ -155,7 +168,9 @@ impl Compiler<'_> {
                 (Some(Step::Fields(fields)), after)
             }
             Form::Split(split) => {
-                let (split, after) = self.split(&stage.name, split, shape.as_ref());
+                let into = split.into.as_ref().unwrap_or(&stage.name).value.to_string();
+                self.free_name(stage, &into, shape.as_ref());
+                let (split, after) = self.split(&into, split, shape.as_ref());
                 (Some(Step::Split(split)), after)
             }
             Form::Throttle(throttle) => {
@@ -169,7 +184,7 @@ impl Compiler<'_> {
                 let (wave, after) = self.wave(&stage.name, wave, shape.as_ref());
                 (Some(Step::Wave(wave)), after)
             }
-            Form::Sink(sink) => (self.sink(&stage.name, sink, shapes.as_deref()).map(Step::Sink), None),
+            Form::Sink(sink) => (self.sink(&stage.name, sink, shape.as_ref()).map(Step::Sink), None),
         };
         let own = submitted.or(shape).or_else(|| after.clone());
         if let Some(after) = &mut after {
@@ -183,12 +198,26 @@ impl Compiler<'_> {
         }
         if let Some(own) = own {
             let failing = match form {
-                Form::Wave(_) if !own.failures.is_empty() => Shape::common(&own.failures),
+                Form::Wave(_) if !own.failures.is_empty() => {
+                    // Failures of stages that disagree on a field cannot be read together.
+                    Shape::union(&own.failures).unwrap_or_else(|_| own.clone())
+                }
                 _ => own,
             };
             self.shapes.insert((at, Port::Failed), failing.failed());
         }
         step
+    }
+
+    /// A map's field must not hide one of a source; one of an earlier map it replaces only with `into:`.
+    fn free_name(&mut self, stage: &StageSpec, into: &str, shape: Option<&Shape>) {
+        let Some(shape) = shape else { return };
+        let taken = shape.schema.get(into).is_some();
+        let replaces = *stage.name.value != *into && shape.made.iter().any(|made| same_name(made, into));
+        if taken && !replaces {
+            let fault = Fault::FieldTaken { field: into.to_owned() };
+            self.report(fault, stage.name.place.clone());
+        }
     }
 
     fn mistral(&mut self, mistral: &MistralSpec) -> Mistral {
@@ -225,86 +254,5 @@ impl Compiler<'_> {
                 seen.push((target, stage.name.value.to_string()));
             }
         }
-    }
-}
-
-impl Shape {
-    /// What records of several shapes have in common.
-    fn common(shapes: &[Shape]) -> Self {
-        let [first, rest @ ..] = shapes else { return Self::default() };
-        let mut common = first.clone();
-        for shape in rest {
-            common.fields.retain_mut(|(name, of)| {
-                match shape.fields.iter().find(|(other, _)| other == name) {
-                    Some((_, other)) => {
-                        *of = common_type(of, other);
-                        true
-                    }
-                    None => false,
-                }
-            });
-            common.made.retain(|name| shape.made.contains(name));
-            common.key = common.key.filter(|key| shape.key.as_ref() == Some(key));
-            common.answered &= shape.answered;
-            common.failed &= shape.failed;
-            common.failures.extend(shape.failures.iter().cloned());
-        }
-        common
-    }
-
-    /// As they leave by a `failed` port.
-    fn failed(mut self) -> Self {
-        let text = |name: &str| (name.to_owned(), DataType::Text);
-        let failure = vec![
-            text("stage"),
-            text("reason"),
-            text("kind"),
-            ("attempts".to_owned(), DataType::Integer),
-            text("reply"),
-        ];
-        self.set(FAILURE, DataType::Struct(failure));
-        self.made.retain(|name| name != FAILURE);
-        self.made.push(FAILURE.to_owned());
-        self.failed = true;
-        self.answered = false;
-        self.failures.clear();
-        self
-    }
-
-    pub(super) fn set(&mut self, name: &str, of: DataType) {
-        match self.fields.iter_mut().find(|(field, _)| field == name) {
-            Some(field) => field.1 = of,
-            None => self.fields.push((name.to_owned(), of)),
-        }
-    }
-
-    pub(super) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-        self.fields.retain(|(name, _)| keep(name));
-        self.made.retain(|name| keep(name));
-        self.key = self.key.take().filter(|key| keep(key));
-    }
-
-    pub(super) fn rename(&mut self, old: &str, new: &str) {
-        self.fields.retain(|(name, _)| name != new);
-        for name in self.fields.iter_mut().map(|(name, _)| name).chain(&mut self.made).chain(&mut self.key) {
-            if name == old {
-                new.clone_into(name);
-            }
-        }
-    }
-}
-
-/// Structs keep the fields that both have, so that a name only one of them gives is told.
-fn common_type(a: &DataType, b: &DataType) -> DataType {
-    match (a, b) {
-        (DataType::Struct(a), DataType::Struct(b)) => DataType::Struct(
-            a.iter()
-                .filter_map(|(name, of)| {
-                    let (_, other) = b.iter().find(|(other, _)| other == name)?;
-                    Some((name.clone(), common_type(of, other)))
-                })
-                .collect(),
-        ),
-        _ => a.or(b),
     }
 }

@@ -4,12 +4,14 @@ use std::fmt;
 
 use crate::{
     event::StageKind,
+    read,
     spec::{BatchSpec, Mode, OnTimeout, PollSchedule, SplitWhat, Timeouts},
-    units::Span,
+    units::{Size, Span},
 };
 
 use super::{
-    Ask, Attachment, Format, Input, Node, Origin, Plan, Poll, Port, Sink, Step, Target, Task, without_login,
+    Ask, Attachment, Format, Input, Node, Origin, Plan, Poll, Port, ReadFiles, Sink, Step, Target, Task,
+    without_login,
 };
 
 impl fmt::Display for Plan {
@@ -77,10 +79,11 @@ impl Plan {
                     ),
                     Origin::Rows(rows) => format!("{} rows in the spec", rows.len()),
                     Origin::Query(query) => format!("query {}", one_line(query)),
+                    Origin::Read(files) => read_line(files),
                 }];
-                lines.push(match &source.key {
-                    Some(key) => format!("key {key}"),
-                    None => "key the record's number".to_owned(),
+                lines.push(match &source.key[..] {
+                    [] => "no key".to_owned(),
+                    key => format!("key {}", key.join(", ")),
                 });
                 lines.extend(source.limit.map(|limit| format!("limit {limit}")));
                 lines
@@ -99,8 +102,11 @@ impl Plan {
                 self.node(*submit).name
             )],
             Step::Fields(reshape) => {
-                let mut lines: Vec<String> =
-                    reshape.set.iter().map(|(name, text)| format!("{name} = {}", one_line(text))).collect();
+                let mut lines: Vec<String> = reshape
+                    .set
+                    .iter()
+                    .map(|(name, text, of)| format!("{name} = {} ({})", one_line(text), of.sql()))
+                    .collect();
                 lines.extend(reshape.keep.as_ref().map(|keep| format!("keep {}", keep.join(", "))));
                 if !reshape.drop.is_empty() {
                     lines.push(format!("drop {}", reshape.drop.join(", ")));
@@ -108,8 +114,11 @@ impl Plan {
                 lines.extend(reshape.rename.iter().map(|(new, old)| format!("{old} becomes {new}")));
                 lines
             }
-            Step::Split(split) => vec![match split.what {
+            Step::Split(split) => vec![match &split.what {
                 SplitWhat::Items => format!("one record for each item of {} → {}", split.of, split.into),
+                SplitWhat::Values(values) => {
+                    format!("one record for each of {} → {}", values.join(", "), split.into)
+                }
                 SplitWhat::Chunks { max_chars, overlap } => {
                     format!(
                         "{} in chunks of {max_chars} characters, {overlap} of them again → {}",
@@ -136,6 +145,28 @@ impl Plan {
         lines.extend(node.when.as_ref().map(|when| format!("when {when}")));
         lines
     }
+}
+
+/// The files of a source, the separator that was found, and over how much the types were proven.
+fn read_line(files: &ReadFiles) -> String {
+    let ReadFiles { set, options, description } = files;
+    let what = match options.format {
+        read::Format::Csv(_) => "CSV",
+        read::Format::Jsonl => "JSON lines",
+        read::Format::Parquet => "Parquet",
+    };
+    let delimiter = description.files.iter().find_map(|file| file.delimiter);
+    let delimiter = match delimiter {
+        None => String::new(),
+        Some(b'\t') => ", separated by tabs".to_owned(),
+        Some(byte) => format!(", separated by `{}`", char::from(byte)),
+    };
+    let proven: u64 = description.files.iter().map(|file| file.proven).sum();
+    let part = match description.is_whole() {
+        true => String::new(),
+        false => format!(", types from the first {}", Size(proven)),
+    };
+    format!("{what} {}{delimiter}{part}", set.root.join(&set.pattern).display())
 }
 
 fn ask_lines(ask: &Ask) -> Vec<String> {
@@ -225,8 +256,8 @@ fn sink_lines(sink: &Sink) -> Vec<String> {
         Mode::Append => "append",
         Mode::Replace => "replace",
     };
-    let key = sink.key.as_ref().map(|key| format!(" by {key}")).unwrap_or_default();
-    let key = if sink.mode == Mode::Upsert { key } else { String::new() };
+    let by = sink.mode == Mode::Upsert && !sink.key.is_empty();
+    let key = if by { format!(" by {}", sink.key.join(", ")) } else { String::new() };
     let mut lines = vec![format!("{}, {mode}{key}", sink.target)];
     let width = sink.columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0);
     lines.extend(

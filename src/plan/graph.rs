@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::{
     diagnostic::{Fault, Mistake, nearest},
     event::StageKind,
-    record::{ANSWER, FAILURE},
+    record::{ETL, RESERVED},
     spec::{Form, StageSpec, Text},
 };
 
@@ -32,7 +32,7 @@ pub(super) fn build(stages: &[StageSpec], lost: &[String], mistakes: &mut Vec<Mi
     for (at, stage) in stages.iter().enumerate() {
         let name: &str = &stage.name.value;
         let place = stage.name.place.clone();
-        if [ANSWER, FAILURE].contains(&name) {
+        if name == ETL || (stage.kind == StageKind::Map && RESERVED.contains(&name)) {
             mistakes.push(Mistake { fault: Fault::ReservedName(name.to_owned()), place });
         } else if let Some(first) =
             stages[..at].iter().position(|other| other.name.value.eq_ignore_ascii_case(name)).as_ref()

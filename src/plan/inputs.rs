@@ -7,19 +7,17 @@ use std::{
 };
 
 use crate::{
-    datatype::DataType,
     diagnostic::{Fault, Mistake, Place, Source as Written},
     files::FileSet,
-    spec::{Origin as Writer, SourceForm, SourceSpec, Text},
+    read::{self, Format},
+    record::{LogicalType, Record, Schema, from_json, same_name},
+    spec::{Origin as Writer, SourceForm, SourceSpec, Text, TypesSpec},
 };
 
-use super::{
-    Origin, Source,
-    compile::{Compiler, Shape},
-};
+use super::{Origin, ReadFiles, Source, compile::Compiler, shape::Shape};
 
-/// What a source reads, its fields where they are known, and the one that identifies a record.
-type Found = (Origin, Option<Vec<(String, DataType)>>, Option<String>);
+/// What a source reads, and its fields where they are known.
+type Found = (Origin, Option<Schema>);
 
 impl Compiler<'_> {
     pub(super) fn path(&self, text: &Text) -> PathBuf {
@@ -42,41 +40,64 @@ impl Compiler<'_> {
 
     /// Compiles a source; `None` for the shape where it cannot be known.
     pub(super) fn source(&mut self, spec: &SourceSpec) -> Option<(Source, Option<Shape>)> {
-        let key = spec.key.as_ref().map(|key| key.value.clone());
-        let (from, fields, key) = match &spec.form {
+        let mut key: Vec<String> = spec.key.iter().map(|key| key.value.clone()).collect();
+        let mut bulky = Vec::new();
+        let (from, schema) = match &spec.form {
             SourceForm::Files(pattern) => {
                 let set = self.files(pattern, spec)?;
-                let fields = set.fields();
-                (Origin::Files(set), Some(fields), key.or_else(|| Some("path".to_owned())))
-            }
-            SourceForm::Rows(rows) => {
-                let rows: Vec<_> = rows.iter().map(|(_, row)| row.clone()).collect();
-                let mut fields: Vec<(String, DataType)> = Vec::new();
-                for (name, value) in rows.iter().filter_map(|row| row.as_object()).flatten() {
-                    let of = DataType::of_value(value);
-                    match fields.iter_mut().find(|(field, _)| field == name) {
-                        Some((_, known)) => *known = known.or(&of),
-                        None => fields.push((name.clone(), of)),
-                    }
+                let schema = set.schema();
+                if key.is_empty() {
+                    key.push("path".to_owned());
                 }
-                (Origin::Rows(rows), Some(fields), key)
+                // A table need not hold what the file holds.
+                bulky = schema.names().filter(|name| *name != "path").map(str::to_owned).collect();
+                (Origin::Files(set), Some(schema))
             }
-            SourceForm::Sql(query) => self.query(query, &query.value, key),
-            SourceForm::Jsonl(path) => {
-                self.table(path, "read_json", ", format = 'newline_delimited'", key)?
-            }
-            SourceForm::Csv(path) => self.table(path, "read_csv", "", key)?,
-            SourceForm::Parquet(path) => self.table(path, "read_parquet", "", key)?,
+            SourceForm::Rows(rows) => self.rows(rows),
+            SourceForm::Sql(query) => self.query(query, &query.value),
+            SourceForm::Jsonl(path) => self.read(path, Format::Jsonl, spec)?,
+            SourceForm::Csv(csv) => self.read(&csv.path, Format::Csv(csv.options.clone()), spec)?,
+            SourceForm::Parquet(path) => self.read(path, Format::Parquet, spec)?,
         };
-        if let (Some(fields), Some(spec_key)) = (&fields, &spec.key)
-            && !fields.iter().any(|(name, _)| *name == spec_key.value)
-        {
-            let known = fields.iter().map(|(name, _)| name.clone()).collect();
-            let fault = Fault::UnknownField { name: spec_key.value.clone(), known };
-            self.report(fault, spec_key.place.clone());
+        for text in &spec.key {
+            if let Some(schema) = &schema
+                && schema.get(&text.value).is_none()
+            {
+                let known = schema.names().map(str::to_owned).collect();
+                self.report(Fault::UnknownField { name: text.value.clone(), known }, text.place.clone());
+            }
         }
-        let shape = fields.map(|fields| Shape { fields, key: key.clone(), ..Shape::default() });
-        Some((Source { from, key, limit: spec.limit }, shape))
+        let fields = Arc::new(schema.clone().unwrap_or_default());
+        let shape = schema.map(|schema| Shape { schema, key: key.clone(), bulky, ..Shape::default() });
+        Some((Source { from, key, schema: fields, limit: spec.limit }, shape))
+    }
+
+    /// Records that are written in the spec: each field has the type that holds all its values.
+    fn rows(&mut self, rows: &[(Place, serde_json::Value)]) -> Found {
+        let mut schema = Schema::default();
+        let values = rows.iter().filter_map(|(_, row)| row.as_object());
+        for (name, value) in values.clone().flatten() {
+            let Some(of) = of_value(value) else { continue };
+            let known = schema.get(name).map(|field| field.datatype.clone());
+            let of = known.map_or(of.clone(), |known| either(&known, &of));
+            schema.set(name.as_str(), of);
+        }
+        // A field that is NULL in every row.
+        for (name, _) in values.clone().flatten() {
+            if schema.get(name).is_none() {
+                schema.set(name.as_str(), LogicalType::Varchar);
+            }
+        }
+        let shared = Arc::new(schema.clone());
+        let records = values.map(|row| {
+            let value = |field: &crate::record::Field| {
+                let found = row.iter().find(|(name, _)| same_name(name, &field.name));
+                let text = found.map_or("null".to_owned(), |(_, value)| value.to_string());
+                from_json(&text, &field.datatype).unwrap_or(crate::record::Value::Null)
+            };
+            Record::new("", Arc::clone(&shared), schema.fields().iter().map(value).collect())
+        });
+        (Origin::Rows(records.collect()), Some(schema.clone()))
     }
 
     fn files(&mut self, pattern: &Text, spec: &SourceSpec) -> Option<FileSet> {
@@ -108,24 +129,50 @@ impl Compiler<'_> {
         None
     }
 
-    fn table(&mut self, path: &Text, function: &str, options: &str, key: Option<String>) -> Option<Found> {
-        let resolved = self.path(path);
-        let set = FileSet::new(&resolved, crate::units::Size(u64::MAX));
-        if !set.paths().is_ok_and(|mut paths| paths.any(|path| path.is_ok())) {
-            let missing = (!set.folder().is_dir()).then(|| set.folder().display().to_string());
-            self.report(
-                Fault::EmptyGlob { pattern: resolved.display().to_string(), missing },
-                path.place.clone(),
-            );
-            return None;
+    /// Files with rows in them: their columns, and types that are proven over what `check` reads of them.
+    fn read(&mut self, path: &Text, format: Format, spec: &SourceSpec) -> Option<Found> {
+        let set = FileSet::new(&self.path(path), crate::units::Size(u64::MAX));
+        let options = read::Options {
+            types: self.types(&spec.types),
+            key: spec.key.iter().map(|key| key.value.clone()).collect(),
+            optional: spec.optional,
+            prove: Some(PROVEN_AT_CHECK),
+            ..read::Options::new(format)
+        };
+        match read::describe(&set, &options) {
+            Ok(description) => {
+                let schema = description.schema.clone();
+                Some((Origin::Read(Box::new(ReadFiles { set, options, description })), Some(schema)))
+            }
+            Err(read::ReadError::NoFile { pattern, skipped: None }) => {
+                let missing = (!set.folder().is_dir()).then(|| set.folder().display().to_string());
+                self.report(Fault::EmptyGlob { pattern, missing }, path.place.clone());
+                None
+            }
+            Err(error) => {
+                self.report(Fault::BadFile(error.to_string()), path.place.clone());
+                None
+            }
         }
-        // Absolute, because relative paths in queries start at the spec's folder.
-        let absolute = std::path::absolute(&resolved).unwrap_or(resolved);
-        let literal = absolute.display().to_string().replace('\'', "''");
-        Some(self.query(path, &format!("SELECT * FROM {function}('{literal}'{options})"), key))
     }
 
-    fn query(&mut self, text: &Text, query: &str, key: Option<String>) -> Found {
+    /// The types that `types:` declares.
+    fn types(&mut self, spec: &TypesSpec) -> read::Types {
+        let mut types = read::Types { text: spec.text, of: Vec::new() };
+        for (name, word) in &spec.of {
+            match declared(&word.value) {
+                Some(of) => types.of.push((name.value.to_string(), of)),
+                None => {
+                    let found = word.value.clone();
+                    let known = DECLARED.iter().map(|(word, _)| (*word).to_owned()).collect();
+                    self.report(Fault::UnknownWord { what: "type", found, known }, word.place.clone());
+                }
+            }
+        }
+        types
+    }
+
+    fn query(&mut self, text: &Text, query: &str) -> Found {
         let query = query.trim().trim_end_matches(';').to_owned();
         let fields = match (self.around.describe)(&query) {
             Ok(fields) => Some(fields),
@@ -134,11 +181,78 @@ impl Compiler<'_> {
                 None
             }
         };
-        (Origin::Query(query), fields, key)
+        (Origin::Query(query), fields)
     }
 
     pub(super) fn report(&mut self, fault: Fault, place: Place) {
         self.mistakes.push(Mistake { fault, place });
+    }
+}
+
+/// How much of a file is read by `etl check`: a larger one is read whole by the run, before its first record.
+const PROVEN_AT_CHECK: u64 = 64_000_000;
+
+/// The short names of types; DuckDB's own are known as well.
+const DECLARED: &[(&str, LogicalType)] = &[
+    ("text", LogicalType::Varchar),
+    ("integer", LogicalType::BigInt),
+    ("number", LogicalType::Double),
+    ("boolean", LogicalType::Boolean),
+    ("date", LogicalType::Date),
+    ("timestamp", LogicalType::Timestamp),
+    ("decimal", LogicalType::Decimal { width: 18, scale: 2 }),
+    ("json", LogicalType::Json),
+];
+
+fn declared(word: &str) -> Option<LogicalType> {
+    let word = word.trim();
+    let short = DECLARED.iter().find(|(short, _)| short.eq_ignore_ascii_case(word)).map(|(_, of)| of.clone());
+    short.or_else(|| Some(crate::record::parse_type(word)).filter(|of| !matches!(of, LogicalType::Other(_))))
+}
+
+/// The type of a value that is written in the spec; nothing for NULL.
+fn of_value(value: &serde_json::Value) -> Option<LogicalType> {
+    use serde_json::Value;
+    Some(match value {
+        Value::Null => return None,
+        Value::String(_) => LogicalType::Varchar,
+        Value::Bool(_) => LogicalType::Boolean,
+        Value::Number(number) if number.is_f64() => LogicalType::Double,
+        Value::Number(number) if number.as_i64().is_none() => LogicalType::HugeInt,
+        Value::Number(_) => LogicalType::BigInt,
+        Value::Array(items) => {
+            let types: Vec<LogicalType> = items.iter().filter_map(of_value).collect();
+            let item = types.into_iter().reduce(|a, b| either(&a, &b)).unwrap_or(LogicalType::Varchar);
+            LogicalType::List(Box::new(item))
+        }
+        Value::Object(fields) if fields.is_empty() => LogicalType::Json,
+        Value::Object(fields) => LogicalType::Struct(
+            fields
+                .iter()
+                .map(|(name, value)| (name.clone(), of_value(value).unwrap_or(LogicalType::Varchar)))
+                .collect(),
+        ),
+    })
+}
+
+/// The type of values of two types, JSON where no other holds both. `1` beside `0.5` is a number.
+fn either(a: &LogicalType, b: &LogicalType) -> LogicalType {
+    match (a, b) {
+        (LogicalType::BigInt, LogicalType::Double) | (LogicalType::Double, LogicalType::BigInt) => {
+            LogicalType::Double
+        }
+        (LogicalType::Struct(x), LogicalType::Struct(y)) => {
+            let mut fields = x.clone();
+            for (name, of) in y {
+                match fields.iter_mut().find(|(known, _)| same_name(known, name)) {
+                    Some((_, known)) => *known = either(known, of),
+                    None => fields.push((name.clone(), of.clone())),
+                }
+            }
+            LogicalType::Struct(fields)
+        }
+        (LogicalType::List(x), LogicalType::List(y)) => LogicalType::List(Box::new(either(x, y))),
+        _ => a.widened(b).unwrap_or(LogicalType::Json),
     }
 }
 

@@ -11,28 +11,30 @@ mod batch;
 mod chat;
 mod compile;
 mod draw;
+mod expression;
 mod graph;
 mod inputs;
 mod nodes;
+mod shape;
 mod sink;
 mod transform;
 mod wave;
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
-use serde_json::Value;
-
 use crate::{
-    datatype::DataType,
     event::StageKind,
     files::FileSet,
+    read,
+    record::{self, ETL, LogicalType, Record, etl_type},
     spec::{Mode, ModelPrice, PollSchedule, SplitWhat, Timeouts},
     units::{Rate, Usd},
 };
 
 pub use asked::{Ask, Attachment, Chat, Prompt, Schema, Task};
-pub(crate) use batch::JOB;
 pub use compile::{Surroundings, compile, database};
+pub(crate) use transform::index_of;
+pub(crate) use wave::counts;
 
 /// A pipeline that can run.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,10 +72,30 @@ pub struct Node {
     pub kind: StageKind,
     /// What it reads.
     pub inputs: Vec<Input>,
+    /// The records that it reads, as one.
+    pub input: RecordType,
     /// The condition under which it does its work.
     pub when: Option<String>,
     /// What it does.
     pub step: Step,
+}
+
+/// The type of the records on an edge.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordType {
+    /// Their fields.
+    pub schema: Arc<record::Schema>,
+    /// The maps above that called a model, for `etl`.
+    pub maps: Arc<[Arc<str>]>,
+}
+
+impl RecordType {
+    /// What an expression sees: the fields, and `etl`.
+    pub fn relation(&self) -> record::Schema {
+        let mut schema = (*self.schema).clone();
+        schema.set(ETL, etl_type(&self.maps));
+        schema
+    }
 }
 
 /// One end of an edge.
@@ -126,8 +148,10 @@ pub enum Step {
 pub struct Source {
     /// What is read.
     pub from: Origin,
-    /// The field that identifies a record; its number if there is none.
-    pub key: Option<String>,
+    /// The fields that identify a record; its number if there are none.
+    pub key: Vec<String>,
+    /// The fields.
+    pub schema: Arc<record::Schema>,
     /// Stop after so many.
     pub limit: Option<u64>,
 }
@@ -137,8 +161,20 @@ pub struct Source {
 #[expect(missing_docs, reason = "each says it")]
 pub enum Origin {
     Files(FileSet),
-    Rows(Vec<Value>),
+    Rows(Vec<Record>),
     Query(String),
+    Read(Box<ReadFiles>),
+}
+
+/// Files with rows in them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadFiles {
+    /// The files.
+    pub set: FileSet,
+    /// How they are read.
+    pub options: read::Options,
+    /// What was found in them when the plan was made.
+    pub description: read::Description,
 }
 
 /// How jobs are checked.
@@ -164,17 +200,17 @@ pub struct Wave {
 pub struct WaveQuery {
     /// The query; the wave's name stands for its records.
     pub text: String,
-    /// The records' fields and types.
-    pub fields: Vec<(String, DataType)>,
-    /// The field that identifies a record, if the query keeps it.
-    pub key: Option<String>,
+    /// The fields of its result.
+    pub output: Arc<record::Schema>,
+    /// The fields of the result that identify a record; its number if there are none.
+    pub key: Vec<String>,
 }
 
 /// A reshaping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reshape {
-    /// New fields and their expressions.
-    pub set: Vec<(String, String)>,
+    /// New fields, their expressions and types.
+    pub set: Vec<(String, String, LogicalType)>,
     /// Of the fields from above only these.
     pub keep: Option<Vec<String>>,
     /// Without these.
@@ -190,8 +226,10 @@ pub struct Split {
     pub of: String,
     /// Into what.
     pub what: SplitWhat,
-    /// Where the part is put.
+    /// Where the part is put; its number is beside it, as `NAME_index`.
     pub into: String,
+    /// The type of a part.
+    pub item: LogicalType,
 }
 
 /// A pace.
@@ -212,8 +250,8 @@ pub struct Sink {
     pub target: Target,
     /// Its columns.
     pub columns: Vec<Column>,
-    /// The column that identifies a row.
-    pub key: Option<String>,
+    /// The columns that identify a row.
+    pub key: Vec<String>,
     /// How rows meet rows that are there.
     pub mode: Mode,
 }
@@ -241,7 +279,7 @@ pub struct Column {
     /// Its name.
     pub name: String,
     /// Its type.
-    pub datatype: DataType,
+    pub datatype: LogicalType,
     /// Where its values come from.
     pub value: ColumnValue,
 }
@@ -249,11 +287,13 @@ pub struct Column {
 /// Where the values of a column come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ColumnValue {
-    /// The record's key.
-    Key,
-    /// The first of these paths that the record has.
-    Paths(Vec<Vec<String>>),
-    /// An expression over the record.
+    /// A field, or a part of one.
+    Field(Vec<String>),
+    /// The model of the record's last answer.
+    Model,
+    /// The request of the record's last answer.
+    Request,
+    /// An expression over the record, and `etl`.
     Expression(String),
 }
 

@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    Input, Node, NodeId, Poll, Port, Step, batch,
+    Input, Node, NodeId, Poll, Port, RecordType, Step, batch,
     graph::{Edge, Graph},
 };
 
@@ -27,32 +27,38 @@ impl Nodes {
         &mut self,
         name: Arc<str>,
         kind: StageKind,
-        inputs: Vec<Input>,
+        (inputs, input): (Vec<Input>, RecordType),
         when: Option<String>,
         step: Step,
     ) -> NodeId {
         let id = NodeId(self.list.len());
-        self.list.push(Node { id, name, kind, inputs, when, step });
+        self.list.push(Node { id, name, kind, inputs, input, when, step });
         id
     }
 }
 
 /// The nodes: before each stage that asks the look into the ledger, ahead of the throttles that pace only
 /// that stage; and for `batch:` the three stages that it is short for.
-pub(super) fn nodes(spec: &Spec, graph: &Graph, mut steps: HashMap<usize, Step>) -> Vec<Node> {
+pub(super) fn nodes(
+    spec: &Spec,
+    graph: &Graph,
+    mut steps: HashMap<usize, Step>,
+    types: &HashMap<usize, RecordType>,
+) -> Vec<Node> {
     let recall_before = recalls(spec, graph, &steps);
     let mut nodes = Nodes::default();
     let mut recalls: Vec<(NodeId, usize)> = Vec::new();
     for &at in &graph.order {
         let StageSpec { name, kind, when, .. } = &spec.stages[at];
         let Some(step) = steps.remove(&at) else { continue };
+        let of = types.get(&at).cloned().unwrap_or_default();
         let mut inputs: Vec<Input> = graph.inputs[at]
             .iter()
             .filter_map(|edge| Some(Input { node: *nodes.ids.get(&edge.stage)?, port: edge.port }))
             .collect();
         if let Some(&asking) = recall_before.get(&at) {
             let name = format!("{}.recall", spec.stages[asking].name.value).into();
-            let id = nodes.add(name, StageKind::Map, inputs, None, Step::Recall(NodeId(0)));
+            let id = nodes.add(name, StageKind::Map, (inputs, of.clone()), None, Step::Recall(NodeId(0)));
             recalls.push((id, asking));
             inputs = vec![Input { node: id, port: Port::Out }];
         }
@@ -61,9 +67,10 @@ pub(super) fn nodes(spec: &Spec, graph: &Graph, mut steps: HashMap<usize, Step>)
         let id = match step {
             Step::Ask(ask) if ask.batch.is_some() => {
                 let schedule = ask.batch.unwrap_or(crate::spec::BatchSpec::DEFAULT).poll;
-                let out = |node| vec![Input { node, port: Port::Out }];
+                let out = |node| (vec![Input { node, port: Port::Out }], of.clone());
                 let part = |part: &str| format!("{name}.{part}").into();
-                let submit = nodes.add(part("submit"), StageKind::Map, inputs, when, Step::Submit(ask));
+                let submit =
+                    nodes.add(part("submit"), StageKind::Map, (inputs, of.clone()), when, Step::Submit(ask));
                 let poll = Step::Poll(Poll { schedule, until: None });
                 let poll = nodes.add(part("poll"), StageKind::Poll, out(submit), None, poll);
                 nodes.submits.insert(at, submit);
@@ -72,9 +79,9 @@ pub(super) fn nodes(spec: &Spec, graph: &Graph, mut steps: HashMap<usize, Step>)
             Step::Collect(_) => {
                 let submit = batch::submits(spec, graph, at).and_then(|(submit, _)| nodes.ids.get(&submit));
                 let step = Step::Collect(submit.copied().unwrap_or(NodeId(0)));
-                nodes.add(name, *kind, inputs, when, step)
+                nodes.add(name, *kind, (inputs, of), when, step)
             }
-            step => nodes.add(name, *kind, inputs, when, step),
+            step => nodes.add(name, *kind, (inputs, of), when, step),
         };
         nodes.ids.insert(at, id);
     }

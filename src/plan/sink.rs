@@ -3,23 +3,16 @@
 use std::path::PathBuf;
 
 use crate::{
-    datatype::DataType,
     diagnostic::{Fault, Place},
-    record::{ANSWER, FAILURE},
+    record::{LogicalType, same_name},
     spec::{Mode, Name, SinkSpec, Target as TargetSpec, Text},
 };
 
-use super::{
-    Column, ColumnValue, Format, Sink, Target,
-    compile::{Compiler, Shape},
-};
-
-/// The column for the record's key where no field is the key.
-const KEY: &str = "key";
+use super::{Column, ColumnValue, Format, Sink, Target, compile::Compiler, shape::Shape};
 
 impl Compiler<'_> {
-    /// Compiles a sink over the shapes of what it reads, if all of them are known.
-    pub(super) fn sink(&mut self, name: &Name, spec: &SinkSpec, shapes: Option<&[Shape]>) -> Option<Sink> {
+    /// Compiles a sink over the shape of what it reads, if that is known.
+    pub(super) fn sink(&mut self, name: &Name, spec: &SinkSpec, shape: Option<&Shape>) -> Option<Sink> {
         let target = match &spec.target {
             TargetSpec::Table(table) => Target::Table(table.value.to_string()),
             TargetSpec::Jsonl(path) => self.target(Format::Jsonl, path),
@@ -27,35 +20,39 @@ impl Compiler<'_> {
             TargetSpec::Parquet(path) => self.target(Format::Parquet, path),
         };
         let mode = match (&target, spec.mode) {
-            (Target::Table(_), mode) => mode.unwrap_or(Mode::Upsert),
+            (Target::Table(_), mode) => mode.unwrap_or(Mode::DEFAULT),
             (Target::File { .. }, None | Some(Mode::Replace)) => Mode::Replace,
             (Target::File { .. }, Some(_)) => {
                 let fault = Fault::WrongShape {
                     found: "a `mode:` for a file".to_owned(),
-                    wanted: "none: a file is written whole, when the run has ended",
+                    wanted: "none: a file is written whole, when the run has ended".into(),
                 };
                 self.report(fault, name.place.clone());
                 Mode::Replace
             }
         };
+        let shape = shape?;
+        let key: Vec<String> = match &spec.key[..] {
+            [] => shape.key.clone(),
+            key => key.iter().map(|key| key.value.clone()).collect(),
+        };
         let columns = match &spec.columns {
-            Some(columns) => self.explicit(columns, shapes),
-            None => self.implicit(&spec.key, shapes?, &name.place)?,
+            Some(columns) => self.listed(columns, &key, shape),
+            None => self.default_columns(&key, shape, &name.place),
         };
-        let key = match &spec.key {
-            Some(key) if !columns.iter().any(|column| column.name == key.value) => {
-                let known = columns.iter().map(|column| column.name.clone()).collect();
+        for text in &spec.key {
+            if !columns.iter().any(|column| same_name(&column.name, &text.value)) {
+                let mut known: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+                known.extend(shape.schema.names().map(str::to_owned));
+                known.dedup();
                 let fault =
-                    Fault::KeyNotAColumn { key: key.value.clone(), sink: name.value.to_string(), known };
-                self.report(fault, key.place.clone());
-                None
+                    Fault::KeyNotAColumn { key: text.value.clone(), sink: name.value.to_string(), known };
+                self.report(fault, text.place.clone());
             }
-            Some(key) => Some(key.value.clone()),
-            None => shapes.and_then(|shapes| identity(shapes, &columns)),
-        };
-        if mode == Mode::Upsert && key.is_none() && spec.key.is_none() {
-            let fault = Fault::MissingKey { key: "key", within: "a sink that upserts", example: "key: path" };
-            self.report(fault, name.place.clone());
+        }
+        if mode == Mode::Upsert && key.is_empty() {
+            let sink = name.value.to_string();
+            self.report(Fault::NoKey { sink }, name.place.clone());
         }
         Some(Sink { target, columns, key, mode })
     }
@@ -66,170 +63,80 @@ impl Compiler<'_> {
         Target::File { format, path: resolved, shown }
     }
 
-    /// The columns that the spec lists.
-    fn explicit(&mut self, columns: &[(Name, Text)], shapes: Option<&[Shape]>) -> Vec<Column> {
-        let mut out: Vec<Column> = Vec::new();
+    /// The columns that the spec lists, and before them those of the key that it does not.
+    fn listed(&mut self, columns: &[(Name, Text)], key: &[String], shape: &Shape) -> Vec<Column> {
+        let is_listed = |name: &str| columns.iter().any(|(column, _)| same_name(&column.value, name));
+        let mut out: Vec<Column> =
+            key.iter().filter(|name| !is_listed(name)).filter_map(|name| shape.column(&[name])).collect();
         for (name, text) in columns {
-            if out.iter().any(|column| column.name.eq_ignore_ascii_case(&name.value)) {
+            if out.iter().any(|column| same_name(&column.name, &name.value)) {
                 self.report(Fault::RepeatedKey(name.value.to_string()), name.place.clone());
                 continue;
             }
-            let types: Vec<Option<DataType>> = match shapes {
-                None => vec![self.expression(text, None)],
-                Some(shapes) => {
-                    let before = self.mistakes.len();
-                    let mut types = Vec::new();
-                    for shape in shapes {
-                        types.push(self.expression(text, Some(shape)));
-                        // The same mistake for each input is one mistake.
-                        if self.mistakes.len() > before {
-                            break;
-                        }
-                    }
-                    types
-                }
-            };
-            let path = path_of(&text.value);
-            let direct = path
-                .as_ref()
-                .zip(shapes)
-                .and_then(|(path, shapes)| merge(shapes.iter().map(|shape| shape.at(path))));
-            let datatype =
-                direct.or_else(|| merge(types.iter().map(Option::as_ref))).unwrap_or(DataType::Json);
-            let value = match path {
-                Some(path) => ColumnValue::Paths(vec![path]),
-                None => ColumnValue::Expression(text.value.clone()),
-            };
+            let Some(datatype) = self.expression(text, Some(shape)) else { continue };
+            let value = ColumnValue::Expression(text.value.clone());
             out.push(Column { name: name.value.to_string(), datatype, value });
         }
         out
     }
 
-    /// The columns of a sink that lists none: the key, then what maps made of the record, unpacked, and
-    /// who answered; all fields where no map made anything.
-    fn implicit(&mut self, key: &Option<Text>, shapes: &[Shape], place: &Place) -> Option<Vec<Column>> {
-        let mut columns: Vec<Column> = Vec::new();
-        for shape in shapes {
-            let mut own = Vec::new();
-            match (key, &shape.key) {
-                (Some(key), _) => own.extend(shape.column(&[&key.value])),
-                (None, Some(key)) => own.extend(shape.column(&[key])),
-                (None, None) => {
-                    own.push(Column {
-                        name: KEY.to_owned(),
-                        datatype: DataType::Text,
-                        value: ColumnValue::Key,
-                    });
+    /// The columns of a sink that lists none: the key, then the fields in order, answers with a schema unpacked
+    /// one level, then who answered or why it failed.
+    fn default_columns(&mut self, key: &[String], shape: &Shape, place: &Place) -> Vec<Column> {
+        let mut columns: Vec<(Column, String)> = Vec::new();
+        let mut add = |this: &mut Self, path: &[&str]| {
+            let Some(column) = shape.column(path) else { return };
+            let second = path.join(".");
+            match columns.iter().find(|(known, _)| same_name(&known.name, &column.name)) {
+                Some((_, first)) => {
+                    let fault = Fault::ColumnClash { column: column.name, first: first.clone(), second };
+                    this.report(fault, place.clone());
                 }
+                None => columns.push((column, second)),
             }
-            let made = shape.answered || shape.failed;
-            let names: Vec<&String> = match made {
-                true => shape.made.iter().collect(),
-                false => shape
-                    .fields
-                    .iter()
-                    .map(|(name, _)| name)
-                    .filter(|name| *name != ANSWER && *name != FAILURE)
-                    .collect(),
-            };
-            for name in names {
-                match shape.at(std::slice::from_ref(name)) {
-                    Some(DataType::Struct(fields)) if made => {
-                        own.extend(fields.iter().filter_map(|(field, _)| shape.column(&[name, field])));
-                    }
-                    _ => own.extend(shape.column(&[name])),
-                }
-            }
-            if shape.answered && !shape.failed {
-                own.extend(["model", "request"].iter().filter_map(|field| shape.column(&[ANSWER, field])));
-            }
-            self.unite(&mut columns, own, place);
-        }
-        Some(columns)
-    }
-
-    /// Adds the columns of one input to those of the others; a name that one input gives twice is a clash.
-    fn unite(&mut self, columns: &mut Vec<Column>, own: Vec<Column>, place: &Place) {
-        let mut seen: Vec<(String, String)> = Vec::new();
-        for column in own {
-            let ColumnValue::Paths(paths) = &column.value else {
-                if !columns.iter().any(|known| known.name == column.name) {
-                    columns.push(column);
-                }
-                continue;
-            };
-            let path = paths[0].join(".");
-            if let Some((_, first)) = seen.iter().find(|(name, _)| name.eq_ignore_ascii_case(&column.name)) {
-                // Who answered is told only where the answer itself leaves the name free.
-                if *first != path && !path.starts_with("answer.") {
-                    let fault =
-                        Fault::ColumnClash { column: column.name, first: first.clone(), second: path };
-                    self.report(fault, place.clone());
-                }
+        };
+        key.iter().for_each(|name| add(self, &[name]));
+        for field in shape.schema.fields() {
+            let is = |names: &[String]| names.iter().any(|name| same_name(name, &field.name));
+            if is(key) || is(&shape.bulky) {
                 continue;
             }
-            seen.push((column.name.clone(), path));
-            match columns.iter_mut().find(|known| known.name.eq_ignore_ascii_case(&column.name)) {
-                None => columns.push(column),
-                Some(known) => {
-                    known.datatype = known.datatype.or(&column.datatype);
-                    if let ColumnValue::Paths(known) = &mut known.value
-                        && !known.contains(&paths[0])
-                    {
-                        known.push(paths[0].clone());
-                    }
+            match &field.datatype {
+                LogicalType::Struct(parts) if is(&shape.answers) => {
+                    parts.iter().for_each(|(part, _)| add(self, &[&field.name, part]));
                 }
+                _ => add(self, &[&field.name]),
             }
         }
+        let mut columns: Vec<Column> = columns.into_iter().map(|(column, _)| column).collect();
+        let mut also = |name: &str, datatype: LogicalType, value: ColumnValue| {
+            // The user's own field of that name stays.
+            if !columns.iter().any(|column| same_name(&column.name, name)) {
+                columns.push(Column { name: name.to_owned(), datatype, value });
+            }
+        };
+        if shape.failed {
+            for part in ["stage", "kind", "reason", "attempts", "reply"] {
+                let datatype = if part == "attempts" { LogicalType::BigInt } else { LogicalType::Varchar };
+                also(part, datatype, ColumnValue::Expression(format!("etl.failure.{part}")));
+            }
+        } else if !shape.maps.is_empty() {
+            also("model", LogicalType::Varchar, ColumnValue::Model);
+            also("request", LogicalType::Varchar, ColumnValue::Request);
+        }
+        columns
     }
-}
-
-/// The column that holds the records' identity, where all inputs agree on one.
-fn identity(shapes: &[Shape], columns: &[Column]) -> Option<String> {
-    let first = shapes.first()?.key.clone();
-    let agreed = shapes.iter().all(|shape| shape.key == first);
-    let found = columns.iter().find(|column| match (&column.value, &first) {
-        (ColumnValue::Key, _) => true,
-        (ColumnValue::Paths(paths), Some(key)) => paths.iter().any(|path| path.len() == 1 && path[0] == *key),
-        _ => false,
-    });
-    found.filter(|_| agreed).map(|column| column.name.clone())
-}
-
-fn merge<'a>(types: impl Iterator<Item = Option<&'a DataType>>) -> Option<DataType> {
-    let mut merged: Option<DataType> = None;
-    for of in types {
-        let of = of?;
-        merged = Some(merged.map_or_else(|| of.clone(), |merged| merged.or(of)));
-    }
-    merged
-}
-
-/// The path that an expression is, if it is nothing else.
-fn path_of(text: &str) -> Option<Vec<String>> {
-    let parts: Vec<String> = text.trim().split('.').map(str::to_owned).collect();
-    let word = |part: &String| {
-        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-            && !matches!(part.as_str(), "true" | "false" | "none" | "not")
-    };
-    parts.iter().all(word).then_some(parts)
 }
 
 impl Shape {
-    /// The type of the field at a path.
-    fn at(&self, path: &[String]) -> Option<&DataType> {
-        let mut of = &self.fields.iter().find(|(name, _)| *name == path[0])?.1;
+    /// The column of a field, or of a part of one.
+    fn column(&self, path: &[&str]) -> Option<Column> {
+        let mut of = &self.schema.get(path.first()?)?.datatype;
         for part in &path[1..] {
-            let DataType::Struct(fields) = of else { return None };
+            let LogicalType::Struct(fields) = of else { return None };
             of = &fields.iter().find(|(name, _)| name == part)?.1;
         }
-        Some(of)
-    }
-
-    fn column(&self, path: &[&str]) -> Option<Column> {
-        let path: Vec<String> = path.iter().map(|part| (*part).to_owned()).collect();
-        let datatype = self.at(&path)?.clone();
-        Some(Column { name: path.last()?.clone(), datatype, value: ColumnValue::Paths(vec![path]) })
+        let value = ColumnValue::Field(path.iter().map(|part| (*part).to_owned()).collect());
+        Some(Column { name: (*path.last()?).to_owned(), datatype: of.clone(), value })
     }
 }

@@ -1,25 +1,22 @@
-//! Maps that ask nobody: reshape and split.
+//! Maps that call no model: reshape and split.
 
 use crate::{
-    datatype::DataType,
     diagnostic::Fault,
-    spec::{FieldsSpec, Name, SplitSpec, SplitWhat, Text},
+    record::{LogicalType, same_name},
+    spec::{FieldsSpec, SplitSpec, SplitWhat, Text},
 };
 
-use super::{
-    Reshape, Split,
-    compile::{Compiler, Shape},
-};
+use super::{Reshape, Split, compile::Compiler, shape::Shape};
 
 impl Compiler<'_> {
     pub(super) fn fields(&mut self, spec: &FieldsSpec, shape: Option<&Shape>) -> (Reshape, Option<Shape>) {
-        let types: Vec<Option<DataType>> =
+        let types: Vec<Option<LogicalType>> =
             spec.set.iter().map(|(_, text)| self.expression(text, shape)).collect();
         let known = |text: &Text, this: &mut Self| {
             if let Some(shape) = shape
-                && !shape.fields.iter().any(|(name, _)| *name == text.value)
+                && shape.schema.get(&text.value).is_none()
             {
-                let known = shape.fields.iter().map(|(name, _)| name.clone()).collect();
+                let known = shape.schema.names().map(str::to_owned).collect();
                 this.report(Fault::UnknownField { name: text.value.clone(), known }, text.place.clone());
             }
             text.value.clone()
@@ -29,68 +26,100 @@ impl Compiler<'_> {
         let drop: Vec<String> = spec.drop.iter().map(|text| known(text, self)).collect();
         let rename: Vec<(String, String)> =
             spec.rename.iter().map(|(new, old)| (new.value.to_string(), known(old, self))).collect();
+        if let Some(shape) = shape {
+            self.rename_targets(spec, shape);
+        }
         let after = shape.map(|shape| {
             let mut after = shape.clone();
-            if let Some(keep) = &keep {
-                after.retain(|name| keep.iter().any(|kept| kept == name));
-            }
-            after.retain(|name| !drop.iter().any(|dropped| dropped == name));
-            for (new, old) in &rename {
-                after.rename(old, new);
-            }
-            for ((name, _), of) in spec.set.iter().zip(types) {
-                after.set(&name.value, of.unwrap_or(DataType::Json));
-                if !after.made.iter().any(|made| **made == *name.value) {
-                    after.made.push(name.value.to_string());
-                }
-                // A field that is set anew need not be the record's identity any more.
-                if after.key.as_deref() == Some(&*name.value) {
-                    after.key = None;
+            after.retain(|name| {
+                keep.as_ref().is_none_or(|keep| keep.iter().any(|kept| same_name(kept, name)))
+                    && !drop.iter().any(|dropped| same_name(dropped, name))
+            });
+            after.rename(|name| {
+                rename.iter().find(|(_, old)| same_name(old, name)).map(|(new, _)| new.clone())
+            });
+            for ((name, _), of) in spec.set.iter().zip(&types) {
+                after.make(&name.value, of.clone().unwrap_or(LogicalType::Json));
+                // A field that is set to something else need not be the record's identity any more.
+                if after.key.iter().any(|key| same_name(key, &name.value)) {
+                    after.key.clear();
                 }
             }
             after
         });
-        let set = spec.set.iter().map(|(name, text)| (name.value.to_string(), text.value.clone())).collect();
+        let set = spec
+            .set
+            .iter()
+            .zip(types)
+            .map(|((name, text), of)| {
+                (name.value.to_string(), text.value.clone(), of.unwrap_or(LogicalType::Json))
+            })
+            .collect();
         (Reshape { set, keep, drop, rename }, after)
+    }
+
+    /// A new name must be free: another field of it must be renamed or dropped by the same map.
+    fn rename_targets(&mut self, spec: &FieldsSpec, shape: &Shape) {
+        for (new, _) in &spec.rename {
+            let leaves = |name: &str| {
+                spec.rename.iter().any(|(_, old)| same_name(&old.value, name))
+                    || spec.drop.iter().any(|dropped| same_name(&dropped.value, name))
+            };
+            if shape.schema.get(&new.value).is_some() && !leaves(&new.value) {
+                self.report(Fault::FieldTaken { field: new.value.to_string() }, new.place.clone());
+            }
+        }
     }
 
     pub(super) fn split(
         &mut self,
-        name: &Name,
+        into: &str,
         spec: &SplitSpec,
         shape: Option<&Shape>,
     ) -> (Split, Option<Shape>) {
-        let of = self.expression(&spec.of, shape);
-        let fits = match (&spec.what, &of) {
-            (_, None | Some(DataType::Json | DataType::Unseen)) => true,
-            (SplitWhat::Items, Some(of)) => matches!(of, DataType::List(_)),
-            (SplitWhat::Chunks { .. }, Some(of)) => *of == DataType::Text,
+        let of = match &spec.what {
+            SplitWhat::Values(_) => None,
+            SplitWhat::Items | SplitWhat::Chunks { .. } => self.expression(&spec.of, shape),
         };
-        if let (false, Some(of)) = (fits, &of) {
-            let wanted = if spec.what == SplitWhat::Items {
-                "an expression that gives a list"
-            } else {
-                "an expression that gives a text"
+        let item = match (&spec.what, &of) {
+            (SplitWhat::Items, Some(LogicalType::List(item) | LogicalType::Array(item, _))) => {
+                Some((**item).clone())
+            }
+            (SplitWhat::Chunks { .. }, Some(LogicalType::Varchar)) | (SplitWhat::Values(_), _) => {
+                Some(LogicalType::Varchar)
+            }
+            _ => None,
+        };
+        if let (None, Some(of)) = (&item, &of) {
+            let wanted = match spec.what {
+                SplitWhat::Items => "an expression that gives a list",
+                SplitWhat::Chunks { .. } | SplitWhat::Values(_) => "an expression that gives a text",
             };
-            self.report(
-                Fault::WrongShape { found: format!("`{}`, which is {}", spec.of.value, of.sql()), wanted },
-                spec.of.place.clone(),
-            );
+            let found = format!("`{}`, which is {}", spec.of.value, of.sql());
+            self.report(Fault::WrongShape { found, wanted: wanted.into() }, spec.of.place.clone());
         }
-        let into = spec.into.as_ref().unwrap_or(name).value.to_string();
-        let part = match (spec.what, of) {
-            (SplitWhat::Chunks { .. }, _) => ("text".to_owned(), DataType::Text),
-            (SplitWhat::Items, Some(DataType::List(item))) => ("item".to_owned(), *item),
-            (SplitWhat::Items, _) => ("item".to_owned(), DataType::Json),
-        };
+        let item = item.unwrap_or(LogicalType::Varchar);
+        let index = index_of(into);
         let after = shape.map(|shape| {
             let mut after = shape.clone();
-            let count = |name: &str| (name.to_owned(), DataType::Integer);
-            after.set(&into, DataType::Struct(vec![part, count("index"), count("of")]));
-            // The parts share the fields of the whole, so none of these tells them apart.
-            after.key = None;
+            after.make(into, item.clone());
+            after.make(&index, LogicalType::BigInt);
+            // The list itself is in its parts.
+            if after.schema.get(spec.of.value.trim()).is_some() && !same_name(spec.of.value.trim(), into) {
+                after.bulky.push(spec.of.value.trim().to_owned());
+            }
+            if !after.key.is_empty() {
+                // A value that is written out identifies its part, wherever it is in the list.
+                let by_value = matches!(spec.what, SplitWhat::Values(_));
+                after.key.push(if by_value { into.to_owned() } else { index.clone() });
+            }
             after
         });
-        (Split { of: spec.of.value.clone(), what: spec.what, into }, after)
+        (Split { of: spec.of.value.clone(), what: spec.what.clone(), into: into.to_owned(), item }, after)
     }
+}
+
+/// The field of a part's number.
+pub(crate) fn index_of(into: &str) -> String {
+    format!("{into}_index")
 }

@@ -1,15 +1,14 @@
 //! Waves: what they do beside holding.
 
+use std::sync::Arc;
+
 use crate::{
-    datatype::{DataType, quote},
     diagnostic::Fault,
+    record::{LogicalType, Schema, quote},
     spec::{Name, WaveSpec},
 };
 
-use super::{
-    Wave, WaveQuery,
-    compile::{Compiler, Shape},
-};
+use super::{Wave, WaveQuery, compile::Compiler, shape::Shape};
 
 impl Compiler<'_> {
     pub(super) fn wave(
@@ -19,19 +18,17 @@ impl Compiler<'_> {
         shape: Option<&Shape>,
     ) -> (Wave, Option<Shape>) {
         if let Some(stop_if) = &spec.stop_if {
-            let count = |name: &str| (name.to_owned(), DataType::Integer);
-            let counts =
-                Shape { fields: vec![count("total"), count("ok"), count("failed")], ..Shape::default() };
-            self.condition(stop_if, Some(&counts));
+            self.condition_over(stop_if, &counts());
         }
         let stop_if = spec.stop_if.as_ref().map(|text| text.value.clone());
         let Some(sql) = &spec.sql else { return (Wave { sql: None, stop_if }, shape.cloned()) };
         let Some(shape) = shape else { return (Wave { sql: None, stop_if }, None) };
         let text = sql.value.trim().trim_end_matches(';').to_owned();
         let columns: Vec<String> = shape
-            .fields
+            .schema
+            .fields()
             .iter()
-            .map(|(field, of)| format!("CAST(NULL AS {}) AS {}", of.sql(), quote(field)))
+            .map(|field| format!("CAST(NULL AS {}) AS {}", field.datatype.sql(), quote(&field.name)))
             .collect();
         // Described over no records: their types are all that it depends on.
         let described = format!(
@@ -39,24 +36,32 @@ impl Compiler<'_> {
             quote(&name.value),
             columns.join(", ")
         );
-        let fields = match (self.around.describe)(&described) {
-            Ok(fields) => fields,
+        let output = match (self.around.describe)(&described) {
+            Ok(output) => output,
             Err(why) => {
                 self.report(Fault::BadQuery(why), sql.place.clone());
                 return (Wave { sql: None, stop_if }, None);
             }
         };
-        let key = shape.key.clone().filter(|key| fields.iter().any(|(field, _)| field == key));
-        let kept = |name: &String| fields.iter().any(|(field, _)| field == name);
+        let kept = |name: &String| output.get(name).is_some();
+        let all = |names: &[String]| names.iter().filter(|name| kept(name)).cloned().collect::<Vec<_>>();
+        let key = if shape.key.iter().all(kept) { shape.key.clone() } else { Vec::new() };
         let after = Shape {
-            made: shape.made.iter().filter(|name| kept(name)).cloned().collect(),
-            answered: shape.answered && kept(&crate::record::ANSWER.to_owned()),
+            made: all(&shape.made),
+            answers: all(&shape.answers),
+            bulky: all(&shape.bulky),
             key: key.clone(),
-            fields: fields.clone(),
+            schema: output.clone(),
             failed: false,
+            maps: Vec::new(),
             failures: shape.failures.clone(),
         };
-        let query = WaveQuery { text, fields: shape.fields.clone(), key };
+        let query = WaveQuery { text, output: Arc::new(output), key };
         (Wave { sql: Some(query), stop_if }, Some(after))
     }
+}
+
+/// What `stop_if:` sees.
+pub(crate) fn counts() -> Schema {
+    Schema::new(["total", "ok", "failed"].map(|name| (name, LogicalType::BigInt)))
 }

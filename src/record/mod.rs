@@ -1,5 +1,11 @@
-//! What flows through a pipeline: a record, or the failure that it became.
+//! What flows through a pipeline: a record of typed fields, or the failure that it became.
+//!
+//! Fields have DuckDB's types ([`LogicalType`]) from the source to the table; no value passes through JSON on
+//! its way. Main types: [`Record`], [`Schema`], [`Value`], [`Failure`].
 
+mod about;
+mod json;
+mod json_schema;
 mod logical_type;
 mod parse_type;
 mod schema;
@@ -8,8 +14,10 @@ mod value;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Map;
 
+pub use about::{About, Answered, ETL, Failed, RESERVED, etl_type, origin_of};
+pub use json::{Misfit, from_json, json_text, write_json};
+pub use json_schema::of_json_schema;
 pub use logical_type::LogicalType;
 pub use parse_type::parse as parse_type;
 pub use schema::{Field, Schema, same_name};
@@ -20,41 +28,63 @@ pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The fields of a record, in the order in which stages added them.
-pub type Fields = Map<String, serde_json::Value>;
-
 /// One record on its way from a source to a sink.
-///
-/// Source fields stand at the top level, a map's result under the name of its stage
-/// (`extract.title`), and two names are the program's own: [`ANSWER`] and [`FAILURE`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// The record's identity within its source; what a sink upserts by unless told otherwise.
+    /// The key for people: `walden.txt`, `walden.txt#3`, `["a",7]`.
     pub key: Arc<str>,
-    /// Its fields.
-    pub fields: Fields,
+    /// The names and types of its fields.
+    pub schema: Arc<Schema>,
+    /// Its values, in the order of the schema.
+    pub values: Arc<[Value]>,
+    /// What the program knows of it.
+    pub about: Arc<About>,
 }
 
 impl Record {
-    /// Roughly its bytes, to bound what is gathered.
-    pub fn weight(&self) -> usize {
-        self.fields.values().map(|value| value.as_str().map_or(64, str::len)).sum()
+    /// A record without anything known of it, but its source.
+    pub fn new(key: impl Into<Arc<str>>, schema: Arc<Schema>, values: Vec<Value>) -> Self {
+        Self { key: key.into(), schema, values: values.into(), about: Arc::default() }
+    }
+
+    /// A value by its field's name.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.values.get(self.schema.position(name)?)
+    }
+
+    /// The record with other fields.
+    #[must_use]
+    pub fn with(&self, schema: &Arc<Schema>, values: Vec<Value>) -> Self {
+        Self { schema: Arc::clone(schema), values: values.into(), ..self.clone() }
+    }
+
+    /// The record with the fields of another schema: by name, NULL where it has none, widened without loss.
+    #[must_use]
+    pub fn conformed(self, schema: &Arc<Schema>) -> Self {
+        if Arc::ptr_eq(&self.schema, schema) || *self.schema == **schema {
+            return Self { schema: Arc::clone(schema), ..self };
+        }
+        let values = schema.fields().iter().map(|field| match self.schema.position(&field.name) {
+            Some(at) => self.values[at].widened(&self.schema.fields()[at].datatype, &field.datatype),
+            None => Value::Null,
+        });
+        let values = values.collect();
+        self.with(schema, values)
+    }
+
+    /// Its size in memory, to bound what is gathered.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.values.iter().map(Value::bytes).sum::<usize>()
     }
 }
 
-/// Roughly the bytes of an outcome.
+/// The bytes of an outcome.
 pub fn weight(outcome: &Outcome) -> usize {
     match outcome {
-        Ok(record) => record.weight(),
-        Err(failure) => failure.record.weight(),
+        Ok(record) => record.bytes(),
+        Err(failure) => failure.record.bytes(),
     }
 }
-
-/// Under this name a record tells who gave its latest answer: `answer.model`, `answer.request`.
-pub const ANSWER: &str = "answer";
-
-/// Under this name a record that left by a `failed` port tells why: `failure.reason`, `failure.reply`, …
-pub const FAILURE: &str = "failure";
 
 /// A record, or why there is none.
 pub type Outcome = Result<Record, Box<Failure>>;
@@ -77,18 +107,29 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The record as a `failed` port hands it on, with `failure.{stage, reason, kind, attempts, reply}`.
+    /// A failure before anything was sent.
+    pub fn unsent(
+        record: Record,
+        stage: &Arc<str>,
+        kind: FailureKind,
+        reason: impl Into<String>,
+    ) -> Box<Self> {
+        Box::new(Self {
+            record,
+            stage: Arc::clone(stage),
+            kind,
+            reason: reason.into(),
+            attempts: 0,
+            reply: None,
+        })
+    }
+
+    /// The record as a `failed` port gives it on, with `etl.failure`.
     pub fn into_record(self) -> Record {
-        let Self { mut record, stage, kind, reason, attempts, reply } = self;
-        let told = serde_json::json!({
-            "stage": &*stage,
-            "reason": reason,
-            "kind": kind,
-            "attempts": attempts,
-            "reply": reply.unwrap_or_default(),
-        });
-        record.fields.insert(FAILURE.to_owned(), told);
-        record
+        let Self { record, stage, kind, reason, attempts, reply } = self;
+        let failure = Some(Failed { stage, kind, reason, attempts, reply });
+        let about = About { failure, ..(*record.about).clone() };
+        Record { about: Arc::new(about), ..record }
     }
 }
 
@@ -96,20 +137,26 @@ impl Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
-    /// The source could not make a record of it: not text, empty, too large, without its key.
+    /// The source could not make a record of it: not text, empty, too large, a broken line, without its key.
     Unreadable,
-    /// A template or an expression did not work out for this record.
+    /// A template could not be rendered for this record.
     Template,
+    /// An expression raised an error for this record.
+    Expression,
+    /// A text meets NULL, and does not say what to do about it.
+    Null,
     /// The answer does not fit what was asked for.
     Refused,
     /// The answer was cut at the length limit.
     Length,
     /// The service refused the request itself (4xx).
     Invalid,
-    /// No answer came after all retries: pending, asked again by the next run.
+    /// No answer came after all retries: pending, requested again by the next run.
     Unanswered,
     /// A value does not fit the column that it is written to.
     Type,
+    /// Another record of this run has its key.
+    DuplicateKey,
 }
 
 impl FailureKind {
@@ -118,11 +165,14 @@ impl FailureKind {
         match self {
             Self::Unreadable => "unreadable",
             Self::Template => "template",
+            Self::Expression => "expression",
+            Self::Null => "null",
             Self::Refused => "refused",
             Self::Length => "length",
             Self::Invalid => "invalid",
             Self::Unanswered => "unanswered",
             Self::Type => "type",
+            Self::DuplicateKey => "duplicate key",
         }
     }
 }

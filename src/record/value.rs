@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::LogicalType;
+
 /// A value. What it means is said by the field's [`LogicalType`](super::LogicalType): a leaf that is no
 /// boolean, no integer of 64 bits and no DOUBLE is the text that DuckDB prints for it, from which it casts
 /// back without loss (`12.50`, `2026-02-17`, `170141183460469231731687303715884105727`).
@@ -42,6 +44,42 @@ impl Value {
             Self::Integer(value) => Some(value.to_string().into()),
             Self::Double(value) => Some(double(*value).into()),
             Self::Text(text) => Some((&**text).into()),
+        }
+    }
+
+    /// The value in a type that [`LogicalType::widened`] has found for its own.
+    #[must_use]
+    pub fn widened(&self, from: &LogicalType, to: &LogicalType) -> Self {
+        match (self, from, to) {
+            (Self::Integer(value), _, LogicalType::Double) => Self::Double(*value as f64),
+            (Self::Text(text), _, LogicalType::Double) => {
+                text.parse().map_or_else(|_| self.clone(), Self::Double)
+            }
+            (Self::Integer(value), _, LogicalType::Decimal { scale, .. }) => {
+                Self::from(padded(&value.to_string(), *scale))
+            }
+            (Self::Text(text), LogicalType::Decimal { .. }, LogicalType::Decimal { scale, .. }) => {
+                Self::from(padded(text, *scale))
+            }
+            (
+                Self::Integer(value),
+                _,
+                LogicalType::HugeInt | LogicalType::UBigInt | LogicalType::UHugeInt,
+            ) => Self::from(value.to_string()),
+            (Self::Text(text), LogicalType::Date, LogicalType::Timestamp) => {
+                Self::from(format!("{text} 00:00:00"))
+            }
+            (Self::List(items), LogicalType::List(from), LogicalType::List(to)) => {
+                Self::List(items.iter().map(|item| item.widened(from, to)).collect())
+            }
+            (Self::Struct(values), LogicalType::Struct(from), LogicalType::Struct(to)) => {
+                let value = |(name, to): &(String, LogicalType)| {
+                    let at = from.iter().position(|(other, _)| super::same_name(other, name));
+                    at.map_or(Self::Null, |at| values[at].widened(&from[at].1, to))
+                };
+                Self::Struct(to.iter().map(value).collect())
+            }
+            _ => self.clone(),
         }
     }
 
@@ -96,4 +134,15 @@ pub fn double(value: f64) -> String {
         return format!("{digits}e{sign}{exponent:0>2}");
     }
     format!("{value:?}")
+}
+
+/// A decimal's text with more digits behind its point.
+fn padded(text: &str, scale: u8) -> String {
+    let behind = text.split_once('.').map_or(0, |(_, behind)| behind.len());
+    let missing = usize::from(scale).saturating_sub(behind);
+    match (missing, behind) {
+        (0, _) => text.to_owned(),
+        (missing, 0) => format!("{text}.{}", "0".repeat(missing)),
+        (missing, _) => format!("{text}{}", "0".repeat(missing)),
+    }
 }

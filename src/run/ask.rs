@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::{
     ledger::{Entry, History, Step},
-    mistral::{CallError, Client, ConcurrencyLimiter, RetryPolicy},
+    mistral::{CallError, Client, ConcurrencyLimiter},
     record::{FailureKind, Outcome, Record, weight},
     spec::Concurrency,
     stage::{self, Bounds, RecordStream, ahead, chunk},
@@ -26,7 +26,7 @@ use super::{
     claims::{Claim, Claimed},
     meter::Meter,
     question::{Course, Question, Settled},
-    request::Written,
+    request::{WriteError, Written},
 };
 
 /// Records that are looked up in the ledger together, and how long one waits for others: a look
@@ -197,7 +197,7 @@ async fn ticket(
             meter.done.add(1);
             return Ticket::Pass(Ok(record));
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(WriteError::Expression(error)),
     };
     let written = match written {
         Ok(written) => written,
@@ -320,8 +320,7 @@ async fn shared(
 /// Asks until there is an answer that fits or no attempt is left.
 async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, context: &Context) -> Asked {
     let Ask { record, written, claim, mut history, until } = ask;
-    let retry = question.ask.retry;
-    let policy = RetryPolicy { times: retry.times, wait: retry.wait, max_wait: retry.max_wait };
+    let policy = question.ask.retry;
     if let Err(reason) = context.may_ask(&question.stage) {
         let attempts = history.next_attempt() - 1;
         let failure = question.failure(record, FailureKind::Unanswered, reason, attempts);

@@ -3,13 +3,14 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::{
     plan,
-    record::Fields,
+    record::Record,
     spec::LARGEST_FILE,
     task,
     template::{Template, TemplateMistake},
@@ -86,15 +87,19 @@ fn endings() -> String {
 }
 
 impl Attachment {
-    pub(super) fn new(attachment: &plan::Attachment, kind: Kind) -> Result<Self, TemplateMistake> {
+    pub(super) fn new(
+        attachment: &plan::Attachment,
+        kind: Kind,
+        maps: &[Arc<str>],
+    ) -> Result<Self, TemplateMistake> {
         let plan::Attachment { address, base, within, .. } = attachment;
-        let template = Template::parse(&address.text, &address.includes)?;
+        let template = Template::parse(&address.text, &address.includes, maps)?;
         Ok(Self { template, base: base.clone(), within: within.clone(), kind })
     }
 
     /// Its address for a record: as it is, or a `data:` address that holds the file.
-    pub(super) async fn url(&self, fields: &Fields) -> Result<String, WriteError> {
-        let text = self.template.render(fields)?;
+    pub(super) async fn url(&self, record: &Record) -> Result<String, WriteError> {
+        let text = self.template.render(record)?;
         let text = text.trim();
         if text.is_empty() {
             return Err(AttachmentError::Nothing.into());

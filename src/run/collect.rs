@@ -196,7 +196,9 @@ impl Giving {
     /// The next page, and where to read on.
     async fn page(&self, underway: &Underway, place: i64) -> Option<(Vec<Outcome>, Option<i64>)> {
         let (store, token) = (&self.context.store, &underway.job.token);
-        let page = store.parked_or_close(&self.desk.stage, token, place, PAGE).await;
+        let page = store
+            .parked_or_close(&self.desk.stage, &self.desk.question.input_schema, token, place, PAGE)
+            .await;
         let page = self.context.halt.check(page)?;
         if page.is_empty() {
             return None;

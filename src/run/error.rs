@@ -103,6 +103,23 @@ pub enum RunError {
     /// The service did not answer what was asked of it beside a run.
     #[error("the service cannot be asked: {0}")]
     Call(#[from] CallError),
+    /// A file cannot be read to its end.
+    #[error(transparent)]
+    Read(#[from] crate::read::ReadError),
+    /// A large file has other types than its beginning.
+    #[error(
+        "column `{column}` is {checked} in what `check` read of the file, and {found} in all of it{place}: write `types: {{ {column}: {found} }}` on the source"
+    )]
+    ColumnType {
+        /// The column.
+        column: String,
+        /// Its type in the beginning.
+        checked: String,
+        /// Its type in the whole file.
+        found: String,
+        /// Where the value is that shows it.
+        place: String,
+    },
     /// The client cannot be made.
     #[error(transparent)]
     Client(#[from] ClientError),

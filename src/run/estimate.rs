@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     ledger::History,
-    plan::{Input, NodeId, Plan, Port, Step},
+    plan::{Node, NodeId, Plan, Port, Step},
     record::{Record, weight},
     stage::{Bounds, RecordStream, chunk, merge},
     store::{Run, Store},
@@ -21,6 +21,7 @@ use super::{
     question::{Course, Question},
     request::Written,
     source, transform,
+    wire::conformed,
 };
 
 /// What a run would do.
@@ -83,6 +84,9 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
         pipeline: plan.name.clone(),
         batches: plan.batches(),
         store: Store::peek(&plan.database, &plan.folder).await?,
+        engine: std::sync::Mutex::new(
+            crate::sql::Engine::start().map_err(|error| RunError::Plan(error.to_string()))?,
+        ),
         run: Run(0),
         server: options.server(&plan),
         speed: 1.0,
@@ -102,10 +106,8 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
     let mut estimate = Estimate::default();
     for node in &plan.nodes {
         let (Step::Ask(ask) | Step::Submit(ask)) = &node.step else { continue };
-        let asks = match records(&plan, &node.inputs, &context).await? {
-            Some(records) => {
-                Some(asks(records, &Question::new(node, ask, &context.prices)?, &context).await?)
-            }
+        let asks = match records(&plan, node, &context).await? {
+            Some(records) => Some(asks(records, &Question::new(node, ask, &context)?, &context).await?),
             None => None,
         };
         estimate.stages.push(StageEstimate { stage: node.name.to_string(), model: ask.model.clone(), asks });
@@ -129,19 +131,19 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
 /// The records that some inputs give, as far as they can be had without asking anybody.
 fn records<'a>(
     plan: &'a Plan,
-    inputs: &'a [Input],
+    reads: &'a Node,
     context: &'a Arc<Context>,
 ) -> BoxFuture<'a, Result<Option<RecordStream>, RunError>> {
     async move {
         let mut streams = Vec::new();
-        for input in inputs {
+        for input in &reads.inputs {
             let node = plan.node(NodeId(input.node.0));
             if input.port == Port::Failed {
                 return Ok(None);
             }
             let above = match node.step {
                 Step::Source(_) => None,
-                _ => match records(plan, &node.inputs, context).await? {
+                _ => match records(plan, node, context).await? {
                     Some(above) => Some(above),
                     None => return Ok(None),
                 },
@@ -155,7 +157,7 @@ fn records<'a>(
                 _ => return Ok(None),
             });
         }
-        Ok(Some(merge(streams)))
+        Ok(Some(conformed(merge(streams), reads)))
     }
     .boxed()
 }

@@ -11,6 +11,7 @@ mod collect;
 mod create;
 mod error;
 mod estimate;
+mod expressions;
 mod group;
 mod halt;
 mod jobs;
@@ -32,7 +33,7 @@ use std::{
     collections::HashMap,
     panic::AssertUnwindSafe,
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -48,7 +49,8 @@ use crate::{
     mistral::{self, Client, Connection, Limits, Prices, account},
     plan::{self, NodeId, Plan, Step, Surroundings, compile},
     sim::{Sim, SimConfig},
-    spec::{self, Variables, parse},
+    spec::{Timeouts, Variables, parse},
+    sql::Engine,
     store::{self, Batch, Run, RunRecord, Store},
     task,
 };
@@ -98,6 +100,8 @@ struct Context {
     /// The stages that collect batch jobs, by name.
     batches: Vec<Arc<str>>,
     store: Store,
+    /// Where expressions are evaluated.
+    engine: Mutex<Engine>,
     run: Run,
     /// Whose answers count: see [`Options::server`].
     server: String,
@@ -177,6 +181,7 @@ impl Pipeline {
             true => Some(client(&plan, options, sim.as_ref(), &halt)?),
             false => None,
         };
+        let engine = Engine::start().map_err(|error| RunError::Plan(error.to_string()))?;
         let store = Store::open(&plan.database, &plan.folder).await?;
         let spent = store.spent(&plan.name, &server).await?;
         let tables = plan.nodes.iter().filter_map(|node| match &node.step {
@@ -186,7 +191,18 @@ impl Pipeline {
         store.prepare(tables.collect()).await?;
         // What is asked anew, or only in part, is no going on.
         let goes_on = !options.fresh && !options.retry_failed && options.only.is_none();
-        let closed = if goes_on { store.closed_waves(&plan.name, &server).await? } else { Vec::new() };
+        let mut closed = if goes_on { store.closed_waves(&plan.name, &server).await? } else { Vec::new() };
+        let mut held = Vec::new();
+        for (run, closed) in closed.drain(..) {
+            let node = plan.nodes.iter().find(|node| *node.name == *closed.wave);
+            if let Some(node) = node
+                && let Step::Wave(what) = &node.step
+                && store.holds(&wave::buffer(node, what, &plan, &server), &closed).await?
+            {
+                held.push((run, closed));
+            }
+        }
+        let closed = held;
         let resumed = resume::resumed(&plan, &closed);
         let run = store.begin(RunRecord { pipeline: plan.name.clone(), server: server.clone() }).await?;
         let mut next = 0;
@@ -200,6 +216,7 @@ impl Pipeline {
             pipeline: plan.name.clone(),
             batches: plan.batches(),
             store: store.clone(),
+            engine: Mutex::new(engine),
             run,
             server,
             speed: if options.offline { options.sim.speed } else { 1.0 },
@@ -249,9 +266,12 @@ impl Pipeline {
         let whole = matches!(end, RunEnd::Complete | RunEnd::WithFailures);
         for node in &plan.nodes {
             // A failure stops nothing any more; it is told as the run's end.
-            let _: Option<()> = match node.step {
+            let _: Option<()> = match &node.step {
                 // What a run that was cut off holds is what the next one goes on from.
-                Step::Wave(_) if whole => context.halt.check(store.release(&context.held(&node.name)).await),
+                Step::Wave(what) if whole => {
+                    let buffer = wave::buffer(node, what, &plan, &context.server);
+                    context.halt.check(store.release(&buffer).await)
+                }
                 Step::Submit(_) => context.halt.check(store.unpark(&node.name).await),
                 _ => None,
             };
@@ -325,9 +345,7 @@ fn client(plan: &Plan, options: &Options, sim: Option<&Sim>, halt: &Halt) -> Res
         }
     };
     let limits = Limits::new(mistral.and_then(|m| m.requests), mistral.and_then(|m| m.tokens));
-    let spec::Timeouts { connect, first_byte, whole } =
-        mistral.map_or(spec::Timeouts::DEFAULT, |mistral| mistral.timeouts);
-    let timeouts = mistral::Timeouts { connect, first_byte, whole };
+    let timeouts = mistral.map_or(Timeouts::DEFAULT, |mistral| mistral.timeouts);
     let connection = Connection { timeouts, ..Connection::new(base_url, api_key) };
     Ok(Client::new(&connection, limits, halt.token())?)
 }
@@ -375,11 +393,6 @@ impl Context {
     async fn commit(&self, entries: Vec<Entry>) -> bool {
         let batch = Batch { entries, ..Batch::default() };
         self.halt.check(self.store.commit(self.run, &self.server, batch).await).is_some()
-    }
-
-    /// What a wave holds its records under: those of another pipeline, or of another server, are not its own.
-    fn held(&self, wave: &str) -> String {
-        store::held_name(&self.pipeline, &self.server, wave)
     }
 
     /// The generation of requests that this run is the first to make.

@@ -7,8 +7,8 @@ use futures::{StreamExt, stream};
 use crate::{
     ledger::JobStep,
     mistral::{CallError, Client},
-    plan::{JOB, Node, Poll},
-    record::{Fields, Record},
+    plan::{Node, Poll},
+    record::{Record, Schema, Value},
     spec::OnTimeout,
     stage::{Checked, Polled, Timetable, poll as polled},
     store::{Batch, JobRecord},
@@ -18,8 +18,8 @@ use super::{
     Context, RunError,
     batch::{Batched, JobStream, Underway, age, has_ended, update},
     create::lose,
+    expressions::When,
     meter::Meter,
-    transform::When,
 };
 
 /// Jobs that are polled at once. Between two checks a job is a timer; the service allows a million pending
@@ -42,6 +42,8 @@ struct Polling {
     node: Node,
     until: When,
     has_until: bool,
+    /// The fields of a job as a record.
+    schema: Arc<Schema>,
     meter: Arc<Meter>,
     client: Client,
     context: Arc<Context>,
@@ -67,7 +69,8 @@ pub(super) fn poll(
     };
     let polling = Arc::new(Polling {
         node: node.clone(),
-        until: When::new(poll.until.as_deref())?,
+        until: When::new(&context.engine, &node.input, poll.until.as_deref())?,
+        schema: Arc::clone(&node.input.schema),
         has_until: poll.until.is_some(),
         meter: Arc::clone(meter),
         client: client.clone(),
@@ -139,7 +142,7 @@ impl Polling {
                 return Checked::Pending;
             }
         }
-        let until = self.has_until && self.until.holds(&record(job)).unwrap_or(false);
+        let until = self.has_until && self.until.holds(&record(job, &self.schema)).unwrap_or(false);
         if has_ended(job) || until { Checked::Ended } else { Checked::Pending }
     }
 
@@ -175,7 +178,8 @@ impl Polling {
                     let one = stream::iter([underway]).boxed();
                     let polling = Polling {
                         node: self.node.clone(),
-                        until: When::new(None).ok()?,
+                        until: When::none(),
+                        schema: Arc::default(),
                         has_until: false,
                         meter: Arc::clone(&self.meter),
                         client: self.client.clone(),
@@ -208,17 +212,16 @@ impl Polling {
 }
 
 /// A job as a record, for conditions.
-fn record(job: &JobRecord) -> Record {
-    let mut fields = Fields::new();
-    let value = serde_json::json!({
-        "token": job.token,
-        "id": job.job,
-        "status": job.status,
-        "requests": job.requests,
-        "completed": job.completed,
-        "succeeded": job.succeeded,
-        "failed": job.failed,
-    });
-    fields.insert(JOB.to_owned(), value);
-    Record { key: job.token.as_str().into(), fields }
+fn record(job: &JobRecord, schema: &Arc<Schema>) -> Record {
+    let count = |count: u64| Value::Integer(count as i64);
+    let value = Value::Struct(Arc::new([
+        Value::from(job.token.as_str()),
+        job.job.as_deref().map_or(Value::Null, Value::from),
+        job.status.as_deref().map_or(Value::Null, Value::from),
+        count(job.requests),
+        count(job.completed),
+        count(job.succeeded),
+        count(job.failed),
+    ]));
+    Record::new(job.token.as_str(), Arc::clone(schema), vec![value])
 }

@@ -3,9 +3,8 @@
 use tokio::sync::OnceCell;
 
 use crate::{
-    mistral::{CallError, Client, RetryPolicy, wire::Model},
+    mistral::{CallError, Client, wire::Model},
     plan::Task,
-    spec::Retry,
 };
 
 use super::{Context, RunError, question::Question};
@@ -18,8 +17,7 @@ impl Context {
     /// Checks a stage's model. A server that lists no models, or not this one's, is no reason to stop: only
     /// Mistral's own list is complete.
     pub(super) async fn preflight(&self, client: &Client, question: &Question) -> Result<(), RunError> {
-        let Retry { times, wait, max_wait } = question.ask.retry;
-        let client = client.clone().with_retry_policy(RetryPolicy { times, wait, max_wait });
+        let client = client.clone().with_retry_policy(question.ask.retry);
         let models = self.preflight.0.get_or_try_init(|| async {
             match client.models().await {
                 Ok(models) => Ok(models),

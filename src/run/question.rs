@@ -2,22 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::{Value, json};
-
 use crate::{
     ledger::{Answer, Entry, Generation, History, Refusal, RequestId, Step},
     mistral::{Endpoint, Expected, Prices, Reply, read_answer, wire::ChatRequest},
     plan::{Ask, Node, Prompt, Task},
-    record::{ANSWER, Failure, FailureKind, Record},
+    record::{Answered, Failure, FailureKind, Record, Schema, Value, from_json},
     template::Template,
     units::Usd,
 };
 
 use super::{
-    RunError,
+    Context, RunError,
     attachment::{Attachment, Kind},
+    expressions::When,
     request::{self, WriteError},
-    transform::When,
 };
 
 /// A stage that asks, ready to.
@@ -25,6 +23,8 @@ pub(super) struct Question {
     pub(super) stage: Arc<str>,
     pub(super) ask: Ask,
     pub(super) when: When,
+    /// The fields of the records that it reads.
+    pub(super) input_schema: Arc<Schema>,
     pub(super) endpoint: Endpoint,
     pub(super) system: Option<Template>,
     /// The prompt or the text.
@@ -35,13 +35,15 @@ pub(super) struct Question {
     pub(super) request: Option<ChatRequest>,
     expected: Option<Expected>,
     prices: Prices,
+    /// The fields of a record with its answer.
+    output: Arc<Schema>,
 }
 
 /// What became of a request, in the end.
 #[derive(Debug, Clone)]
 pub(super) enum Settled {
     /// An answer that fits.
-    Answered { value: Value, answer: Value },
+    Answered { value: Value, by: Answered },
     /// No answer fits, and there are no attempts left.
     Failed { kind: FailureKind, reason: String, attempts: u32, reply: Option<String> },
 }
@@ -58,9 +60,13 @@ pub(super) enum Course {
 }
 
 impl Question {
-    pub(super) fn new(node: &Node, ask: &Ask, prices: &Prices) -> Result<Self, RunError> {
+    pub(super) fn new(node: &Node, ask: &Ask, context: &Context) -> Result<Self, RunError> {
         let wrong = || RunError::Plan(node.name.to_string());
-        let template = |prompt: &Prompt| Template::parse(&prompt.text, &prompt.includes).map_err(|_| wrong());
+        let maps = &node.input.maps;
+        let template =
+            |prompt: &Prompt| Template::parse(&prompt.text, &prompt.includes, maps).map_err(|_| wrong());
+        let mut output = (*node.input.schema).clone();
+        output.set(ask.into.as_str(), ask.result.clone());
         let (endpoint, input) = match &ask.task {
             Task::Chat(chat) => (Endpoint::Chat, Some(&chat.prompt)),
             Task::Embed { input, .. } => (Endpoint::Embed, Some(input)),
@@ -80,16 +86,18 @@ impl Question {
         let request = |chat| request::chat_request(ask, chat).ok_or_else(wrong);
         Ok(Self {
             stage: Arc::clone(&node.name),
-            when: When::new(node.when.as_deref())?,
+            input_schema: Arc::clone(&node.input.schema),
+            when: When::new(&context.engine, &node.input, node.when.as_deref())?,
             endpoint,
             system: chat.and_then(|chat| chat.system.as_ref()).map(template).transpose()?,
             input: input.map(template).transpose()?,
             attachments: attachments
-                .map(|(attachment, kind)| Attachment::new(attachment, kind).map_err(|_| wrong()))
+                .map(|(attachment, kind)| Attachment::new(attachment, kind, maps).map_err(|_| wrong()))
                 .collect::<Result<_, _>>()?,
             request: chat.map(request).transpose()?,
             expected: schema.map(|schema| Expected::new(&schema.json)).transpose().map_err(|_| wrong())?,
-            prices: prices.clone(),
+            prices: context.prices.clone(),
+            output: Arc::new(output),
             ask: ask.clone(),
         })
     }
@@ -156,9 +164,9 @@ impl Question {
     /// The value of an answer, or why it is refused.
     fn judge(&self, reply: &str, finish_reason: Option<&str>) -> Result<Value, Refusal> {
         let refused = |reason: String| Refusal { kind: FailureKind::Refused, reason };
-        let Task::Chat(chat) = &self.ask.task else {
-            return serde_json::from_str(reply).map_err(|_| refused("the answer holds no JSON".to_owned()));
-        };
+        let typed =
+            |json: &str| from_json(json, &self.ask.result).map_err(|misfit| refused(misfit.to_string()));
+        let Task::Chat(chat) = &self.ask.task else { return typed(reply) };
         if let Some(reason @ ("length" | "model_length")) = finish_reason {
             let limit = match (reason, chat.settings.max_tokens()) {
                 ("length", Some(max)) => format!("`max_tokens: {max}`"),
@@ -171,7 +179,7 @@ impl Question {
             });
         }
         match &self.expected {
-            Some(expected) => read_answer(reply, expected).map_err(refused),
+            Some(expected) => typed(&read_answer(reply, expected).map_err(refused)?.to_string()),
             None if reply.trim().is_empty() => Err(refused("the answer is empty".to_owned())),
             None => Ok(Value::from(reply)),
         }
@@ -190,14 +198,15 @@ impl Question {
             let Some(answer) = entry.step.answer() else { continue };
             match self.judge(&answer.reply, answer.finish_reason.as_deref()) {
                 Ok(value) => {
-                    let about = json!({
-                        "model": answer.model,
-                        "request": entry.request.to_string(),
-                        "attempt": entry.attempt,
-                        "prompt_tokens": answer.prompt_tokens,
-                        "completion_tokens": answer.completion_tokens,
-                    });
-                    return Course::Settled(Settled::Answered { value, answer: about });
+                    let by = Answered {
+                        model: answer.model.as_str().into(),
+                        request: entry.request.to_string().into(),
+                        attempt: entry.attempt,
+                        prompt_tokens: answer.prompt_tokens,
+                        completion_tokens: answer.completion_tokens,
+                        cost_micros: answer.cost.map(Usd::micros),
+                    };
+                    return Course::Settled(Settled::Answered { value, by });
                 }
                 Err(refusal) => refused = Some((refusal, answer)),
             }
@@ -243,12 +252,16 @@ impl Question {
     }
 
     /// The record with its answer, or the failure that it became.
-    pub(super) fn outcome(&self, mut record: Record, settled: Settled) -> Result<Record, Box<Failure>> {
+    pub(super) fn outcome(&self, record: Record, settled: Settled) -> Result<Record, Box<Failure>> {
         match settled {
-            Settled::Answered { value, answer } => {
-                record.fields.insert(self.ask.into.clone(), value);
-                record.fields.insert(ANSWER.to_owned(), answer);
-                Ok(record)
+            Settled::Answered { value, by } => {
+                let mut values = record.values.to_vec();
+                values.resize(self.output.len(), Value::Null);
+                if let Some(at) = self.output.position(&self.ask.into) {
+                    values[at] = value;
+                }
+                let about = Arc::new(record.about.with_answer(&self.stage, by));
+                Ok(Record { about, ..record.with(&self.output, values) })
             }
             Settled::Failed { kind, reason, attempts, reply } => Err(Box::new(Failure {
                 record,

@@ -42,6 +42,8 @@ pub(super) struct Written {
 pub(super) enum WriteError {
     #[error(transparent)]
     Template(#[from] RenderError),
+    #[error("{0}")]
+    Expression(String),
     #[error(transparent)]
     Attachment(#[from] AttachmentError),
 }
@@ -49,7 +51,9 @@ pub(super) enum WriteError {
 impl WriteError {
     pub(super) fn kind(&self) -> FailureKind {
         match self {
-            Self::Template(_) => FailureKind::Template,
+            Self::Template(RenderError::Null(_)) => FailureKind::Null,
+            Self::Template(RenderError::Other(_)) => FailureKind::Template,
+            Self::Expression(_) => FailureKind::Expression,
             Self::Attachment(_) => FailureKind::Unreadable,
         }
     }
@@ -117,16 +121,16 @@ impl Question {
     /// The body for a record, and how much of it are files.
     async fn compose(&self, record: &Record) -> Result<(Vec<u8>, usize), WriteError> {
         let model = &self.ask.model;
-        let input = self.input.as_ref().map(|input| input.render(&record.fields)).transpose()?;
+        let input = self.input.as_ref().map(|input| input.render(record)).transpose()?;
         let input = input.unwrap_or_default();
         let mut urls = Vec::with_capacity(self.attachments.len());
         for attachment in &self.attachments {
-            urls.push(attachment.url(&record.fields).await?);
+            urls.push(attachment.url(record).await?);
         }
         let attached = urls.iter().filter(|url| url.starts_with("data:")).map(String::len).sum();
         let body = match (&self.ask.task, &self.request) {
             (Task::Chat(_), Some(request)) => {
-                let system = self.system.as_ref().map(|system| system.render(&record.fields)).transpose()?;
+                let system = self.system.as_ref().map(|system| system.render(record)).transpose()?;
                 let content = self.content(input, &urls);
                 serde_json::to_vec(&ChatRequest { messages: messages(system, content), ..request.clone() })
             }

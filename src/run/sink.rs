@@ -3,21 +3,20 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use serde_json::{Map, Value};
 
 use crate::{
     event::EventKind,
-    plan::{Column, ColumnValue, Format, Node, NodeId, Plan, Sink, Step, Target},
-    record::{ANSWER, Failure, FailureKind, Outcome, Record, weight},
+    plan::{ColumnValue, Format, Node, NodeId, Plan, Sink, Step, Target},
+    record::{Failure, FailureKind, LogicalType, Outcome, Record, Value, json_text, same_name, weight},
     spec::Mode,
     stage::{Bounds, RecordStream, chunk},
-    store::{Batch, FailureRow, Origin, SinkMode, SinkRows, SinkTarget, Table},
-    template::Expression,
+    store::{Batch, FailureRow, Origin, SinkMode, SinkRow, SinkRows, SinkTarget, Table},
 };
 
 use super::{
     Context, RunError,
-    transform::{When, expression, template_failure},
+    expressions::{Expressions, When},
+    transform::expression_failure,
 };
 
 /// Rows that become durable together: a second's worth, or what is worth a batch of columns.
@@ -38,7 +37,18 @@ pub(super) fn table(node: &Node, sink: &Sink) -> Table {
                 },
             },
         },
-        columns: sink.columns.iter().map(|column| (column.name.clone(), column.datatype.clone())).collect(),
+        columns: sink
+            .columns
+            .iter()
+            .map(|column| {
+                let of = if is_json_text(sink, &column.datatype) {
+                    &LogicalType::Varchar
+                } else {
+                    &column.datatype
+                };
+                (column.name.clone(), of.clone())
+            })
+            .collect(),
         key: sink.key.clone(),
         mode: match sink.mode {
             Mode::Upsert => SinkMode::Upsert,
@@ -48,12 +58,31 @@ pub(super) fn table(node: &Node, sink: &Sink) -> Table {
     }
 }
 
+/// Whether a column's values are written as JSON: CSV has no lists and no structs.
+fn is_json_text(sink: &Sink, of: &LogicalType) -> bool {
+    let nested = matches!(of, LogicalType::List(_) | LogicalType::Array(..) | LogicalType::Struct(_));
+    nested && matches!(sink.target, Target::File { format: Format::Csv, .. })
+}
+
+/// Where a column's value comes from, for records of one schema.
+enum From {
+    /// A field, and the places of its parts.
+    Field(Vec<usize>),
+    Model,
+    Request,
+    /// One of the expressions.
+    Expression(usize),
+}
+
 /// A sink, ready to write.
 struct Writer {
     stage: Arc<str>,
     when: When,
-    columns: Vec<(Column, Option<Expression>)>,
-    key: Option<String>,
+    expressions: Option<Expressions>,
+    columns: Vec<(From, LogicalType, bool)>,
+    /// The places of the key's columns; their names are shown in failures.
+    key: Vec<(usize, String)>,
+    upserts: bool,
 }
 
 /// Writes a stream until it ends. What replaces a table or a file is put in its place by [`finish`].
@@ -64,16 +93,7 @@ pub(super) async fn drive(
     context: Arc<Context>,
 ) -> Result<(), RunError> {
     let table = table(&node, &sink);
-    let columns = sink.columns.iter().map(|column| match &column.value {
-        ColumnValue::Expression(text) => Ok((column.clone(), Some(expression(text)?))),
-        ColumnValue::Key | ColumnValue::Paths(_) => Ok((column.clone(), None)),
-    });
-    let writer = Writer {
-        stage: Arc::clone(&node.name),
-        when: When::new(node.when.as_deref())?,
-        columns: columns.collect::<Result<_, RunError>>()?,
-        key: sink.key.clone(),
-    };
+    let writer = Writer::new(&node, &sink, &context)?;
     let mut batches = chunk(input, COMMIT, weight);
     while let Some(batch) = batches.next().await {
         writer.write(batch, &table, node.id, &context).await?;
@@ -102,6 +122,39 @@ pub(super) async fn finish(plan: &Plan, context: &Context) {
 }
 
 impl Writer {
+    fn new(node: &Node, sink: &Sink, context: &Context) -> Result<Self, RunError> {
+        let wrong = || RunError::Plan(node.name.to_string());
+        let mut expressions = Vec::new();
+        let mut columns = Vec::new();
+        for column in &sink.columns {
+            let from = match &column.value {
+                ColumnValue::Field(path) => From::Field(places(node, path).ok_or_else(wrong)?),
+                ColumnValue::Model => From::Model,
+                ColumnValue::Request => From::Request,
+                ColumnValue::Expression(text) => {
+                    expressions.push((text.clone(), column.datatype.clone()));
+                    From::Expression(expressions.len() - 1)
+                }
+            };
+            columns.push((from, column.datatype.clone(), is_json_text(sink, &column.datatype)));
+        }
+        let place = |name: &String| {
+            let at = sink.columns.iter().position(|column| same_name(&column.name, name))?;
+            Some((at, sink.columns[at].name.clone()))
+        };
+        Ok(Self {
+            stage: Arc::clone(&node.name),
+            when: When::new(&context.engine, &node.input, node.when.as_deref())?,
+            expressions: match expressions.is_empty() {
+                true => None,
+                false => Some(Expressions::new(&context.engine, &node.input, &expressions)?),
+            },
+            columns,
+            key: sink.key.iter().filter_map(place).collect(),
+            upserts: sink.mode == Mode::Upsert,
+        })
+    }
+
     async fn write(
         &self,
         batch: Vec<Outcome>,
@@ -110,121 +163,119 @@ impl Writer {
         context: &Context,
     ) -> Result<(), RunError> {
         let meter = context.meters.of(id);
-        let (mut rows, mut origins, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut skipped, mut failed, mut taken) = (0, 0, 0);
+        let (mut rows, mut failures, mut records) = (Vec::new(), Vec::new(), Vec::new());
         for outcome in batch {
-            let record = match outcome {
-                Ok(record) => record,
-                Err(failure) => {
-                    failures.push(failure_row(*failure));
-                    continue;
-                }
-            };
-            taken += 1;
-            match self.when.holds(&record) {
-                Ok(true) => {}
-                Ok(false) => {
-                    skipped += 1;
-                    continue;
-                }
+            match outcome {
+                Ok(record) => records.push(record),
+                Err(failure) => failures.push(failure_row(*failure)),
+            }
+        }
+        let taken = records.len() as u64;
+        let (mut skipped, mut failed) = (0, 0);
+        let wanted = self.when.test(&records.iter().collect::<Vec<_>>());
+        let mut chosen = Vec::with_capacity(records.len());
+        for (record, wanted) in records.into_iter().zip(wanted) {
+            match wanted {
+                Ok(true) => chosen.push(record),
+                Ok(false) => skipped += 1,
                 Err(error) => {
                     failed += 1;
-                    failures.push(failure_row(*template_failure(record, &self.stage, &error)));
-                    continue;
+                    failures.push(failure_row(*expression_failure(record, &self.stage, error)));
                 }
             }
-            let (key, request) = (Arc::clone(&record.key), request(&record));
-            match self.row(record) {
-                Ok(row) => {
-                    let named = if row.0.is_empty() { key.to_string() } else { row.0.clone() };
-                    origins.extend(request.map(|request| Origin {
-                        row: named,
-                        record: key.to_string(),
-                        request,
-                    }));
-                    rows.push(row);
-                }
+        }
+        let values = match &self.expressions {
+            Some(expressions) => expressions.evaluate(&chosen.iter().collect::<Vec<_>>()),
+            None => vec![Ok(Vec::new()); chosen.len()],
+        };
+        for (record, values) in chosen.into_iter().zip(values) {
+            let row = match values {
+                Ok(values) => self.row(record, &values),
+                Err(error) => Err(expression_failure(record, &self.stage, error)),
+            };
+            match row {
+                Ok(row) => rows.push(row),
                 Err(failure) => {
                     failed += 1;
                     failures.push(failure_row(*failure));
                 }
             }
         }
-        let (written, lost) = (rows.len() as u64, failures.len() as u64);
-        let rows =
-            if rows.is_empty() { Vec::new() } else { vec![SinkRows { table: table.clone(), rows, origins }] };
+        let (tried, lost) = (rows.len() as u64, failures.len() as u64);
+        let rows = if rows.is_empty() { Vec::new() } else { vec![SinkRows { table: table.clone(), rows }] };
         let batch = Batch { rows, failures, ..Batch::default() };
-        context.store.commit(context.run, &context.server, batch).await?;
+        let doubles = context.store.commit(context.run, &context.server, batch).await?;
         // What is counted is durable.
         meter.taken.add(taken);
-        meter.done.add(written);
+        meter.done.add(tried - doubles);
         meter.skipped.add(skipped);
-        meter.failed.add(failed);
-        context.meters.failures.add(lost);
+        meter.failed.add(failed + doubles);
+        context.meters.failures.add(lost + doubles);
         Ok(())
     }
 
-    /// The value of the key, and the row as JSON that fits the columns.
-    fn row(&self, record: Record) -> Result<(String, String), Box<Failure>> {
-        let mut row = Map::with_capacity(self.columns.len());
-        let mut key = String::new();
-        for (column, expression) in &self.columns {
-            let value = match (&column.value, expression) {
-                (_, Some(expression)) => match expression.eval(&record.fields) {
-                    Ok(value) => value,
-                    Err(error) => return Err(template_failure(record, &self.stage, &error)),
-                },
-                (ColumnValue::Paths(paths), None) => {
-                    paths.iter().find_map(|path| at(&record, path)).unwrap_or_default()
-                }
-                (ColumnValue::Key | ColumnValue::Expression(_), None) => Value::from(&*record.key),
+    fn row(&self, record: Record, set: &[Value]) -> Result<SinkRow, Box<Failure>> {
+        let by = record.about.last_answer();
+        let values = self.columns.iter().map(|(from, of, as_json)| {
+            let value = match from {
+                From::Field(places) => at(&record.values, places),
+                From::Model => by.map_or(Value::Null, |by| Value::Text(Arc::clone(&by.model))),
+                From::Request => by.map_or(Value::Null, |by| Value::Text(Arc::clone(&by.request))),
+                From::Expression(at) => set.get(*at).cloned().unwrap_or(Value::Null),
             };
-            let found = short(&value);
-            let Some(value) = column.datatype.fit(value) else {
-                let reason = format!(
-                    "column `{}` wants {}, and the value is {found}",
-                    column.name,
-                    column.datatype.sql()
-                );
-                return Err(self.misfit(record, reason));
-            };
-            if self.key.as_deref() == Some(&column.name) {
-                if value.is_null() {
-                    return Err(self.misfit(record, format!("the key column `{}` has no value", column.name)));
-                }
-                key = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            match (*as_json, value.is_null()) {
+                (true, false) => Value::from(json_text(&value, of)),
+                _ => value,
             }
-            row.insert(column.name.clone(), value);
+        });
+        let values: Arc<[Value]> = values.collect();
+        if self.upserts
+            && let Some((_, name)) = self.key.iter().find(|(at, _)| values[*at].is_null())
+        {
+            let reason = format!("the key column `{name}` is NULL");
+            return Err(Failure::unsent(record, &self.stage, FailureKind::Type, reason));
         }
-        Ok((key, Value::Object(row).to_string()))
-    }
-
-    fn misfit(&self, record: Record, reason: String) -> Box<Failure> {
-        let kind = FailureKind::Type;
-        Box::new(Failure { record, stage: Arc::clone(&self.stage), kind, reason, attempts: 0, reply: None })
+        let named = match &self.key[..] {
+            [] => record.key.to_string(),
+            [(at, _)] => values[*at].leaf().unwrap_or_default().into_owned(),
+            key => {
+                let part = |(at, _): &(usize, String)| json_text(&values[*at], &self.columns[*at].1);
+                format!("[{}]", key.iter().map(part).collect::<Vec<_>>().join(","))
+            }
+        };
+        let origin = by.map(|by| Origin {
+            row: named,
+            record: record.key.to_string(),
+            request: by.request.to_string(),
+        });
+        Ok(SinkRow { values, record: record.key.to_string(), origin })
     }
 }
 
-/// The request whose answer a record holds.
-fn request(record: &Record) -> Option<String> {
-    record.fields.get(ANSWER)?["request"].as_str().map(str::to_owned)
-}
-
-fn at(record: &Record, path: &[String]) -> Option<Value> {
+/// The places that a path leads through.
+fn places(node: &Node, path: &[String]) -> Option<Vec<usize>> {
     let (first, rest) = path.split_first()?;
-    let mut value = record.fields.get(first)?;
+    let at = node.input.schema.position(first)?;
+    let (mut places, mut of) = (vec![at], &node.input.schema.fields()[at].datatype);
     for part in rest {
-        value = value.get(part)?;
+        let LogicalType::Struct(fields) = of else { return None };
+        let at = fields.iter().position(|(name, _)| name == part)?;
+        places.push(at);
+        of = &fields[at].1;
     }
-    Some(value.clone())
+    Some(places)
 }
 
-fn short(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+fn at(values: &[Value], places: &[usize]) -> Value {
+    let Some((first, rest)) = places.split_first() else { return Value::Null };
+    let mut value = &values[*first];
+    for place in rest {
+        match value {
+            Value::Struct(values) => value = &values[*place],
+            _ => return Value::Null,
+        }
     }
+    value.clone()
 }
 
 fn failure_row(failure: Failure) -> FailureRow {
@@ -238,7 +289,7 @@ fn failure_row(failure: Failure) -> FailureRow {
     }
 }
 
-/// Keeps the failures that no stage reads and no sink comes to see.
+/// Keeps the failures that no stage and no sink reads.
 pub(super) async fn keep_failures(input: RecordStream, context: Arc<Context>) -> Result<(), RunError> {
     let mut batches = chunk(input, COMMIT, weight);
     while let Some(batch) = batches.next().await {
@@ -255,7 +306,7 @@ pub(super) async fn keep_failures(input: RecordStream, context: Arc<Context>) ->
 }
 
 impl Context {
-    /// Tells that a stage has seen its last record.
+    /// Reports that a stage has seen its last record.
     pub(super) async fn ended(&self, id: NodeId) {
         if let Some(stage) = self.visible(id) {
             self.tell(EventKind::StageEnded { stage }).await;

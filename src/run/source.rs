@@ -1,26 +1,44 @@
 //! Sources: records as they are asked for, in a stable order.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
+
+use futures::{StreamExt, future, stream};
 
 use crate::{
     fault,
     files::FileSet,
-    plan::{Node, Origin, Source},
-    record::{Failure, FailureKind, Fields, Outcome, Record},
+    plan::{Node, Origin, ReadFiles, Source},
+    read,
+    record::{About, Failure, FailureKind, Outcome, Record, Schema, Value, json_text, origin_of},
     stage::RecordStream,
     task::{self, blocking_feed, joined},
 };
-use futures::{StreamExt, future, stream};
-use serde_json::Value;
 
-use super::{Context, meter::Meter};
+use super::{Context, RunError, meter::Meter};
 
-/// Files that are read before somebody asks for them. Reading is quick beside what follows, and a
-/// document can be large.
+/// Files that are read before they are asked for. Reading is quick beside what follows, and a document can be
+/// large.
 const FILES_AHEAD: usize = 8;
 
-/// Fields and, for a file, its path; or what could not be read, and why.
-type Raw = Result<(Option<String>, Fields), (String, String)>;
+/// Rows of files that are read before they are asked for.
+const ROWS_AHEAD: usize = 64;
+
+/// Rows that are handed over together.
+const ROWS_TOGETHER: usize = 256;
+
+/// Bytes that are handed over together, about: long documents go one by one.
+const BYTES_TOGETHER: usize = 256_000;
+
+/// What is read for a record.
+struct Read {
+    values: Vec<Value>,
+    /// The file, below the folder of the pattern, and the line.
+    file: Option<Arc<str>>,
+    line: Option<u64>,
+}
+
+/// What is read, or the name of what could not be read, and why.
+type Raw = Result<Read, (String, String)>;
 
 /// The records of a source; it ends early when the run is stopped.
 pub(super) async fn source(node: &Node, source: &Source, context: &Arc<Context>) -> RecordStream {
@@ -33,28 +51,42 @@ pub(super) async fn source(node: &Node, source: &Source, context: &Arc<Context>)
         }
         Origin::Rows(rows) => {
             meter.set_total(rows.len().min(limit) as u64);
-            let rows: Vec<Fields> = rows.iter().filter_map(Value::as_object).take(limit).cloned().collect();
-            stream::iter(rows).map(|fields| Ok((None, fields))).boxed()
+            let rows: Vec<Record> = rows.iter().take(limit).cloned().collect();
+            stream::iter(rows)
+                .map(|row| Ok(Read { values: row.values.to_vec(), file: None, line: None }))
+                .boxed()
         }
-        Origin::Query(sql) => match context.halt.check(context.store.query(sql, source.limit).await) {
-            None => stream::empty().boxed(),
-            Some(rows) => {
-                let halt = context.halt.clone();
-                rows.scan((), move |(), row| future::ready(halt.check(row)))
-                    .map(|fields| Ok((None, fields)))
-                    .boxed()
+        Origin::Read(read) => {
+            let halt = context.halt.clone();
+            rows((**read).clone(), source.limit)
+                .scan((), move |(), rows| future::ready(halt.check(rows)))
+                .flat_map(stream::iter)
+                .boxed()
+        }
+        Origin::Query(sql) => {
+            match context.halt.check(context.store.query(sql, &source.schema, source.limit).await) {
+                None => stream::empty().boxed(),
+                Some(rows) => {
+                    let halt = context.halt.clone();
+                    rows.scan((), move |(), row| future::ready(halt.check(row)))
+                        .map(|values| Ok(Read { values, file: None, line: None }))
+                        .boxed()
+                }
             }
-        },
+        }
     };
-    let stage = Arc::clone(&node.name);
-    let key = source.key.clone();
+    let maker = Maker {
+        name: Arc::clone(&node.name),
+        schema: Arc::clone(&source.schema),
+        key: source.key.iter().filter_map(|name| source.schema.position(name)).collect(),
+    };
     let halt = context.halt.clone();
     let outcomes = raw.enumerate().scan((), move |(), (at, raw)| {
         if halt.check(fault::check("source")).is_none() {
             return future::ready(None);
         }
         meter.taken.add(1);
-        let outcome = record(at, raw, key.as_deref(), &stage);
+        let outcome = maker.record(at + 1, raw);
         match &outcome {
             Ok(_) => meter.done.add(1),
             Err(_) => meter.failed.add(1),
@@ -64,26 +96,46 @@ pub(super) async fn source(node: &Node, source: &Source, context: &Arc<Context>)
     outcomes.take_until(context.halt.token().cancelled_owned()).boxed()
 }
 
-fn record(at: usize, raw: Raw, key: Option<&str>, stage: &Arc<str>) -> Outcome {
-    let unreadable = |name: String, fields: Fields, reason: String| {
-        let record = Record { key: name.into(), fields };
-        let kind = FailureKind::Unreadable;
-        Err(Box::new(Failure { record, stage: Arc::clone(stage), kind, reason, attempts: 0, reply: None }))
-    };
-    let number = (at + 1).to_string();
-    match raw {
-        Err((name, reason)) => unreadable(name, Fields::new(), reason),
-        Ok((name, fields)) => match (key, name) {
-            (_, Some(name)) => Ok(Record { key: name.into(), fields }),
-            (None, None) => Ok(Record { key: number.into(), fields }),
-            (Some(key), None) => match fields.get(key) {
-                Some(Value::String(text)) => Ok(Record { key: text.as_str().into(), fields }),
-                Some(value @ (Value::Number(_) | Value::Bool(_))) => {
-                    Ok(Record { key: value.to_string().into(), fields })
-                }
-                _ => unreadable(number, fields, format!("the record has no `{key}`, which is its key")),
-            },
-        },
+/// Makes records out of what is read.
+struct Maker {
+    name: Arc<str>,
+    schema: Arc<Schema>,
+    /// The places of the key's fields.
+    key: Vec<usize>,
+}
+
+impl Maker {
+    fn record(&self, number: usize, raw: Raw) -> Outcome {
+        match raw {
+            Err((name, reason)) => {
+                let record = Record::new(name, Arc::default(), Vec::new());
+                Err(Failure::unsent(record, &self.name, FailureKind::Unreadable, reason))
+            }
+            Ok(Read { values, file, line }) => {
+                let key = self.key_of(&values).unwrap_or_else(|| number.to_string());
+                let about = About {
+                    source: Arc::clone(&self.name),
+                    file,
+                    line: line.map(|line| line as i64),
+                    origin: Arc::new([origin_of(&self.name, &key)]),
+                    ..About::default()
+                };
+                let record = Record::new(key, Arc::clone(&self.schema), values);
+                Ok(Record { about: Arc::new(about), ..record })
+            }
+        }
+    }
+
+    /// The key for people; its number for a record without one.
+    fn key_of(&self, values: &[Value]) -> Option<String> {
+        match self.key[..] {
+            [] => None,
+            [at] => values[at].leaf().map(std::borrow::Cow::into_owned),
+            _ => {
+                let part = |at: &usize| json_text(&values[*at], &self.schema.fields()[*at].datatype);
+                Some(format!("[{}]", self.key.iter().map(part).collect::<Vec<_>>().join(",")))
+            }
+        }
     }
 }
 
@@ -94,19 +146,88 @@ fn files(set: FileSet, limit: usize) -> stream::BoxStream<'static, Raw> {
         for path in paths.take(limit) {
             let read = match path {
                 Ok(path) => match set.read(&path) {
-                    Ok(fields) => Ok((Some(path), fields)),
+                    Ok(values) => Ok(Read { values, file: Some(path.into()), line: None }),
                     Err(error) => Err((path, error.to_string())),
                 },
-                Err(error) => {
-                    let path = error.path().map(|path| path.display().to_string()).unwrap_or_default();
-                    Err((path, error.to_string()))
-                }
+                Err(error) => Err((error.path().to_owned(), error.to_string())),
             };
             if feed.blocking_send(read).is_err() {
                 return;
             }
         }
     })
+}
+
+/// The rows of files, some at a time; an error is the last item.
+fn rows(files: ReadFiles, limit: Option<u64>) -> stream::BoxStream<'static, Result<Vec<Raw>, RunError>> {
+    blocking_feed(ROWS_AHEAD, move |feed| {
+        let (mut together, mut bytes) = (Vec::new(), 0);
+        let mut each = |entry: read::Entry| {
+            let raw = match entry {
+                read::Entry::Row(row) => {
+                    bytes += row.values.iter().map(Value::bytes).sum::<usize>();
+                    Ok(Read { values: row.values, file: Some(row.file), line: Some(row.line) })
+                }
+                read::Entry::Bad(bad) => Err(match bad.line {
+                    0 => (bad.file.to_string(), bad.reason),
+                    line => (format!("{}:{line}", bad.file), bad.reason),
+                }),
+            };
+            together.push(raw);
+            if together.len() < ROWS_TOGETHER && bytes < BYTES_TOGETHER {
+                return ControlFlow::Continue(());
+            }
+            bytes = 0;
+            match feed.blocking_send(Ok(std::mem::take(&mut together))) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        };
+        let read = read_all(files, limit, &mut each);
+        // Without a reader neither the rest nor the error interests anyone.
+        let _ = feed.blocking_send(Ok(together));
+        if let Err(error) = read {
+            let _ = feed.blocking_send(Err(error));
+        }
+    })
+}
+
+fn read_all(
+    files: ReadFiles,
+    limit: Option<u64>,
+    each: &mut dyn FnMut(read::Entry) -> ControlFlow<()>,
+) -> Result<(), RunError> {
+    let ReadFiles { set, options, mut description } = files;
+    let options = read::Options { max: limit, prove: None, ..options };
+    if !description.is_whole() {
+        // What `check` has read in part is proven before the first record.
+        let proven = read::describe(&set, &options)?;
+        for (at, (field, found)) in description.schema.fields().iter().zip(proven.schema.fields()).enumerate()
+        {
+            if field != found {
+                let evidence = proven.columns.get(at).and_then(|column| column.evidence.clone());
+                return Err(RunError::ColumnType {
+                    column: field.name.to_string(),
+                    checked: field.datatype.sql(),
+                    found: found.datatype.sql(),
+                    place: evidence
+                        .map(|e| format!(" (`{}` at {}:{})", e.value, e.file, e.line))
+                        .unwrap_or_default(),
+                });
+            }
+        }
+        if let Some(more) = proven.schema.fields().get(description.schema.len()) {
+            return Err(RunError::ColumnType {
+                column: more.name.to_string(),
+                checked: "not there".to_owned(),
+                found: more.datatype.sql(),
+                place: String::new(),
+            });
+        }
+        description = proven;
+    }
+    read::rows(&set, &options, &description, each)?;
+    Ok(())
 }
 
 /// Counts the files beside the run, so that the bars know how far there is to go. The stream is empty; it

@@ -30,7 +30,7 @@ use super::{
     create,
     group::{Group, line},
     meter::Meter,
-    request::Written,
+    request::{WriteError, Written},
 };
 
 use place::Placed;
@@ -118,7 +118,10 @@ impl Submitting {
 
     async fn work(&mut self, input: RecordStream, client: &Client) -> Result<(), Over> {
         let context = Arc::clone(&self.context);
-        context.halt.check(context.store.clear_parked(&self.desk.stage).await).ok_or(Over)?;
+        context
+            .halt
+            .check(context.store.clear_parked(&self.desk.stage, &self.desk.question.input_schema).await)
+            .ok_or(Over)?;
         let recovered = create::recover(&self.desk, client, &context).await.ok_or(Over)?;
         self.apart = recovered.apart;
         for job in recovered.open {
@@ -188,7 +191,7 @@ impl Submitting {
                     self.give(Ok(record)).await?;
                     continue;
                 }
-                Err(error) => Err(error.into()),
+                Err(error) => Err(WriteError::Expression(error)),
             };
             match written {
                 Ok(written) => asks.push((record, written)),
@@ -253,7 +256,11 @@ impl Submitting {
     /// Takes the records that are to be asked again.
     async fn again(&mut self) -> Result<(), Over> {
         loop {
-            let page = self.context.store.parked(&self.desk.stage, AGAIN, 0, LOOK_UP.items).await;
+            let page = self
+                .context
+                .store
+                .parked(&self.desk.stage, &self.desk.question.input_schema, AGAIN, 0, LOOK_UP.items)
+                .await;
             let page = self.context.halt.check(page).ok_or(Over)?;
             if page.is_empty() {
                 return Ok(());

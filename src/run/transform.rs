@@ -1,43 +1,89 @@
-//! Maps that ask nobody, and the conditions on any stage.
+//! Maps that call no model: reshape and split.
 
 use std::sync::{Arc, atomic::Ordering};
 
 use futures::{StreamExt, future, stream};
-use serde_json::Value;
 
 use crate::{
     fault,
-    plan::{Node, Reshape, Split},
-    record::{Failure, FailureKind, Fields, Outcome, Record},
+    plan::{Node, Reshape, Split, index_of},
+    record::{Failure, FailureKind, LogicalType, Outcome, Record, Schema, Value, same_name, weight},
     spec::SplitWhat,
-    stage::{RecordStream, chunks, items},
-    template::{Expression, RenderError},
+    stage::{Bounds, RecordStream, chunk, pieces},
 };
 
-use super::{Context, RunError};
+use super::{
+    Context, RunError,
+    expressions::{Expressions, When},
+    meter::Meter,
+};
 
-/// A condition, ready to be tested.
-pub(super) struct When(Option<Expression>);
+/// Records that are evaluated together: what is ready, without a wait for more.
+const READY: Bounds = Bounds { items: 256, weight: 2_000_000, wait: std::time::Duration::ZERO };
 
-impl When {
-    pub(super) fn new(text: Option<&str>) -> Result<Self, RunError> {
-        text.map(expression).transpose().map(Self)
-    }
-
-    /// Whether a record meets it.
-    pub(super) fn holds(&self, record: &Record) -> Result<bool, RenderError> {
-        self.0.as_ref().map_or(Ok(true), |expression| expression.test(&record.fields))
-    }
+/// A failure of a record whose expression raised an error.
+pub(super) fn expression_failure(record: Record, stage: &Arc<str>, reason: String) -> Box<Failure> {
+    Failure::unsent(record, stage, FailureKind::Expression, reason)
 }
 
-pub(super) fn expression(text: &str) -> Result<Expression, RunError> {
-    Expression::parse(text).map_err(|_| RunError::Plan(text.to_owned()))
+/// Where a field of a reshaped record comes from.
+enum From {
+    Field(usize),
+    Expression(usize),
 }
 
-/// A failure of a stage before anything was asked.
-pub(super) fn template_failure(record: Record, stage: &Arc<str>, error: &RenderError) -> Box<Failure> {
-    let (kind, reason) = (FailureKind::Template, error.to_string());
-    Box::new(Failure { record, stage: Arc::clone(stage), kind, reason, attempts: 0, reply: None })
+/// A reshaping over records of one schema. Expressions see the record as it came in, whatever is dropped or
+/// renamed beside them.
+struct Shaper {
+    schema: Arc<Schema>,
+    from: Vec<From>,
+    expressions: Option<Expressions>,
+}
+
+impl Shaper {
+    fn new(node: &Node, reshape: &Reshape, context: &Context) -> Result<Self, RunError> {
+        let (mut schema, mut from) = (Schema::default(), Vec::new());
+        let listed = |names: &[String], name: &str| names.iter().any(|other| same_name(other, name));
+        for (at, field) in node.input.schema.fields().iter().enumerate() {
+            let kept = reshape.keep.as_ref().is_none_or(|keep| listed(keep, &field.name))
+                && !listed(&reshape.drop, &field.name);
+            if kept {
+                let renamed = reshape.rename.iter().find(|(_, old)| same_name(old, &field.name));
+                let name = renamed.map_or_else(|| Arc::clone(&field.name), |(new, _)| new.as_str().into());
+                schema.set(name, field.datatype.clone());
+                from.push(From::Field(at));
+            }
+        }
+        for (at, (name, _, of)) in reshape.set.iter().enumerate() {
+            let place = schema.set(name.as_str(), of.clone());
+            match from.get_mut(place) {
+                Some(known) => *known = From::Expression(at),
+                None => from.push(From::Expression(at)),
+            }
+        }
+        let set: Vec<_> = reshape.set.iter().map(|(_, text, of)| (text.clone(), of.clone())).collect();
+        let expressions = match set.is_empty() {
+            true => None,
+            false => Some(Expressions::new(&context.engine, &node.input, &set)?),
+        };
+        Ok(Self { schema: Arc::new(schema), from, expressions })
+    }
+
+    fn shape(&self, records: &[&Record]) -> Vec<Result<Record, String>> {
+        let values = match &self.expressions {
+            Some(expressions) => expressions.evaluate(records),
+            None => vec![Ok(Vec::new()); records.len()],
+        };
+        let shaped = records.iter().zip(values).map(|(record, values)| {
+            let set = values?;
+            let value = |from: &From| match from {
+                From::Field(at) => record.values[*at].clone(),
+                From::Expression(at) => set[*at].clone(),
+            };
+            Ok(record.with(&self.schema, self.from.iter().map(value).collect()))
+        });
+        shaped.collect()
+    }
 }
 
 pub(super) fn fields(
@@ -46,55 +92,71 @@ pub(super) fn fields(
     reshape: &Reshape,
     context: &Context,
 ) -> Result<RecordStream, RunError> {
-    let when = When::new(node.when.as_deref())?;
-    let set: Vec<(String, Expression)> = reshape
-        .set
+    let when = When::new(&context.engine, &node.input, node.when.as_deref())?;
+    let shaper = Shaper::new(node, reshape, context)?;
+    let (stage, meter) = (Arc::clone(&node.name), Arc::clone(context.meters.of(node.id)));
+    let work = move |batch: Vec<Outcome>| {
+        let shaped = |records: &[&Record]| shaper.shape(records);
+        evaluated(batch, &when, &meter, &stage, shaped, |_, shaped| vec![Ok(shaped)])
+    };
+    let halt = context.halt.clone();
+    let batches = chunk(input, READY, weight).scan((), move |(), batch| {
+        let faulty = batch.iter().any(|_| halt.check(fault::check("map")).is_none());
+        future::ready((!faulty).then(|| stream::iter(work(batch))))
+    });
+    Ok(batches.flatten().boxed())
+}
+
+/// Applies `of` to the records of a batch for which `when` is true, and `then` to what it gives; all others
+/// pass. Counts what is given on, and what fails.
+fn evaluated<T>(
+    batch: Vec<Outcome>,
+    when: &When,
+    meter: &Meter,
+    stage: &Arc<str>,
+    of: impl Fn(&[&Record]) -> Vec<Result<T, String>>,
+    then: impl Fn(Record, T) -> Vec<Outcome>,
+) -> Vec<Outcome> {
+    let mut out = Vec::with_capacity(batch.len());
+    let mut records: Vec<Record> = Vec::with_capacity(batch.len());
+    for outcome in batch {
+        match outcome {
+            Ok(record) => records.push(record),
+            failure => out.push(failure),
+        }
+    }
+    meter.taken.add(records.len() as u64);
+    let wanted = when.test(&records.iter().collect::<Vec<_>>());
+    let chosen: Vec<&Record> = records
         .iter()
-        .map(|(name, text)| Ok((name.clone(), expression(text)?)))
-        .collect::<Result<_, RunError>>()?;
-    let (reshape, stage, meter) =
-        (reshape.clone(), Arc::clone(&node.name), Arc::clone(context.meters.of(node.id)));
-    let work = move |outcome: Outcome| {
-        let mut record = outcome?;
-        meter.taken.add(1);
-        let shaped = match when.holds(&record) {
-            Ok(true) => shape(&record, &reshape, &set).map(Some),
-            Ok(false) => Ok(None),
+        .zip(&wanted)
+        .filter(|(_, wanted)| **wanted == Ok(true))
+        .map(|(record, _)| record)
+        .collect();
+    let mut results = of(&chosen).into_iter();
+    for (record, wanted) in records.into_iter().zip(wanted) {
+        let result = match wanted {
+            Ok(false) => {
+                meter.done.add(1);
+                out.push(Ok(record));
+                continue;
+            }
+            Ok(true) => results.next().unwrap_or_else(|| Err("the expression gave nothing".to_owned())),
             Err(error) => Err(error),
         };
-        match shaped {
-            Ok(shaped) => {
-                meter.done.add(1);
-                record.fields = shaped.unwrap_or(record.fields);
-                Ok(record)
+        match result {
+            Ok(value) => {
+                let given = then(record, value);
+                meter.done.add(given.len() as u64);
+                out.extend(given);
             }
             Err(error) => {
                 meter.failed.add(1);
-                Err(template_failure(record, &stage, &error))
+                out.push(Err(expression_failure(record, stage, error)));
             }
         }
-    };
-    let halt = context.halt.clone();
-    Ok(input
-        .scan((), move |(), outcome| future::ready(halt.check(fault::check("map")).map(|()| work(outcome))))
-        .boxed())
-}
-
-/// Expressions see the record as it came in, whatever is dropped or renamed beside them.
-fn shape(record: &Record, reshape: &Reshape, set: &[(String, Expression)]) -> Result<Fields, RenderError> {
-    let mut fields = Fields::new();
-    for (name, value) in &record.fields {
-        let kept =
-            reshape.keep.as_ref().is_none_or(|keep| keep.contains(name)) && !reshape.drop.contains(name);
-        if kept {
-            let new = reshape.rename.iter().find(|(_, old)| old == name).map_or(name, |(new, _)| new);
-            fields.insert(new.clone(), value.clone());
-        }
     }
-    for (name, expression) in set {
-        fields.insert(name.clone(), expression.eval(&record.fields)?);
-    }
-    Ok(fields)
+    out
 }
 
 pub(super) fn split(
@@ -103,62 +165,60 @@ pub(super) fn split(
     split: &Split,
     context: &Arc<Context>,
 ) -> Result<RecordStream, RunError> {
-    let when = When::new(node.when.as_deref())?;
-    let of = expression(&split.of)?;
-    let (split, stage, context) = (split.clone(), Arc::clone(&node.name), Arc::clone(context));
-    let meter = Arc::clone(context.meters.of(node.id));
-    let work = move |outcome: Outcome| {
-        let record = match outcome {
-            Ok(record) => record,
-            Err(failure) => return stream::iter(vec![Err(failure)]),
-        };
-        meter.taken.add(1);
-        let parts = match when.holds(&record) {
-            Ok(true) => of.eval(&record.fields).map(|of| parts(&record, of, &split)),
-            Ok(false) => Ok(Ok(vec![record.clone()])),
-            Err(error) => Err(error),
-        };
-        let failure = match parts {
-            Ok(Ok(parts)) => {
-                meter.done.add(parts.len() as u64);
-                match parts.len() {
-                    0 => meter.skipped.add(1),
-                    n => drop(context.meters.added.fetch_add(n as i64 - 1, Ordering::Relaxed)),
-                }
-                return stream::iter(parts.into_iter().map(Ok).collect::<Vec<_>>());
-            }
-            Ok(Err(found)) => {
-                let wanted = if split.what == SplitWhat::Items { "a list" } else { "a text" };
-                let reason = format!("`{}` gives {found}, and the split wants {wanted}", split.of);
-                let kind = FailureKind::Template;
-                Box::new(Failure {
-                    record,
-                    stage: Arc::clone(&stage),
-                    kind,
-                    reason,
-                    attempts: 0,
-                    reply: None,
-                })
-            }
-            Err(error) => template_failure(record, &stage, &error),
-        };
-        meter.failed.add(1);
-        stream::iter(vec![Err(failure)])
+    let when = When::new(&context.engine, &node.input, node.when.as_deref())?;
+    let of = match &split.what {
+        SplitWhat::Items => Some(LogicalType::List(Box::new(split.item.clone()))),
+        SplitWhat::Chunks { .. } => Some(LogicalType::Varchar),
+        SplitWhat::Values(_) => None,
     };
-    Ok(input.map(work).flatten().boxed())
+    let expressions = |of| Expressions::new(&context.engine, &node.input, &[(split.of.clone(), of)]);
+    let of = of.map(expressions).transpose()?;
+    let mut schema = (*node.input.schema).clone();
+    let places = [
+        schema.set(split.into.as_str(), split.item.clone()),
+        schema.set(index_of(&split.into), LogicalType::BigInt),
+    ];
+    let schema = Arc::new(schema);
+    let (what, stage, context) = (split.what.clone(), Arc::clone(&node.name), Arc::clone(context));
+    let meter = Arc::clone(context.meters.of(node.id));
+    let work = move |batch: Vec<Outcome>| {
+        let list = |records: &[&Record]| match &of {
+            Some(of) => {
+                let values = of.evaluate(records).into_iter();
+                values.map(|values| Ok(values?.pop().unwrap_or(Value::Null))).collect()
+            }
+            None => vec![Ok(Value::Null); records.len()],
+        };
+        let parts = |record: Record, value: Value| {
+            let parts = parts(value, &what);
+            match parts.len() {
+                0 => meter.skipped.add(1),
+                n => drop(context.meters.added.fetch_add(n as i64 - 1, Ordering::Relaxed)),
+            }
+            let part = |(at, part): (usize, Value)| {
+                let number = at + 1;
+                let mut values = record.values.to_vec();
+                values.resize(schema.len(), Value::Null);
+                values[places[0]] = part;
+                values[places[1]] = Value::Integer(number as i64);
+                let key = format!("{}#{number}", record.key).into();
+                Ok(Record { key, ..record.with(&schema, values) })
+            };
+            parts.into_iter().enumerate().map(part).collect()
+        };
+        evaluated(batch, &when, &meter, &stage, list, parts)
+    };
+    Ok(chunk(input, READY, weight).map(move |batch| stream::iter(work(batch))).flatten().boxed())
 }
 
-/// The parts of a record, or what was found where a list or a text is wanted.
-fn parts(record: &Record, of: Value, split: &Split) -> Result<Vec<Record>, &'static str> {
-    match (split.what, of) {
-        (_, Value::Null) => Ok(Vec::new()),
-        (SplitWhat::Items, Value::Array(list)) => Ok(items(record, list, &split.into)),
-        (SplitWhat::Chunks { max_chars, overlap }, Value::String(text)) => {
-            Ok(chunks(record, &text, max_chars, overlap, &split.into))
+/// The parts of a list or a text; NULL and an empty list have none.
+fn parts(of: Value, what: &SplitWhat) -> Vec<Value> {
+    match (what, of) {
+        (SplitWhat::Values(values), _) => values.iter().map(|value| Value::from(value.as_str())).collect(),
+        (SplitWhat::Items, Value::List(items)) => items.to_vec(),
+        (SplitWhat::Chunks { max_chars, overlap }, Value::Text(text)) => {
+            pieces(&text, *max_chars, *overlap).into_iter().map(Value::from).collect()
         }
-        (_, Value::String(_)) => Err("a text"),
-        (_, Value::Array(_)) => Err("a list"),
-        (_, Value::Object(_)) => Err("a mapping"),
-        (_, Value::Number(_) | Value::Bool(_)) => Err("a single value"),
+        _ => Vec::new(),
     }
 }

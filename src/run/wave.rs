@@ -8,25 +8,23 @@ use std::{
     },
 };
 
-use serde_json::json;
-
 use crate::{
     event::EventKind,
     fault,
-    plan::{Node, Plan, Port, Step, Wave},
-    record::{FailureKind, Fields, Outcome, Record},
+    plan::{self, Node, Plan, Port, RecordType, Step, Wave},
+    record::{FailureKind, LogicalType, Outcome, Record, Value},
     stage::{Closed, Hold, Ports, RecordStream, Routed, reopened, wave as barrier},
-    store::{ClosedWave, Held, Transformation},
-    template::Expression,
+    store::{ClosedWave, Held, Transformation, WaveBuffer},
 };
 
-use super::{Context, RunError, meter::Meter, transform::expression};
+use super::{Context, RunError, expressions::Expressions, meter::Meter};
 
 /// What a wave holds, in a table of the pipeline's own database.
 struct OnDisk {
     node: Node,
     wave: Wave,
-    stop_if: Option<Expression>,
+    buffer: WaveBuffer,
+    stop_if: Option<Expressions>,
     /// What the plan says of the wave and of everything above it.
     plan: String,
     /// Records that got no answer, and come again with the next run.
@@ -42,16 +40,14 @@ impl Hold for OnDisk {
         for _ in &records {
             self.context.halt.check(fault::check("wave"))?;
         }
-        self.context
-            .halt
-            .check(self.context.store.add_held(&self.context.held(&self.node.name), place, records).await)
+        self.context.halt.check(self.context.store.add_held(&self.buffer, place, records).await)
     }
 
     async fn page(&self, failed: bool, place: i64, count: usize) -> Option<(Vec<Record>, Option<i64>)> {
         if self.context.halt.is_stopped() {
             return None;
         }
-        let held = self.context.store.held(&self.context.held(&self.node.name), failed, place, count).await;
+        let held = self.context.store.held(&self.buffer, failed, place, count).await;
         let Held { records, next } = self.context.halt.check(held)?;
         Some((records, next))
     }
@@ -62,8 +58,8 @@ impl Hold for OnDisk {
         fault::point("before_close");
         let transformation = self.wave.sql.as_ref().map(|sql| Transformation {
             text: sql.text.clone(),
-            fields: sql.fields.clone(),
             key: sql.key.clone(),
+            output: Arc::clone(&sql.output),
         });
         let closed = ClosedWave {
             wave: self.node.name.to_string(),
@@ -72,11 +68,8 @@ impl Hold for OnDisk {
             failed: counts.failed,
             pending: self.pending.load(Ordering::Relaxed),
         };
-        let ok = halt.check(
-            store
-                .close_wave(self.context.run, &self.context.held(&self.node.name), closed, transformation)
-                .await,
-        )?;
+        let ok =
+            halt.check(store.close_wave(self.context.run, &self.buffer, closed, transformation).await)?;
         // What a query makes of the records is other records.
         let added = ok as i64 - counts.ok as i64;
         self.context.meters.added.fetch_add(added, Ordering::Relaxed);
@@ -91,22 +84,21 @@ impl OnDisk {
         let (Some(stop_if), Some(condition)) = (&self.stop_if, &self.wave.stop_if) else { return Ok(()) };
         let failed = self.failures.load(Ordering::Relaxed);
         let total = counts.ok + failed;
-        let mut fields = Fields::new();
-        fields.extend(
-            [("total", total), ("ok", counts.ok), ("failed", failed)]
-                .map(|(name, count)| (name.to_owned(), json!(count))),
-        );
-        match stop_if.test(&fields) {
-            Ok(false) => Ok(()),
-            Ok(true) => Err(RunError::WaveStopped {
+        if total == 0 {
+            // A share of no records is none.
+            return Ok(());
+        }
+        let values = [total, counts.ok, failed].map(|count| Value::Integer(count as i64));
+        let record = Record::new("", Arc::new(plan::counts()), values.to_vec());
+        match stop_if.evaluate(&[&record]).pop() {
+            Some(Ok(values)) if values[..] == [Value::Boolean(true)] => Err(RunError::WaveStopped {
                 wave: self.node.name.to_string(),
                 condition: condition.clone(),
                 failed,
                 total,
             }),
-            Err(error) => {
-                Err(RunError::Condition { wave: self.node.name.to_string(), why: error.to_string() })
-            }
+            Some(Err(why)) => Err(RunError::Condition { wave: self.node.name.to_string(), why }),
+            Some(Ok(_)) | None => Ok(()),
         }
     }
 
@@ -127,8 +119,8 @@ pub(super) async fn wave(
     plan: &Plan,
     context: &Arc<Context>,
 ) -> Result<Ports, RunError> {
-    context.halt.check(context.store.hold(&context.held(&node.name)).await);
     let hold = on_disk(node, what, plan, context)?;
+    context.halt.check(context.store.hold(&hold.buffer).await);
     let read = plan.readers(node.id, Port::Failed).next().is_some();
     // A record that a source could not make has nothing in it to work on again.
     let sources: HashSet<Arc<str>> = plan
@@ -180,16 +172,30 @@ pub(super) async fn closed(
         pending: 0,
     };
     // If this run is cut off too, the one after it finds the wave closed in this one.
-    context.store.close_wave(context.run, &context.held(&node.name), carried, None).await?;
+    context.store.close_wave(context.run, &hold.buffer, carried, None).await?;
     hold.tell(counts, Some(since)).await;
     Ok(reopened(&hold, counts))
 }
 
+/// Where a wave of a plan holds its records, when it calls a server.
+pub(super) fn buffer(node: &Node, what: &Wave, plan: &Plan, server: &str) -> WaveBuffer {
+    let input = &node.input.schema;
+    let output = what.sql.as_ref().map_or(input, |sql| &sql.output);
+    let reader = plan.readers(node.id, Port::Failed).next();
+    let failed = reader.map_or(input, |(reader, _)| &plan.node(reader).input.schema);
+    WaveBuffer::new((&plan.name, server, &node.name), input, output, failed)
+}
+
 fn on_disk(node: &Node, what: &Wave, plan: &Plan, context: &Arc<Context>) -> Result<Arc<OnDisk>, RunError> {
+    let condition = |text: &str| {
+        let of = RecordType { schema: Arc::new(plan::counts()), maps: Arc::new([]) };
+        Expressions::new(&context.engine, &of, &[(text.to_owned(), LogicalType::Boolean)])
+    };
     Ok(Arc::new(OnDisk {
         node: node.clone(),
         wave: what.clone(),
-        stop_if: what.stop_if.as_deref().map(expression).transpose()?,
+        buffer: buffer(node, what, plan, &context.server),
+        stop_if: what.stop_if.as_deref().map(condition).transpose()?,
         plan: plan.fingerprint(node.id),
         pending: Arc::default(),
         failures: Arc::default(),

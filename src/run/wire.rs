@@ -86,7 +86,7 @@ impl Wiring<'_> {
             Step::Recall(asking) => {
                 let asks = self.plan.node(*asking);
                 let (Step::Ask(ask) | Step::Submit(ask)) = &asks.step else { return Ok(()) };
-                let question = Arc::new(Question::new(asks, ask, &context.prices)?);
+                let question = Arc::new(Question::new(asks, ask, context)?);
                 let meter = context.meters.of(*asking);
                 let claim = ask.batch.is_none();
                 let tickets = ask::recall(self.input(node), &question, claim, meter, context);
@@ -135,7 +135,7 @@ impl Wiring<'_> {
                 let collects = |other: &&Node| matches!(other.step, Step::Collect(id) if id == node.id);
                 let named = self.plan.nodes.iter().find(collects).unwrap_or(node);
                 let asking = Node { name: Arc::clone(&named.name), ..node.clone() };
-                let question = Question::new(&asking, asks, &context.prices)?;
+                let question = Question::new(&asking, asks, context)?;
                 let desk = Arc::new(Desk::new(Arc::clone(&node.name), question));
                 let input = match self.tickets.remove(&node.id) {
                     Some((tickets, _)) => tickets.map(Ticket::into_outcome).boxed(),
@@ -179,7 +179,8 @@ impl Wiring<'_> {
 
     /// All that a stage reads, as one stream.
     fn input(&mut self, node: &Node) -> RecordStream {
-        merge((0..node.inputs.len()).filter_map(|at| self.edges.remove(&(node.id, at))).collect())
+        let inputs = (0..node.inputs.len()).filter_map(|at| self.edges.remove(&(node.id, at))).collect();
+        conformed(merge(inputs), node)
     }
 
     fn pacer(&mut self, pace: &Throttle) -> Arc<Mutex<Pacer>> {
@@ -250,4 +251,10 @@ impl Wiring<'_> {
         };
         stream.inspect(count).boxed()
     }
+}
+
+/// Records with the fields that a stage reads: what one of its inputs lacks is NULL.
+pub(super) fn conformed(stream: RecordStream, node: &Node) -> RecordStream {
+    let schema = Arc::clone(&node.input.schema);
+    stream.map(move |outcome| outcome.map(|record| record.conformed(&schema))).boxed()
 }

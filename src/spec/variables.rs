@@ -6,6 +6,7 @@
 use crate::diagnostic::{Fault, Mistake};
 
 use super::{
+    language::IGNORED,
     reader::Reader,
     tree::{Key, Kind, Node, Origin},
 };
@@ -50,7 +51,7 @@ pub(super) fn substitute(
         }
     }
     for (key, value) in entries.iter_mut() {
-        if key.name != "params" {
+        if key.name != "params" && !key.name.starts_with(IGNORED) {
             resolve(value, &params, variables, reader);
         }
     }
@@ -129,7 +130,7 @@ fn resolve_text(
                         let found = format!("{} in `${{{name}}}`", param.describe());
                         reader.report(
                             node.span.clone(),
-                            Fault::WrongShape { found, wanted: "a parameter that is a single value" },
+                            Fault::WrongShape { found, wanted: "a parameter that is a single value".into() },
                         );
                     }
                 }

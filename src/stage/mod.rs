@@ -22,7 +22,7 @@ pub use map::map;
 pub use merge::merge;
 pub use poll::{Checked, Polled, Timetable, poll};
 pub use share::{Reader, share};
-pub use split::{chunks, items};
+pub use split::pieces;
 pub use throttle::{Pacer, throttle};
 pub use wave::{Closed, Hold, Ports, Routed, reopened, wave};
 

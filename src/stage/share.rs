@@ -72,10 +72,10 @@ mod tests {
     use futures::stream;
 
     use super::*;
-    use crate::record::{Failure, FailureKind, Fields, Record};
+    use crate::record::{Failure, FailureKind, Record};
 
     fn outcomes() -> BoxStream<'static, Outcome> {
-        let record = |i: i32| Record { key: i.to_string().into(), fields: Fields::new() };
+        let record = |i: i32| Record::new(i.to_string(), std::sync::Arc::default(), Vec::new());
         let failure = move |i| Failure {
             record: record(i),
             stage: if i % 3 == 0 { "here" } else { "above" }.into(),

@@ -1,34 +1,10 @@
-//! One to many: the parts of a record.
+//! A text in pieces.
 
-use serde_json::{Value, json};
-
-use crate::record::Record;
-
-/// One record for each item of a list, under `into` as `{item, index, of}`.
-pub fn items(record: &Record, list: Vec<Value>, into: &str) -> Vec<Record> {
-    let of = list.len();
-    let part = |(index, item)| part(record, into, index, json!({ "item": item, "index": index, "of": of }));
-    list.into_iter().enumerate().map(part).collect()
-}
-
-/// One record for each chunk of a text, under `into` as `{text, index, of}`.
+/// The pieces of a text.
 ///
-/// A chunk has at most `max` characters and begins with the last `overlap` of the one before; it
+/// A piece has at most `max` characters and begins with the last `overlap` of the one before; it
 /// ends at the end of a paragraph, a sentence or a word where there is one in its second half.
-pub fn chunks(record: &Record, text: &str, max: usize, overlap: usize, into: &str) -> Vec<Record> {
-    let chunks = cut(text, max, overlap);
-    let of = chunks.len();
-    let part = |(index, text)| part(record, into, index, json!({ "text": text, "index": index, "of": of }));
-    chunks.into_iter().enumerate().map(part).collect()
-}
-
-fn part(record: &Record, into: &str, index: usize, value: Value) -> Record {
-    let mut fields = record.fields.clone();
-    fields.insert(into.to_owned(), value);
-    Record { key: format!("{}#{index}", record.key).into(), fields }
-}
-
-fn cut(text: &str, max: usize, overlap: usize) -> Vec<&str> {
+pub fn pieces(text: &str, max: usize, overlap: usize) -> Vec<&str> {
     let mut chunks = Vec::new();
     let (mut start, mut covered) = (0, 0);
     while covered < text.len() {
@@ -63,7 +39,7 @@ mod tests {
     fn chunks_end_at_good_places() {
         let text = "One sentence here. Another one there. And a third, somewhat longer, at the end.";
         assert_eq!(
-            cut(text, 40, 0),
+            pieces(text, 40, 0),
             ["One sentence here. Another one there. ", "And a third, somewhat longer, at the ", "end."]
         );
     }
@@ -72,7 +48,7 @@ mod tests {
         #[test]
         fn nothing_is_lost_and_no_chunk_is_too_long(text in "\\PC{0,200}", max in 1usize..50, overlap in 0usize..40) {
             prop_assume!(overlap < max);
-            let chunks = cut(&text, max, overlap);
+            let chunks = pieces(&text, max, overlap);
             for chunk in &chunks {
                 prop_assert!(!chunk.is_empty() && chunk.chars().count() <= max);
             }

@@ -165,7 +165,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::record::{FailureKind, Fields};
+    use crate::record::FailureKind;
 
     #[derive(Default)]
     struct Memory(Mutex<Vec<(bool, Record)>>);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     fn outcome(i: usize, failed: bool) -> Outcome {
-        let record = Record { key: i.to_string().into(), fields: Fields::new() };
+        let record = Record::new(i.to_string(), Arc::default(), Vec::new());
         let (stage, kind) = ("map".into(), FailureKind::Refused);
         match failed {
             true => {

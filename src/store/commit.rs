@@ -1,19 +1,18 @@
 //! The one way in: answers, rows and failures become durable together.
 
-use std::collections::HashMap;
-
 use duckdb::{Connection, params};
 
 use crate::{
     fault,
     ledger::{Entry, JobStep},
     record::FailureKind,
+    sql::Row,
 };
 
 use super::{
     JobRecord, Run, Store, StoreError, Table, jobs, journal, ledger, let_go,
     origins::{self, Origin},
-    transaction,
+    sink_table, transaction,
 };
 
 /// Steps from which on a commit is one of a job, not of single answers as they come: so many have read much.
@@ -37,10 +36,19 @@ pub struct Batch {
 pub struct SinkRows {
     /// The sink's table.
     pub table: Table,
-    /// Each row with the value of its key column, as a JSON object that fits the table's columns.
-    pub rows: Vec<(String, String)>,
-    /// Where those of them come from that hold an answer.
-    pub origins: Vec<Origin>,
+    /// The rows, with values in the order of the table's columns.
+    pub rows: Vec<SinkRow>,
+}
+
+/// A row of a sink.
+#[derive(Debug)]
+pub struct SinkRow {
+    /// Its values.
+    pub values: Row,
+    /// The key of the record that it was made of.
+    pub record: String,
+    /// Where it comes from, if it holds an answer.
+    pub origin: Option<Origin>,
 }
 
 /// A row of the failures table.
@@ -61,54 +69,65 @@ pub struct FailureRow {
 }
 
 impl Store {
-    /// Makes a batch durable; returns when it is. That wait is the backpressure on everything upstream.
+    /// Makes a batch durable; returns when it is. That wait is the backpressure on everything upstream. Gives
+    /// the number of rows that are failures now, because their key was written before in this run.
     ///
     /// # Errors
     /// When the database fails; then nothing of the batch is there.
-    pub async fn commit(&self, run: Run, server: &str, batch: Batch) -> Result<(), StoreError> {
+    pub async fn commit(&self, run: Run, server: &str, batch: Batch) -> Result<u64, StoreError> {
         let (server, readers) = (server.to_owned(), self.readers.clone());
         self.with(move |connection| {
-            transaction(connection, |t| {
+            let doubles = transaction(connection, |t| {
                 journal::add(t, run, &server, &batch.entries)?;
                 jobs::add(t, run, &batch.jobs)?;
                 if !batch.entries.is_empty() {
                     fault::point("inside_commit");
-                }
-                if !batch.entries.is_empty() {
                     fault::check("ledger")?;
                 }
+                let mut failures = Vec::new();
                 for rows in &batch.rows {
                     fault::check("sink")?;
-                    write(t, rows)?;
-                    origins::add(t, run, &server, &rows.table.name(), &rows.origins)?;
+                    failures.extend(write(t, run, &server, rows)?);
                 }
-                add_failures(t, run, &batch.failures)
+                let doubles = failures.len() as u64;
+                failures.extend(batch.failures.iter().cloned());
+                add_failures(t, run, &failures)?;
+                Ok(doubles)
             })?;
             let large = !batch.rows.is_empty() || batch.entries.len() >= LARGE;
-            if large { let_go(connection, &readers) } else { Ok(()) }
+            if large {
+                let_go(connection, &readers)?;
+            }
+            Ok(doubles)
         })
         .await
     }
 }
 
-fn write(connection: &Connection, SinkRows { table, rows, .. }: &SinkRows) -> Result<(), StoreError> {
-    // A merge takes each row of its input for new: of two with one key only the later may get there.
-    let last: HashMap<&str, usize> = match table.upserts() {
-        true => rows.iter().enumerate().map(|(at, (key, _))| (key.as_str(), at)).collect(),
-        false => HashMap::new(),
+/// Writes rows and where they come from; gives the failures of those whose key was written before.
+fn write(
+    connection: &Connection,
+    run: Run,
+    server: &str,
+    SinkRows { table, rows }: &SinkRows,
+) -> Result<Vec<FailureRow>, StoreError> {
+    let values: Vec<Row> = rows.iter().map(|row| Row::clone(&row.values)).collect();
+    let doubles = sink_table::insert(connection, table, &values)?;
+    let written = rows.iter().enumerate().filter(|(at, _)| doubles.binary_search(at).is_err());
+    let origins: Vec<&Origin> = written.filter_map(|(_, row)| row.origin.as_ref()).collect();
+    origins::add(connection, run, server, &table.name(), &origins)?;
+    let failure = |at: usize| FailureRow {
+        stage: table.stage.clone(),
+        key: rows[at].record.clone(),
+        kind: FailureKind::DuplicateKey,
+        reason: format!(
+            "another record of this run has the same {}: its row was kept, and this one was not written",
+            table.key.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
+        ),
+        attempts: 0,
+        reply: None,
     };
-    {
-        let mut appender = connection.appender("staged")?;
-        for (at, (key, row)) in rows.iter().enumerate() {
-            if last.get(key.as_str()).is_none_or(|last| *last == at) {
-                appender.append_row(params![row])?;
-            }
-        }
-        appender.flush()?;
-    }
-    connection.execute_batch(&table.insert())?;
-    connection.execute_batch("TRUNCATE staged")?;
-    Ok(())
+    Ok(doubles.into_iter().map(failure).collect())
 }
 
 fn add_failures(connection: &Connection, run: Run, failures: &[FailureRow]) -> Result<(), StoreError> {

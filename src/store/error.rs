@@ -90,6 +90,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    pub(super) fn of_message(why: String) -> Self {
+        match is_full(&why) {
+            true => Self::Full(why.lines().next().unwrap_or_default().to_owned()),
+            false => Self::Sql(why),
+        }
+    }
+
     pub(super) fn opening(path: &Path, error: &duckdb::Error) -> Self {
         let why = message(error);
         let path = path.to_owned();
@@ -130,10 +137,6 @@ pub(super) fn message(error: &duckdb::Error) -> String {
 
 impl From<duckdb::Error> for StoreError {
     fn from(error: duckdb::Error) -> Self {
-        let why = message(&error);
-        if is_full(&why) {
-            return Self::Full(why.lines().next().unwrap_or_default().to_owned());
-        }
-        Self::Sql(why)
+        Self::of_message(message(&error))
     }
 }

@@ -12,8 +12,9 @@ mod ledger;
 mod origins;
 mod parked;
 mod query;
-mod sink;
-mod spill;
+mod record_table;
+mod sink_table;
+mod wave_buffer;
 mod waves;
 
 use std::{
@@ -28,9 +29,9 @@ use std::{
 use duckdb::Connection;
 use tokio::sync::Mutex;
 
-use crate::task;
+use crate::{sql, task};
 
-pub use commit::{Batch, FailureRow, SinkRows};
+pub use commit::{Batch, FailureRow, SinkRow, SinkRows};
 pub use error::StoreError;
 pub use holder::Holder;
 pub use jobs::JobRecord;
@@ -38,8 +39,8 @@ pub use ledger::{Run, RunRecord};
 pub use origins::Origin;
 pub use parked::Parked;
 pub use query::{Shown, describe, show};
-pub use sink::{SinkMode, SinkTarget, Table};
-pub use spill::{Held, held_name};
+pub use sink_table::{SinkMode, SinkTarget, Table};
+pub use wave_buffer::{Held, WaveBuffer};
 pub use waves::{ClosedWave, Transformation};
 
 /// An open database.
@@ -187,10 +188,9 @@ fn open(path: &Path, queries: &Path) -> Result<Connection, StoreError> {
     // Beside the file, as it would be for a file that is not attached; by itself it would be the working folder.
     connection.execute_batch(&format!("SET temp_directory = '{literal}.tmp'"))?;
     attached(&connection, queries)?;
-    connection.execute_batch(
-        "CREATE TEMP TABLE staged (value VARCHAR);
-         CREATE TEMP TABLE staged_origins (row_key VARCHAR, record VARCHAR, request UUID)",
-    )?;
+    connection
+        .execute_batch("CREATE TEMP TABLE staged_origins (row_key VARCHAR, record VARCHAR, request UUID)")?;
+    sql::register(&connection)?;
     ledger::create(&connection, path)?;
     Ok(connection)
 }

@@ -34,7 +34,7 @@ pub(super) fn add(
     run: Run,
     server: &str,
     target: &str,
-    origins: &[Origin],
+    origins: &[&Origin],
 ) -> Result<(), StoreError> {
     if origins.is_empty() {
         return Ok(());

@@ -1,14 +1,19 @@
 //! Records whose requests are in batch jobs: on disk, by job, until their answers are there.
 
+use std::sync::Arc;
+
 use duckdb::{Connection, params};
 
 use crate::{
-    datatype::quote,
     ledger::RequestId,
-    record::{Fields, Record},
+    record::{LogicalType, Record, Schema, Value, quote},
 };
 
-use super::{Store, StoreError, transaction};
+use super::{
+    Store, StoreError,
+    record_table::{RecordTable, integer},
+    transaction,
+};
 
 /// A record that waits for a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,12 +28,19 @@ pub struct Parked {
     pub record: Record,
 }
 
-fn table(stage: &str) -> String {
-    format!("parked_{stage}")
+fn qualified(stage: &str) -> String {
+    format!("etl.{}", quote(&format!("parked_{stage}")))
 }
 
-fn qualified(stage: &str) -> String {
-    format!("etl.{}", quote(&table(stage)))
+/// The layout for records of a schema.
+fn layout(schema: &Arc<Schema>) -> RecordTable {
+    let own = [
+        ("place", LogicalType::BigInt),
+        ("job", LogicalType::Varchar),
+        ("request", LogicalType::Uuid),
+        ("until", LogicalType::BigInt),
+    ];
+    RecordTable::new(&own, schema)
 }
 
 impl Store {
@@ -37,12 +49,9 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn clear_parked(&self, stage: &str) -> Result<(), StoreError> {
-        let table = qualified(stage);
-        self.execute(format!(
-            "CREATE OR REPLACE TABLE {table} (place BIGINT, job VARCHAR, request UUID, until INTEGER, key VARCHAR, fields VARCHAR)"
-        ))
-        .await
+    pub async fn clear_parked(&self, stage: &str, schema: &Arc<Schema>) -> Result<(), StoreError> {
+        let (table, definition) = (qualified(stage), layout(schema).definition());
+        self.execute(format!("CREATE OR REPLACE TABLE {table} ({definition})")).await
     }
 
     /// Parks records with jobs, each by its token. Gives back those whose job has given on its records.
@@ -52,18 +61,19 @@ impl Store {
     pub async fn park(
         &self,
         stage: &str,
+        schema: &Arc<Schema>,
         mut records: Vec<(String, Parked)>,
     ) -> Result<Vec<(String, Parked)>, StoreError> {
         if records.is_empty() {
             return Ok(records);
         }
-        let (table, closed) = (table(stage), self.closed.clone());
+        let (table, closed, layout) = (qualified(stage), self.closed.clone(), layout(schema));
         self.with(move |connection| {
             let late = match closed.lock() {
                 Ok(closed) => records.extract_if(.., |(job, _)| closed.contains(job)).collect(),
                 Err(_) => Vec::new(),
             };
-            transaction(connection, |t| park(t, &table, &records))?;
+            transaction(connection, |t| park(t, &table, &layout, records))?;
             Ok(late)
         })
         .await
@@ -76,12 +86,13 @@ impl Store {
     pub async fn parked(
         &self,
         stage: &str,
+        schema: &Arc<Schema>,
         job: &str,
         place: i64,
         count: usize,
     ) -> Result<Vec<Parked>, StoreError> {
-        let (table, job) = (qualified(stage), job.to_owned());
-        self.with(move |connection| parked(connection, &table, &job, place, count)).await
+        let (table, job, layout) = (qualified(stage), job.to_owned(), layout(schema));
+        self.with(move |connection| parked(connection, &table, &layout, &job, place, count)).await
     }
 
     /// The same; and when there are none, the job is closed in the same moment: what it had is let go of, and
@@ -92,13 +103,15 @@ impl Store {
     pub async fn parked_or_close(
         &self,
         stage: &str,
+        schema: &Arc<Schema>,
         job: &str,
         place: i64,
         count: usize,
     ) -> Result<Vec<Parked>, StoreError> {
         let (table, job, closed) = (qualified(stage), job.to_owned(), self.closed.clone());
+        let layout = layout(schema);
         self.with(move |connection| {
-            let page = parked(connection, &table, &job, place, count)?;
+            let page = parked(connection, &table, &layout, &job, place, count)?;
             if page.is_empty() {
                 connection.execute(&format!("DELETE FROM {table} WHERE job = ?"), params![job])?;
                 if let Ok(mut closed) = closed.lock() {
@@ -143,45 +156,38 @@ impl Store {
 fn parked(
     connection: &Connection,
     table: &str,
+    layout: &RecordTable,
     job: &str,
     place: i64,
     count: usize,
 ) -> Result<Vec<Parked>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT place, request::VARCHAR, until, key, fields FROM {table}
-         WHERE job = ? AND place >= ? ORDER BY place LIMIT ?"
-    ))?;
-    let mut rows = statement.query(params![job, place, count as i64])?;
-    let mut parked = Vec::with_capacity(count);
-    while let Some(row) = rows.next()? {
-        let request: Option<String> = row.get(1)?;
-        let key: String = row.get(3)?;
-        let fields: Fields = serde_json::from_str(&row.get::<_, String>(4)?)
-            .map_err(|error| StoreError::Sql(error.to_string()))?;
-        parked.push(Parked {
-            place: row.get(0)?,
-            request: request.and_then(|request| RequestId::parse(&request)),
-            until: row.get(2)?,
-            record: Record { key: key.into(), fields },
-        });
-    }
-    Ok(parked)
+    let job = job.replace('\'', "''");
+    let clause = format!("WHERE job = '{job}' AND place >= {place} ORDER BY place LIMIT {count}");
+    let found = layout.read(connection, table, &clause)?;
+    let parked = found.into_iter().map(|(own, record)| Parked {
+        place: integer(&own[0]),
+        request: own[2].leaf().and_then(|request| RequestId::parse(&request)),
+        until: integer(&own[3]) as u32,
+        record,
+    });
+    Ok(parked.collect())
 }
 
-fn park(connection: &Connection, table: &str, records: &[(String, Parked)]) -> Result<(), StoreError> {
-    let mut appender = connection.appender_to_db(table, "etl")?;
-    for (job, parked) in records {
-        let fields = serde_json::to_string(&parked.record.fields)
-            .map_err(|error| StoreError::Sql(error.to_string()))?;
-        appender.append_row(params![
-            parked.place,
-            job,
-            parked.request.map(|request| request.to_string()),
-            parked.until,
-            &*parked.record.key,
-            fields
-        ])?;
-    }
-    appender.flush()?;
-    Ok(())
+fn park(
+    connection: &Connection,
+    table: &str,
+    layout: &RecordTable,
+    records: Vec<(String, Parked)>,
+) -> Result<(), StoreError> {
+    let rows = records.into_iter().map(|(job, parked)| {
+        let request = parked.request.map_or(Value::Null, |request| Value::from(request.to_string()));
+        let own = vec![
+            Value::Integer(parked.place),
+            Value::from(job),
+            request,
+            Value::Integer(i64::from(parked.until)),
+        ];
+        (own, parked.record)
+    });
+    layout.insert(connection, table, rows)
 }

@@ -6,13 +6,13 @@ use duckdb::{AccessMode, Config, Connection};
 use futures::stream::BoxStream;
 
 use crate::{
-    datatype::DataType,
     fault,
-    record::Fields,
+    record::{Schema, Value},
+    sql::{self, SqlError, carried, each_row},
     task::{Feed, blocking_feed},
 };
 
-use super::{Store, StoreError, attached, error::message, settle};
+use super::{Store, StoreError, attached, settle};
 
 /// Rows that a query may be ahead of whoever reads it.
 const AHEAD: usize = 256;
@@ -25,11 +25,11 @@ impl Store {
     pub async fn query(
         &self,
         sql: &str,
+        schema: &Schema,
         limit: Option<u64>,
-    ) -> Result<BoxStream<'static, Result<Fields, StoreError>>, StoreError> {
+    ) -> Result<BoxStream<'static, Result<Vec<Value>, StoreError>>, StoreError> {
         let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
-        let sql: String =
-            format!("SELECT CAST(to_json(etl_row) AS VARCHAR) FROM ({sql}\n) AS etl_row{limit}");
+        let sql = carried(&format!("SELECT * FROM ({sql}\n){limit}"), schema);
         let (queries, readers) = (std::sync::Arc::clone(&self.queries), self.readers.clone());
         let text = sql.clone();
         let connection = self.with(move |connection| {
@@ -59,46 +59,37 @@ impl Store {
 fn send_rows(
     connection: &Connection,
     sql: &str,
-    feed: &Feed<Result<Fields, StoreError>>,
+    feed: &Feed<Result<Vec<Value>, StoreError>>,
 ) -> Result<(), StoreError> {
     let mut statement = connection.prepare(sql)?;
-    // The Arrow iterator would panic where a later batch fails; its rows, read one by one, give the error.
-    drop(statement.stream_arrow([])?);
-    let mut rows = statement.raw_query();
-    while let Some(row) = rows.next()? {
+    each_row(&mut statement, |values| {
         fault::check("query")?;
-        let text = row.get_ref(0)?.as_str().map_err(|error| StoreError::Sql(error.to_string()))?;
-        let fields = serde_json::from_str(text).map_err(|error| StoreError::Sql(error.to_string()))?;
-        if feed.blocking_send(Ok(fields)).is_err() {
-            return Ok(());
-        }
+        Ok(feed.blocking_send(Ok(values)).is_ok())
+    })
+}
+
+impl From<SqlError> for StoreError {
+    fn from(error: SqlError) -> Self {
+        Self::of_message(error.0)
     }
-    Ok(())
 }
 
 /// The columns of a query against a database, which is only read, and need not be there yet.
 ///
 /// # Errors
 /// What DuckDB says of the query, or of the database.
-pub fn describe(database: &Path, queries: &Path, sql: &str) -> Result<Vec<(String, DataType)>, String> {
-    let columns = |connection: &Connection| -> Result<Vec<(String, DataType)>, duckdb::Error> {
-        let mut statement = connection.prepare(&format!("DESCRIBE {sql}"))?;
-        let rows = statement.query_map([], |row| {
-            Ok((row.get::<_, String>(0)?, DataType::of_sql(&row.get::<_, String>(1)?)))
-        })?;
-        rows.collect()
-    };
-    // What needs nothing of the file need not wait for whoever holds it.
+pub fn describe(database: &Path, queries: &Path, sql: &str) -> Result<Schema, String> {
+    // What needs nothing of the file need not wait for another process that has it.
     if let Ok(apart) = in_memory()
         && settle(&apart, queries).is_ok()
-        && let Ok(found) = columns(&apart)
+        && let Ok(found) = sql::describe(&apart, sql)
     {
         return Ok(found);
     }
     let connection =
         read_only(database).map_err(|error| StoreError::opening(database, &error).to_string())?;
     settle(&connection, queries).map_err(|error| error.to_string())?;
-    columns(&connection).map_err(|error| message(&error).lines().next().unwrap_or_default().to_owned())
+    sql::describe(&connection, sql).map_err(|error| error.0.lines().next().unwrap_or_default().to_owned())
 }
 
 pub(super) fn read_only(database: &Path) -> Result<Connection, duckdb::Error> {

@@ -1,11 +1,10 @@
 //! Waves: a query over all that one holds, and the line that says that it is closed.
 
 use duckdb::{Connection, params};
-use serde_json::Value;
 
-use crate::datatype::{DataType, quote};
+use crate::record::{About, Schema, quote};
 
-use super::{Run, Store, StoreError, sink::structure, spill, transaction};
+use super::{Run, Store, StoreError, WaveBuffer, transaction};
 
 /// A wave that has closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,10 +26,10 @@ pub struct ClosedWave {
 pub struct Transformation {
     /// The query; the wave's name stands for the records.
     pub text: String,
-    /// Their fields and types.
-    pub fields: Vec<(String, DataType)>,
-    /// The column that identifies a record; its number if there is none.
-    pub key: Option<String>,
+    /// The columns that identify a record; its number if there are none.
+    pub key: Vec<String>,
+    /// The fields of its result.
+    pub output: std::sync::Arc<Schema>,
 }
 
 impl Store {
@@ -42,15 +41,15 @@ impl Store {
     pub async fn close_wave(
         &self,
         run: Run,
-        held: &str,
+        buffer: &WaveBuffer,
         mut closed: ClosedWave,
         query: Option<Transformation>,
     ) -> Result<u64, StoreError> {
-        let held = spill::table(held);
+        let buffer = buffer.clone();
         self.with(move |connection| {
             transaction(connection, |t| {
                 if let Some(query) = query {
-                    closed.ok = transform(t, &held, &closed.wave, &query)?;
+                    closed.ok = transform(t, &buffer, &closed.wave, &query)?;
                 }
                 t.execute(
                     "INSERT INTO etl.waves
@@ -71,7 +70,7 @@ impl Store {
     }
 
     /// The waves that the pipeline's last run has closed, if that run was cut off: with the run that closed
-    /// each. What the run held is still there.
+    /// each. Whether what the run held is still there is for [`Store::holds`] to say.
     ///
     /// # Errors
     /// When the database fails.
@@ -99,45 +98,64 @@ impl Store {
                 };
                 Ok((row.get(0)?, closed))
             })?;
-            let found: Vec<(i64, ClosedWave)> = rows.collect::<Result<_, _>>()?;
-            let mut whole = Vec::new();
-            for (run, closed) in found {
-                if spill::count(connection, &spill::held_name(&pipeline, &server, &closed.wave))?
-                    == Some((closed.ok, closed.failed))
-                {
-                    whole.push((run, closed));
-                }
-            }
-            Ok(whole)
+            Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
+    }
+
+    /// Whether a buffer holds just what a wave had when it closed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn holds(&self, buffer: &WaveBuffer, closed: &ClosedWave) -> Result<bool, StoreError> {
+        let (buffer, wanted) = (buffer.clone(), (closed.ok, closed.failed));
+        self.with(move |connection| Ok(buffer.count(connection)? == Some(wanted))).await
     }
 }
 
 fn transform(
     connection: &Connection,
-    held: &str,
+    buffer: &WaveBuffer,
     wave: &str,
     query: &Transformation,
 ) -> Result<u64, StoreError> {
-    let fields = query.fields.iter().map(|(name, of)| (name.clone(), structure(of))).collect();
-    let structure = Value::Object(fields).to_string().replace('\'', "''");
-    let name = quote(wave);
-    let key =
-        query.key.as_ref().map_or("row_number() OVER ()".to_owned(), |key| format!("etl_row.{}", quote(key)));
+    let (held, name) = (buffer.records_table(), quote(wave));
+    let fields: Vec<String> = buffer
+        .input()
+        .fields()
+        .iter()
+        .enumerate()
+        .map(|(at, field)| format!("f{at} AS {}", quote(&field.name)))
+        .collect();
+    let fields = if fields.is_empty() { "1 AS nothing".to_owned() } else { fields.join(", ") };
+    let part = |name: &String| format!("CAST(etl_row.{} AS VARCHAR)", quote(name));
+    let key = match &query.key[..] {
+        [] => "CAST(row_number() OVER () AS VARCHAR)".to_owned(),
+        [key] => part(key),
+        key => {
+            format!("CAST(json_array({}) AS VARCHAR)", key.iter().map(part).collect::<Vec<_>>().join(", "))
+        }
+    };
+    let about = About { source: wave.into(), ..About::default() };
+    let about = serde_json::to_string(&about).map_err(|error| StoreError::Sql(error.to_string()))?;
+    let columns: Vec<String> = query
+        .output
+        .fields()
+        .iter()
+        .map(|field| format!("CAST(etl_row.{} AS {})", quote(&field.name), field.datatype.sql()))
+        .collect();
+    let definition = buffer.outgoing().definition();
     connection.execute_batch(&format!(
-        "CREATE OR REPLACE TEMP TABLE transformed AS
-         WITH {name} AS (
-             SELECT etl_held.* FROM (
-                 SELECT from_json(fields, '{structure}') AS etl_held FROM {held} WHERE NOT failed ORDER BY place
-             )
-         )
-         SELECT (row_number() OVER ()) - 1 AS place, false AS failed, CAST({key} AS VARCHAR) AS key,
-             CAST(to_json(etl_row) AS VARCHAR) AS fields
+        "CREATE OR REPLACE TEMP TABLE transformed ({definition});
+         INSERT INTO transformed
+         WITH {name} AS (SELECT {fields} FROM {held} ORDER BY place)
+         SELECT (row_number() OVER ()) - 1, {key}, '{}', {}
          FROM ({}
 ) AS etl_row;
-         DELETE FROM {held} WHERE NOT failed;
+         CREATE OR REPLACE TABLE {held} ({definition});
          INSERT INTO {held} SELECT * FROM transformed",
+        about.replace('\'', "''"),
+        columns.join(", "),
         query.text
     ))?;
     let count: i64 = connection.query_row("SELECT count(*) FROM transformed", [], |row| row.get(0))?;

@@ -40,7 +40,7 @@ stages:
 }
 
 const CHAT: &str = "{ model: mistral-small-latest, prompt: 'describe {{ text }}', schema: schema.json }";
-const REPAIR: &str = "{ model: mistral-medium-latest, prompt: 'Your last answer was refused: {{ failure.reason }} {{ failure.reply }} {{ text }}', schema: schema.json }";
+const REPAIR: &str = "{ model: mistral-medium-latest, prompt: 'Your last answer was refused: {{ etl.failure.reason }} {{ etl.failure.reply | default(\"\") }} {{ text }}', schema: schema.json }";
 
 /// One batched map, its rows and its failures in tables.
 fn one(records: usize, max_requests: usize, map: &str, more: &str) -> String {
@@ -110,6 +110,7 @@ async fn the_real_run_replayed() {
             "
   - map: {name}
     from: {from}
+    into: extract
     chat: {REPAIR}
     batch: {{ {POLL}, wait: 300ms }}
 "
@@ -265,6 +266,7 @@ async fn a_wave_that_is_closed_stays_closed() {
   - wave: extracted
   - map: repair
     from: extracted.failed
+    into: extract
     chat: {REPAIR}
     batch: {{ {POLL}, wait: 300ms }}
   - sink: metadata
@@ -443,7 +445,7 @@ async fn every_endpoint_answers_alone_and_in_jobs() {
     {batch}
   - sink: rows
     table: rows
-    columns: {{ name: name, first: 'vector[0]', harm: harm.categories, text: page.markdown }}
+    columns: {{ name: name, first: 'vector[1]', harm: harm.categories, text: page.markdown }}
 ",
             head(5, "")
         );

@@ -43,9 +43,10 @@ stages:
   - wave: extracted
   - map: repair
     from: extracted.failed
+    into: extract
     chat:
       model: mistral-medium-latest
-      prompt: 'Your last answer was refused: {{{{ failure.reason }}}} {{{{ failure.reply }}}} {{{{ text }}}}'
+      prompt: 'Your last answer was refused: {{{{ etl.failure.reason }}}} {{{{ etl.failure.reply | default(\"\") }}}} {{{{ text }}}}'
       schema: schema.json
   - sink: metadata
     from: [extracted, repair]

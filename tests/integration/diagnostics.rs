@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use etl::{
     plan::{Surroundings, compile},
+    record::{LogicalType, Schema},
     spec::{Variables, parse},
 };
 
@@ -35,10 +36,11 @@ stages:
   - wave: extracted
   - map: repair
     from: extracted.failed
+    into: extract
     chat:
       model: medium
       prompt: |
-        It was refused: {{ failure.reason }}
+        It was refused: {{ etl.failure.reason }}
         {{ text }}
       schema: schema.json
   - sink: metadata
@@ -56,7 +58,7 @@ fn told(dir: &Path, spec: &str, set: &[(&str, &str)]) -> String {
     let env = |name: &str| (name == "HOME_OF_TESTS").then(|| "here".to_owned());
     let describe = |query: &str| match query.contains("missing") {
         true => Err("Catalog Error: Table with name missing does not exist!".to_owned()),
-        false => Ok(vec![("id".to_owned(), etl::datatype::DataType::Integer)]),
+        false => Ok(Schema::new([("id", LogicalType::BigInt)])),
     };
     let variables = Variables { set: &set, env: &env };
     let result =
@@ -141,7 +143,7 @@ mistakes! {
     two_forms: "    table: rejected" => "    table: rejected\n    csv: rejected.csv";
     repeated_key: "    table: rejected" => "    table: rejected\n    table: other";
     bad_name: "- wave: extracted" => "- wave: 'extracted texts'";
-    reserved_name: "- map: extract\n" => "- map: answer\n";
+    reserved_name: "- map: extract\n" => "- map: failure\n";
     duplicate_names: "- sink: rejected" => "- sink: metadata";
     unknown_stage: "from: [extracted, repair]" => "from: [extracted, repiar]";
     unknown_port: "from: repair.failed" => "from: repair.fialed";
@@ -152,7 +154,7 @@ mistakes! {
     reads_a_sink: "    from: repair.failed\n" => "";
     missing_prompt: "file: prompt.md.j2" => "file: prompts.md.j2";
     missing_schema: "schema: schema.json\n  - wave" => "schema: shema.json\n  - wave";
-    template_error_inline: "{{ failure.reason }}" => "{{ failure.raeson }}";
+    template_error_inline: "{{ etl.failure.reason }}" => "{{ etl.failure.raeson }}";
     template_syntax_inline: "{{ text }}" => "{{ text }";
     unknown_filter: "{{ text }}" => "{{ text|uppr }}";
     condition_on_unknown_field: "    table: metadata" => "    when: byte > 3\n    table: metadata";
@@ -171,8 +173,34 @@ mistakes! {
     no_server: "mistral: { api_key: \"${env.KEY}\" }" => "mistral: { base_url: moon, timeouts: { connect: 0s, whole: 5, first: 1s } }";
     bounds_of_concurrency: "    chat:\n      model: ${params.model}" => "    concurrency: { auto: { min: 9, max: 3 } }\n    chat:\n      model: ${params.model}";
     concurrency_of_jobs: "    chat:\n      model: ${params.model}" => "    batch: {}\n    concurrency: auto\n    chat:\n      model: ${params.model}";
+    misspelt_required_key: "      model: ${params.model}\n" => "      modle: ${params.model}\n";
+    misspelt_form: "    chat:\n      model: ${params.model}" => "    concurrency: 8\n    chta:\n      model: ${params.model}";
+    misspelt_target: "    table: rejected" => "    tabel: rejected";
+    map_without_a_form: "    chat:\n      model: ${params.model}" => "    concurrency: 8\n    other:\n      model: ${params.model}";
+    two_forms_of_map: "    chat:\n      model: ${params.model}" => "    collect: {}\n    chat:\n      model: ${params.model}";
+    repeated_keys_everywhere: "  - wave: extracted" => "  - source: more\n    rows: [{ id: 1, id: 2 }]\n  - map: shape\n    fields: { a: id, a: id }\n  - sink: shaped\n    jsonl: a.jsonl\n  - wave: extracted\n    from: extract";
+    repeated_parameter: "  model: small" => "  model: small\n  model: large";
+    a_second_document: "stages:" => "---\nstages:";
     no_yaml: "stages:" => "stages: [";
     a_tab: "  - source: documents" => "\t- source: documents";
+}
+
+#[test]
+fn keys_with_x_are_ignored_and_may_hold_anchors() {
+    let dir = folder();
+    let spec = GOOD
+        .replace("pipeline: test", "x-ask: &ask\n  model: tiny\n  stop: ${params.nowhere}\npipeline: test")
+        .replace("      model: ${params.model}\n", "      <<: *ask\n      stop: END\n");
+    let plan = told(dir.path(), &spec, &[]);
+    assert!(plan.starts_with("test → ") && plan.contains("asks tiny"), "{plan}");
+}
+
+#[test]
+fn a_mistake_in_a_very_long_line_is_reported() {
+    let dir = folder();
+    let long = format!("x-a: [{}\u{7}]\n", "x, ".repeat(40_000));
+    let told = told(dir.path(), &format!("{long}{GOOD}"), &[]);
+    assert!(told.contains("spec.yaml:1:") && told.len() < 1000, "{told}");
 }
 
 #[test]
@@ -235,7 +263,7 @@ fn every_mistake_at_once() {
     let spec = GOOD
         .replace("duckdb: out.duckdb", "duckdb: out.duckdb\ncolour: blue")
         .replace("model: medium", "model: medium\n      temperature: 3")
-        .replace("{{ failure.reason }}", "{{ failure.raeson }}")
+        .replace("{{ etl.failure.reason }}", "{{ etl.failure.raeson }}")
         .replace("from: repair.failed", "from: reapir.failed");
     insta::assert_snapshot!(told(dir.path(), &spec, &[("modle", "large")]));
 }
@@ -334,7 +362,7 @@ fn mistakes_about_batch_jobs() {
         (
             "a condition on no field",
             "    timeout: 24h",
-            "    timeout: 24h\n    until: job.statsu == 'SUCCESS'",
+            "    timeout: 24h\n    until: job.statsu = 'SUCCESS'",
         ),
         ("no unit", "every: 30s", "every: 30"),
         ("too large", "max_requests: 100", "max_bytes: 600MB"),

@@ -4,17 +4,18 @@
 
 use std::{
     fs,
-    sync::LazyLock,
+    sync::{LazyLock, Mutex},
     time::{Duration, Instant},
 };
 
 use etl::{
-    datatype::DataType,
     mistral::{ApiError, Endpoint, Expected, read_answer, read_reply, read_result},
     plan::{Surroundings, compile},
+    record::{LogicalType, Schema, parse_type},
     sim::SimConfig,
     spec::{Variables, parse},
-    template::{self, Expression, Template},
+    sql::{Engine, bind},
+    template::{self, Template},
     units::{Rate, Size, Span, Usd},
 };
 use proptest::prelude::*;
@@ -309,7 +310,7 @@ static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
 fn read_spec(text: &str, with_files: bool) -> bool {
     let set = [("model".to_owned(), "large é".to_owned())];
     let env = |name: &str| (name == "HOME").then(|| "/nowhere".to_owned());
-    let describe = |_: &str| Ok(vec![("id".to_owned(), DataType::Integer)]);
+    let describe = |_: &str| Ok(Schema::new([("id", LogicalType::BigInt)]));
     let name = FOLDER.path().join("spec.yaml").display().to_string();
     let told = match parse(&name, text, &Variables { set: &set, env: &env }) {
         Ok(spec) if with_files => match compile(&spec, &Surroundings { describe: &describe }) {
@@ -332,15 +333,13 @@ fn the_pipeline_that_is_changed_is_a_good_one() {
     assert!(read_spec(COMPILED, true));
 }
 
-fn shape() -> Vec<(String, DataType)> {
-    let extract = DataType::Struct(vec![("title".to_owned(), DataType::Text)]);
-    let tags = DataType::List(Box::new(DataType::Text));
-    vec![
-        ("text".to_owned(), DataType::Text),
-        ("bytes".to_owned(), DataType::Integer),
-        ("extract".to_owned(), extract),
-        ("tags".to_owned(), tags),
-    ]
+fn shape() -> Schema {
+    Schema::new([
+        ("text", LogicalType::Varchar),
+        ("bytes", LogicalType::BigInt),
+        ("extract", parse_type("STRUCT(title VARCHAR)")),
+        ("tags", parse_type("VARCHAR[]")),
+    ])
 }
 
 const TEMPLATES: &[&str] = &[
@@ -351,10 +350,12 @@ const TEMPLATES: &[&str] = &[
 ];
 
 const EXPRESSIONS: &[&str] = &[
-    "bytes < 800_000 and extract.title is defined",
-    "text | length * 2",
-    "tags[0] ~ 'é' if bytes else [1, 2.5, {'a': none}]",
+    "bytes < 800_000 AND extract.title IS NOT NULL",
+    "length(text) * 2",
+    "CASE WHEN bytes > 3 THEN tags[1] || 'é' ELSE list_sum([x.a FOR x IN [{'a': 1.5}]])::VARCHAR END",
 ];
+
+static ENGINE: LazyLock<Mutex<Engine>> = LazyLock::new(|| Mutex::new(Engine::start().unwrap()));
 
 const ANSWERS: &[&str] = &[
     "{\"title\": \"A \\\"text\\\" é\", \"tags\": [\"a\", {\"b\": [1, 2.5e3, null, true]}]}",
@@ -410,7 +411,7 @@ fn long_inputs_are_read_in_time() {
             let _ = ApiError::read(500, &text);
             let _ = read_result(&text);
             let _ = SimConfig::default().with_yaml("scenario", &text);
-            let _ = template::check(&text, false, &shape());
+            let _ = template::check(&text, &shape());
             read_spec(&text, false);
         });
     }
@@ -437,13 +438,13 @@ proptest! {
     #[test]
     fn templates_are_checked(text in both(TEMPLATES)) {
         soon(&text, || {
-            for mistake in template::check(&text, false, &shape()) {
+            for mistake in template::check(&text, &shape()) {
                 prop_assert!(text.get(mistake.span).is_some());
             }
             for (_, span) in template::includes(&text) {
                 prop_assert!(text.get(span).is_some());
             }
-            drop(Template::parse(&text, &[]));
+            drop(Template::parse(&text, &[], &[]));
             Ok(())
         })?;
     }
@@ -451,12 +452,9 @@ proptest! {
     #[test]
     fn expressions_are_checked_and_tried(text in both(EXPRESSIONS)) {
         soon(&text, || {
-            for mistake in template::check(&text, true, &shape()) {
-                prop_assert!(text.get(mistake.span).is_some());
-            }
-            if let Ok(expression) = Expression::parse(&text) {
-                expression.datatype(&shape());
-                expression.not_a_condition(&shape());
+            if let Err(error) = bind(&ENGINE.lock().unwrap(), &shape(), &text) {
+                prop_assert!(!error.message.is_empty());
+                prop_assert!(error.span.is_none_or(|span| text.get(span).is_some()));
             }
             Ok(())
         })?;

@@ -81,8 +81,9 @@ stages:
   - wave: extracted
   - map: repair
     from: extracted.failed
+    into: extract
     concurrency: 16
-    chat: {{ model: mistral-medium-latest, prompt: 'Your last answer was refused: {{{{ failure.reason }}}} {{{{ text }}}}', schema: schema.json, random_seed: 1 }}
+    chat: {{ model: mistral-medium-latest, prompt: 'Your last answer was refused: {{{{ etl.failure.reason }}}} {{{{ text }}}}', schema: schema.json, random_seed: 1 }}
     retry: {{ wait: 50ms, max_wait: 500ms }}
   - sink: metadata
     from: [extracted, repair]

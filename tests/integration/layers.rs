@@ -8,9 +8,11 @@ use std::{
 
 /// Lowest first. What stands in one row does not know of the others in it.
 const LAYERS: &[&[&str]] = &[
-    &["units", "datatype", "region", "fault", "task"],
+    &["units", "policy", "region", "fault", "task"],
     &["record", "event", "diagnostic"],
-    &["spec", "ledger", "template", "files"],
+    &["files", "sql"],
+    &["read"],
+    &["spec", "ledger", "template"],
     &["plan", "stage", "mistral", "store", "report", "sim"],
     &["run"],
     &["cli"],

@@ -25,6 +25,7 @@ mod mistral_ask;
 mod mistral_jobs;
 mod mistral_shapes;
 mod proxy;
+mod read;
 mod requests;
 mod run;
 mod scenarios;

@@ -122,6 +122,7 @@ duckdb: out.duckdb
 stages:
   - source: numbers
     rows: [{{ id: 1 }}]
+    key: id
   - map: say
     chat:
       model: small

@@ -18,8 +18,8 @@ stages:
     key: id
   - map: shape
     fields:
-      shout: name | upper
-      length: name | length
+      shout: upper(name)
+      length: length(name)
       half: id / 2
     drop: name
   - sink: out
@@ -106,19 +106,19 @@ stages:
       - { id: b, tags: [] }
     key: id
   - map: tag
-    split: { list: tags }
+    split: tags
   - sink: out
     table: tags
     key: key
-    columns: { key: id ~ '/' ~ tag.index, tag: tag.item }
+    columns: { key: id || '/' || tag_index, tag: tag }
 ",
     );
     conserved(&ended);
     assert_eq!((ended.sum.read, ended.sum.added, ended.sum.rows, ended.sum.skipped), (2, 2, 3, 1));
     insta::assert_snapshot!(folder.sql("SELECT * FROM tags ORDER BY key"), @"
-    a/0 | x
-    a/1 | y
-    a/2 | z
+    a/1 | x
+    a/2 | y
+    a/3 | z
     ");
 }
 
@@ -239,7 +239,7 @@ stages:
     );
     conserved(&ended);
     assert_eq!((ended.sum.rows, ended.sum.failures), (2, 1));
-    insta::assert_snapshot!(folder.sql("SELECT stage, key, kind, reason FROM etl.failures"), @"out | 3 | type | the key column `id` has no value");
+    insta::assert_snapshot!(folder.sql("SELECT stage, key, kind, reason FROM etl.failures"), @"out | 3 | type | the key column `id` is NULL");
 }
 
 #[test]

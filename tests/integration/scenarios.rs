@@ -65,11 +65,12 @@ stages:
   - wave: extracted
   - map: repair
     from: extracted.failed
+    into: extract
     concurrency: {concurrency}
     retry: {retry}
     chat:
       model: mistral-medium-latest
-      prompt: 'Your last answer was refused: {{{{ failure.reason }}}} {{{{ text }}}}'
+      prompt: 'Your last answer was refused: {{{{ etl.failure.reason }}}} {{{{ text }}}}'
       schema: schema.json
   - sink: metadata
     from: [extracted, repair]

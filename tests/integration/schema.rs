@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use etl::spec::json_schema;
+use etl::spec::{explain, json_schema, reference};
 use serde_json::Value;
 
 fn repository(path: &str) -> String {
@@ -21,8 +21,64 @@ fn the_file_in_the_repository_is_what_the_command_prints() {
     let printed = String::from_utf8(printed.stdout).unwrap();
     assert!(
         repository("schemas/pipeline.schema.json") == printed,
-        "write it anew: `cargo run -- schema > schemas/pipeline.schema.json`"
+        "update it: `cargo run -- schema > schemas/pipeline.schema.json`"
     );
+}
+
+#[test]
+fn the_reference_in_the_repository_is_what_the_command_prints() {
+    assert!(
+        repository("docs/reference.md") == reference(),
+        "update it: `cargo run -- schema --reference > docs/reference.md`"
+    );
+}
+
+#[test]
+fn every_link_within_the_reference_has_its_section() {
+    let page = reference();
+    let anchors: Vec<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .map(|title| title.to_lowercase().replace(' ', "-").replace(['`', ':'], ""))
+        .collect();
+    let links: Vec<&str> = page.split("](#").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    assert!(links.len() > 10);
+    assert!(links.iter().all(|link| anchors.iter().any(|anchor| anchor == link)), "{links:?} {anchors:?}");
+}
+
+#[test]
+fn explain_finds_stages_keys_and_the_keys_of_keys() {
+    for (path, wanted) in [
+        ("", "Keys of a file:"),
+        ("sink", "Exactly one of `table`, `jsonl`, `csv`, `parquet`."),
+        ("sink.mode", "default   `upsert` for a table, `replace` for a file"),
+        ("map.chat", "presence_penalty"),
+        ("map.chat.temperature", "number from 0 to 1.5"),
+        ("map.submit.max_bytes", "size, at most `512MB`"),
+        ("map.collect", "Has no keys."),
+        ("mistral.timeouts.connect", "default   `10s`"),
+        ("prices.pages", "A thousand pages."),
+        ("retry.times", "example   times: 3"),
+    ] {
+        let text = explain(path).unwrap();
+        assert!(text.contains(wanted), "{path}: {text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 120), "{path}: {text}");
+    }
+}
+
+#[test]
+fn explain_names_the_nearest_and_all_that_is_known() {
+    for (path, wanted) in [
+        ("snik", "unknown name `snik` in the language: did you mean `sink`?"),
+        ("map.chta", "unknown name `chta` in `map`: did you mean `chat`?"),
+        ("map.chat.seed", "did you mean `random_seed`?"),
+        ("sink.mode.upsert", "unknown name `upsert` in `sink.mode`\nit has no keys of its own"),
+    ] {
+        let text = explain(path).unwrap_err();
+        assert!(text.contains(wanted), "{path}: {text}");
+    }
+    let missed = assert_cmd::Command::cargo_bin("etl").unwrap().args(["explain", "snik"]).assert().code(2);
+    assert!(missed.get_output().stdout.is_empty());
 }
 
 #[test]
@@ -85,6 +141,7 @@ fn what_the_reader_refuses_does_not_fit() {
         assert!(!complaints(&stages(bad)).is_empty(), "{bad}");
     }
     let whole = stages("  - { wave: a }");
+    assert!(complaints(&format!("x-shared: {{ any: thing }}\n{whole}")).is_empty());
     assert!(complaints(&whole).is_empty());
     assert!(!complaints(&format!("{whole}colour: blue\n")).is_empty());
     assert!(!complaints(&format!("{whole}budget: 5\n")).is_empty());
@@ -106,8 +163,8 @@ fn keys(schema: &Value, found: &mut Vec<String>) {
 }
 
 #[test]
-fn the_manual_has_every_key() {
-    let manual = repository("docs/language.md");
+fn the_reference_has_every_key() {
+    let manual = repository("docs/reference.md");
     let words: Vec<&str> = manual.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
     let mut found = Vec::new();
     keys(&json_schema(), &mut found);

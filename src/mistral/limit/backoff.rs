@@ -11,24 +11,9 @@ use rand::RngExt;
 
 use crate::mistral::{ApiError, ErrorAction, StopCause, fault::Fault};
 
-/// How long to go on with a request that gets no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetryPolicy {
-    /// How often it is sent again after a fault of the server or the network. What is held up by a
-    /// rate limit is no fault, and goes on four times as often, and [`MIN_RATE_LIMIT_RETRIES`] times at least.
-    pub times: u32,
-    /// The first wait; it doubles.
-    pub wait: Duration,
-    /// The longest wait, also where the service asks for a longer one.
-    pub max_wait: Duration,
-}
-
-impl Default for RetryPolicy {
-    /// For what carries many requests at once: some six minutes of faults.
-    fn default() -> Self {
-        Self { times: 10, wait: Duration::from_secs(1), max_wait: Duration::from_secs(60) }
-    }
-}
+/// How long to go on with a request that gets no answer. What is held up by a rate limit is no fault, and
+/// goes on four times as often, and [`MIN_RATE_LIMIT_RETRIES`] times at least.
+pub use crate::policy::Retry as RetryPolicy;
 
 /// The least times that a request is sent again after each kind of 429.
 pub const MIN_RATE_LIMIT_RETRIES: u32 = 20;

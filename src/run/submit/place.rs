@@ -132,7 +132,11 @@ impl Submitting {
                 return Ok(());
             }
             let (stage, store) = (&self.desk.stage, &self.context.store);
-            let late = self.context.halt.check(store.park(stage, records).await).ok_or(Over)?;
+            let late = self
+                .context
+                .halt
+                .check(store.park(stage, &self.desk.question.input_schema, records).await)
+                .ok_or(Over)?;
             self.context.halt.check(store.repark(stage, moves).await).ok_or(Over)?;
             for (_, Parked { until, record, .. }) in late {
                 self.desk.leave(1);

@@ -1,0 +1,135 @@
+//! How fast files are described (types proven over every byte) and read, and in how much memory.
+#![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
+
+use std::{
+    fmt::Write as _,
+    fs::File,
+    hint::black_box,
+    io::{BufWriter, Write},
+    ops::ControlFlow,
+    path::Path,
+    time::Instant,
+};
+
+use etl::{
+    files::FileSet,
+    read::{Csv, Entry, Format, Options, describe, rows},
+    units::Size,
+};
+
+/// A file: its name, the rows that it has, and one of them.
+type Case = (&'static str, u64, fn(u64, &mut String));
+
+const CASES: [Case; 5] = [
+    ("narrow.csv", 1_000_000, |i, line| {
+        let _ = writeln!(
+            line,
+            "{i},name {i},{}.25,2024-01-{:02},true,{},some text that is not so long,\"quoted, {i}\",x{i}",
+            i % 1000,
+            1 + i % 28,
+            i * 7919 % 100_003
+        );
+    }),
+    ("documents.csv", 15_000, |i, line| {
+        let _ = writeln!(line, "{i},name {i},{}.25,\"{}\"", i % 1000, text(i, 12_000).replace('"', "\"\""));
+    }),
+    ("narrow.jsonl", 700_000, |i, line| {
+        let _ = writeln!(
+            line,
+            "{{\"id\":{i},\"name\":\"name {i}\",\"price\":{}.25,\"ok\":true,\"tags\":[\"a\",\"b\"],\"at\":{{\"x\":{i},\"y\":\"z\"}},\"note\":\"some text that is not so long\"}}",
+            i % 1000
+        );
+    }),
+    ("middling.jsonl", 200_000, |i, line| {
+        let _ = writeln!(line, "{{\"id\":{i},\"name\":\"name {i}\",\"text\":\"{}\"}}", text(i, 800));
+    }),
+    ("documents.jsonl", 15_000, |i, line| {
+        let _ = writeln!(line, "{{\"id\":{i},\"name\":\"name {i}\",\"text\":\"{}\"}}", text(i, 12_000));
+    }),
+];
+
+fn main() {
+    let folder = tempfile::tempdir().expect("a folder");
+    println!("{:18} {:>9} {:>9} {:>22} {:>22}", "", "rows", "MB", "described", "read");
+    for (name, count, row) in CASES {
+        let bytes = write(&folder.path().join(name), name, count, row);
+        let format = if name.ends_with("csv") { Format::Csv(Csv::default()) } else { Format::Jsonl };
+        measure(folder.path(), name, count, bytes, format);
+        let _ = std::fs::remove_file(folder.path().join(name));
+        println!("  peak memory so far: {}", peak());
+    }
+    let path = folder.path().join("documents.parquet");
+    let documents = 40_000;
+    let query = format!(
+        "SELECT range AS id, 1.25::DECIMAL(9,2) AS price, repeat(md5(range::VARCHAR), 375) AS text \
+         FROM range({documents})"
+    );
+    let duckdb = duckdb::Connection::open_in_memory().expect("DuckDB");
+    // Small groups of rows: what is written here is no part of the figures.
+    let copy = format!("COPY ({query}) TO '{}' (FORMAT parquet, ROW_GROUP_SIZE 20000)", path.display());
+    duckdb.execute_batch(&copy).expect("a file");
+    drop(duckdb);
+    measure(folder.path(), "documents.parquet", documents, 12_000 * documents, Format::Parquet);
+    println!("  peak memory, with the writing of Parquet: {}", peak());
+}
+
+fn measure(folder: &Path, name: &str, count: u64, bytes: u64, format: Format) {
+    let set = FileSet::new(&folder.join(name), Size(u64::MAX));
+    let options = Options::new(format);
+    let start = Instant::now();
+    let description = describe(&set, &options).expect("a description");
+    let described = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let counts = rows(&set, &options, &description, &mut |entry| {
+        match black_box(entry) {
+            Entry::Row(row) => drop(row),
+            Entry::Bad(bad) => panic!("{}: {}", bad.line, bad.reason),
+        }
+        ControlFlow::Continue(())
+    });
+    let read = start.elapsed().as_secs_f64();
+    assert_eq!(counts.expect("all rows").rows, count);
+    let figure = |seconds: f64| {
+        let megabytes = bytes as f64 / 1e6;
+        format!("{:>9.0}/s {:>5.0} MB/s", count as f64 / seconds, megabytes / seconds)
+    };
+    println!("{name:18} {count:>9} {:>9} {:>22} {:>22}", bytes / 1_000_000, figure(described), figure(read));
+}
+
+fn write(path: &Path, name: &str, count: u64, row: fn(u64, &mut String)) -> u64 {
+    let mut file = BufWriter::new(File::create(path).expect("a file"));
+    let (mut line, mut bytes) = (String::new(), 0);
+    match name {
+        "narrow.csv" => line.push_str("id,name,price,day,ok,n,text,quoted,code\n"),
+        "documents.csv" => line.push_str("id,name,price,text\n"),
+        _ => {}
+    }
+    for i in 0..count {
+        row(i, &mut line);
+        bytes += line.len() as u64;
+        file.write_all(line.as_bytes()).expect("written");
+        line.clear();
+    }
+    file.flush().expect("written");
+    bytes
+}
+
+/// Words, with some that are not ASCII.
+fn text(seed: u64, length: usize) -> String {
+    const WORDS: [&str; 8] = ["time", "naïve", "of the", "philosophy", "and", "a", "größer", "question"];
+    let mut text = String::with_capacity(length + 16);
+    let mut state = seed;
+    while text.len() < length {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        text.push_str(WORDS[(state >> 61) as usize]);
+        text.push(' ');
+    }
+    text
+}
+
+/// The most memory that the process had, as Linux counts it.
+fn peak() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM"));
+    line.map_or("unknown".to_owned(), |line| line.trim_start_matches("VmHWM:").trim().to_owned())
+}

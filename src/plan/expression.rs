@@ -1,0 +1,101 @@
+//! Expressions of the spec: bound by DuckDB against the fields of a stage, each mistake at its place.
+
+use std::ops::Range;
+
+use crate::{
+    diagnostic::{Fault, nearest},
+    record::{ETL, LogicalType, Schema, same_name},
+    spec::Text,
+    sql::{self, ExpressionError},
+};
+
+use super::{compile::Compiler, shape::Shape};
+
+impl Compiler<'_> {
+    /// The type of an expression over the fields of a shape; nothing where it has a mistake or the shape is
+    /// not known.
+    pub(super) fn expression(&mut self, text: &Text, shape: Option<&Shape>) -> Option<LogicalType> {
+        let schema = shape?.record_type().relation();
+        match sql::bind(&self.engine, &schema, &text.value) {
+            Ok(of) => Some(of),
+            Err(error) => {
+                self.expression_error(text, &schema, error);
+                None
+            }
+        }
+    }
+
+    /// Checks a condition.
+    pub(super) fn condition(&mut self, text: &Text, shape: Option<&Shape>) {
+        let Some(shape) = shape else { return };
+        self.condition_over(text, &shape.record_type().relation());
+    }
+
+    /// Checks a condition over fields that are no record's.
+    pub(super) fn condition_over(&mut self, text: &Text, schema: &Schema) {
+        if let Err(error) = sql::condition(&self.engine, schema, &text.value) {
+            self.expression_error(text, schema, error);
+        }
+    }
+
+    fn expression_error(&mut self, text: &Text, schema: &Schema, error: ExpressionError) {
+        let place = error.span.clone().map_or_else(|| text.place.clone(), |span| text.place_of(span));
+        let known: Vec<String> = schema.names().filter(|name| *name != ETL).map(str::to_owned).collect();
+        if let Some(name) = &error.unknown
+            && error.message.starts_with("Referenced column")
+        {
+            let quoted = format!("\"{name}\"");
+            let old = old_spelling(name, &text.value);
+            let help = match old {
+                Some(help) => Some(help),
+                None if text.value.contains(&quoted)
+                    && nearest(name, known.iter().map(String::as_str)).is_none() =>
+                {
+                    Some(format!("a text is in single quotes: `'{name}'`"))
+                }
+                None => None,
+            };
+            let fault = match help {
+                Some(help) => Fault::Expression { what: format!("unknown field `{name}`"), help },
+                None => Fault::UnknownField { name: name.clone(), known },
+            };
+            return self.report(fault, place);
+        }
+        if let Some((name, span, known)) = missing_part(&error.message, &text.value, schema) {
+            return self.report(Fault::UnknownField { name, known }, text.place_of(span));
+        }
+        let help = error.help.unwrap_or_else(|| "expected one SQL expression over the fields".to_owned());
+        self.report(Fault::Expression { what: error.message, help }, place);
+    }
+}
+
+/// The path in an expression whose last part a struct does not have, where it is, and the parts that are there.
+/// DuckDB names the part, and not its place.
+fn missing_part(message: &str, text: &str, schema: &Schema) -> Option<(String, Range<usize>, Vec<String>)> {
+    let part = message.strip_prefix("Could not find key \"")?.split('"').next()?;
+    let end = text.find(&format!(".{part}"))? + 1 + part.len();
+    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    let start = text[..end].rfind(|c| !is_word(c)).map_or(0, |at| at + 1);
+    let path: Vec<&str> = text[start..end].split('.').collect();
+    let (first, rest) = path[..path.len() - 1].split_first()?;
+    let mut of = &schema.get(first)?.datatype;
+    for name in rest {
+        let LogicalType::Struct(fields) = of else { return None };
+        of = &fields.iter().find(|(field, _)| same_name(field, name))?.1;
+    }
+    let LogicalType::Struct(fields) = of else { return None };
+    let prefix = path[..path.len() - 1].join(".");
+    let known = fields.iter().map(|(name, _)| format!("{prefix}.{name}")).collect();
+    Some((path.join("."), start..end, known))
+}
+
+/// The new spelling of a name that the language used to have.
+fn old_spelling(name: &str, text: &str) -> Option<String> {
+    match name {
+        "answer" if text.contains("answer.") => Some("who answered is in `etl`: `etl.MAP.model`".to_owned()),
+        "failure" if text.contains("failure.") => {
+            Some("why it failed is in `etl`: `etl.failure.reason`".to_owned())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,120 @@
+//! What is known of the records that leave by a port, while a pipeline is compiled. Main type: [`Shape`].
+
+use std::sync::Arc;
+
+use crate::record::{LogicalType, Schema, same_name};
+
+use super::RecordType;
+
+/// The fields of a port's records, where they come from, and which of them is the key.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shape {
+    pub(super) schema: Schema,
+    /// Fields that a map made, in order.
+    pub(super) made: Vec<String>,
+    /// Fields that hold a model's answer; each is also the name of a map in `etl`.
+    pub(super) answers: Vec<String>,
+    /// Maps that called a model, for `etl`.
+    pub(super) maps: Vec<Arc<str>>,
+    /// The fields that identify a record, in order; none where nothing does.
+    pub(super) key: Vec<String>,
+    /// Fields that a table leaves out by default: what a file holds, a list that a split took apart.
+    pub(super) bulky: Vec<String>,
+    /// Whether these are failures.
+    pub(super) failed: bool,
+    /// What failures look like that travel along to the next wave.
+    pub(super) failures: Vec<Shape>,
+}
+
+/// Two inputs that do not agree on a field.
+#[derive(Debug)]
+pub(super) struct Clash {
+    pub(super) field: String,
+    pub(super) first: LogicalType,
+    pub(super) second: LogicalType,
+}
+
+impl Shape {
+    pub(super) fn record_type(&self) -> RecordType {
+        RecordType { schema: Arc::new(self.schema.clone()), maps: self.maps.clone().into() }
+    }
+
+    /// The union of several shapes by name: types widen without loss, a field that one lacks is NULL there.
+    pub(super) fn union(shapes: &[Self]) -> Result<Self, Clash> {
+        let [first, rest @ ..] = shapes else { return Ok(Self::default()) };
+        let mut union = first.clone();
+        for shape in rest {
+            for field in shape.schema.fields() {
+                let Some(known) = union.schema.get(&field.name) else {
+                    union.schema.set(Arc::clone(&field.name), field.datatype.clone());
+                    continue;
+                };
+                let widened = known.datatype.widened(&field.datatype).ok_or_else(|| Clash {
+                    field: field.name.to_string(),
+                    first: known.datatype.clone(),
+                    second: field.datatype.clone(),
+                })?;
+                let name = Arc::clone(&known.name);
+                union.schema.set(name, widened);
+            }
+            let add = |all: &mut Vec<String>, more: &[String]| {
+                let new: Vec<String> = more.iter().filter(|name| !all.contains(name)).cloned().collect();
+                all.extend(new);
+            };
+            add(&mut union.made, &shape.made);
+            add(&mut union.answers, &shape.answers);
+            add(&mut union.bulky, &shape.bulky);
+            for map in &shape.maps {
+                if !union.maps.contains(map) {
+                    union.maps.push(Arc::clone(map));
+                }
+            }
+            if union.key != shape.key {
+                union.key.clear();
+            }
+            union.failed |= shape.failed;
+            union.failures.extend(shape.failures.iter().cloned());
+        }
+        Ok(union)
+    }
+
+    /// As they leave by a `failed` port.
+    pub(super) fn failed(mut self) -> Self {
+        self.failed = true;
+        self.failures.clear();
+        self
+    }
+
+    /// With a field that a map makes.
+    pub(super) fn make(&mut self, name: &str, of: LogicalType) {
+        self.schema.set(name, of);
+        self.made.retain(|made| !same_name(made, name));
+        self.answers.retain(|answer| !same_name(answer, name));
+        self.bulky.retain(|bulky| !same_name(bulky, name));
+        self.made.push(name.to_owned());
+    }
+
+    /// With the fields for which `keep` is true.
+    pub(super) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        let fields = self.schema.fields().iter().filter(|field| keep(&field.name));
+        self.schema = Schema::new(fields.map(|field| (Arc::clone(&field.name), field.datatype.clone())));
+        for names in [&mut self.made, &mut self.answers, &mut self.bulky] {
+            names.retain(|name| keep(name));
+        }
+        if !self.key.iter().all(|name| keep(name)) {
+            self.key.clear();
+        }
+    }
+
+    /// With other names, all of them changed at once.
+    pub(super) fn rename(&mut self, new_of: impl Fn(&str) -> Option<String>) {
+        let name = |name: &str| new_of(name).unwrap_or_else(|| name.to_owned());
+        let fields = self.schema.fields().iter();
+        self.schema = Schema::new(fields.map(|field| (name(&field.name), field.datatype.clone())));
+        for names in [&mut self.made, &mut self.answers, &mut self.bulky, &mut self.key] {
+            for old in names.iter_mut() {
+                *old = name(old);
+            }
+        }
+    }
+}

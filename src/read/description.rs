@@ -1,0 +1,68 @@
+//! What was found out about files before their rows are read. Main type: [`Description`].
+
+use std::sync::Arc;
+
+use crate::{files::Stamp, record::Schema};
+
+use super::BadLine;
+
+/// The columns of a set of files, and what they are based on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Description {
+    /// The columns in the order in which they first appear.
+    pub schema: Schema,
+    /// For each of them, why it has its type.
+    pub columns: Vec<Column>,
+    /// The files, in the order in which they are read.
+    pub files: Vec<FileDescription>,
+    /// What matches the pattern and is not read: a named pipe, a loop of links. Each is a failure.
+    pub skipped: Vec<BadLine>,
+}
+
+impl Description {
+    /// Whether every type was proven over every byte.
+    pub fn is_whole(&self) -> bool {
+        self.files.iter().all(|file| file.whole)
+    }
+}
+
+/// Why a column has its type.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Column {
+    /// Whether its type is declared in `types:`, so that nothing was proven.
+    pub declared: bool,
+    /// Where a value is that the narrower type does not hold.
+    pub evidence: Option<Evidence>,
+}
+
+/// A value that rules out a type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The file.
+    pub file: Arc<str>,
+    /// The line.
+    pub line: u64,
+    /// The value, shortened.
+    pub value: String,
+}
+
+/// What is known of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileDescription {
+    /// Its path, relative to the set's folder.
+    pub path: Arc<str>,
+    /// Its size and time, by which a change is seen.
+    pub stamp: Stamp,
+    /// The names of its columns as they are written in the file; none for JSON Lines.
+    pub names: Vec<Arc<str>>,
+    /// The separator of a CSV file.
+    pub delimiter: Option<u8>,
+    /// The bytes of text that the types were proven over, after decompression and decoding.
+    pub proven: u64,
+    /// Whether that is the whole file.
+    pub whole: bool,
+    /// Rows in what was proven.
+    pub rows: u64,
+    /// Bad lines in it.
+    pub bad: u64,
+}

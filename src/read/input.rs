@@ -1,0 +1,84 @@
+//! A file as a stream of UTF-8: opened, decompressed, decoded, watched for changes. Main type: [`Input`].
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Cursor, Read},
+    path::Path,
+    sync::Arc,
+};
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::files::Stamp;
+
+use super::{Encoding, ReadError, decode::Decoded};
+
+/// How the bytes lie in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Plain,
+    Gzip,
+}
+
+/// An open file of text.
+pub(super) struct Input {
+    file: File,
+    reader: Box<dyn Read>,
+    pub(super) stamp: Stamp,
+    pub(super) kind: Kind,
+    pub(super) encoding: Encoding,
+}
+
+impl Input {
+    /// Opens a file; a byte order mark decides on its encoding, otherwise `encoding` does.
+    pub(super) fn open(path: &Path, name: &Arc<str>, encoding: Encoding) -> Result<Self, ReadError> {
+        let cannot = |error| ReadError::Open { file: Arc::clone(name), error };
+        let meta = std::fs::metadata(path).map_err(cannot)?;
+        if !meta.is_file() {
+            return Err(cannot(io::Error::other("it is no regular file")));
+        }
+        let file = File::open(path).map_err(cannot)?;
+        let stamp = Stamp::of(&file.metadata().map_err(cannot)?);
+        let mut raw = BufReader::with_capacity(128 * 1024, file.try_clone().map_err(cannot)?);
+        let gzip = {
+            let start = io::BufRead::fill_buf(&mut raw).map_err(cannot)?;
+            start.starts_with(&[0x1f, 0x8b])
+                || (!start.is_empty() && path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gz")))
+        };
+        let (kind, mut reader): (_, Box<dyn Read>) = match gzip {
+            true => (Kind::Gzip, Box::new(MultiGzDecoder::new(raw))),
+            false => (Kind::Plain, Box::new(raw)),
+        };
+        let start = start_of(&mut *reader).map_err(|error| ReadError::reading(name, kind, 0, &error))?;
+        let (encoding, mark) = match *start {
+            [0xef, 0xbb, 0xbf, ..] => (Encoding::Utf8, 3),
+            [0xff, 0xfe, ..] => (Encoding::Utf16Le, 2),
+            [0xfe, 0xff, ..] => (Encoding::Utf16Be, 2),
+            _ => (encoding, 0),
+        };
+        let whole = Cursor::new(start[mark..].to_vec()).chain(reader);
+        let reader: Box<dyn Read> = match encoding {
+            Encoding::Utf8 => Box::new(whole),
+            _ => Box::new(Decoded::new(whole, encoding)),
+        };
+        Ok(Self { file, reader, stamp, kind, encoding })
+    }
+
+    /// Says whether the file is as it was when it was opened.
+    pub(super) fn unchanged(&self, name: &Arc<str>) -> Result<(), ReadError> {
+        self.stamp.unchanged(&self.file).map_err(|error| ReadError::of_stamp(name, &error))
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(to)
+    }
+}
+
+/// The first bytes, as many as a byte order mark may have.
+fn start_of(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(3);
+    reader.take(3).read_to_end(&mut start)?;
+    Ok(start)
+}

@@ -1,0 +1,83 @@
+//! Why a line is no JSON object, in plain words. Main type: [`Fault`].
+
+use super::Member;
+
+/// What is wrong with a line, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// The byte in the line.
+    pub(super) at: usize,
+    pub(super) reason: String,
+}
+
+impl Fault {
+    pub(super) fn new(at: usize, reason: impl Into<String>) -> Self {
+        Self { at, reason: reason.into() }
+    }
+
+    /// A key without a letter, which no column can have.
+    pub(super) fn if_empty(member: &Member<'_>) -> Result<(), Self> {
+        match member.key.is_empty() {
+            true => Err(Self::new(member.at, "an empty key cannot be a column")),
+            false => Ok(()),
+        }
+    }
+
+    /// A key that is there already, or differs from one in case only.
+    pub(super) fn twice(member: &Member<'_>) -> Self {
+        Self::new(member.at, format!("the key `{}` comes twice (upper and lower case are one)", member.key))
+    }
+
+    /// What `serde_json` found in `text`, which starts at byte `base` of its line.
+    pub(super) fn of(error: &serde_json::Error, text: &str, base: usize) -> Self {
+        let at = match error.is_eof() {
+            true => text.trim_end().len(),
+            false => error.column().saturating_sub(1).min(text.len()),
+        };
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or(&message);
+        let found = found(text, at);
+        let reason = match message {
+            _ if error.is_eof() => "the line ends in the middle of a value".to_owned(),
+            "expected value" | "expected ident" | "invalid number" => {
+                format!("expected a JSON value, found {found}")
+            }
+            "trailing characters" => format!("expected the end of the line after the object, found {found}"),
+            "key must be a string" => format!("expected a key in quotes, found {found}"),
+            "trailing comma" => "a comma with nothing behind it".to_owned(),
+            "lone leading surrogate in hex escape" | "unexpected end of hex escape" => {
+                "the escape `\\u…` is a lone surrogate, which is no character".to_owned()
+            }
+            "invalid escape" => format!("a backslash that escapes nothing: {found}"),
+            other if other.starts_with("control character") => {
+                "a control character in a text; write it as an escape".to_owned()
+            }
+            other => format!("{other}, found {found}"),
+        };
+        Self::new(base + at, reason)
+    }
+
+    /// With the place, counted in characters from 1.
+    pub(super) fn with_position(&self, line: &str) -> String {
+        let before = line.get(..self.at).map_or(self.at, |before| before.chars().count());
+        format!("{} (at character {})", self.reason, before + 1)
+    }
+}
+
+/// The word at a place.
+fn found(text: &str, at: usize) -> String {
+    let mut start = at.min(text.len());
+    while start > 0 && !text.is_char_boundary(start) {
+        start -= 1;
+    }
+    // The parser stops behind the first letters of what it does not know.
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '.');
+    while text[..start].chars().next_back().is_some_and(is_word) {
+        start -= text[..start].chars().next_back().map_or(0, char::len_utf8);
+    }
+    let word: String = text[start..].chars().take_while(|c| is_word(*c)).take(20).collect();
+    match word.is_empty() {
+        false => format!("`{word}`"),
+        true => text[start..].chars().next().map_or("the end".to_owned(), |c| format!("`{c}`")),
+    }
+}

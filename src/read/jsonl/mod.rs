@@ -1,0 +1,219 @@
+//! JSON Lines: an object a line, its values as they are written. Called by [`describe`](super::describe) and
+//! [`rows`](super::rows).
+//!
+//! `serde_json` reads the grammar and gives each value as its raw text, so that a number keeps all its
+//! digits; the rest (duplicate keys, lone surrogates, places in the line) is seen on the way down.
+
+mod fault;
+mod lines;
+mod node;
+mod number;
+mod shape;
+mod value;
+
+use std::{collections::HashSet, ops::ControlFlow, sync::Arc};
+
+use crate::{
+    files::FileSet,
+    record::{LogicalType, Schema, Value},
+};
+
+use super::{
+    Description, FileDescription, Options, ReadError, Row,
+    cast::Cast,
+    columns::{Names, check_declared},
+    description::Column,
+    row::Output,
+};
+
+pub(super) use number::decimal;
+pub(super) use value::{is_json, nested};
+
+use fault::Fault;
+use lines::{Lines, Step};
+use node::Member;
+use shape::Shape;
+
+/// More keys at the top level are no columns.
+const MOST_COLUMNS: usize = 10_000;
+
+/// The columns of files: every key of every line.
+pub(super) fn describe(
+    set: &FileSet,
+    files: Vec<Arc<str>>,
+    options: &Options,
+) -> Result<Description, ReadError> {
+    let mut names = Names::default();
+    let mut shapes: Vec<Shape> = Vec::new();
+    let mut described = Vec::new();
+    for file in files {
+        let mut lines = Lines::open(set, &file)?;
+        let (mut rows, mut bad, mut whole) = (0, 0, true);
+        loop {
+            if options.prove.is_some_and(|most| lines.used() >= most) && !lines.at_end()? {
+                whole = false;
+                break;
+            }
+            match lines.advance()? {
+                Step::End => break,
+                Step::Bad(_) => bad += 1,
+                Step::Line => match lines.text().and_then(node::object).and_then(|members| {
+                    let places = places(&mut names, &members)?;
+                    Ok((members, places))
+                }) {
+                    Ok((members, places)) => {
+                        rows += 1;
+                        shapes.resize_with(names.len(), Shape::default);
+                        for (member, at) in members.iter().zip(places) {
+                            shapes[at].see(&member.node);
+                        }
+                    }
+                    Err(_) => bad += 1,
+                },
+            }
+            if names.len() > MOST_COLUMNS {
+                let reason = format!(
+                    "the lines have more than {MOST_COLUMNS} different keys, which are no columns; put what \
+                     the keys vary by into a field of its own"
+                );
+                return Err(ReadError::Header { file, reason });
+            }
+        }
+        lines.finish()?;
+        let (stamp, proven) = (lines.stamp(), lines.used());
+        let (names, delimiter) = (Vec::new(), None);
+        described.push(FileDescription { path: file, stamp, names, delimiter, proven, whole, rows, bad });
+    }
+    check_declared(options, &names, false)?;
+    // A key that no line has today is still a column if its type is declared.
+    for (name, _) in &options.types.of {
+        names.add(name);
+    }
+    shapes.resize_with(names.len(), Shape::default);
+    let declared = |name: &str| options.types.get(name).cloned();
+    let fields = names
+        .all()
+        .iter()
+        .zip(&shapes)
+        .map(|(name, shape)| (Arc::clone(name), declared(name).unwrap_or_else(|| shape.datatype())));
+    Ok(Description {
+        schema: Schema::new(fields),
+        columns: names
+            .all()
+            .iter()
+            .map(|name| Column { declared: declared(name).is_some(), evidence: None })
+            .collect(),
+        files: described,
+        skipped: Vec::new(),
+    })
+}
+
+/// The columns of an object's members, new ones added, unless the object is none that has columns.
+fn places(names: &mut Names, members: &[Member<'_>]) -> Result<Vec<usize>, Fault> {
+    let mut places = Vec::with_capacity(members.len());
+    let mut new: HashSet<String> = HashSet::new();
+    for (guess, member) in members.iter().enumerate() {
+        Fault::if_empty(member)?;
+        let place = names.find_near(guess, &member.key);
+        let is_new = match place {
+            Some(at) => !places.contains(&Some(at)),
+            None => new.insert(member.key.to_lowercase()),
+        };
+        if !is_new {
+            return Err(Fault::twice(member));
+        }
+        places.push(place);
+    }
+    let known = places.into_iter().zip(members);
+    Ok(known.map(|(place, member)| place.unwrap_or_else(|| names.add(&member.key))).collect())
+}
+
+/// The rows of a file.
+pub(super) fn rows(
+    set: &FileSet,
+    file: &FileDescription,
+    options: &Options,
+    description: &Description,
+    output: &mut Output<'_>,
+) -> Result<ControlFlow<()>, ReadError> {
+    let mut lines = Lines::open(set, &file.path)?;
+    if lines.stamp() != file.stamp {
+        return Err(ReadError::changed(&file.path));
+    }
+    let columns = Columns::new(options, description);
+    loop {
+        let flow = match lines.advance()? {
+            Step::End => break,
+            Step::Bad(bad) => output.bad(bad),
+            Step::Line => {
+                let row = lines.text().and_then(node::object).and_then(|members| columns.row(&members));
+                match row {
+                    Ok(values) => {
+                        let line = lines.line();
+                        output.row(Row { values, file: Arc::clone(&file.path), line })
+                    }
+                    Err(fault) => {
+                        let bad = lines.bad(&fault);
+                        output.bad(bad)
+                    }
+                }
+            }
+        };
+        if flow.is_break() {
+            return Ok(flow);
+        }
+    }
+    lines.finish()?;
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Where members go, and as what.
+struct Columns<'a> {
+    names: Names,
+    types: Vec<(&'a LogicalType, bool)>,
+    cast: Cast,
+}
+
+impl<'a> Columns<'a> {
+    fn new(options: &Options, description: &'a Description) -> Self {
+        let fields = description.schema.fields();
+        let types =
+            fields.iter().map(|field| (&field.datatype, options.types.get(&field.name).is_some())).collect();
+        Self { names: Names::of(description.schema.names()), types, cast: Cast::default() }
+    }
+
+    fn row(&self, members: &[Member<'_>]) -> Result<Vec<Value>, Fault> {
+        let mut values = vec![Value::Null; self.types.len()];
+        let mut filled = vec![false; self.types.len()];
+        for (guess, member) in members.iter().enumerate() {
+            Fault::if_empty(member)?;
+            let Some(at) = self.names.find_near(guess, &member.key) else {
+                let reason = format!(
+                    "the key `{}` comes behind the part of the file that the columns were read from; give \
+                     its type in `types:`",
+                    member.key
+                );
+                return Err(Fault::new(member.at, reason));
+            };
+            if std::mem::replace(&mut filled[at], true) {
+                return Err(Fault::twice(member));
+            }
+            let (of, declared) = self.types[at];
+            let value = match declared {
+                true => value::declared(&member.node, of, &self.cast),
+                false => value::proven(&member.node, of),
+            };
+            values[at] = value.ok_or_else(|| misfit(member, of))?;
+        }
+        Ok(values)
+    }
+}
+
+fn misfit(member: &Member<'_>, of: &LogicalType) -> Fault {
+    let shown = super::row::excerpt(member.node.raw.as_bytes());
+    let reason = format!("the column `{}` has the type {}, and the value is {shown}", member.key, of.sql());
+    Fault::new(member.at, reason)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! A line as a tree whose leaves are raw text. Main type: [`Node`].
+
+use std::{borrow::Cow, collections::HashSet, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use super::Fault;
+
+/// Deeper values are JSON, and not looked into.
+const DEEPEST: usize = 32;
+
+/// A value.
+#[derive(Debug)]
+pub(super) struct Node<'a> {
+    /// As it is written.
+    pub(super) raw: &'a str,
+    pub(super) kind: Kind<'a>,
+}
+
+#[derive(Debug)]
+pub(super) enum Kind<'a> {
+    Null,
+    Boolean(bool),
+    Number,
+    Text(Cow<'a, str>),
+    List(Vec<Node<'a>>),
+    Object(Vec<Member<'a>>),
+    /// A list or an object below too many others.
+    Deep,
+}
+
+/// A member of an object.
+#[derive(Debug)]
+pub(super) struct Member<'a> {
+    pub(super) key: Cow<'a, str>,
+    pub(super) node: Node<'a>,
+    /// Where the value starts in the line.
+    pub(super) at: usize,
+}
+
+/// The members of the object that a line is.
+pub(super) fn object(line: &str) -> Result<Vec<Member<'_>>, Fault> {
+    if line.trim_start().starts_with('{') {
+        return members(line, line, 0);
+    }
+    let value: &RawValue = serde_json::from_str(line).map_err(|error| Fault::of(&error, line, 0))?;
+    let what = match value.get().as_bytes() {
+        [b'[', ..] => "a list",
+        [b'"', ..] => "a text",
+        [b'n', ..] => "null",
+        [b't' | b'f', ..] => "true or false",
+        _ => "a number",
+    };
+    Err(Fault::new(0, format!("the line is {what}; expected an object (`{{…}}`)")))
+}
+
+/// A single value.
+pub(super) fn value(text: &str) -> Result<Node<'_>, Fault> {
+    let raw: &RawValue = serde_json::from_str(text).map_err(|error| Fault::of(&error, text, 0))?;
+    node(raw.get(), text, 1)
+}
+
+fn node<'a>(raw: &'a str, line: &str, depth: usize) -> Result<Node<'a>, Fault> {
+    let kind = match raw.as_bytes() {
+        [b'{' | b'[', ..] if depth > DEEPEST => Kind::Deep,
+        [b'{', ..] => Kind::Object(members(raw, line, depth)?),
+        [b'[', ..] => {
+            let items: Vec<&RawValue> =
+                serde_json::from_str(raw).map_err(|error| Fault::of(&error, raw, place(raw, line)))?;
+            let items = items.into_iter().map(|item| node(item.get(), line, depth + 1));
+            Kind::List(items.collect::<Result<_, _>>()?)
+        }
+        [b'"', inside @ .., b'"'] => Kind::Text(match memchr::memchr(b'\\', inside) {
+            None => Cow::Borrowed(&raw[1..raw.len() - 1]),
+            Some(_) => {
+                let text = serde_json::from_str::<String>(raw);
+                Cow::Owned(text.map_err(|error| Fault::of(&error, raw, place(raw, line)))?)
+            }
+        }),
+        [b'n', ..] => Kind::Null,
+        [b't', ..] => Kind::Boolean(true),
+        [b'f', ..] => Kind::Boolean(false),
+        _ => Kind::Number,
+    };
+    Ok(Node { raw, kind })
+}
+
+fn members<'a>(raw: &'a str, line: &str, depth: usize) -> Result<Vec<Member<'a>>, Fault> {
+    let Pairs(pairs) = serde_json::from_str(raw).map_err(|error| Fault::of(&error, raw, place(raw, line)))?;
+    let mut members: Vec<Member<'_>> = Vec::with_capacity(pairs.len());
+    let mut keys = HashSet::new();
+    let many = pairs.len() > 16;
+    for (key, value) in pairs {
+        let at = place(value.get(), line);
+        let is_new = match many {
+            true => keys.insert(key.clone()),
+            false => members.iter().all(|member| member.key != key),
+        };
+        if !is_new {
+            return Err(Fault::new(at, format!("the key `{key}` comes twice")));
+        }
+        members.push(Member { key, node: node(value.get(), line, depth + 1)?, at });
+    }
+    Ok(members)
+}
+
+/// Where a part of a line starts in it.
+fn place(part: &str, line: &str) -> usize {
+    (part.as_ptr() as usize).saturating_sub(line.as_ptr() as usize)
+}
+
+struct Pairs<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Pairs<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+        impl<'de> Visitor<'de> for All {
+            type Value = Pairs<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
+                let mut pairs = Vec::with_capacity(8);
+                while let Some(Key(key)) = map.next_key()? {
+                    pairs.push((key, map.next_value()?));
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(All)
+    }
+}
+
+/// A key, borrowed where it has no escape.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}

@@ -1,0 +1,108 @@
+//! The type that holds all values of a key. Main type: [`Shape`].
+
+use std::collections::HashMap;
+
+use crate::record::LogicalType;
+
+use super::{
+    node::{Kind, Node},
+    number::Numbers,
+};
+
+/// A struct with more keys is JSON: its keys are data.
+const MOST_KEYS: usize = 200;
+
+/// What was seen of the values of a key. It grows only, so the order of the lines has no part in it.
+#[derive(Debug, Default)]
+pub(super) struct Shape {
+    boolean: bool,
+    text: bool,
+    numbers: Option<Numbers>,
+    list: Option<Box<Shape>>,
+    object: Option<Box<Object>>,
+    deep: bool,
+}
+
+#[derive(Debug, Default)]
+struct Object {
+    fields: Vec<(String, Shape)>,
+    places: HashMap<String, usize>,
+    /// It has too many keys, or keys that no struct can have side by side.
+    is_map: bool,
+}
+
+impl Shape {
+    pub(super) fn see(&mut self, node: &Node<'_>) {
+        match &node.kind {
+            Kind::Null => {}
+            Kind::Boolean(_) => self.boolean = true,
+            Kind::Text(_) => self.text = true,
+            Kind::Number => self.numbers.get_or_insert_default().see(node.raw),
+            Kind::List(items) => {
+                let list = self.list.get_or_insert_default();
+                items.iter().for_each(|item| list.see(item));
+            }
+            Kind::Object(members) => {
+                let object = self.object.get_or_insert_default();
+                let mut seen = Vec::with_capacity(members.len());
+                for (guess, member) in members.iter().enumerate() {
+                    match object.place(guess, &member.key) {
+                        Some(at) if !seen.contains(&at) => {
+                            seen.push(at);
+                            object.fields[at].1.see(&member.node);
+                        }
+                        _ => object.give_up(),
+                    }
+                }
+            }
+            Kind::Deep => self.deep = true,
+        }
+    }
+
+    pub(super) fn datatype(&self) -> LogicalType {
+        let Self { boolean, text, numbers, list, object, deep } = self;
+        match (boolean, text, numbers, list, object, deep) {
+            (true, false, None, None, None, false) => LogicalType::Boolean,
+            (false, true, None, None, None, false) => LogicalType::Varchar,
+            (false, false, Some(numbers), None, None, false) => numbers.datatype(),
+            (false, false, None, Some(list), None, false) => LogicalType::List(Box::new(list.datatype())),
+            (false, false, None, None, Some(object), false) => object.datatype(),
+            _ => LogicalType::Json,
+        }
+    }
+}
+
+impl Object {
+    /// The place of a key, which is added if it is new; none in what is no struct.
+    fn place(&mut self, guess: usize, key: &str) -> Option<usize> {
+        if self.is_map || key.is_empty() {
+            return None;
+        }
+        if self.fields.get(guess).is_some_and(|(known, _)| known == key) {
+            return Some(guess);
+        }
+        let lower = key.to_lowercase();
+        if let Some(at) = self.places.get(&lower) {
+            return Some(*at);
+        }
+        if self.fields.len() == MOST_KEYS {
+            return None;
+        }
+        self.places.insert(lower, self.fields.len());
+        self.fields.push((key.to_owned(), Shape::default()));
+        Some(self.fields.len() - 1)
+    }
+
+    fn give_up(&mut self) {
+        *self = Self { is_map: true, ..Self::default() };
+    }
+
+    fn datatype(&self) -> LogicalType {
+        match self.is_map || self.fields.is_empty() {
+            true => LogicalType::Json,
+            false => LogicalType::Struct(
+                self.fields.iter().map(|(name, shape)| (name.clone(), shape.datatype())).collect(),
+            ),
+        }
+    }
+}

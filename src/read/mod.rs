@@ -1,0 +1,96 @@
+//! Readers of files: CSV, JSON Lines and Parquet → typed rows, as they are written.
+//!
+//! [`describe`] proves the types over the whole files, [`rows`] gives each row, or the reason why a line is none.
+//! An error that ends the reading is a [`ReadError`] and never looks like the end of the data. Called by
+//! the plan (types) and by sources (rows); both block their thread.
+
+mod buffer;
+mod cast;
+mod columns;
+mod csv;
+mod decode;
+mod description;
+mod error;
+#[cfg(test)]
+mod fixture;
+mod input;
+mod jsonl;
+mod options;
+mod parquet;
+mod proof;
+mod row;
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use crate::files::FileSet;
+
+pub use description::{Column, Description, Evidence, FileDescription};
+pub use error::ReadError;
+pub use options::{Csv, Encoding, Format, Options, Types};
+pub use row::{BadLine, Counts, Entry, Row};
+
+use row::Output;
+
+/// The columns of the files of a set, their types proven over all that is in them.
+///
+/// # Errors
+/// A pattern that is none, no file (without `optional`), a file that cannot be read or has no usable header,
+/// types of two files that nothing holds both of.
+pub fn describe(set: &FileSet, options: &Options) -> Result<Description, ReadError> {
+    let mut files = Vec::new();
+    let mut skipped = Vec::new();
+    let listed = set.paths().map_err(|error| ReadError::Pattern(error.to_string()))?;
+    for item in listed {
+        match item {
+            Ok(path) => files.push(Arc::from(path)),
+            Err(error) => skipped.push(BadLine {
+                file: error.path().into(),
+                line: 0,
+                reason: error.to_string(),
+                raw: String::new(),
+            }),
+        }
+    }
+    if files.is_empty() && !options.optional {
+        let pattern = set.root.join(&set.pattern).display().to_string();
+        return Err(ReadError::NoFile { pattern, skipped: skipped.into_iter().next() });
+    }
+    let mut description = match &options.format {
+        Format::Csv(format) => csv::describe(set, files, format, options)?,
+        Format::Jsonl => jsonl::describe(set, files, options)?,
+        Format::Parquet => parquet::describe(set, files, options)?,
+    };
+    description.skipped = skipped;
+    Ok(description)
+}
+
+/// Gives the rows of the files that a description is of, file by file in their order, and the lines that are
+/// no rows. `each` may end the reading early. A thing in the folder that is no file comes first, as line 0.
+///
+/// # Errors
+/// A file that cannot be opened or read to its end, that is damaged, or that changed since it was described.
+pub fn rows(
+    set: &FileSet,
+    options: &Options,
+    description: &Description,
+    each: &mut dyn FnMut(Entry) -> ControlFlow<()>,
+) -> Result<Counts, ReadError> {
+    let mut output = Output::new(each, options.max);
+    for skipped in &description.skipped {
+        if output.bad(skipped.clone()).is_break() {
+            return Ok(output.counts);
+        }
+    }
+    let engine = parquet::Engine::default();
+    for file in &description.files {
+        let flow = match &options.format {
+            Format::Csv(format) => csv::rows(set, file, format, options, description, &mut output)?,
+            Format::Jsonl => jsonl::rows(set, file, options, description, &mut output)?,
+            Format::Parquet => parquet::rows(&engine, set, file, options, description, &mut output)?,
+        };
+        if flow.is_break() {
+            break;
+        }
+    }
+    Ok(output.counts)
+}

@@ -1,0 +1,140 @@
+//! Parquet, through DuckDB: its types, columns united over the files. Called by
+//! [`describe`](super::describe) and [`rows`](super::rows).
+
+mod rows;
+mod value;
+
+use std::{cell::OnceCell, path::Path, sync::Arc};
+
+use duckdb::Connection;
+
+use crate::{
+    files::{FileSet, Stamp},
+    record::{LogicalType, Schema, parse_type},
+};
+
+use super::{
+    Description, FileDescription, Options, ReadError,
+    columns::{Names, check_declared},
+    description::Column,
+};
+
+pub(super) use rows::rows;
+
+/// The columns of files; types of one name are widened to the smallest that holds all values.
+pub(super) fn describe(
+    set: &FileSet,
+    files: Vec<Arc<str>>,
+    options: &Options,
+) -> Result<Description, ReadError> {
+    let engine = Engine::default();
+    let connection = engine.connection()?;
+    let mut names = Names::default();
+    let mut types: Vec<(LogicalType, Arc<str>)> = Vec::new();
+    let mut described = Vec::new();
+    for file in files {
+        let path = set.locate(&file);
+        let stamp = stamp(&path, &file)?;
+        let columns = columns(connection, &path)
+            .map_err(|error| ReadError::Damaged { file: Arc::clone(&file), reason: message(&error) })?;
+        for (name, of) in &columns {
+            let at = names.add(name);
+            let Some((known, first)) = types.get_mut(at) else {
+                types.push((of.clone(), Arc::clone(&file)));
+                continue;
+            };
+            if options.types.get(name).is_some() {
+                continue;
+            }
+            *known = known.widened(of).ok_or_else(|| ReadError::Conflict {
+                column: name.clone(),
+                first: (Arc::clone(first), known.sql()),
+                second: (Arc::clone(&file), of.sql()),
+            })?;
+        }
+        let sql =
+            format!("SELECT CAST(sum(num_rows) AS BIGINT) FROM parquet_file_metadata({})", literal(&path));
+        let rows: Option<i64> = connection
+            .query_row(&sql, [], |row| row.get(0))
+            .map_err(|error| ReadError::Damaged { file: Arc::clone(&file), reason: message(&error) })?;
+        described.push(FileDescription {
+            path: file,
+            stamp,
+            names: columns.into_iter().map(|(name, _)| name.into()).collect(),
+            delimiter: None,
+            proven: 0,
+            whole: true,
+            rows: rows.unwrap_or_default().unsigned_abs(),
+            bad: 0,
+        });
+    }
+    check_declared(options, &names, true)?;
+    let fields = names
+        .all()
+        .iter()
+        .zip(types)
+        .map(|(name, (of, _))| (Arc::clone(name), options.types.get(name).cloned().unwrap_or(of)));
+    let columns = names.all().iter().map(|name| options.types.get(name).is_some());
+    Ok(Description {
+        schema: Schema::new(fields),
+        columns: columns.map(|declared| Column { declared, evidence: None }).collect(),
+        files: described,
+        skipped: Vec::new(),
+    })
+}
+
+fn columns(connection: &Connection, path: &Path) -> Result<Vec<(String, LogicalType)>, duckdb::Error> {
+    let sql = format!("DESCRIBE SELECT * FROM read_parquet({})", literal(path));
+    let mut statement = connection.prepare(&sql)?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, parse_type(&row.get::<_, String>(1)?))))?;
+    rows.collect()
+}
+
+/// DuckDB, started with the first file. A database of its own: one thread keeps the order, and the memory
+/// small.
+#[derive(Default)]
+pub(super) struct Engine(OnceCell<Connection>);
+
+impl Engine {
+    fn connection(&self) -> Result<&Connection, ReadError> {
+        if let Some(connection) = self.0.get() {
+            return Ok(connection);
+        }
+        let failed = |error: duckdb::Error| ReadError::Engine(message(&error));
+        let connection = Connection::open_in_memory().map_err(failed)?;
+        connection
+            .execute_batch("SET threads = 1; SET enable_external_file_cache = false")
+            .map_err(failed)?;
+        Ok(self.0.get_or_init(|| connection))
+    }
+}
+
+fn stamp(path: &Path, file: &Arc<str>) -> Result<Stamp, ReadError> {
+    let meta = std::fs::metadata(path).map_err(|error| ReadError::Open { file: Arc::clone(file), error })?;
+    Ok(Stamp::of(&meta))
+}
+
+/// A path as a list of one, so that no character of it is taken for a pattern.
+fn literal(path: &Path) -> String {
+    let mut escaped = String::new();
+    for c in path.to_string_lossy().chars() {
+        match c {
+            '*' | '?' | '[' => escaped.extend(['[', c, ']']),
+            '\'' => escaped.push_str("''"),
+            c => escaped.push(c),
+        }
+    }
+    format!("'{escaped}'")
+}
+
+/// DuckDB's message without its advice, which names options that a source does not have.
+pub(super) fn message(error: &duckdb::Error) -> String {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    let first = first.split_once("Error: ").map_or(first, |(_, rest)| rest);
+    first.trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,310 @@
+//! Which types a column of texts may have: those that print every value back as it is. Main type: [`Proof`].
+//!
+//! The answer is a set that only shrinks, so it does not depend on the order of the rows. The types have no
+//! text in common: a column has one of them, or it is text.
+
+use std::sync::Arc;
+
+use crate::record::{LogicalType, Value, double};
+
+use super::Evidence;
+
+/// What was seen of a column.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Proof {
+    state: State,
+    /// The first value that made the column text.
+    pub(super) evidence: Option<Evidence>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    /// NULL alone.
+    #[default]
+    Empty,
+    /// `nan`, `inf` and `-inf` alone: doubles, if there is a finite one.
+    NotFinite,
+    /// Every value prints back in this type.
+    Of(Plain),
+    /// There is no such type.
+    Text,
+}
+
+/// A type that a column of texts is proven to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Plain {
+    Boolean,
+    BigInt,
+    Double,
+    Date,
+    Timestamp,
+}
+
+impl Proof {
+    /// The proof for a column that is text whatever is in it.
+    pub(super) const fn text() -> Self {
+        Self { state: State::Text, evidence: None }
+    }
+
+    /// Takes note of a value that is not NULL.
+    pub(super) fn see(&mut self, text: &str, place: impl FnOnce() -> (Arc<str>, u64)) {
+        let state = match self.state {
+            State::Text => return,
+            State::Of(of) if fits(text, of) => return,
+            State::Of(Plain::Double) | State::NotFinite if is_not_finite(text) => return,
+            State::NotFinite if fits(text, Plain::Double) => State::Of(Plain::Double),
+            State::Empty => match plain(text) {
+                Some(of) => State::Of(of),
+                None if is_not_finite(text) => State::NotFinite,
+                None => State::Text,
+            },
+            State::Of(_) | State::NotFinite => {
+                let (file, line) = place();
+                let value = text.chars().take(40).collect();
+                self.evidence = Some(Evidence { file, line, value });
+                State::Text
+            }
+        };
+        self.state = state;
+    }
+
+    /// The type of the column.
+    pub(super) const fn datatype(&self) -> LogicalType {
+        match self.state {
+            State::Of(Plain::Boolean) => LogicalType::Boolean,
+            State::Of(Plain::BigInt) => LogicalType::BigInt,
+            State::Of(Plain::Double) => LogicalType::Double,
+            State::Of(Plain::Date) => LogicalType::Date,
+            State::Of(Plain::Timestamp) => LogicalType::Timestamp,
+            State::Empty | State::NotFinite | State::Text => LogicalType::Varchar,
+        }
+    }
+}
+
+/// The value of a text whose column was proven to have a type; `None` where the text does not print back.
+pub(super) fn value(text: &str, of: &LogicalType) -> Option<Value> {
+    match of {
+        LogicalType::Varchar => Some(text.into()),
+        LogicalType::Boolean => boolean(text).map(Value::Boolean),
+        LogicalType::BigInt => integer(text).map(Value::Integer),
+        LogicalType::Double => match text {
+            "nan" => Some(Value::Double(f64::NAN)),
+            "inf" => Some(Value::Double(f64::INFINITY)),
+            "-inf" => Some(Value::Double(f64::NEG_INFINITY)),
+            text => fits(text, Plain::Double).then(|| text.parse().ok().map(Value::Double)).flatten(),
+        },
+        LogicalType::Date => is_date(text.as_bytes()).then(|| text.into()),
+        LogicalType::Timestamp => is_timestamp(text.as_bytes()).then(|| text.into()),
+        _ => None,
+    }
+}
+
+fn plain(text: &str) -> Option<Plain> {
+    use Plain::{BigInt, Boolean, Date, Double, Timestamp};
+    [BigInt, Double, Date, Timestamp, Boolean].into_iter().find(|of| fits(text, *of))
+}
+
+fn fits(text: &str, of: Plain) -> bool {
+    match of {
+        Plain::Boolean => boolean(text).is_some(),
+        Plain::BigInt => integer(text).is_some(),
+        Plain::Double => is_double(text),
+        Plain::Date => is_date(text.as_bytes()),
+        Plain::Timestamp => is_timestamp(text.as_bytes()),
+    }
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+fn is_not_finite(text: &str) -> bool {
+    matches!(text, "nan" | "inf" | "-inf")
+}
+
+fn integer(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    let written = match digits {
+        [b'0'] => text.len() == 1,
+        [b'1'..=b'9', ..] => digits.len() <= 19,
+        _ => false,
+    };
+    if written { text.parse().ok() } else { None }
+}
+
+/// Whether a text is a finite DOUBLE as it is printed.
+pub(super) fn is_double(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    // The shortest texts of numbers have no more digits; a longer one is spelled otherwise.
+    if bytes.len() > 32 || !bytes.iter().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e')) {
+        return false;
+    }
+    if let Some(known) = is_short_double(bytes) {
+        return known;
+    }
+    text.parse().is_ok_and(|value: f64| value.is_finite() && double(value) == text)
+}
+
+/// The same without printing, where up to 15 digits make that unnecessary: no two such numbers are one DOUBLE.
+fn is_short_double(bytes: &[u8]) -> Option<bool> {
+    let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    let point = digits.iter().position(|b| *b == b'.')?;
+    let (whole, fraction) = (&digits[..point], &digits[point + 1..]);
+    let all_digits = whole.iter().chain(fraction).all(u8::is_ascii_digit);
+    if !all_digits || digits.len() > 16 || matches!(whole, [b'0']) {
+        return None;
+    }
+    let leading = !matches!(whole, [] | [b'0', ..]);
+    let trailing = !matches!(fraction, [] | [_, .., b'0']);
+    Some(leading && trailing)
+}
+
+/// `YYYY-MM-DD`, a day that exists, from the year 1 on.
+pub(super) fn is_date(bytes: &[u8]) -> bool {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = bytes else { return false };
+    let (Some(century), Some(year)) = (two(*y1, *y2), two(*y3, *y4)) else { return false };
+    let (Some(month), Some(day)) = (two(*m1, *m2), two(*d1, *d2)) else { return false };
+    let year = century * 100 + year;
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + u32::from(leap),
+        _ => 0,
+    };
+    year >= 1 && day >= 1 && day <= days
+}
+
+/// `YYYY-MM-DD hh:mm:ss`, with up to six more digits of which the last is not 0.
+pub(super) fn is_timestamp(bytes: &[u8]) -> bool {
+    let Some((date, [b' ', time @ ..])) = bytes.split_at_checked(10) else { return false };
+    let Some(([h1, h2, b':', m1, m2, b':', s1, s2], fraction)) = time.split_first_chunk::<8>() else {
+        return false;
+    };
+    let below = |a: &u8, b: &u8, end| two(*a, *b).is_some_and(|number| number < end);
+    let fraction = match fraction {
+        [] => true,
+        [b'.', digits @ .., last] => {
+            digits.len() < 6 && *last != b'0' && digits.iter().chain([last]).all(u8::is_ascii_digit)
+        }
+        _ => false,
+    };
+    fraction && is_date(date) && below(h1, h2, 24) && below(m1, m2, 60) && below(s1, s2, 60)
+}
+
+fn two(a: u8, b: u8) -> Option<u32> {
+    let digit = |b: u8| b.is_ascii_digit().then(|| u32::from(b - b'0'));
+    Some(digit(a)? * 10 + digit(b)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(values: &[&str]) -> LogicalType {
+        let mut proof = Proof::default();
+        for value in values {
+            proof.see(value, || ("a.csv".into(), 1));
+        }
+        proof.datatype()
+    }
+
+    #[test]
+    fn a_type_prints_every_value_back() {
+        use LogicalType::{BigInt, Boolean, Date, Double, Timestamp, Varchar};
+        for (values, wanted) in [
+            (&["1", "-3", "0", "9223372036854775807", "-9223372036854775808"][..], BigInt),
+            (&["1.5", "-0.0", "1e+300", "0.30000000000000004", "5e-324", "123456789012345.6", "nan"], Double),
+            (&["2024-02-29", "1969-12-31", "0001-01-01"], Date),
+            (&["1969-12-31 23:59:59", "2024-01-02 03:04:05.000001"], Timestamp),
+            (&["true", "false"], Boolean),
+            (&[], Varchar),
+            (&["nan", "inf"], Varchar),
+        ] {
+            assert_eq!(of(values), wanted, "{values:?}");
+            for value in values {
+                assert!(super::value(value, &wanted).is_some(), "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_else_is_text() {
+        for text in [
+            "01220",
+            "1.10",
+            "1E5",
+            "0x1A",
+            "F",
+            "9:30",
+            "01/02/2024",
+            "NA",
+            "+1",
+            "-0",
+            "1_000",
+            "1.",
+            ".5",
+            "123456789012345678901234567890",
+            "9223372036854775808",
+            "1e5",
+            "01.5",
+            "00.5",
+            "0.50",
+            " 1",
+            "",
+            "2023-02-29",
+            "2024-1-2",
+            "0000-01-01",
+            "10000-01-01",
+            "2024-01-02T03:04:05",
+            "2024-01-02 03:04",
+            "2024-01-02 03:04:05.10",
+            "2024-01-02 24:00:00",
+            "2024-01-02 03:04:05.1234567",
+            "True",
+            "NaN",
+            "Infinity",
+            "1.0e10",
+            "0.000001",
+            "1234567890123456789.5",
+            "2024-01-02 03:04:60",
+            "-",
+        ] {
+            assert_eq!(of(&[text]), LogicalType::Varchar, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_mixed_is_text_in_any_order() {
+        for pair in [["1", "1.5"], ["2024-01-01", "2024-01-01 00:00:00"], ["true", "1"], ["nan", "1"]] {
+            assert_eq!(of(&pair), LogicalType::Varchar);
+            assert_eq!(of(&[pair[1], pair[0]]), LogicalType::Varchar);
+        }
+        assert_eq!(of(&["nan", "1.5"]), of(&["1.5", "nan"]));
+    }
+
+    #[test]
+    fn what_is_known_without_printing_is_what_printing_says() {
+        use rand::{RngExt, SeedableRng};
+        let mut random = rand::rngs::StdRng::seed_from_u64(1);
+        let (mut short, mut doubles) = (0, 0);
+        for _ in 0..200_000 {
+            let digit = |random: &mut rand::rngs::StdRng| char::from(b'0' + random.random_range(0..10_u8));
+            let whole: String = (0..random.random_range(0..9)).map(|_| digit(&mut random)).collect();
+            let fraction: String = (0..random.random_range(0..9)).map(|_| digit(&mut random)).collect();
+            let text = format!("{whole}.{fraction}");
+            let printed = text.parse().is_ok_and(|value: f64| double(value) == text);
+            if let Some(known) = is_short_double(text.as_bytes()) {
+                assert_eq!(known, printed, "{text}");
+                short += 1;
+            }
+            assert_eq!(is_double(&text), printed, "{text}");
+            doubles += u32::from(printed);
+        }
+        assert!(short > 50_000 && doubles > 50_000, "{short} {doubles}");
+    }
+}

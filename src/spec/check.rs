@@ -1,0 +1,133 @@
+//! Tree + description → checked values: the generic part of reading a spec.
+//!
+//! Reports all mistakes of shape at once, each with its place. Typed shapes are built from what it gives.
+
+use std::ops::Range;
+
+use crate::diagnostic::Fault;
+
+use super::{
+    describe::{self, Shape, Type},
+    keys::{self, Entries, Expected},
+    reader::Reader,
+    scalar::{fits, scalar, wrong},
+    text::Name,
+    tree::{Kind, Node},
+    value::{Checked, Entry, Value},
+};
+
+/// The value of a node, if it fits; otherwise its mistakes are reported. `stage` is the stage that the node
+/// is part of, for messages.
+pub(crate) fn check(
+    node: &Node,
+    holds: &Type,
+    stage: Option<&Name>,
+    reader: &mut Reader<'_>,
+) -> Option<Value> {
+    match (holds, &node.kind) {
+        (Type::List(of, _) | Type::Many(of), Kind::List(items)) => {
+            Some(Value::List(items.iter().filter_map(|item| check(item, of, stage, reader)).collect()))
+        }
+        (Type::Many(of), kind) if fits(kind, of) => check(node, of, stage, reader),
+        // An empty list, as an absent key would have another meaning: a stage without `from:` reads the one above.
+        (Type::Many(_), _) => {
+            reader.wrong(node, holds.wanted());
+            Some(Value::List(Vec::new()))
+        }
+        (Type::Map(shape), Kind::Map(entries)) => {
+            Some(Value::Map(mapping(entries, &node.span, shape, stage, reader)))
+        }
+        (Type::Own(is_name, of, _), Kind::Map(entries)) => {
+            let mut own = Vec::with_capacity(entries.len());
+            for (key, node) in entries {
+                let (name, value) = (reader.own_key(key, *is_name), check(node, of, stage, reader));
+                own.extend(name.zip(value));
+            }
+            Some(Value::Own(own))
+        }
+        (Type::Json(_), Kind::Map(_)) => {
+            Some(Value::Json(reader.place(node.span.clone()), reader.json(node)))
+        }
+        (Type::Tagged(what, _, shapes), Kind::Map(entries)) if !entries.is_empty() => {
+            tagged(entries, what, shapes, reader).map(Value::Map)
+        }
+        (Type::Either(types), kind) => match types.iter().find(|holds| fits(kind, holds)) {
+            Some(one) if matches!(kind, Kind::Map(_) | Kind::List(_)) => check(node, one, stage, reader),
+            Some(one) => scalar(node, one, holds, reader),
+            None => wrong(node, holds, reader),
+        },
+        _ => scalar(node, holds, holds, reader),
+    }
+}
+
+/// A mapping with the keys of a shape.
+pub(crate) fn mapping(
+    entries: &Entries,
+    at: &Range<usize>,
+    shape: &'static Shape,
+    stage: Option<&Name>,
+    reader: &mut Reader<'_>,
+) -> Checked {
+    let expected = Expected::of(shape);
+    let form = keys::review(entries, at, &expected, stage, reader);
+    let entries = values(entries, &expected.known, stage, reader);
+    let mut checked = Checked { shape: shape.name, form, entries };
+    if let Some(broken) = shape.rule.and_then(|rule| rule(&checked)) {
+        let place = checked.take(broken.key).map_or_else(|| at.clone(), |entry| entry.span);
+        reader.report(place, broken.fault);
+    }
+    checked
+}
+
+/// A mapping whose first key says which of several shapes it is, and whose name follows that key.
+fn tagged(
+    entries: &Entries,
+    what: &'static str,
+    shapes: &'static [&'static Shape],
+    reader: &mut Reader<'_>,
+) -> Option<Checked> {
+    let (tag, name) = entries.first()?;
+    let candidates: Vec<&'static Shape> =
+        shapes.iter().copied().filter(|shape| shape.tag() == tag.name).collect();
+    let Some(first) = candidates.first() else {
+        let mut known: Vec<String> = shapes.iter().map(|shape| shape.tag().to_owned()).collect();
+        known.dedup();
+        reader.report(tag.span.clone(), Fault::UnknownWord { what, found: tag.name.clone(), known });
+        reader.lose(name);
+        return None;
+    };
+    let stage = reader.name_of(name);
+    if stage.is_none() {
+        reader.lose(name);
+    }
+    let count = match keys::select(entries, &candidates) {
+        Ok(shape) => return Some(mapping(entries, &tag.span, shape, stage.as_ref(), reader)),
+        Err(count) => count,
+    };
+    let expected = Expected::any_of(&candidates);
+    keys::review(entries, &tag.span, &expected, stage.as_ref(), reader);
+    let forms = candidates.iter().flat_map(|shape| shape.choice.exclusive()).copied().collect();
+    keys::forms_fault(first.tag(), count, forms, stage.as_ref(), reader);
+    let entries = values(entries, &expected.known, stage.as_ref(), reader);
+    Some(Checked { shape: first.tag(), form: None, entries })
+}
+
+/// The values of the known keys; of a duplicate key the first, as the duplicate has been reported.
+fn values(
+    entries: &Entries,
+    known: &[&'static describe::Key],
+    stage: Option<&Name>,
+    reader: &mut Reader<'_>,
+) -> Vec<Entry> {
+    let mut checked: Vec<Entry> = Vec::with_capacity(entries.len());
+    for (key, node) in entries {
+        let Some(known) = known.iter().find(|known| known.name == key.name) else { continue };
+        if checked.iter().any(|entry| entry.name == known.name) {
+            continue;
+        }
+        let value = check(node, &known.holds, stage, reader);
+        let (span, secret) = (node.span.clone(), node.is_secret());
+        checked.extend(value.map(|value| Entry { name: known.name, span, secret, value }));
+    }
+    checked
+}

@@ -1,0 +1,178 @@
+//! `chat:` prompts a model: its keys and what they are read into.
+
+use serde_json::Value;
+
+use crate::diagnostic::Place;
+
+use super::{
+    common::MODEL,
+    prompt::{PROMPT, Prompt},
+    settings::{self, SETTINGS, Settings},
+};
+use crate::spec::{
+    describe::{Key, Preset, Shape, Type, Written, key},
+    text::{Name, Text},
+    value::{Checked, FromValue, Value as Given},
+};
+
+/// `chat:`
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChatSpec {
+    /// The system prompt.
+    pub system: Option<Prompt>,
+    /// The prompt.
+    pub prompt: Prompt,
+    /// Addresses or paths of images that go with it.
+    pub images: Vec<Text>,
+    /// Addresses or paths of documents that go with it.
+    pub documents: Vec<Text>,
+    /// What the answer must look like.
+    pub schema: Option<Text>,
+    /// Fields of the request that are sent as they are.
+    pub settings: Settings,
+    /// What the model may call.
+    pub tools: Vec<ToolSpec>,
+    /// Whether it must: a word, or the name of a tool.
+    pub tool_choice: Option<Text>,
+}
+
+/// One of `tools:`
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolSpec {
+    /// What the model calls it by.
+    pub name: Name,
+    /// What the model is told of it.
+    pub description: Option<Text>,
+    /// Whether the service should hold the model to the schema.
+    pub strict: Option<bool>,
+    /// What it is called with.
+    pub parameters: Parameters,
+}
+
+/// The JSON Schema of a tool's arguments.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Parameters {
+    /// In a file of its own.
+    File(Text),
+    /// Here.
+    Inline(Place, Value),
+}
+
+const FILES: Type = Type::Many(&Type::Text(Written::Template));
+
+pub(super) static SHAPE: Shape = Shape {
+    refused: &[
+        (
+            "stream",
+            "an answer is read whole: it counts when it is on disk, and its pieces would be seen by nobody",
+        ),
+        (
+            "n",
+            "one answer counts, and the others would be paid for; `attempts:` asks again when one is refused",
+        ),
+    ],
+    ..Shape::new(
+        "chat",
+        "`chat:`",
+        "Prompts a model; fields of the request that are not set are not sent.",
+        &[KEYS, SETTINGS],
+    )
+};
+
+const KEYS: &[Key] = &[
+    MODEL,
+    key("system", PROMPT, "system: Be brief.", "The system prompt."),
+    key(
+        "prompt",
+        PROMPT,
+        "prompt: { file: prompt.md.j2 }",
+        "The prompt, a template over the record: here, or in a file.",
+    )
+    .required(),
+    key("images", FILES, "images: \"{{ file }}\"", "Images that go with the prompt: addresses or paths."),
+    key(
+        "documents",
+        FILES,
+        "documents: \"https://example.org/{{ path }}\"",
+        "Documents that go with the prompt: addresses or paths.",
+    ),
+    key(
+        "schema",
+        Type::Text(Written::Path),
+        "schema: schemas/extract.json",
+        "The file of the JSON Schema that the answer must fit; an answer that does not is refused.",
+    ),
+    key(
+        "tools",
+        Type::List(TOOLS, "tools, each `{ name: …, parameters: … }`"),
+        "tools: [{ name: find, parameters: find.schema.json }]",
+        "Functions that the model may call. An answer that calls one is its arguments, as JSON.",
+    ),
+    key(
+        "tool_choice",
+        Type::Text(Written::Plain),
+        "tool_choice: any",
+        "Whether tools are called: `auto`, `none`, `any`, `required`, or the name of a tool.",
+    )
+    .or(Preset::Says("the service's own")),
+];
+
+const TOOLS: &Type = &Type::Map(&TOOL);
+
+static TOOL: Shape = Shape::new(
+    "tool",
+    "a tool",
+    "A function that a model may call.",
+    &[&[
+        key("name", Type::Name, "name: look_up", "What the model calls it by.").required(),
+        key(
+            "description",
+            Type::Text(Written::Plain),
+            "description: Looks a word up.",
+            "What the model is told of it.",
+        ),
+        key("strict", Type::Flag, "strict: true", "Whether the service holds the model to the schema."),
+        key(
+            "parameters",
+            Type::Either(&[Type::Json("a JSON Schema"), Type::Text(Written::Path)]),
+            "parameters: look_up.schema.json",
+            "The JSON Schema of its arguments: here, or the path of a file.",
+        )
+        .required(),
+    ]],
+);
+
+pub(super) fn build(mut map: Checked) -> Option<ChatSpec> {
+    Some(ChatSpec {
+        system: map.get("system"),
+        images: map.get("images").unwrap_or_default(),
+        documents: map.get("documents").unwrap_or_default(),
+        schema: map.get("schema"),
+        settings: settings::build(&mut map),
+        tools: map.get("tools").unwrap_or_default(),
+        tool_choice: map.get("tool_choice"),
+        prompt: map.get("prompt")?,
+    })
+}
+
+impl FromValue for ToolSpec {
+    fn from_value(value: Given) -> Option<Self> {
+        let mut tool = Checked::from_value(value)?;
+        Some(Self {
+            description: tool.get("description"),
+            strict: tool.get("strict"),
+            name: tool.get("name")?,
+            parameters: tool.get("parameters")?,
+        })
+    }
+}
+
+impl FromValue for Parameters {
+    fn from_value(value: Given) -> Option<Self> {
+        match value {
+            Given::Text(text) => Some(Self::File(text)),
+            Given::Json(place, schema) => Some(Self::Inline(place, schema)),
+            _ => None,
+        }
+    }
+}

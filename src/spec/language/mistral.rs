@@ -1,0 +1,116 @@
+//! `mistral:`, how to reach the service: its keys and what they are read into.
+
+use crate::{region::BASE_URL, units::Rate};
+
+pub use crate::policy::Timeouts;
+use crate::spec::{
+    describe::{Preset, Shape, Type, Written, key},
+    text::Text,
+    value::{Checked, FromValue, Value},
+};
+
+/// How to reach Mistral.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MistralSpec {
+    /// The key; `None` if its variable is not set, which only matters when a request is sent.
+    pub api_key: Option<Text>,
+    /// The variable that the key was to come from.
+    pub key_variable: Option<String>,
+    /// Another server than the service's own.
+    pub base_url: Option<Text>,
+    /// Requests in time, counted per request sent.
+    pub requests: Option<Rate>,
+    /// Tokens in time, read and written.
+    pub tokens: Option<Rate>,
+    /// How long to wait for it.
+    pub timeouts: Timeouts,
+}
+
+pub(super) static SHAPE: Shape = Shape::new(
+    "mistral",
+    "`mistral:`",
+    "How every stage of this pipeline reaches Mistral, or a server that is compatible with it.",
+    &[&[
+        key(
+            "api_key",
+            Type::Secret,
+            "api_key: ${env.MISTRAL_API_KEY}",
+            "The API key. A run with `--offline` and a check need none.",
+        ),
+        key(
+            "base_url",
+            Type::Text(Written::Server),
+            "base_url: eu",
+            "`eu` or `us` for a region, `global` for the default, or the address of another server.",
+        )
+        .or(Preset::Made(|| format!("`{BASE_URL}`"))),
+        key(
+            "limits",
+            Type::Map(&LIMITS),
+            "limits: { requests: 5/s, tokens: 500k/min }",
+            "What the account allows. Limits that the service reports count as well.",
+        ),
+        key(
+            "timeouts",
+            Type::Map(&TIMEOUTS),
+            "timeouts: { first_byte: 10min, whole: 10min }",
+            "How long to wait for the server.",
+        ),
+    ]],
+);
+
+static LIMITS: Shape = Shape::new(
+    "limits",
+    "`limits:`",
+    "What the account allows, counted for each request sent, retries included.",
+    &[&[
+        key("requests", Type::Rate, "requests: 5/s", "Requests in time."),
+        key("tokens", Type::Rate, "tokens: 500k/min", "Tokens in time, read and written."),
+    ]],
+);
+
+static TIMEOUTS: Shape = Shape::new(
+    "timeouts",
+    "`timeouts:`",
+    "How long to wait for the server; files have at least half an hour.",
+    &[&[
+        key("connect", Type::Duration, "connect: 5s", "Until there is a connection.")
+            .or(Preset::Duration(Timeouts::DEFAULT.connect)),
+        key(
+            "first_byte",
+            Type::Duration,
+            "first_byte: 10min",
+            "Until the answer begins; a long answer of a busy model begins late.",
+        )
+        .or(Preset::Duration(Timeouts::DEFAULT.first_byte)),
+        key("whole", Type::Duration, "whole: 10min", "Until the answer is complete.")
+            .or(Preset::Duration(Timeouts::DEFAULT.whole)),
+    ]],
+);
+
+impl FromValue for MistralSpec {
+    fn from_value(value: Value) -> Option<Self> {
+        let mut map = Checked::from_value(value)?;
+        let (api_key, key_variable) = match map.take("api_key").map(|entry| entry.value) {
+            Some(Value::Text(key)) => (Some(key), None),
+            Some(Value::Unset(variable)) => (None, Some(variable)),
+            _ => (None, None),
+        };
+        let mut limits: Option<Checked> = map.get("limits");
+        let mut limit = |key| limits.as_mut().and_then(|limits| limits.get(key));
+        let (requests, tokens) = (limit("requests"), limit("tokens"));
+        let timeouts = map.or("timeouts", Timeouts::DEFAULT);
+        Some(Self { api_key, key_variable, base_url: map.get("base_url"), requests, tokens, timeouts })
+    }
+}
+
+impl FromValue for Timeouts {
+    fn from_value(value: Value) -> Option<Self> {
+        let mut map = Checked::from_value(value)?;
+        Some(Self {
+            connect: map.or("connect", Self::DEFAULT.connect),
+            first_byte: map.or("first_byte", Self::DEFAULT.first_byte),
+            whole: map.or("whole", Self::DEFAULT.whole),
+        })
+    }
+}

@@ -1,0 +1,49 @@
+//! The language: each kind of mapping in a spec is described here once, beside the type that it is read into.
+//!
+//! A file has the typed shape, its description as data (keys, types, defaults, one sentence and one example
+//! each), and a function that builds the first from values that were checked against the second. To add a
+//! kind of stage: a file like `throttle.rs`, and its lines in `stage.rs`.
+
+mod ask;
+mod batch;
+mod chat;
+mod common;
+mod concurrency;
+mod mistral;
+mod pipeline;
+mod poll;
+mod prompt;
+mod reshape;
+mod retry;
+mod settings;
+mod sink;
+mod source;
+mod split;
+mod stage;
+mod submit;
+mod task;
+mod throttle;
+mod wave;
+
+pub use ask::AskSpec;
+pub use batch::BatchSpec;
+pub use chat::{ChatSpec, Parameters, ToolSpec};
+pub use concurrency::Concurrency;
+pub use mistral::{MistralSpec, Timeouts};
+pub use pipeline::{ModelPrice, Spec};
+pub use poll::{OnTimeout, PollSchedule, PollSpec};
+pub use prompt::Prompt;
+pub use reshape::FieldsSpec;
+pub use retry::Retry;
+pub use settings::{Setting, Settings};
+pub use sink::{Mode, SinkSpec, Target};
+pub(crate) use source::LARGEST_FILE;
+pub use source::{CsvSpec, SourceForm, SourceSpec, TypesSpec};
+pub use split::{SplitSpec, SplitWhat};
+pub use stage::{Form, From, StageSpec};
+pub use submit::CollectSpec;
+pub use task::TaskSpec;
+pub use throttle::ThrottleSpec;
+pub use wave::WaveSpec;
+
+pub(crate) use pipeline::{IGNORED, PIPELINE, build};

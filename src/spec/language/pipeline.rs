@@ -1,0 +1,156 @@
+//! The top of a pipeline file: its keys and what they are read into.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{
+    diagnostic::{Mistake, Source},
+    units::Usd,
+};
+
+use super::{
+    mistral::{self, MistralSpec},
+    stage::{STAGE, StageSpec},
+};
+use crate::spec::{
+    describe::{Shape, Type, Written, key},
+    text::{Name, Text},
+    value::{Checked, Own},
+};
+
+/// A pipeline file, read but not understood.
+#[derive(Debug)]
+pub struct Spec {
+    /// The file.
+    pub source: Arc<Source>,
+    /// Its folder: where its paths start.
+    pub folder: PathBuf,
+    /// The pipeline's name.
+    pub name: Option<Name>,
+    /// What it says of itself.
+    pub description: Option<Text>,
+    /// How to reach Mistral.
+    pub mistral: Option<MistralSpec>,
+    /// The database for rows and ledger.
+    pub duckdb: Option<Text>,
+    /// What a run, and those that resume it, may cost.
+    pub budget: Option<Usd>,
+    /// Prices that take precedence over the program's own.
+    pub prices: Vec<ModelPrice>,
+    /// The stages, in the order of the file.
+    pub stages: Vec<StageSpec>,
+    /// What was wrong with the shape. Compiling continues beside it, and reports everything together.
+    pub(crate) mistakes: Vec<Mistake>,
+    /// Names of stages that could not be read at all.
+    pub(crate) lost: Vec<String>,
+}
+
+/// What a model costs: `mistral-small: { prompt: 0.15 USD, completion: 0.60 USD }` for a million tokens,
+/// `pages:` for a thousand pages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelPrice {
+    /// The beginning of the model's name.
+    pub model: String,
+    /// A million tokens read.
+    pub prompt: Usd,
+    /// A million tokens written.
+    pub completion: Usd,
+    /// A thousand pages.
+    pub pages: Usd,
+}
+
+/// Keys at the top that begin with this are ignored: a place for anchors.
+pub(crate) const IGNORED: &str = "x-";
+
+pub(crate) static PIPELINE: Shape = Shape {
+    ignored: Some(IGNORED),
+    ..Shape::new(
+        "pipeline",
+        "a pipeline",
+        "A pipeline file: what it is, where things are, and what happens. Keys that begin with `x-` are \
+         ignored: a place for YAML anchors.",
+        &[&[
+            key("pipeline", Type::Name, "pipeline: extract", "The pipeline's name.").required(),
+            key("description", Type::Text(Written::Plain), "description: Metadata of texts.", "For people."),
+            key(
+                "params",
+                Type::Json("a mapping, `name: value`"),
+                "params: { model: mistral-small-latest }",
+                "Values that `--set name=value` can change, used as `${params.name}`.",
+            ),
+            key(
+                "mistral",
+                Type::Map(&mistral::SHAPE),
+                "mistral: { api_key: \"${env.MISTRAL_API_KEY}\" }",
+                "How to reach Mistral; needed when a stage calls a model.",
+            ),
+            key(
+                "duckdb",
+                Type::Text(Written::Path),
+                "duckdb: results.duckdb",
+                "The database for the results, and for the ledger that makes a rerun free.",
+            )
+            .required(),
+            key(
+                "budget",
+                Type::Money,
+                "budget: 5.00 USD",
+                "What this run, and the runs that resume it, may cost. A request that the rest does not \
+                 cover is not sent, and the run stops.",
+            ),
+            key(
+                "prices",
+                Type::Own(false, &Type::Map(&PRICE), "model: { prompt: 0.15 USD, completion: 0.60 USD }"),
+                "prices: { mistral-small: { prompt: 0.15 USD, completion: 0.60 USD } }",
+                "Prices by the beginning of a model's name; they take precedence over the program's own. A \
+                 model without a price counts as free.",
+            ),
+            key(
+                "stages",
+                Type::List(&STAGE, "stages, each `- kind: name`"),
+                "stages: [{ source: documents, files: '*.txt' }, { sink: texts, table: texts }]",
+                "What happens, in reading order. A stage reads the one above it unless it has `from:`.",
+            )
+            .required(),
+        ]],
+    )
+};
+
+static PRICE: Shape = Shape::new(
+    "price",
+    "a price",
+    "What a model costs.",
+    &[&[
+        key("prompt", Type::Money, "prompt: 0.15 USD", "A million tokens read."),
+        key("completion", Type::Money, "completion: 0.60 USD", "A million tokens written."),
+        key("pages", Type::Money, "pages: 2.00 USD", "A thousand pages."),
+    ]],
+);
+
+/// The file as a spec.
+pub(crate) fn build(
+    mut map: Checked,
+    source: Arc<Source>,
+    mistakes: Vec<Mistake>,
+    lost: Vec<String>,
+) -> Spec {
+    let Own(prices) = map.or("prices", Own(Vec::<(Name, Checked)>::new()));
+    let price = |(model, mut price): (Name, Checked)| ModelPrice {
+        model: model.value.to_string(),
+        prompt: price.get("prompt").unwrap_or_default(),
+        completion: price.get("completion").unwrap_or_default(),
+        pages: price.get("pages").unwrap_or_default(),
+    };
+    Spec {
+        folder: std::path::Path::new(&source.name).parent().map(PathBuf::from).unwrap_or_default(),
+        source,
+        name: map.get("pipeline"),
+        description: map.get("description"),
+        mistral: map.get("mistral"),
+        duckdb: map.get("duckdb"),
+        budget: map.get("budget"),
+        prices: prices.into_iter().map(price).collect(),
+        stages: map.get("stages").unwrap_or_default(),
+        mistakes,
+        lost,
+    }
+}

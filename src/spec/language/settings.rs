@@ -1,0 +1,180 @@
+//! The fields of a chat request that a spec sets under the service's own names, sent as they are.
+
+use serde_json::{Value, json};
+
+use crate::spec::{
+    describe::{Key, Shape, Type, Word, Written, key},
+    value::Checked,
+};
+
+/// Fields of a chat request, in the form in which they are sent.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Settings(Vec<Setting>);
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setting {
+    /// Its name.
+    pub name: &'static str,
+    /// What is sent.
+    pub value: Value,
+    /// What may be shown of it.
+    pub shown: String,
+}
+
+impl Settings {
+    /// Sets a field.
+    pub fn set(&mut self, name: &'static str, value: Value, shown: String) {
+        self.0.push(Setting { name, value, shown });
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Setting> {
+        self.0.iter()
+    }
+
+    /// The longest answer, if it is set.
+    pub fn max_tokens(&self) -> Option<u64> {
+        self.0.iter().find(|setting| setting.name == "max_tokens")?.value.as_u64()
+    }
+}
+
+const PENALTY: Type = Type::Number(-2.0, 2.0);
+
+/// In the order in which they are sent and shown.
+pub(super) const SETTINGS: &[Key] = &[
+    key("temperature", Type::Number(0.0, 1.5), "temperature: 0.2", "How random the choice of words is."),
+    key(
+        "top_p",
+        Type::Share,
+        "top_p: 0.9",
+        "Chooses among the likeliest words that together have this probability.",
+    ),
+    key(
+        "max_tokens",
+        Type::Count("tokens", 1, 1_000_000),
+        "max_tokens: 500",
+        "The longest answer. One that is cut there is refused.",
+    ),
+    key("random_seed", Type::Count("", 0, i64::MAX as u64), "random_seed: 7", "Makes answers repeatable."),
+    key(
+        "stop",
+        Type::Many(&Type::Text(Written::Plain)),
+        "stop: [END]",
+        "The answer ends before any of these texts.",
+    ),
+    key("presence_penalty", PENALTY, "presence_penalty: 0.5", "Penalises words that were used at all."),
+    key(
+        "frequency_penalty",
+        PENALTY,
+        "frequency_penalty: 0.5",
+        "Penalises words by how often they were used.",
+    ),
+    key(
+        "reasoning_effort",
+        Type::Word(
+            "reasoning_effort",
+            &[
+                Word("none", ""),
+                Word("minimal", ""),
+                Word("low", ""),
+                Word("medium", ""),
+                Word("high", ""),
+                Word("xhigh", ""),
+            ],
+        ),
+        "reasoning_effort: high",
+        "How much the model reasons first. Some models accept only `none` and `high`.",
+    ),
+    key(
+        "prompt_mode",
+        Type::Word("prompt_mode", &[Word("reasoning", "")]),
+        "prompt_mode: reasoning",
+        "The service adds the system prompt of a reasoning model.",
+    ),
+    key(
+        "prompt_cache_key",
+        Type::Text(Written::Plain),
+        "prompt_cache_key: extract",
+        "Requests with the same key share the cached beginning of their prompts, at a lower price.",
+    ),
+    key(
+        "service_tier",
+        Type::Word("service_tier", &[Word("auto", ""), Word("standard_only", "")]),
+        "service_tier: auto",
+        "Which capacity of the service is used.",
+    ),
+    key(
+        "parallel_tool_calls",
+        Type::Flag,
+        "parallel_tool_calls: false",
+        "Whether several tools may be called at once.",
+    ),
+    key("safe_prompt", Type::Flag, "safe_prompt: true", "Whether the service adds its safety prompt."),
+    key(
+        "metadata",
+        Type::Own(false, &Type::Text(Written::Plain), "name: text"),
+        "metadata: { project: library }",
+        "Texts that the service keeps with the request.",
+    ),
+    key(
+        "prediction",
+        Type::Map(&PREDICTION),
+        "prediction: { content: The answer. }",
+        "What most of the answer will be, so that it comes sooner.",
+    ),
+    key(
+        "guardrails",
+        Type::List(&Type::Json("a mapping, `key: value`"), "mappings"),
+        "guardrails: [{ block_on_error: true }]",
+        "Checks of request and answer, sent as they are.",
+    ),
+];
+
+static PREDICTION: Shape = Shape::new(
+    "prediction",
+    "`prediction:`",
+    "What most of the answer will be.",
+    &[&[
+        key("type", Type::Word("type", &[Word("content", "")]), "type: content", "Always `content`."),
+        key(
+            "content",
+            Type::Text(Written::Plain),
+            "content: the answer as it was",
+            "The answer as it will mostly be.",
+        )
+        .required(),
+    ]],
+);
+
+/// The keys of [`SETTINGS`] that a mapping has.
+pub(super) fn build(map: &mut Checked) -> Settings {
+    let mut settings = Settings::default();
+    for key in SETTINGS {
+        let Some(entry) = map.take(key.name) else { continue };
+        let value = match key.name {
+            "prediction" => entry.value.into_json().and_then(|mut prediction| {
+                let content = prediction.get_mut("content")?.take();
+                Some(json!({ "type": "content", "content": content }))
+            }),
+            _ => entry.value.into_json(),
+        };
+        if let Some(value) = value {
+            let shown = if entry.secret { "from the environment".to_owned() } else { shown(&value) };
+            settings.set(key.name, value, shown);
+        }
+    }
+    settings
+}
+
+/// The most that a plan shows of a value.
+const SHOWN: usize = 60;
+
+fn shown(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}

@@ -1,0 +1,68 @@
+//! Texts and names of a spec, each with its place in the file.
+
+use std::sync::Arc;
+
+use crate::diagnostic::Place;
+
+use super::tree::Origin;
+
+/// A text value of the spec.
+#[derive(Clone, PartialEq)]
+pub struct Text {
+    /// The text, variables put in.
+    pub value: String,
+    /// As it is written in the file.
+    pub(crate) raw: String,
+    /// Where it stands.
+    pub place: Place,
+    /// Who wrote its beginning.
+    pub origin: Origin,
+    /// Whether it must not be shown.
+    pub secret: bool,
+}
+
+impl std::fmt::Debug for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.shown())
+    }
+}
+
+impl Text {
+    /// The value, or what is written in the file if the value is a secret.
+    pub fn shown(&self) -> &str {
+        if self.secret { &self.raw } else { &self.value }
+    }
+
+    /// The place in the file of a stretch of the value.
+    ///
+    /// A block scalar (`|`) is indented in the file and not in the value; where the two cannot be
+    /// matched (folded or escaped texts, variables put in), the whole value is the place.
+    pub fn place_of(&self, span: std::ops::Range<usize>) -> Place {
+        let source = Arc::clone(&self.place.source);
+        let start = self.place.span.start;
+        let rest = &source.text[start.min(source.text.len())..];
+        let line = self.value[..span.start.min(self.value.len())].matches('\n').count();
+        let line_start = self.value[..span.start.min(self.value.len())].rfind('\n').map_or(0, |at| at + 1);
+        let text_line = self.value[line_start..].lines().next().unwrap_or_default();
+        let header = usize::from(rest.starts_with('|'));
+        let mut offset = 0;
+        for (at, raw) in rest.split_inclusive('\n').enumerate() {
+            if at == line + header {
+                let Some(found) = raw.find(text_line).filter(|_| !text_line.is_empty()) else { break };
+                let begin = start + offset + found + (span.start - line_start);
+                return Place { source, span: begin..begin + span.len() };
+            }
+            offset += raw.len();
+        }
+        self.place.clone()
+    }
+}
+
+/// A name that a person gave to something.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Name {
+    /// The name.
+    pub value: Arc<str>,
+    /// Where it is given.
+    pub place: Place,
+}

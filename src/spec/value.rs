@@ -1,0 +1,187 @@
+//! Checked values: what the reader makes of a tree and a description, and what typed shapes are built from.
+//!
+//! A value that is here has the type that its key's description says, so building never reports.
+
+use std::{ops::Range, time::Duration};
+
+use serde_json::Value as Json;
+
+use crate::{
+    diagnostic::Place,
+    units::{Rate, Size, Usd},
+};
+
+use super::text::{Name, Text};
+
+/// A value that fits its [`Type`](super::describe::Type).
+#[derive(Debug)]
+pub(crate) enum Value {
+    Text(Text),
+    Name(Name),
+    Flag(bool),
+    Count(u64),
+    Number(f64),
+    Word(&'static str),
+    Rate(Rate),
+    Duration(Duration),
+    Size(Size),
+    Money(Usd),
+    List(Vec<Value>),
+    Map(Checked),
+    Own(Vec<(Name, Value)>),
+    Json(Place, Json),
+    /// A secret whose variable is not set.
+    Unset(String),
+}
+
+/// A mapping whose keys are known and whose values fit; keys that do not fit have been reported and left out.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// The name of the shape that it was checked against.
+    pub(crate) shape: &'static str,
+    /// The one key of its choice, if exactly one was there.
+    pub(crate) form: Option<&'static str>,
+    pub(crate) entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
+    pub(crate) span: Range<usize>,
+    /// Whether any of it came from the environment.
+    pub(crate) secret: bool,
+    pub(crate) value: Value,
+}
+
+impl Checked {
+    /// Takes the value of a key; `None` if it is absent or has been reported.
+    pub(crate) fn get<T: FromValue>(&mut self, key: &str) -> Option<T> {
+        T::from_value(self.take(key)?.value)
+    }
+
+    /// Takes the value of a key, or its default.
+    pub(crate) fn or<T: FromValue>(&mut self, key: &str, default: T) -> T {
+        self.get(key).unwrap_or(default)
+    }
+
+    pub(crate) fn take(&mut self, key: &str) -> Option<Entry> {
+        let at = self.entries.iter().position(|entry| entry.name == key)?;
+        Some(self.entries.remove(at))
+    }
+
+    /// A number, for rules.
+    pub(crate) fn count(&self, key: &str) -> Option<u64> {
+        match self.entries.iter().find(|entry| entry.name == key)?.value {
+            Value::Count(count) => Some(count),
+            _ => None,
+        }
+    }
+}
+
+/// A type that is built from a checked value; `None` only where a part of it has been reported.
+pub(crate) trait FromValue: Sized {
+    fn from_value(value: Value) -> Option<Self>;
+}
+
+macro_rules! from_value {
+    ($($variant:ident => $type:ty;)*) => {$(
+        impl FromValue for $type {
+            fn from_value(value: Value) -> Option<Self> {
+                match value {
+                    Value::$variant(value) => Some(value),
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
+from_value! {
+    Text => Text;
+    Name => Name;
+    Flag => bool;
+    Count => u64;
+    Number => f64;
+    Word => &'static str;
+    Rate => Rate;
+    Duration => Duration;
+    Size => Size;
+    Money => Usd;
+    Map => Checked;
+}
+
+impl FromValue for u32 {
+    fn from_value(value: Value) -> Option<Self> {
+        u64::from_value(value)?.try_into().ok()
+    }
+}
+
+impl FromValue for usize {
+    fn from_value(value: Value) -> Option<Self> {
+        u64::from_value(value)?.try_into().ok()
+    }
+}
+
+impl FromValue for (Place, Json) {
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Json(place, json) => Some((place, json)),
+            _ => None,
+        }
+    }
+}
+
+/// One value counts as a list of it.
+impl<T: FromValue> FromValue for Vec<T> {
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::List(items) => Some(items.into_iter().filter_map(T::from_value).collect()),
+            one => T::from_value(one).map(|one| vec![one]),
+        }
+    }
+}
+
+/// The person's own keys, in the order of the file.
+pub(crate) struct Own<T>(pub(crate) Vec<(Name, T)>);
+
+impl<T: FromValue> FromValue for Own<T> {
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Own(entries) => Some(Self(
+                entries.into_iter().filter_map(|(name, value)| Some((name, T::from_value(value)?))).collect(),
+            )),
+            _ => None,
+        }
+    }
+}
+
+impl Value {
+    /// The value as a field of a request.
+    pub(crate) fn into_json(self) -> Option<Json> {
+        Some(match self {
+            Self::Text(text) => text.value.into(),
+            Self::Name(name) => name.value.as_ref().into(),
+            Self::Flag(value) => value.into(),
+            Self::Count(value) => value.into(),
+            Self::Number(value) => value.into(),
+            Self::Word(word) => word.into(),
+            Self::List(items) => items.into_iter().filter_map(Self::into_json).collect(),
+            Self::Own(entries) => Json::Object(
+                entries
+                    .into_iter()
+                    .filter_map(|(name, value)| Some((name.value.to_string(), value.into_json()?)))
+                    .collect(),
+            ),
+            Self::Map(map) => Json::Object(
+                map.entries
+                    .into_iter()
+                    .filter_map(|entry| Some((entry.name.to_owned(), entry.value.into_json()?)))
+                    .collect(),
+            ),
+            Self::Json(_, json) => json,
+            Self::Rate(_) | Self::Duration(_) | Self::Size(_) | Self::Money(_) | Self::Unset(_) => {
+                return None;
+            }
+        })
+    }
+}

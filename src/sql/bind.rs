@@ -1,0 +1,188 @@
+//! Is a text one scalar expression over these fields, and of which type? Main functions: [`bind`], [`condition`].
+
+use crate::record::{LogicalType, Schema};
+
+use super::{
+    Engine, ExpressionError, chunk::Slot, columns, error::translated, evaluate::Evaluator, message, tree,
+};
+
+/// The type of an expression over the fields of a schema.
+///
+/// # Errors
+/// A text that is no scalar expression, names that are not known, types that do not fit, and what would fail
+/// for every record.
+pub fn bind(engine: &Engine, schema: &Schema, expression: &str) -> Result<LogicalType, ExpressionError> {
+    bound(engine, schema, expression).map_err(|mut error| {
+        // DuckDB counts some places in characters and some in bytes.
+        error.span = error.span.filter(|span| expression.get(span.clone()).is_some());
+        error
+    })
+}
+
+fn bound(engine: &Engine, schema: &Schema, expression: &str) -> Result<LogicalType, ExpressionError> {
+    let text = expression.trim();
+    if text.is_empty() {
+        return Err(
+            ExpressionError::new("an empty expression").help("write a SQL expression over the fields")
+        );
+    }
+    habits(text)?;
+    let item = tree::of_expression(engine, expression)?;
+    refuse_by_tree(&item, schema)?;
+    let slot = Slot::new(schema.clone());
+    let relation = slot.relation();
+    let connection = engine.connection();
+    // Aggregates, windows and `unnest` are not allowed in WHERE.
+    let scalar = format!("SELECT 1 FROM {relation} WHERE (({expression}\n) IS NULL)");
+    connection.prepare(&scalar).map_err(|error| translated(&message(&error), 0, expression))?;
+    let query = format!("SELECT ({expression}\n) AS result FROM {relation}");
+    let found = columns(connection, &query).map_err(|error| translated(&error.0, 0, expression))?;
+    let datatype =
+        found.into_iter().next().map(|(_, of)| of).ok_or_else(|| ExpressionError::new("no result"))?;
+    untyped(text, &datatype)?;
+    // A literal that cannot be cast fails in every record: one of NULLs shows it.
+    let evaluator = Evaluator::new(engine, schema, &[(expression.to_owned(), datatype.clone())])
+        .map_err(|error| translated(&error.0, 0, expression))?;
+    let nulls = vec![crate::record::Value::Null; schema.len()].into();
+    match evaluator.evaluate(&[nulls]).pop() {
+        Some(Err(why)) if why.contains("Could not convert") || why.contains("convert string") => {
+            Err(ExpressionError::new(why).help("compare values of one type, or write a CAST"))
+        }
+        _ => Ok(datatype),
+    }
+}
+
+/// Checks that an expression is a condition.
+///
+/// # Errors
+/// As [`bind`], and an expression of another type than BOOLEAN.
+pub fn condition(engine: &Engine, schema: &Schema, expression: &str) -> Result<(), ExpressionError> {
+    match bind(engine, schema, expression)? {
+        LogicalType::Boolean => Ok(()),
+        other => {
+            let text = expression.trim();
+            let help = match other {
+                LogicalType::Varchar => format!("write `{text} IS NOT NULL` or `{text} <> ''`"),
+                _ => format!("write `{text} IS NOT NULL`, or compare it with a value"),
+            };
+            Err(ExpressionError::new(format!("`{text}` is {}, and a condition is BOOLEAN", other.sql()))
+                .help(help))
+        }
+    }
+}
+
+/// Habits of other languages that parse as something else, or not at all.
+fn habits(text: &str) -> Result<(), ExpressionError> {
+    let found = |what: &str, help: &str| {
+        let at = text.find(what).unwrap_or_default();
+        Err(ExpressionError::new(format!("`{what}` is not SQL"))
+            .help(help.to_owned())
+            .at(at..at + what.len()))
+    };
+    let outside = outside_of_quotes(text);
+    if outside.contains("{{") || outside.contains("{%") {
+        return found(
+            if outside.contains("{{") { "{{" } else { "{%" },
+            "this is an expression, not a template: write the field's name alone",
+        );
+    }
+    for (what, help) in [
+        (" is not none", "write `IS NOT NULL`"),
+        (" is none", "write `IS NULL`"),
+        (" is defined", "write `IS NOT NULL`"),
+        ("&&", "write `AND`"),
+        (" ~ ", "write `||` to join texts"),
+    ] {
+        if outside.to_lowercase().contains(what) {
+            return found(&text[outside.to_lowercase().find(what).unwrap_or_default()..][..what.len()], help);
+        }
+    }
+    // `text | length`: a filter of a template; `||` and a bitwise `|` beside a number are SQL.
+    let filters = [
+        "length", "upper", "lower", "trim", "default", "join", "first", "last", "int", "float", "string",
+        "title",
+    ];
+    if let Some((before, after)) = outside.split_once('|')
+        && !after.starts_with('|')
+        && let word =
+            after.trim_start().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
+        && filters.contains(&word)
+    {
+        let value = before.trim();
+        let sql = match word {
+            "default" => format!("coalesce({value}, …)"),
+            "int" => format!("CAST({value} AS BIGINT)"),
+            "float" => format!("CAST({value} AS DOUBLE)"),
+            "string" => format!("CAST({value} AS VARCHAR)"),
+            "join" => format!("array_to_string({value}, ', ')"),
+            "first" => format!("{value}[1]"),
+            "last" => format!("{value}[-1]"),
+            word => format!("{word}({value})"),
+        };
+        return Err(ExpressionError::new(format!("`| {word}` is a filter of templates"))
+            .help(format!("write `{sql}`")));
+    }
+    Ok(())
+}
+
+/// The text with everything in quotes replaced by spaces.
+fn outside_of_quotes(text: &str) -> String {
+    let mut quote = None;
+    text.chars()
+        .map(|c| match (quote, c) {
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                ' '
+            }
+            (Some(open), c) => {
+                if c == open {
+                    quote = None;
+                }
+                ' '
+            }
+            (None, c) => c,
+        })
+        .collect()
+}
+
+fn refuse_by_tree(item: &serde_json::Value, schema: &Schema) -> Result<(), ExpressionError> {
+    let mut refused = None;
+    tree::walk(item, &mut |node| {
+        let class = node.get("class").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let error = match class {
+            "SUBQUERY" => Some(ExpressionError::new("a query inside an expression").help(
+                "an expression sees one record; use a `wave:` with `sql:` (for `x = ANY(list)` write `list_contains(list, x)`)",
+            )),
+            "STAR" => Some(ExpressionError::new("`*` in an expression").help("name the fields")),
+            "LAMBDA" => node
+                .get("lhs")
+                .and_then(|lhs| lhs["column_names"][0].as_str())
+                .filter(|name| schema.position(name).is_some())
+                .map(|name| {
+                    ExpressionError::new(format!("the loop variable `{name}` is also a field"))
+                        .help("the field would be used: give the variable another name")
+                }),
+            "PARAMETER" => Some(ExpressionError::new("a parameter in an expression").help("write the value, or `${params.name}`")),
+            _ => None,
+        };
+        if refused.is_none() {
+            refused = error;
+        }
+    });
+    refused.map_or(Ok(()), Err)
+}
+
+/// A type that DuckDB chose because there was none.
+fn untyped(text: &str, datatype: &LogicalType) -> Result<(), ExpressionError> {
+    let word = text.to_lowercase();
+    let null = LogicalType::Other("\"NULL\"".to_owned());
+    if word == "null" || *datatype == null {
+        return Err(ExpressionError::new("NULL has no type").help("write `CAST(NULL AS VARCHAR)`"));
+    }
+    if matches!(text, "[]" | "{}") {
+        return Err(
+            ExpressionError::new(format!("`{text}` has no type")).help("write `CAST([] AS VARCHAR[])`")
+        );
+    }
+    Ok(())
+}

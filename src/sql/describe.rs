@@ -1,0 +1,36 @@
+//! The columns of a query and their types, without running it.
+
+use duckdb::Connection;
+
+use crate::record::{LogicalType, Schema, parse_type, same_name};
+
+use super::SqlError;
+
+/// The columns of a query, in order; two may have one name.
+///
+/// # Errors
+/// DuckDB's, when the query does not bind.
+pub fn columns(connection: &Connection, query: &str) -> Result<Vec<(String, LogicalType)>, SqlError> {
+    let mut statement = connection.prepare(&format!("DESCRIBE {query}"))?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, parse_type(&row.get::<_, String>(1)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The schema of a query.
+///
+/// # Errors
+/// DuckDB's, and two columns of one name.
+pub fn describe(connection: &Connection, query: &str) -> Result<Schema, SqlError> {
+    let columns = columns(connection, query)?;
+    for (at, (name, _)) in columns.iter().enumerate() {
+        if let Some(first) = columns[..at].iter().position(|(other, _)| same_name(other, name)) {
+            return Err(SqlError(format!(
+                "columns {} and {} of the result are both called `{name}`: rename one with `AS`",
+                first + 1,
+                at + 1
+            )));
+        }
+    }
+    Ok(Schema::new(columns))
+}

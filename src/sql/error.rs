@@ -1,0 +1,108 @@
+//! What DuckDB says, as facts with a place. Main types: [`SqlError`], [`ExpressionError`].
+
+use std::ops::Range;
+
+/// An error of DuckDB outside of what a person wrote.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SqlError(pub String);
+
+impl From<duckdb::Error> for SqlError {
+    fn from(error: duckdb::Error) -> Self {
+        Self(message(&error))
+    }
+}
+
+/// DuckDB's message without the crate's wrapping.
+pub fn message(error: &duckdb::Error) -> String {
+    match error {
+        duckdb::Error::DuckDBFailure(_, Some(message)) => message.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// What is wrong with an expression, and where in its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpressionError {
+    /// What was found.
+    pub message: String,
+    /// What to write.
+    pub help: Option<String>,
+    /// The bytes of the expression that it is about, where DuckDB says.
+    pub span: Option<Range<usize>>,
+    /// A name that is not known, for the nearest one to be offered.
+    pub unknown: Option<String>,
+}
+
+impl ExpressionError {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None, span: None, unknown: None }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(super) fn at(mut self, span: Range<usize>) -> Self {
+        self.span = Some(span);
+        self
+    }
+}
+
+impl std::fmt::Display for ExpressionError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)?;
+        self.help.as_ref().map_or(Ok(()), |help| write!(f, ": {help}"))
+    }
+}
+
+/// DuckDB's error for a statement in which the expression begins at `offset`.
+pub(super) fn translated(message: &str, offset: usize, expression: &str) -> ExpressionError {
+    let mut lines = message.lines();
+    let first = lines.next().unwrap_or_default();
+    let what = first.split_once("Error: ").map_or(first, |(_, what)| what);
+    let unknown = ["Referenced column \"", "Scalar Function with name \""].iter().find_map(|begin| {
+        let rest = what.strip_prefix(begin)?;
+        rest.split('"').next().map(str::to_owned)
+    });
+    let mut error = ExpressionError::new(what.trim_end_matches('.').to_owned());
+    error.span = caret(message, offset, expression);
+    if error.span.is_none() {
+        error.span = unknown.as_ref().and_then(|name| expression.find(name).map(|at| at..at + name.len()));
+    }
+    error.unknown = unknown;
+    error
+}
+
+/// The place that DuckDB's caret points to. Its excerpt may be cut at both ends; it is found again by its text.
+fn caret(message: &str, offset: usize, expression: &str) -> Option<Range<usize>> {
+    let mut lines = message.lines().skip_while(|line| !line.starts_with("LINE "));
+    let (excerpt, carets) = (lines.next()?, lines.next()?);
+    let column = carets.find('^')?;
+    let (head, text) = excerpt.split_once(": ")?;
+    let at = column.checked_sub(head.len() + 2)?;
+    let text = text.trim_start_matches("...").trim_end_matches("...");
+    let cut = excerpt.len() - head.len() - 2 - text.len();
+    let shown = if excerpt.contains(": ...") { at.checked_sub(cut.min(3))? } else { at };
+    // The excerpt is of the statement: find the expression's beginning in it.
+    let start = expression.get(..expression.len().min(24))?;
+    let begin = match text.find(start) {
+        Some(begin) => begin,
+        None => {
+            return text.get(shown..).and_then(|rest| {
+                let word: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                (!word.is_empty()).then(|| expression.find(&word).map(|at| at..at + word.len())).flatten()
+            });
+        }
+    };
+    let _ = offset;
+    let at = shown.checked_sub(begin).filter(|at| *at < expression.len())?;
+    let length = expression
+        .get(at..)?
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .map(char::len_utf8)
+        .sum::<usize>();
+    Some(at..at + length.max(1))
+}

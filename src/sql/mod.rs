@@ -1,0 +1,28 @@
+//! SQL over records: expressions are bound, checked and evaluated by DuckDB, in memory and apart from any file.
+//!
+//! Main types: [`Engine`] (one in-memory database), [`Evaluator`] (expressions over chunks of records),
+//! [`Relation`] (the shape that an expression or a query sees). Knows records and types; knows nothing of
+//! stages, YAML or the results database.
+
+mod bind;
+mod chunk;
+mod describe;
+mod engine;
+mod error;
+mod evaluate;
+mod read;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use bind::{bind, condition};
+pub use chunk::{Slot, register};
+pub use describe::{columns, describe};
+pub use engine::Engine;
+pub use error::{ExpressionError, SqlError, message};
+pub use evaluate::{Evaluated, Evaluator};
+pub use read::{carried, each_row};
+
+/// A row of values in the order of a schema.
+pub type Row = std::sync::Arc<[crate::record::Value]>;

@@ -1,0 +1,283 @@
+//! Sink tables: made or checked before anything is requested, written in batches, put in place at the end.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use duckdb::Connection;
+
+use crate::{
+    fault,
+    record::{LogicalType, Schema, Value, parse_type, quote, same_name},
+    sql::{Row, Slot},
+};
+
+use super::{Store, StoreError, transaction};
+
+/// A sink as the database knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// The stage's name.
+    pub stage: String,
+    /// Where its rows end up.
+    pub target: SinkTarget,
+    /// Its columns.
+    pub columns: Vec<(String, LogicalType)>,
+    /// The columns that identify a row.
+    pub key: Vec<String>,
+    /// How rows meet rows that are there.
+    pub mode: SinkMode,
+}
+
+/// Where the rows of a sink end up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkTarget {
+    /// In a table.
+    Table(String),
+    /// In a file, written by DuckDB with these options of `COPY`.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What stands in the brackets of `COPY … TO … (…)`.
+        options: &'static str,
+    },
+}
+
+/// How rows meet rows that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in the language")]
+pub enum SinkMode {
+    Upsert,
+    Append,
+    Replace,
+}
+
+impl Table {
+    /// What its rows are known by in the ledger: the table's name or the file's path.
+    pub(super) fn name(&self) -> String {
+        match &self.target {
+            SinkTarget::Table(table) => table.clone(),
+            SinkTarget::File { path, .. } => path.display().to_string(),
+        }
+    }
+
+    /// Whether a key identifies its rows: then it comes once in a run.
+    fn is_keyed(&self) -> bool {
+        !self.key.is_empty() && self.mode != SinkMode::Append
+    }
+
+    /// The table that rows are written to while the run goes on. What is to be replaced stays as it is
+    /// until the run has ended, so that a run that is cut off replaces nothing.
+    fn working(&self) -> String {
+        match (&self.target, self.mode) {
+            (SinkTarget::Table(table), SinkMode::Upsert | SinkMode::Append) => {
+                format!("main.{}", quote(table))
+            }
+            _ => format!("etl.{}", quote(&format!("next_{}", self.stage))),
+        }
+    }
+
+    /// The keys that this run has written.
+    fn written(&self) -> String {
+        quote(&format!("written_{}", self.stage))
+    }
+
+    fn definitions(&self) -> String {
+        let columns: Vec<String> =
+            self.columns.iter().map(|(name, of)| format!("{} {}", quote(name), of.sql())).collect();
+        columns.join(", ")
+    }
+
+    /// The places of the key's columns.
+    fn key_places(&self) -> Vec<usize> {
+        let place = |name: &String| self.columns.iter().position(|(column, _)| same_name(column, name));
+        self.key.iter().filter_map(place).collect()
+    }
+}
+
+/// Writes rows within the transaction of the caller. Gives the places of those that were not written, because
+/// their key was written before in this run.
+pub(super) fn insert(connection: &Connection, table: &Table, rows: &[Row]) -> Result<Vec<usize>, StoreError> {
+    // Columns by their place, so that no name of a user's meets one of ours.
+    let values = table.columns.iter().enumerate().map(|(at, (_, of))| (format!("v{at}"), of.clone()));
+    let slot = Slot::new(Schema::new([("r".to_owned(), LogicalType::BigInt)].into_iter().chain(values)));
+    let numbered = rows.iter().enumerate().map(|(at, row)| -> Row {
+        [Value::Integer(at as i64)].into_iter().chain(row.iter().cloned()).collect()
+    });
+    slot.set(numbered.collect::<Vec<_>>().into());
+    connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE staged AS FROM {}", slot.relation()))?;
+    slot.set(Arc::new([]));
+    let doubles = if table.is_keyed() { take_doubles(connection, table)? } else { Vec::new() };
+    let working = table.working();
+    let names: Vec<String> = table.columns.iter().map(|(name, _)| quote(name)).collect();
+    let values: Vec<String> = (0..names.len()).map(|at| format!("n.v{at}")).collect();
+    let (list, values_list) = (names.join(", "), values.join(", "));
+    if table.mode == SinkMode::Upsert && table.is_keyed() {
+        let places = table.key_places();
+        let on: Vec<String> =
+            places.iter().map(|at| format!("t.{} IS NOT DISTINCT FROM n.v{at}", names[*at])).collect();
+        let mut set: Vec<String> =
+            names.iter().zip(&values).map(|(name, value)| format!("{name} = {value}")).collect();
+        // A row belongs to one answer: columns that are no longer written do not keep an older one's values.
+        let others = columns_of(connection, table)?;
+        let others = others
+            .iter()
+            .filter(|(name, _)| !table.columns.iter().any(|(column, _)| same_name(column, name)));
+        set.extend(others.map(|(name, _)| format!("{} = NULL", quote(name))));
+        connection.execute_batch(&format!(
+            "MERGE INTO {working} AS t USING staged AS n ON {}
+             WHEN MATCHED THEN UPDATE SET {} WHEN NOT MATCHED THEN INSERT ({list}) VALUES ({values_list})",
+            on.join(" AND "),
+            set.join(", ")
+        ))?;
+    } else {
+        connection.execute_batch(&format!(
+            "INSERT INTO {working} ({list}) SELECT {values_list} FROM staged AS n ORDER BY n.r"
+        ))?;
+    }
+    connection.execute_batch("DROP TABLE staged")?;
+    Ok(doubles)
+}
+
+/// Takes the rows out of `staged` whose key this run has written before, and remembers the others' keys.
+fn take_doubles(connection: &Connection, table: &Table) -> Result<Vec<usize>, StoreError> {
+    let (written, places) = (table.written(), table.key_places());
+    let keys: Vec<String> = places.iter().map(|at| format!("v{at}")).collect();
+    let on: Vec<String> = keys.iter().map(|key| format!("s.{key} IS NOT DISTINCT FROM w.{key}")).collect();
+    let query = format!(
+        "SELECT r FROM (SELECT r, row_number() OVER (PARTITION BY {0} ORDER BY r) AS n FROM staged) WHERE n > 1
+         UNION SELECT s.r FROM staged AS s SEMI JOIN {written} AS w ON {1} ORDER BY 1",
+        keys.join(", "),
+        on.join(" AND ")
+    );
+    let mut statement = connection.prepare(&query)?;
+    let found = statement.query_map([], |row| row.get::<_, i64>(0))?;
+    let doubles: Vec<usize> = found.map(|row| row.map(|at| at as usize)).collect::<Result<_, _>>()?;
+    if !doubles.is_empty() {
+        let list: Vec<String> = doubles.iter().map(usize::to_string).collect();
+        connection.execute_batch(&format!("DELETE FROM staged WHERE r IN ({})", list.join(", ")))?;
+    }
+    connection.execute_batch(&format!("INSERT INTO {written} SELECT {} FROM staged", keys.join(", ")))?;
+    Ok(doubles)
+}
+
+impl Store {
+    /// Makes the tables of the sinks, or changes those that are there so that the rows fit.
+    ///
+    /// # Errors
+    /// A column whose type would lose values, before anything was requested; or when the database fails.
+    pub async fn prepare(&self, tables: Vec<Table>) -> Result<(), StoreError> {
+        self.with(move |connection| {
+            transaction(connection, |t| tables.iter().try_for_each(|table| prepare(t, table)))
+        })
+        .await
+    }
+
+    /// Puts the rows of all sinks in their place, at the end of a run that was not cut off: tables in one
+    /// transaction, then the files.
+    ///
+    /// # Errors
+    /// A file that cannot be written; or when the database fails.
+    pub async fn finish(&self, tables: Vec<Table>) -> Result<(), StoreError> {
+        self.with(move |connection| {
+            fault::point("before_replace");
+            transaction(connection, |t| tables.iter().try_for_each(|table| replace(t, table)))?;
+            tables.iter().try_for_each(|table| write(connection, table))
+        })
+        .await
+    }
+}
+
+/// The columns of a table that is there.
+fn columns_of(connection: &Connection, table: &Table) -> Result<Vec<(String, LogicalType)>, StoreError> {
+    let SinkTarget::Table(name) = &table.target else { return Ok(Vec::new()) };
+    let mut statement = connection.prepare_cached(
+        "SELECT column_name, data_type FROM duckdb_columns()
+         WHERE schema_name = 'main' AND lower(table_name) = lower(?) AND database_name = current_database()",
+    )?;
+    let found =
+        statement.query_map([name], |row| Ok((row.get(0)?, parse_type(&row.get::<_, String>(1)?))))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn prepare(connection: &Connection, table: &Table) -> Result<(), StoreError> {
+    let (working, definitions) = (table.working(), table.definitions());
+    if table.is_keyed() {
+        let keys: Vec<String> =
+            table.key_places().iter().map(|at| format!("v{at} {}", table.columns[*at].1.sql())).collect();
+        connection.execute_batch(&format!(
+            "CREATE OR REPLACE TEMP TABLE {} ({})",
+            table.written(),
+            keys.join(", ")
+        ))?;
+    }
+    let name = match &table.target {
+        SinkTarget::Table(name) if table.mode != SinkMode::Replace => name,
+        _ => {
+            connection.execute_batch(&format!("CREATE OR REPLACE TABLE {working} ({definitions})"))?;
+            return Ok(());
+        }
+    };
+    connection.execute_batch(&format!("CREATE TABLE IF NOT EXISTS {working} ({definitions})"))?;
+    let there = columns_of(connection, table)?;
+    for (column, writes) in &table.columns {
+        let (quoted, sql) = (quote(column), writes.sql());
+        match there.iter().find(|(name, _)| same_name(name, column)) {
+            None => connection.execute_batch(&format!("ALTER TABLE {working} ADD COLUMN {quoted} {sql}"))?,
+            Some((_, has)) => match has.widened(writes) {
+                Some(wide) if wide == *has => {}
+                Some(wide) => connection.execute_batch(&format!(
+                    "ALTER TABLE {working} ALTER COLUMN {quoted} SET DATA TYPE {}",
+                    wide.sql()
+                ))?,
+                None => {
+                    return Err(StoreError::Column {
+                        table: name.clone(),
+                        column: column.clone(),
+                        has: has.sql(),
+                        writes: sql,
+                    });
+                }
+            },
+        }
+    }
+    Ok(())
+}
+
+fn replace(connection: &Connection, table: &Table) -> Result<(), StoreError> {
+    if let (SinkTarget::Table(name), SinkMode::Replace) = (&table.target, table.mode) {
+        let (name, working) = (quote(name), table.working());
+        connection.execute_batch(&format!(
+            "CREATE OR REPLACE TABLE main.{name} AS FROM {working}; DROP TABLE {working};"
+        ))?;
+    }
+    Ok(())
+}
+
+fn write(connection: &Connection, table: &Table) -> Result<(), StoreError> {
+    if let SinkTarget::File { path, options } = &table.target {
+        let working = table.working();
+        write_file(connection, &working, path, options)?;
+        connection.execute_batch(&format!("DROP TABLE {working}"))?;
+    }
+    Ok(())
+}
+
+/// Under another name first: a reader of the file sees all of it or the one before.
+fn write_file(connection: &Connection, working: &str, path: &Path, options: &str) -> Result<(), StoreError> {
+    let failed = |why: String| StoreError::File { path: path.to_owned(), why };
+    let path = std::path::absolute(path).map_err(|error| failed(error.to_string()))?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let partial = folder.join(format!(".{name}.partial"));
+    let literal = partial.display().to_string().replace('\'', "''");
+    connection.execute_batch(&format!("COPY {working} TO '{literal}' ({options})")).map_err(|error| {
+        match StoreError::from(error) {
+            StoreError::Sql(why) => failed(why),
+            other => other,
+        }
+    })?;
+    std::fs::rename(&partial, &path).map_err(|error| failed(error.to_string()))
+}

@@ -1,0 +1,245 @@
+//! What can be known of a template before there is a record: syntax, names, filters.
+
+use std::{ops::Range, sync::LazyLock};
+
+use minijinja::{
+    Environment, ErrorKind,
+    machinery::{Token, tokenize},
+    syntax::SyntaxConfig,
+};
+
+use crate::{
+    diagnostic::char_start,
+    record::{LogicalType, Schema, same_name},
+};
+
+use super::{
+    depth,
+    environment::{MAIN, environment, syntax},
+};
+
+/// What is wrong with a template, and where in its text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TemplateMistake {
+    /// What is wrong.
+    pub fault: TemplateFault,
+    /// Bytes of the template's text.
+    pub span: Range<usize>,
+}
+
+/// What can be wrong with a template before there is a record.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "each says it")]
+pub enum TemplateFault {
+    Syntax(String),
+    UnknownField {
+        name: String,
+        known: Vec<String>,
+    },
+    UnknownCallable {
+        what: &'static str,
+        name: String,
+    },
+    /// A text that is to be a file beside the template.
+    Include(String),
+}
+
+static PROBES: LazyLock<Environment<'static>> = LazyLock::new(environment);
+
+/// Everything that can be known of a template before there is a record: syntax, names that `schema` does not
+/// have, filters that do not exist.
+pub fn check(text: &str, schema: &Schema) -> Vec<TemplateMistake> {
+    if let Some(mistake) = depth::too_deep(text, false) {
+        return vec![mistake];
+    }
+    let mut env = environment();
+    // Includes are checked as files of their own.
+    env.set_loader(|_| Ok(Some(String::new())));
+    let parsed = env
+        .add_template_owned(MAIN, text.to_owned())
+        .and_then(|()| env.get_template(MAIN).map(|t| t.undeclared_variables(true)));
+    let mut mistakes = match parsed {
+        Err(error) => vec![syntax(&error, text)],
+        Ok(names) => {
+            let tokens = tokens(text);
+            let mut mistakes = Vec::new();
+            for name in names {
+                if let Some(fault) = unknown(&name, schema) {
+                    let places = places_of(&name, &tokens);
+                    mistakes.extend(
+                        places.into_iter().map(|span| TemplateMistake { fault: fault.clone(), span }),
+                    );
+                }
+            }
+            mistakes.extend(callables(&tokens));
+            mistakes
+        }
+    };
+    for mistake in &mut mistakes {
+        mistake.span.start = char_start(text, mistake.span.start);
+        mistake.span.end = char_start(text, mistake.span.end).max(mistake.span.start);
+    }
+    mistakes.sort_by_key(|mistake| mistake.span.start);
+    mistakes
+}
+
+/// The files that a template names, and where; of those that it names by a literal text.
+pub fn includes(text: &str) -> Vec<(String, Range<usize>)> {
+    let tokens = tokens(text);
+    let named = tokens.windows(3).filter_map(|window| match window {
+        [(Tok::BlockStart, _), (Tok::Ident(word), _), (Tok::Str(name), span)]
+            if matches!(word.as_str(), "include" | "import" | "from" | "extends") =>
+        {
+            Some((name.clone(), span.clone()))
+        }
+        _ => None,
+    });
+    named.collect()
+}
+
+/// The tokens that the checks look at; all others are `Other`.
+#[derive(Debug, PartialEq)]
+enum Tok {
+    BlockStart,
+    Ident(String),
+    Str(String),
+    Dot,
+    Pipe,
+    Other,
+}
+
+fn tokens(text: &str) -> Vec<(Tok, Range<usize>)> {
+    tokenize(text, false, SyntaxConfig::default())
+        .map_while(Result::ok)
+        .map(|(token, span)| {
+            let tok = match token {
+                Token::BlockStart => Tok::BlockStart,
+                Token::Ident(name) => Tok::Ident(name.to_owned()),
+                Token::Str(text) => Tok::Str(text.to_owned()),
+                Token::String(text) => Tok::Str(text.into()),
+                Token::Dot => Tok::Dot,
+                Token::Pipe => Tok::Pipe,
+                _ => Tok::Other,
+            };
+            (tok, span.start_offset as usize..span.end_offset as usize)
+        })
+        .collect()
+}
+
+/// Names that the template language brings along.
+const GLOBALS: &[&str] = &["range", "dict", "namespace", "debug", "loop", "self", "super", "caller"];
+
+fn unknown(name: &str, schema: &Schema) -> Option<TemplateFault> {
+    let mut parts = name.split('.');
+    let first = parts.next()?;
+    if GLOBALS.contains(&first) {
+        return None;
+    }
+    let unknown = |known: Vec<String>| Some(TemplateFault::UnknownField { name: name.to_owned(), known });
+    let Some(field) = schema.get(first) else {
+        return unknown(schema.names().map(str::to_owned).collect());
+    };
+    let mut of = &field.datatype;
+    let mut prefix = format!("{first}.");
+    for part in parts {
+        match of {
+            LogicalType::Struct(fields) => match fields.iter().find(|(field, _)| same_name(field, part)) {
+                Some((_, inner)) => of = inner,
+                // All fields by name, for those that are no identifiers.
+                None if first == crate::record::ETL && part == "fields" => return None,
+                None => return unknown(fields.iter().map(|(field, _)| format!("{prefix}{field}")).collect()),
+            },
+            LogicalType::List(_) | LogicalType::Array(..) => return None,
+            _ => return unknown(Vec::new()),
+        }
+        prefix.push_str(part);
+        prefix.push('.');
+    }
+    None
+}
+
+fn places_of(name: &str, tokens: &[(Tok, Range<usize>)]) -> Vec<Range<usize>> {
+    let parts: Vec<&str> = name.split('.').collect();
+    let mut found = Vec::new();
+    for (at, (token, span)) in tokens.iter().enumerate() {
+        let starts = matches!(token, Tok::Ident(ident) if ident == parts[0])
+            && (at == 0 || tokens[at - 1].0 != Tok::Dot);
+        let rest = parts[1..].iter().enumerate().all(|(i, part)| {
+            matches!(tokens.get(at + 2 * i + 1), Some((Tok::Dot, _)))
+                && matches!(tokens.get(at + 2 * i + 2), Some((Tok::Ident(ident), _)) if ident == part)
+        });
+        if starts && rest {
+            let end = tokens[at + 2 * (parts.len() - 1)].1.end;
+            found.push(span.start..end);
+        }
+    }
+    // A name that cannot be found again, such as one behind brackets, is a mistake all the same.
+    if found.is_empty() {
+        found.push(0..0);
+    }
+    found
+}
+
+fn callables(tokens: &[(Tok, Range<usize>)]) -> Vec<TemplateMistake> {
+    let mut mistakes = Vec::new();
+    for window in tokens.windows(2) {
+        let ((before, _), (Tok::Ident(name), span)) = (&window[0], &window[1]) else { continue };
+        let (what, probe) = match before {
+            Tok::Pipe => ("filter", format!("''|{name}")),
+            Tok::Ident(word) if word == "is" && name != "not" => ("test", format!("'' is {name}")),
+            _ => continue,
+        };
+        // The only way to ask whether a filter exists is to use it.
+        let missing = PROBES
+            .compile_expression(&probe)
+            .and_then(|expression| expression.eval(()))
+            .is_err_and(|error| matches!(error.kind(), ErrorKind::UnknownFilter | ErrorKind::UnknownTest));
+        if missing {
+            let fault = TemplateFault::UnknownCallable { what, name: name.clone() };
+            mistakes.push(TemplateMistake { fault, span: span.clone() });
+        }
+    }
+    mistakes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::parse_type;
+
+    fn said(text: &str) -> Vec<(String, String)> {
+        let schema = Schema::new([
+            ("text", LogicalType::Varchar),
+            ("bytes", LogicalType::BigInt),
+            ("extract", parse_type("STRUCT(title VARCHAR, year BIGINT)")),
+        ]);
+        let name = |fault| match fault {
+            TemplateFault::Syntax(what) => what,
+            TemplateFault::UnknownField { name, .. } | TemplateFault::UnknownCallable { name, .. } => name,
+            TemplateFault::Include(name) => name,
+        };
+        check(text, &schema).into_iter().map(|m| (text[m.span].to_owned(), name(m.fault))).collect()
+    }
+
+    #[test]
+    fn a_good_template_has_no_mistakes() {
+        let text = "{% for w in text|upper %}{{ loop.index }}{{ w }}{% endfor %}{% set x = bytes %}{{ x }}{{ extract.title }}";
+        assert_eq!(said(text), []);
+    }
+
+    #[test]
+    fn every_unknown_name_is_reported_at_its_place() {
+        let both = said("{{ txet }} and {{ extract.titel|upper }}, {{ txet }}");
+        let expected = [("txet", "txet"), ("extract.titel", "extract.titel"), ("txet", "txet")];
+        assert_eq!(both, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+        assert_eq!(said("{{ text.title }}").len(), 1);
+        assert_eq!(said("{{ text|uper }}"), [("uper".to_owned(), "uper".to_owned())]);
+        assert_eq!(said("{{ text ").len(), 1);
+    }
+
+    #[test]
+    fn includes_are_found() {
+        let found = includes("{% include 'a.md' %}{% from \"b.j2\" import x %}");
+        assert_eq!(found.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a.md", "b.j2"]);
+    }
+}
