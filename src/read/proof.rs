@@ -216,11 +216,12 @@ mod tests {
     #[test]
     fn a_type_prints_every_value_back() {
         use LogicalType::{BigInt, Boolean, Date, Double, Timestamp, Varchar};
+        let duckdb = duckdb::Connection::open_in_memory().unwrap();
         for (values, wanted) in [
             (&["1", "-3", "0", "9223372036854775807", "-9223372036854775808"][..], BigInt),
             (&["1.5", "-0.0", "1e+300", "0.30000000000000004", "5e-324", "123456789012345.6", "nan"], Double),
             (&["2024-02-29", "1969-12-31", "0001-01-01"], Date),
-            (&["1969-12-31 23:59:59", "2024-01-02 03:04:05.000001"], Timestamp),
+            (&["1969-12-31 23:59:59", "2024-01-02 03:04:05.000001", "0001-01-01 00:00:00.5"], Timestamp),
             (&["true", "false"], Boolean),
             (&[], Varchar),
             (&["nan", "inf"], Varchar),
@@ -228,6 +229,9 @@ mod tests {
             assert_eq!(of(values), wanted, "{values:?}");
             for value in values {
                 assert!(super::value(value, &wanted).is_some(), "{value}");
+                let sql = format!("SELECT CAST(CAST(? AS {}) AS VARCHAR)", wanted.sql());
+                let printed: String = duckdb.query_row(&sql, [value], |row| row.get(0)).unwrap();
+                assert_eq!(printed, *value);
             }
         }
     }

@@ -82,6 +82,24 @@ fn files_are_united_and_widened_or_refused() {
 }
 
 #[test]
+fn structs_are_united_by_the_names_of_their_fields() {
+    let folder = written(&[
+        ("a.parquet", "SELECT {'a': 1::INTEGER, 'c': [1.5::DECIMAL(3,1)]} AS s"),
+        ("b.parquet", "SELECT {'b': 'x', 'a': 3000000000::BIGINT} AS s"),
+    ]);
+    let found = folder.read("*.parquet", &parquet()).unwrap();
+    assert_eq!(found.types(), "s STRUCT(\"a\" BIGINT, \"c\" DECIMAL(3,1)[], \"b\" VARCHAR)");
+    let list = Value::List(["1.5".into()].into());
+    assert_eq!(
+        found.column("s"),
+        [
+            Value::Struct([1.into(), list, Value::Null].into()),
+            Value::Struct([3_000_000_000.into(), Value::Null, "x".into()].into()),
+        ]
+    );
+}
+
+#[test]
 fn a_value_that_does_not_fit_what_is_said_is_bad() {
     let folder = written(&[("a.parquet", "SELECT * FROM (VALUES (1, '5'), (2, 'x'), (3, NULL)) t(id, v)")]);
     let types = Types { of: vec![("v".into(), parse_type("INTEGER"))], ..Types::default() };
