@@ -248,7 +248,7 @@ params: { model: small, count: 3 }
 mistral: { api_key: key, base_url: eu, timeouts: { whole: 5min }, limits: { requests: 5/s } }
 duckdb: out.duckdb
 budget: 5.00 USD
-prices: { small: { prompt: 0.1 USD } }
+prices: { 'large é': { prompt: 0.1 USD }, ocr: { pages: 1 USD } }
 stages:
   - source: documents
     files: library/*.txt
@@ -256,9 +256,9 @@ stages:
     rows: [{ id: 1, tags: [a, b], 文: é }]
     key: id
   - map: parts
-    split: { list: tags }
+    split: tags
   - map: shape
-    fields: { twice: id * 2, both: id ~ parts.item }
+    fields: { twice: id * 2, both: id || parts }
     drop: tags
   - throttle: pace
     from: documents
@@ -288,7 +288,7 @@ stages:
   - sink: metadata
     from: [extracted]
     table: metadata
-    columns: { path: path, title: extract.title, length: text | length }
+    columns: { path: path, title: extract.title, length: length(text) }
   - sink: others
     from: shape
     jsonl: out/others.jsonl

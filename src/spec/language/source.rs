@@ -185,7 +185,7 @@ static CSV: Shape = Shape::new(
             "quote: \"'\"",
             "The character that values are quoted with; empty for none.",
         )
-        .or(Preset::Says("`\"`")),
+        .or(Preset::Says("`'\"'`")),
         key(
             "encoding",
             Type::Word(
