@@ -9,7 +9,7 @@ use reqwest::{
 
 use super::{
     CallError, Client,
-    management::parse,
+    manage::parse,
     wire::{FILES_PATH, FileObject},
 };
 

@@ -27,16 +27,15 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(config: SimConfig) -> Self {
-        let started = Instant::now();
         Self {
             clock: Clock::new(config.speed),
-            limits: Limits::new(&config, started),
+            limits: Limits::new(config.requests, config.tokens),
             config,
             stats: Stats::default(),
             files: Files::default(),
             jobs: Jobs::default(),
             registry: Registry::default(),
-            started,
+            started: Instant::now(),
             attempts: Mutex::default(),
         }
     }
