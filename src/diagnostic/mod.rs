@@ -4,6 +4,7 @@
 //! mistake is facts; its words are written here, once. Readers collect them and go on, so that
 //! a person hears of all of them in one go.
 
+mod advice;
 mod fault;
 mod words;
 

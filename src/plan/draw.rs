@@ -259,6 +259,12 @@ fn sink_lines(sink: &Sink) -> Vec<String> {
     let by = sink.mode == Mode::Upsert && !sink.key.is_empty();
     let key = if by { format!(" by {}", sink.key.join(", ")) } else { String::new() };
     let mut lines = vec![format!("{}, {mode}{key}", sink.target)];
+    if !sink.pieces_of.is_empty() {
+        lines.push(format!(
+            "older pieces go when all pieces of their {} are written again",
+            sink.pieces_of.join(", ")
+        ));
+    }
     let width = sink.columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0);
     lines.extend(
         sink.columns.iter().map(|column| format!("  {:<width$}  {}", column.name, column.datatype.sql())),

@@ -68,7 +68,13 @@ impl Compiler<'_> {
             }
         }
         let fields = Arc::new(schema.clone().unwrap_or_default());
-        let shape = schema.map(|schema| Shape { schema, key: key.clone(), bulky, ..Shape::default() });
+        let shape = schema.map(|schema| Shape {
+            schema,
+            source_key: key.clone(),
+            key: key.clone(),
+            bulky,
+            ..Shape::default()
+        });
         Some((Source { from, key, schema: fields, limit: spec.limit }, shape))
     }
 

@@ -252,6 +252,8 @@ pub struct Sink {
     pub columns: Vec<Column>,
     /// The columns that identify a row.
     pub key: Vec<String>,
+    /// Those of them that identify the record whose pieces the rows are; none where rows are no pieces.
+    pub pieces_of: Vec<String>,
     /// How rows meet rows that are there.
     pub mode: Mode,
 }

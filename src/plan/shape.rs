@@ -18,6 +18,8 @@ pub(super) struct Shape {
     pub(super) maps: Vec<Arc<str>>,
     /// The fields that identify a record, in order; none where nothing does.
     pub(super) key: Vec<String>,
+    /// The part of the key that identifies the source record; the rest is what splits have added.
+    pub(super) source_key: Vec<String>,
     /// Fields that a table leaves out by default: what a file holds, a list that a split took apart.
     pub(super) bulky: Vec<String>,
     /// Whether these are failures.
@@ -71,6 +73,7 @@ impl Shape {
             }
             if union.key != shape.key {
                 union.key.clear();
+                union.source_key.clear();
             }
             union.failed |= shape.failed;
             union.failures.extend(shape.failures.iter().cloned());
@@ -103,6 +106,7 @@ impl Shape {
         }
         if !self.key.iter().all(|name| keep(name)) {
             self.key.clear();
+            self.source_key.clear();
         }
     }
 
@@ -111,7 +115,8 @@ impl Shape {
         let name = |name: &str| new_of(name).unwrap_or_else(|| name.to_owned());
         let fields = self.schema.fields().iter();
         self.schema = Schema::new(fields.map(|field| (name(&field.name), field.datatype.clone())));
-        for names in [&mut self.made, &mut self.answers, &mut self.bulky, &mut self.key] {
+        for names in [&mut self.made, &mut self.answers, &mut self.bulky, &mut self.key, &mut self.source_key]
+        {
             for old in names.iter_mut() {
                 *old = name(old);
             }

@@ -54,7 +54,9 @@ impl Compiler<'_> {
             let sink = name.value.to_string();
             self.report(Fault::NoKey { sink }, name.place.clone());
         }
-        Some(Sink { target, columns, key, mode })
+        let are_pieces = mode == Mode::Upsert && key == shape.key && key.len() > shape.source_key.len();
+        let pieces_of = if are_pieces { shape.source_key.clone() } else { Vec::new() };
+        Some(Sink { target, columns, key, pieces_of, mode })
     }
 
     fn target(&self, format: Format, path: &Text) -> Target {

@@ -51,6 +51,8 @@ impl Compiler<'_> {
             answers: all(&shape.answers),
             bulky: all(&shape.bulky),
             key: key.clone(),
+            // A query may give fewer rows for a record than it had pieces, for reasons of its own.
+            source_key: Vec::new(),
             schema: output.clone(),
             failed: false,
             maps: Vec::new(),

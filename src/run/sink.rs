@@ -50,6 +50,7 @@ pub(super) fn table(node: &Node, sink: &Sink) -> Table {
             })
             .collect(),
         key: sink.key.clone(),
+        pieces_of: sink.pieces_of.clone(),
         mode: match sink.mode {
             Mode::Upsert => SinkMode::Upsert,
             Mode::Append => SinkMode::Append,
@@ -116,8 +117,10 @@ pub(super) async fn finish(plan: &Plan, context: &Context) {
         })
         .collect();
     if !context.halt.is_stopped() {
+        // Pieces of a record that failed keep their rows: only a run without failures knows that none did.
+        let clean = context.meters.failures.get() == 0;
         // A failure is reported as the run's end.
-        let _: Option<()> = context.halt.check(context.store.finish(tables).await);
+        let _: Option<()> = context.halt.check(context.store.finish(&context.pipeline, tables, clean).await);
     }
 }
 

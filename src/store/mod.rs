@@ -11,6 +11,7 @@ mod journal;
 mod ledger;
 mod origins;
 mod parked;
+mod pieces;
 mod query;
 mod record_table;
 mod sink_table;

@@ -13,7 +13,7 @@ use crate::{
     sql::{Row, Slot},
 };
 
-use super::{Store, StoreError, transaction};
+use super::{Store, StoreError, pieces, transaction};
 
 /// A sink as the database knows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,8 @@ pub struct Table {
     pub columns: Vec<(String, LogicalType)>,
     /// The columns that identify a row.
     pub key: Vec<String>,
+    /// Those of them that identify the record whose pieces the rows are; none where rows are no pieces.
+    pub pieces_of: Vec<String>,
     /// How rows meet rows that are there.
     pub mode: SinkMode,
 }
@@ -63,7 +65,7 @@ impl Table {
     }
 
     /// Whether a key identifies its rows: then it comes once in a run.
-    fn is_keyed(&self) -> bool {
+    pub(super) fn is_keyed(&self) -> bool {
         !self.key.is_empty() && self.mode != SinkMode::Append
     }
 
@@ -79,7 +81,7 @@ impl Table {
     }
 
     /// The keys that this run has written.
-    fn written(&self) -> String {
+    pub(super) fn written(&self) -> String {
         quote(&format!("written_{}", self.stage))
     }
 
@@ -90,7 +92,7 @@ impl Table {
     }
 
     /// The places of the key's columns.
-    fn key_places(&self) -> Vec<usize> {
+    pub(super) fn key_places(&self) -> Vec<usize> {
         let place = |name: &String| self.columns.iter().position(|(column, _)| same_name(column, name));
         self.key.iter().filter_map(place).collect()
     }
@@ -175,14 +177,21 @@ impl Store {
     }
 
     /// Puts the rows of all sinks in their place, at the end of a run that was not cut off: tables in one
-    /// transaction, then the files.
+    /// transaction, then the files. In a `clean` run, in which no record failed, pieces that a pipeline wrote in
+    /// an earlier run go where all pieces of their record were written again.
     ///
     /// # Errors
     /// A file that cannot be written; or when the database fails.
-    pub async fn finish(&self, tables: Vec<Table>) -> Result<(), StoreError> {
+    pub async fn finish(&self, pipeline: &str, tables: Vec<Table>, clean: bool) -> Result<(), StoreError> {
+        let pipeline = pipeline.to_owned();
         self.with(move |connection| {
             fault::point("before_replace");
-            transaction(connection, |t| tables.iter().try_for_each(|table| replace(t, table)))?;
+            transaction(connection, |t| {
+                tables.iter().try_for_each(|table| {
+                    pieces::settle(t, &pipeline, table, clean)?;
+                    replace(t, table)
+                })
+            })?;
             tables.iter().try_for_each(|table| write(connection, table))
         })
         .await

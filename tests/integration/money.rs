@@ -95,6 +95,7 @@ duckdb: out.duckdb
 stages:
   - source: texts
     rows: [{{ id: 1 }}]
+    key: id
   - map: say
     chat: {{ model: mistral-large-4, prompt: 'Say {{{{ id }}}}' }}
   - sink: out

@@ -123,6 +123,36 @@ stages:
 }
 
 #[test]
+fn older_pieces_of_a_record_go_when_it_is_written_again() {
+    let folder = Folder::new();
+    let spec = |rows: &str| {
+        format!(
+            "
+pipeline: test
+duckdb: out.duckdb
+stages:
+  - source: documents
+    rows: {rows}
+    key: id
+  - map: tag
+    split: tags
+  - sink: out
+    table: tags
+"
+        )
+    };
+    let tags = || folder.sql("SELECT id, tag FROM tags ORDER BY id, tag_index").replace('\n', "; ");
+    conserved(&folder.run(&spec("[{ id: a, tags: [x, y, z] }, { id: b, tags: [u, v] }]")));
+    assert_eq!(tags(), "a | x; a | y; a | z; b | u; b | v");
+    // A record that is not read keeps its rows.
+    conserved(&folder.run(&spec("[{ id: a, tags: [w] }]")));
+    assert_eq!(tags(), "a | w; b | u; b | v");
+    let ended = folder.run(&spec("[{ id: a, tags: [p, q] }, { id: a, tags: [r] }, { id: b, tags: [u] }]"));
+    assert_eq!(ended.sum.failures, 1, "the second record with the key `a`");
+    assert_eq!(tags(), "a | p; a | q; b | u; b | v", "a run with failures removes nothing");
+}
+
+#[test]
 fn upsert_append_and_replace_do_what_they_say_and_files_are_written_whole() {
     let folder = Folder::new();
     let spec = |rows: &str| {

@@ -1,0 +1,126 @@
+//! What is said beside a fault: the label at its place, and what to try. Called when a mistake is drawn.
+
+use super::{
+    fault::Fault,
+    words::{did_you_mean, listed, nearest, one_of},
+};
+
+impl Fault {
+    /// What stands under the place: what was wanted there.
+    pub fn label(&self) -> String {
+        match self {
+            Self::UnknownKey { near: Some(near), .. } => format!("did you mean `{near}`?"),
+            Self::UnknownKey { .. } => "not a key of it".to_owned(),
+            Self::NoServer(_) => "wanted `eu`, `us`, `global` or an address with `https://`".to_owned(),
+            Self::NoUse { why, .. } => (*why).to_owned(),
+            Self::UnknownWord { found, known, .. } => {
+                match nearest(found, known.iter().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("wanted {}", one_of(known)),
+                }
+            }
+            Self::UnknownStage { name, known } => did_you_mean(name, known, "no stage of that name"),
+            Self::UnknownParam { name, known } => did_you_mean(name, known, "not among `params:`"),
+            Self::UnknownField { name, known } => did_you_mean(name, known, "no stage above gives this"),
+            Self::KeyNotAColumn { key, known, .. } => did_you_mean(key, known, "no such column"),
+            Self::UnknownPort { port, known, .. } => match nearest(port, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "no such port".to_owned(),
+            },
+            Self::MissingKey { key, .. } => format!("wanted `{key}:` here"),
+            Self::WrongShape { wanted, .. } | Self::OutOfBounds { wanted, .. } => format!("wanted {wanted}"),
+            Self::Unit { error, .. } => error.to_string(),
+            Self::Forms { count: 0, .. } => "what does it do?".to_owned(),
+            Self::Forms { .. } => "only one of them can stand".to_owned(),
+            Self::DuplicateName { first_line, .. } => format!("the first stands at line {first_line}"),
+            Self::Cycle(_) => "reads from itself in the end".to_owned(),
+            Self::Unread(_) => "its records go nowhere".to_owned(),
+            Self::UnsetEnv(_) => "not set".to_owned(),
+            Self::Expression { help, .. } => help.clone(),
+            Self::FieldTaken { .. } => "expected a name that no field has".to_owned(),
+            Self::NoKey { .. } => "expected a key".to_owned(),
+            Self::BadName(_) => "wanted letters, digits and `_`, a letter first".to_owned(),
+            Self::EmptyGlob { missing: Some(folder), .. } => format!("there is no folder `{folder}`"),
+            Self::EmptyGlob { .. } => "matches nothing".to_owned(),
+            _ => "here".to_owned(),
+        }
+    }
+
+    /// What to try, where there is more to say than the label does.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::UnknownKey { known, .. } => Some(format!("its keys are {}", listed(known))),
+            Self::Forms { known, .. } => Some(format!("wanted exactly one of {}", listed(known))),
+            Self::MissingKey { example, .. } => Some(format!("for example `{example}`")),
+            Self::UnknownStage { known, .. } if !known.is_empty() => {
+                Some(format!("the stages are {}", listed(known)))
+            }
+            Self::UnknownParam { known, .. } if !known.is_empty() => {
+                Some(format!("the parameters are {}", listed(known)))
+            }
+            Self::UnknownPort { known, .. } if !known.is_empty() => {
+                Some(format!("its ports are {}", listed(known)))
+            }
+            Self::UnknownField { known, .. } | Self::KeyNotAColumn { known, .. } if !known.is_empty() => {
+                Some(format!("the names at hand are {}", listed(known)))
+            }
+            Self::NothingAbove { .. } => Some("start with a source, or say `from:`".to_owned()),
+            Self::SourceWithInput(_) => Some("leave `from:` out: a source starts a stream".to_owned()),
+            Self::Unread(name) => Some(format!("add a sink with `from: {name}`, or remove the stage")),
+            Self::ReadsSink(_) => Some("read from the stage that the sink reads from".to_owned()),
+            Self::UnsetEnv(name) => {
+                Some(format!("set it (`export {name}=…`), or give a default: `${{env.{name}:-…}}`"))
+            }
+            Self::BadVariable(_) => Some(
+                "write `${env.NAME}`, `${env.NAME:-default}` or `${params.name}`; `$${` stands for `${`"
+                    .to_owned(),
+            ),
+            Self::ReservedName(_) => Some(
+                "`etl`, `key`, `source`, `origin`, `failure` and `fields` are names of the program; choose another"
+                    .to_owned(),
+            ),
+            Self::FieldTypes { field, .. } => {
+                Some(format!("cast it in one of them: `fields: {{ {field}: CAST({field} AS …) }}`"))
+            }
+            Self::FieldTaken { .. } => Some("choose another name for the stage, or say `into:`".to_owned()),
+            Self::NoKey { .. } => Some(
+                "say `key:` on the source or the sink, or `mode: replace` or `mode: append` on the sink".to_owned(),
+            ),
+            Self::SchemaTwins { .. } => {
+                Some("columns do not tell names apart by case: rename one of them in the schema".to_owned())
+            }
+            Self::ColumnClash { .. } => {
+                Some("say `columns:` on the sink, or `into:` on one of the maps".to_owned())
+            }
+            Self::SharedTarget { .. } => Some("one sink can read several stages: `from: [a, b]`".to_owned()),
+            Self::SchemaWithoutObject(_) => {
+                Some("wanted `\"type\": \"object\"` with `\"properties\"` at its top".to_owned())
+            }
+            Self::EmptyGlob { .. } => Some(
+                "a path in the spec starts at the spec's folder, one from `--set` at the working folder"
+                    .to_owned(),
+            ),
+            Self::Uncollected(_) => Some(
+                "below it: `- poll: finished` with `job: mistral`, then `- map: extract` with `collect: {}`; \
+                 or say `batch:` beside `chat:` instead, which is short for all three"
+                    .to_owned(),
+            ),
+            Self::Unpolled(_) => Some("put `- poll: finished` with `job: mistral` above it".to_owned()),
+            Self::CollectsNothing(_) => Some(
+                "between a map with `submit:` and its `collect:` only polls and throttles may stand".to_owned(),
+            ),
+            Self::SharedJobs { collect, .. } => Some(format!(
+                "read from `{collect}`; how the jobs stand is in `etl.jobs`, and `etl jobs` shows it"
+            )),
+            Self::PollsNoJob(_) => Some("it stands below a map with `submit:`".to_owned()),
+            Self::NoMistral(_) => Some("add `mistral: { api_key: \"${env.MISTRAL_API_KEY}\" }`".to_owned()),
+            Self::NoPrice(model) => Some(format!(
+                "add `prices: {{ {model}: {{ prompt: 0.15 USD, completion: 0.60 USD }} }}` with what it costs, or take `budget:` out"
+            )),
+            Self::LeavesFolder { .. } => {
+                Some("a template may include what lies beside it or below".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
