@@ -48,9 +48,22 @@ const CASES: [Case; 5] = [
     }),
 ];
 
+const DOCUMENTS: u64 = 40_000;
+const READ: &str = "--read-parquet";
+
 fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == READ) {
+        measure(
+            Path::new(&arguments[at + 1]),
+            "documents.parquet",
+            DOCUMENTS,
+            12_000 * DOCUMENTS,
+            Format::Parquet,
+        );
+        return println!("  peak memory: {}", peak());
+    }
     let folder = tempfile::tempdir().expect("a folder");
-    println!("{:18} {:>9} {:>9} {:>22} {:>22}", "", "rows", "MB", "described", "read");
     for (name, count, row) in CASES {
         let bytes = write(&folder.path().join(name), name, count, row);
         let format = if name.ends_with("csv") { Format::Csv(Csv::default()) } else { Format::Jsonl };
@@ -59,27 +72,27 @@ fn main() {
         println!("  peak memory so far: {}", peak());
     }
     let path = folder.path().join("documents.parquet");
-    let documents = 40_000;
     let query = format!(
         "SELECT range AS id, 1.25::DECIMAL(9,2) AS price, repeat(md5(range::VARCHAR), 375) AS text \
-         FROM range({documents})"
+         FROM range({DOCUMENTS})"
     );
     let duckdb = duckdb::Connection::open_in_memory().expect("DuckDB");
-    // Small groups of rows: what is written here is no part of the figures.
-    let copy = format!("COPY ({query}) TO '{}' (FORMAT parquet, ROW_GROUP_SIZE 20000)", path.display());
-    duckdb.execute_batch(&copy).expect("a file");
-    drop(duckdb);
-    measure(folder.path(), "documents.parquet", documents, 12_000 * documents, Format::Parquet);
-    println!("  peak memory, with the writing of Parquet: {}", peak());
+    duckdb
+        .execute_batch(&format!("COPY ({query}) TO '{}' (FORMAT parquet)", path.display()))
+        .expect("a file");
+    // In a process of its own, so that the memory of writing is not counted.
+    let program = std::env::current_exe().expect("this binary");
+    let status = std::process::Command::new(program).arg(READ).arg(folder.path()).status();
+    assert!(status.expect("it runs").success());
 }
 
 fn measure(folder: &Path, name: &str, count: u64, bytes: u64, format: Format) {
     let set = FileSet::new(&folder.join(name), Size(u64::MAX));
     let options = Options::new(format);
-    let start = Instant::now();
+    let start = Clock::start();
     let description = describe(&set, &options).expect("a description");
-    let described = start.elapsed().as_secs_f64();
-    let start = Instant::now();
+    let described = start.seconds();
+    let start = Clock::start();
     let counts = rows(&set, &options, &description, &mut |entry| {
         match black_box(entry) {
             Entry::Row(row) => drop(row),
@@ -87,13 +100,43 @@ fn measure(folder: &Path, name: &str, count: u64, bytes: u64, format: Format) {
         }
         ControlFlow::Continue(())
     });
-    let read = start.elapsed().as_secs_f64();
+    let read = start.seconds();
     assert_eq!(counts.expect("all rows").rows, count);
-    let figure = |seconds: f64| {
+    let figure = |(wall, processor): (f64, f64)| {
+        let per = |seconds: f64, what: f64| what / seconds.max(0.01);
         let megabytes = bytes as f64 / 1e6;
-        format!("{:>9.0}/s {:>5.0} MB/s", count as f64 / seconds, megabytes / seconds)
+        format!(
+            "{:.0} rows/s, {:.0} MB/s (of processor time: {:.0} rows/s, {:.0} MB/s)",
+            per(wall, count as f64),
+            per(wall, megabytes),
+            per(processor, count as f64),
+            per(processor, megabytes)
+        )
     };
-    println!("{name:18} {count:>9} {:>9} {:>22} {:>22}", bytes / 1_000_000, figure(described), figure(read));
+    println!("{name}: {count} rows, {} MB", bytes / 1_000_000);
+    println!("  described: {}", figure(described));
+    println!("  read:      {}", figure(read));
+}
+
+/// Time on the wall, and of the processor, which other work on the machine does not change.
+struct Clock(Instant, f64);
+
+impl Clock {
+    fn start() -> Self {
+        Self(Instant::now(), processor())
+    }
+
+    fn seconds(&self) -> (f64, f64) {
+        (self.0.elapsed().as_secs_f64(), processor() - self.1)
+    }
+}
+
+/// The processor time of this process in seconds, as Linux counts it (in hundredths).
+fn processor() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: f64 = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    ticks / 100.0
 }
 
 fn write(path: &Path, name: &str, count: u64, row: fn(u64, &mut String)) -> u64 {
