@@ -36,7 +36,7 @@ impl Fault {
             Self::Cycle(_) => "reads from itself in the end".to_owned(),
             Self::Unread(_) => "its records go nowhere".to_owned(),
             Self::UnsetEnv(_) => "not set".to_owned(),
-            Self::Expression { help, .. } => help.clone(),
+            Self::Expression { help, .. } | Self::ShortSchema { help, .. } => help.clone(),
             Self::FieldTaken { .. } => "expected a name that no field has".to_owned(),
             Self::NoKey { .. } => "expected a key".to_owned(),
             Self::BadName(_) => "wanted letters, digits and `_`, a letter first".to_owned(),

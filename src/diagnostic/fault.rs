@@ -244,6 +244,14 @@ pub enum Fault {
         /// Why.
         why: String,
     },
+    /// A schema in the short form that is none.
+    #[error("{what}")]
+    ShortSchema {
+        /// What is wrong.
+        what: String,
+        /// What to write.
+        help: String,
+    },
     /// A schema whose answers would have no fields.
     #[error("the schema `{0}` does not describe an object")]
     SchemaWithoutObject(String),

@@ -35,7 +35,7 @@ impl Compiler<'_> {
         if self.spec.mistral.is_none() {
             self.report(Fault::NoMistral(name.value.to_string()), name.place.clone());
         }
-        let (task, datatype) = self.task(&spec.task, shape);
+        let (task, datatype) = self.task(&name.value, &spec.task, shape);
         let after = shape.zip(datatype.clone()).map(|(shape, of)| shape.answered(&name.value, into, of));
         let ask = task.zip(datatype).map(|(task, result)| Ask {
             model: spec.model.value.clone(),
@@ -51,12 +51,17 @@ impl Compiler<'_> {
     }
 
     /// What is asked, and the type of what comes of it.
-    fn task(&mut self, task: &TaskSpec, shape: Option<&Shape>) -> (Option<Task>, Option<LogicalType>) {
+    fn task(
+        &mut self,
+        name: &str,
+        task: &TaskSpec,
+        shape: Option<&Shape>,
+    ) -> (Option<Task>, Option<LogicalType>) {
         let structure = |fields: &[(&str, LogicalType)]| {
             LogicalType::Struct(fields.iter().map(|(name, of)| ((*name).to_owned(), of.clone())).collect())
         };
         match task {
-            TaskSpec::Chat(chat) => self.chat(chat, shape),
+            TaskSpec::Chat(chat) => self.chat(name, chat, shape),
             TaskSpec::Embed { input, dimension } => {
                 let input = self.prompt(input, shape);
                 let task = input.map(|input| Task::Embed { input, dimension: *dimension });

@@ -103,10 +103,10 @@ pub struct Chat {
 /// A JSON Schema that compiles.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schema {
-    /// The name that the service is told: the file's, without its endings.
+    /// The name that the service is told: the file's, without its endings, or the map's.
     pub name: String,
-    /// The file, as it may be shown.
-    pub file: String,
+    /// The file, as it may be shown; nothing where it is written in the spec.
+    pub file: Option<String>,
     /// The schema.
     pub json: Value,
     /// The type of the answers.

@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     Ask, Attachment, Format, Input, Node, Origin, Plan, Poll, Port, ReadFiles, Sink, Step, Target, Task,
-    without_login,
+    fold::folded_json, without_login,
 };
 
 impl fmt::Display for Plan {
@@ -201,7 +201,11 @@ fn task_lines(task: &Task) -> Vec<String> {
     };
     let mut lines: Vec<String> = chat.images.iter().map(|image| attachment_line("image", image)).collect();
     lines.extend(chat.documents.iter().map(|document| attachment_line("document", document)));
-    lines.extend(chat.schema.iter().map(|schema| format!("schema {}", schema.file)));
+    if let Some(schema) = &chat.schema {
+        let file = schema.file.as_ref().map(|file| format!(" {file}")).unwrap_or_default();
+        lines.push(format!("schema{file}, sent as `{}`", schema.name));
+        lines.extend(folded_json(&schema.json, "  "));
+    }
     let settings: Vec<String> =
         chat.settings.iter().map(|setting| format!("{} {}", setting.name, setting.shown)).collect();
     if !settings.is_empty() {

@@ -12,6 +12,7 @@ mod chat;
 mod compile;
 mod draw;
 mod expression;
+mod fold;
 mod graph;
 mod inputs;
 mod nodes;

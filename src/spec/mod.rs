@@ -11,6 +11,7 @@ mod keys;
 mod language;
 mod reader;
 mod scalar;
+mod short_schema;
 mod text;
 mod tree;
 mod value;
@@ -30,7 +31,7 @@ pub use export::{explain, json_schema, reference};
 pub(crate) use language::LARGEST_FILE;
 pub use language::{
     AskSpec, BatchSpec, ChatSpec, CollectSpec, Concurrency, CsvSpec, FieldsSpec, Form, From, MistralSpec,
-    Mode, ModelPrice, OnTimeout, Parameters, PollSchedule, PollSpec, Prompt, Retry, Setting, Settings,
+    Mode, ModelPrice, OnTimeout, PollSchedule, PollSpec, Prompt, Retry, SchemaSpec, Setting, Settings,
     SinkSpec, SourceForm, SourceSpec, Spec, SplitSpec, SplitWhat, StageSpec, Target, TaskSpec, ThrottleSpec,
     Timeouts, ToolSpec, TypesSpec, WaveSpec,
 };

@@ -19,7 +19,7 @@ use super::{
 pub(crate) fn scalar(node: &Node, holds: &Type, whole: &Type, reader: &mut Reader<'_>) -> Option<Value> {
     let wanted = || whole.wanted();
     match holds {
-        Type::Text(_) => reader.text(node, wanted).map(Value::Text),
+        Type::Text(_) | Type::Schema => reader.text(node, wanted).map(Value::Text),
         Type::Secret => match &node.kind {
             Kind::Unset(name) => Some(Value::Unset(name.clone())),
             _ => reader.text(node, wanted).map(Value::Text),
@@ -74,6 +74,7 @@ pub(crate) fn fits(kind: &Kind, holds: &Type) -> bool {
     match holds {
         Type::Map(_) | Type::Own(..) | Type::Json(_) | Type::Tagged(..) => matches!(kind, Kind::Map(_)),
         Type::List(..) => matches!(kind, Kind::List(_)),
+        Type::Schema => matches!(kind, Kind::Text(_) | Kind::Map(_) | Kind::List(_)),
         Type::Many(of) => matches!(kind, Kind::List(_)) || fits(kind, of),
         Type::Flag => matches!(kind, Kind::Bool(_)),
         Type::Count(..) => matches!(kind, Kind::Int(_)),

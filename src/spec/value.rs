@@ -11,7 +11,10 @@ use crate::{
     units::{Rate, Size, Usd},
 };
 
-use super::text::{Name, Text};
+use super::{
+    language::SchemaSpec,
+    text::{Name, Text},
+};
 
 /// A value that fits its [`Type`](super::describe::Type).
 #[derive(Debug)]
@@ -30,6 +33,7 @@ pub(crate) enum Value {
     Map(Checked),
     Own(Vec<(Name, Value)>),
     Json(Place, Json),
+    Schema(SchemaSpec),
     /// A secret whose variable is not set.
     Unset(String),
 }
@@ -179,7 +183,12 @@ impl Value {
                     .collect(),
             ),
             Self::Json(_, json) => json,
-            Self::Rate(_) | Self::Duration(_) | Self::Size(_) | Self::Money(_) | Self::Unset(_) => {
+            Self::Schema(_)
+            | Self::Rate(_)
+            | Self::Duration(_)
+            | Self::Size(_)
+            | Self::Money(_)
+            | Self::Unset(_) => {
                 return None;
             }
         })

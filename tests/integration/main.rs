@@ -27,6 +27,7 @@ mod mistral_shapes;
 mod money;
 mod proxy;
 mod read;
+mod replies;
 mod requests;
 mod run;
 mod scenarios;
