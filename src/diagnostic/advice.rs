@@ -42,6 +42,7 @@ impl Fault {
             Self::BadName(_) => "wanted letters, digits and `_`, a letter first".to_owned(),
             Self::EmptyGlob { missing: Some(folder), .. } => format!("there is no folder `{folder}`"),
             Self::EmptyGlob { .. } => "matches nothing".to_owned(),
+            Self::NoTemplate => "would be taken as it is written".to_owned(),
             _ => "here".to_owned(),
         }
     }
@@ -50,6 +51,11 @@ impl Fault {
     pub fn help(&self) -> Option<String> {
         match self {
             Self::UnknownKey { known, .. } => Some(format!("its keys are {}", listed(known))),
+            Self::NoTemplate => Some(
+                "the texts of a request are templates (`prompt`, `system`, `input`, `images`, `documents`, `document`, `model`, \
+                 `metadata`, `stop`, `random_seed`, `prompt_cache_key`); `${params.name}` is put into every value"
+                    .to_owned(),
+            ),
             Self::Forms { known, .. } => Some(format!("wanted exactly one of {}", listed(known))),
             Self::MissingKey { example, .. } => Some(format!("for example `{example}`")),
             Self::UnknownStage { known, .. } if !known.is_empty() => {

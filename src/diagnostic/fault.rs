@@ -176,6 +176,9 @@ pub enum Fault {
         /// The folder.
         folder: String,
     },
+    /// A template where a text is taken as it is.
+    #[error("this key is no template")]
+    NoTemplate,
     /// A template that does not parse.
     #[error("{0}")]
     TemplateSyntax(String),

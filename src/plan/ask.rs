@@ -8,12 +8,12 @@ use std::{
 use crate::{
     diagnostic::{Fault, Place, Source as Written},
     record::LogicalType,
-    spec::{AskSpec, Name, Prompt as PromptSpec, TaskSpec},
+    spec::{AskSpec, Name, Prompt as PromptSpec, TaskSpec, Text, is_template},
     template::{self, TemplateFault, TemplateMistake},
 };
 
 use super::{
-    Ask, Prompt, Task,
+    Ask, Model, Prompt, Task,
     compile::Compiler,
     inputs::{clean, plain, read_text},
     shape::Shape,
@@ -37,8 +37,9 @@ impl Compiler<'_> {
         }
         let (task, datatype) = self.task(&name.value, &spec.task, shape);
         let after = shape.zip(datatype.clone()).map(|(shape, of)| shape.answered(&name.value, into, of));
-        let ask = task.zip(datatype).map(|(task, result)| Ask {
-            model: spec.model.value.clone(),
+        let model = self.model(&spec.model, shape);
+        let ask = task.zip(datatype).zip(model).map(|((task, result), model)| Ask {
+            model,
             task,
             concurrency: spec.concurrency,
             attempts: spec.attempts,
@@ -48,6 +49,15 @@ impl Compiler<'_> {
             batch: spec.batch,
         });
         (ask, after)
+    }
+
+    /// The model, or the template of its name.
+    fn model(&mut self, text: &Text, shape: Option<&Shape>) -> Option<Model> {
+        if !is_template(&text.value) {
+            return Some(Model::Named(text.value.clone()));
+        }
+        let name = self.prompt(&PromptSpec::Inline(text.clone()), shape)?;
+        Some(Model::Template { name, known: self.spec.models(&text.value) })
     }
 
     /// What is asked, and the type of what comes of it.

@@ -18,6 +18,40 @@ pub struct Prompt {
     pub includes: Vec<(String, String)>,
 }
 
+/// The model that is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Model {
+    /// The same for each record.
+    Named(String),
+    /// A template.
+    Template {
+        /// The template.
+        name: Prompt,
+        /// All names that it gives, where they are written out in the spec.
+        known: Vec<String>,
+    },
+}
+
+impl Model {
+    /// Whether a name is written in the spec, and so a mistake of the spec if there is no such model.
+    pub fn is_written(&self, name: &str) -> bool {
+        match self {
+            Self::Named(model) => model == name,
+            Self::Template { known, .. } => known.iter().any(|known| known == name),
+        }
+    }
+}
+
+impl std::fmt::Display for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Named(name) => f.write_str(name),
+            Self::Template { name, known } if known.is_empty() => f.write_str(name.text.trim()),
+            Self::Template { known, .. } => f.write_str(&known.join(", ")),
+        }
+    }
+}
+
 /// Something that is sent along: an address, or a file that is read when the request is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
@@ -35,7 +69,7 @@ pub struct Attachment {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ask {
     /// The model.
-    pub model: String,
+    pub model: Model,
     /// What it is asked.
     pub task: Task,
     /// Requests under way at once.

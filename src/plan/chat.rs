@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     diagnostic::{Fault, Place, Source as Written},
     record::{LogicalType, of_json_schema, same_name},
-    spec::{ChatSpec, SchemaSpec, Settings, Text, ToolSpec},
+    spec::{ChatSpec, Prompt, SchemaSpec, Settings, Text, ToolSpec, is_template},
 };
 
 use super::{Chat, Schema, Task, compile::Compiler, shape::Shape};
@@ -35,7 +35,7 @@ impl Compiler<'_> {
             None => Some(LogicalType::Varchar),
             Some(schema) => schema.as_ref().map(|schema| schema.datatype.clone()),
         };
-        let settings = self.settings(spec);
+        let settings = self.settings(spec, shape);
         let chat = || {
             Some(Chat {
                 system: match system {
@@ -55,8 +55,24 @@ impl Compiler<'_> {
         (chat().map(|chat| Task::Chat(Box::new(chat))), datatype)
     }
 
-    fn settings(&mut self, spec: &ChatSpec) -> Settings {
+    fn settings(&mut self, spec: &ChatSpec, shape: Option<&Shape>) -> Settings {
         let mut settings = spec.settings.clone();
+        for setting in settings.iter() {
+            for text in &setting.templates {
+                if !is_template(&text.value) && text.value.trim().parse::<u64>().is_err() {
+                    let wanted = "a whole number, 0 or more, or a template that gives one".into();
+                    let found = format!("`{}`", text.shown());
+                    self.report(Fault::WrongShape { found, wanted }, text.place.clone());
+                    continue;
+                }
+                let found = self.prompt(&Prompt::Inline(text.clone()), shape);
+                if found.is_some_and(|prompt| !prompt.includes.is_empty()) {
+                    let help = "write the text here".to_owned();
+                    let what = format!("`{}` includes a file", setting.name);
+                    self.report(Fault::Expression { what, help }, text.place.clone());
+                }
+            }
+        }
         if !spec.tools.is_empty() {
             let tools: Value = spec.tools.iter().filter_map(|tool| self.tool(tool)).collect();
             let names: Vec<&str> = spec.tools.iter().map(|tool| &*tool.name.value).collect();

@@ -108,6 +108,17 @@ fn in_order(mut mistakes: Vec<Mistake>, spec: &Spec) -> Vec<Mistake> {
         (!own, mistake.place.source.name.clone(), mistake.place.span.start)
     });
     mistakes.dedup();
+    // What is no template is not also a file that is not there.
+    let templates: Vec<Place> =
+        mistakes.iter().filter(|m| m.fault == Fault::NoTemplate).map(|m| m.place.clone()).collect();
+    let is_around = |place: &Place, inner: &Place| {
+        place.source.name == inner.source.name
+            && place.span.start <= inner.span.start
+            && inner.span.end <= place.span.end
+    };
+    mistakes.retain(|mistake| {
+        mistake.fault == Fault::NoTemplate || !templates.iter().any(|inner| is_around(&mistake.place, inner))
+    });
     mistakes
 }
 

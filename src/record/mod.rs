@@ -145,6 +145,8 @@ pub enum FailureKind {
     Expression,
     /// A text meets NULL, and does not say what to do about it.
     Null,
+    /// The model that a template names is not there, is retired, or has no price under a budget.
+    Model,
     /// The answer does not fit what was asked for.
     Refused,
     /// The answer was cut at the length limit.
@@ -167,6 +169,7 @@ impl FailureKind {
             Self::Template => "template",
             Self::Expression => "expression",
             Self::Null => "null",
+            Self::Model => "model",
             Self::Refused => "refused",
             Self::Length => "length",
             Self::Invalid => "invalid",

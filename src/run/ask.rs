@@ -326,9 +326,13 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
         let failure = question.failure(record, FailureKind::Unanswered, reason, attempts);
         return Asked::Done(told(Err(failure), meter));
     }
-    if let Err(error) = context.preflight(client, question).await {
-        context.halt.fail(error);
-        return Asked::Pending;
+    match context.may_be_asked(client, question, &written.model).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return Asked::Done(told(Err(question.unwritten(record, &error)), meter)),
+        Err(error) => {
+            context.halt.fail(error);
+            return Asked::Pending;
+        }
     }
     let body = match question.body(&record, &written).await {
         Ok(body) => body,
@@ -337,10 +341,10 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
     loop {
         let attempt = history.next_attempt();
         let Some(reserved) = context.reserve(written.cost) else { return Asked::Pending };
-        let (model, body) = (&question.ask.model, body.clone());
+        let (model, body) = (&*written.model, body.clone());
         let asked = client.ask(question.endpoint, model, body, written.tokens, patience, &meter.gauge).await;
         let step = match asked {
-            Ok(said) => question.judged(said.reply, Some(said.latency), said.correlation_id),
+            Ok(said) => question.judged(model, said.reply, Some(said.latency), said.correlation_id),
             Err(CallError::Stopped) => return Asked::Pending,
             Err(CallError::Stop(cause)) => {
                 context.halt.fail(cause);
@@ -354,7 +358,7 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
         };
         reserved.settle(step.answer().and_then(|answer| answer.cost).unwrap_or_default());
         count(meter, &step);
-        let last = question.entry(written.id, &record.key, history.generation, attempt, step);
+        let last = question.entry(written.id, model, &record.key, history.generation, attempt, step);
         history.entries.push(last.clone());
         if let Err(error) = history.state() {
             context.halt.fail(RunError::from(StoreError::from(error)));

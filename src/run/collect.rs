@@ -147,7 +147,7 @@ fn entry(line: &[u8], placed: &mut HashMap<RequestId, Entry>, desk: &Desk) -> Op
     let question = &desk.question;
     let step = match row.outcome {
         Ok(body) => match received(question.endpoint, &body) {
-            Ok(reply) => question.judged(reply, None, None),
+            Ok(reply) => question.judged(&entry.asked_model, reply, None, None),
             Err(why) => Step::Missing(format!("the answer {why}")),
         },
         Err(error) => match error.fate() {

@@ -34,8 +34,8 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// One without a line.
-    pub(super) fn new(desk: &Desk, context: &Context, wait: Duration) -> Self {
+    /// One without a line, for requests to a model.
+    pub(super) fn new(desk: &Desk, context: &Context, model: &str, wait: Duration) -> Self {
         let question = &desk.question;
         let job = JobRecord {
             token: new_token(),
@@ -44,7 +44,7 @@ impl Group {
             server: context.server.clone(),
             account: context.account.clone(),
             endpoint: question.endpoint.path().to_owned(),
-            model: question.ask.model.clone(),
+            model: model.to_owned(),
             requests: 0,
             state: JobState::New,
             job: None,
@@ -87,7 +87,14 @@ impl Group {
         let attempt = history.next_attempt();
         let entry = Entry {
             job: Some(self.job.token.clone()),
-            ..desk.question.entry(written.id, &record.key, history.generation, attempt, Step::Placed)
+            ..desk.question.entry(
+                written.id,
+                &written.model,
+                &record.key,
+                history.generation,
+                attempt,
+                Step::Placed,
+            )
         };
         self.lines.extend_from_slice(line);
         self.placed.insert(written.id, entry);

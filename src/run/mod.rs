@@ -24,6 +24,7 @@ mod priced;
 mod question;
 mod request;
 mod resume;
+mod settings;
 mod sink;
 mod source;
 mod submit;

@@ -7,7 +7,7 @@ use crate::{
     plan::Task,
 };
 
-use super::{Context, RunError, question::Question};
+use super::{Context, RunError, question::Question, request::WriteError};
 
 /// The models that the server has, asked for once and only when something is to be asked.
 #[derive(Default)]
@@ -16,7 +16,12 @@ pub(super) struct Preflight(OnceCell<Vec<Model>>);
 impl Context {
     /// Checks a stage's model. A server that lists no models, or not this one's, is no reason to stop: only
     /// Mistral's own list is complete.
-    pub(super) async fn preflight(&self, client: &Client, question: &Question) -> Result<(), RunError> {
+    pub(super) async fn preflight(
+        &self,
+        client: &Client,
+        question: &Question,
+        model: &str,
+    ) -> Result<(), RunError> {
         let client = client.clone().with_patience(question.ask.retry);
         let models = self.preflight.0.get_or_try_init(|| async {
             match client.models().await {
@@ -29,7 +34,28 @@ impl Context {
         if models.is_empty() || !self.is_mistral() {
             return Ok(());
         }
-        check(models, question)
+        check(models, question, model)
+    }
+
+    /// Whether a record's model may be asked. One that only the record names is the record's failure.
+    ///
+    /// # Errors
+    /// A model of the spec that is not there, and a server that cannot be asked.
+    pub(super) async fn may_be_asked(
+        &self,
+        client: &Client,
+        question: &Question,
+        model: &str,
+    ) -> Result<Result<(), WriteError>, RunError> {
+        match self.preflight(client, question, model).await {
+            Ok(()) => Ok(Ok(())),
+            Err(error @ (RunError::NoModel { .. } | RunError::Retired { .. } | RunError::Context { .. }))
+                if !question.ask.model.is_written(model) =>
+            {
+                Ok(Err(WriteError::Model(error.to_string())))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn is_mistral(&self) -> bool {
@@ -37,8 +63,8 @@ impl Context {
     }
 }
 
-fn check(models: &[Model], question: &Question) -> Result<(), RunError> {
-    let (stage, name) = (question.stage.to_string(), question.ask.model.clone());
+fn check(models: &[Model], question: &Question, model: &str) -> Result<(), RunError> {
+    let (stage, name) = (question.stage.to_string(), model.to_owned());
     let found = models.iter().find(|model| model.id == name || model.aliases.contains(&name));
     let Some(model) = found else {
         let known = models.iter().map(|model| model.id.as_str());

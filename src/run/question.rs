@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     ledger::{Answer, Entry, Generation, History, Refusal, RequestId, Step},
     mistral::{Accepted, Ending, Endpoint, Expected, Reply, accept, wire::ChatRequest, without_thinking},
-    plan::{Ask, Node, Prompt, Task},
+    plan::{Ask, Chat, Model, Node, Prompt, Task},
     record::{Answered, Failure, FailureKind, Record, Schema, Value, from_json},
     template::Template,
 };
@@ -16,6 +16,7 @@ use super::{
     cost::Costs,
     expressions::When,
     request::{self, WriteError},
+    settings::Varying,
 };
 
 /// A stage that asks, ready to.
@@ -26,15 +27,19 @@ pub(super) struct Question {
     /// The fields of the records that it reads.
     pub(super) input_schema: Arc<Schema>,
     pub(super) endpoint: Endpoint,
+    /// The template of the model's name, where it is one.
+    pub(super) model: Option<Template>,
     pub(super) system: Option<Template>,
     /// The prompt or the text.
     pub(super) input: Option<Template>,
     /// What goes with it.
     pub(super) attachments: Vec<Attachment>,
-    /// All of a chat request but its messages.
-    pub(super) request: Option<ChatRequest>,
+    /// All of a chat request but its messages, and what differs from record to record.
+    pub(super) request: Option<(ChatRequest, Varying)>,
     expected: Option<Expected>,
     pub(super) costs: Costs,
+    /// Whether a model without a price may not be asked.
+    pub(super) priced: bool,
     /// The fields of a record with its answer.
     output: Arc<Schema>,
 }
@@ -90,12 +95,21 @@ impl Question {
         let documents = chat.iter().flat_map(|chat| &chat.documents).chain(ocr);
         let attachments = images.chain(documents.map(|document| (document, Kind::Document)));
         let schema = chat.and_then(|chat| chat.schema.as_ref());
-        let request = |chat| request::chat_request(ask, chat).ok_or_else(wrong);
+        let request = |chat: &Chat| -> Result<_, RunError> {
+            let request = request::chat_request(chat).ok_or_else(wrong)?;
+            Ok((request, Varying::new(&chat.settings, maps).map_err(|_| wrong())?))
+        };
+        let model = match &ask.model {
+            Model::Named(_) => None,
+            Model::Template { name, .. } => Some(template(name)?),
+        };
         Ok(Self {
             stage: Arc::clone(&node.name),
             input_schema: Arc::clone(&node.input.schema),
             when: When::new(&context.engine, &node.input, node.when.as_deref())?,
             endpoint,
+            model,
+            priced: context.purse.is_limited(),
             system: chat.and_then(|chat| chat.system.as_ref()).map(template).transpose()?,
             input: input.map(template).transpose()?,
             attachments: attachments
@@ -109,17 +123,18 @@ impl Question {
         })
     }
 
-    /// The answer that the ledger keeps, judged.
+    /// The answer of a model that the ledger keeps, judged.
     pub(super) fn judged(
         &self,
+        asked: &str,
         reply: Reply,
         latency: Option<Duration>,
         correlation_id: Option<String>,
     ) -> Step {
-        let cost = self.costs.actual(&reply);
+        let cost = self.costs.actual(asked, &reply);
         let Reply { model, text, finish_reason, usage, note, unusable, .. } = reply;
         // A server that does not say who answered was asked for one model.
-        let model = if model.is_empty() { self.ask.model.clone() } else { model };
+        let model = if model.is_empty() { asked.to_owned() } else { model };
         let mut answer = Answer {
             model,
             reply: text,
@@ -146,6 +161,7 @@ impl Question {
     pub(super) fn entry(
         &self,
         request: RequestId,
+        model: &str,
         key: &str,
         generation: Generation,
         attempt: u32,
@@ -157,7 +173,7 @@ impl Question {
             attempt,
             stage: self.stage.to_string(),
             key: key.to_owned(),
-            asked_model: self.ask.model.clone(),
+            asked_model: model.to_owned(),
             job: None,
             step,
         }

@@ -1,5 +1,7 @@
 //! What is sent about a record: bodies that are written from a plan, and known by their hash.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
@@ -12,7 +14,7 @@ use crate::{
             text_chunk,
         },
     },
-    plan::{Ask, Chat, Task},
+    plan::{Chat, Model, Task},
     record::{FailureKind, Record},
     template::RenderError,
     units::Usd,
@@ -28,6 +30,8 @@ use super::{
 #[derive(Debug, Clone)]
 pub(super) struct Written {
     pub(super) id: RequestId,
+    /// The model that is asked.
+    pub(super) model: Arc<str>,
     /// Nothing where files go with the question: [`Question::body`] reads them again.
     body: Option<Bytes>,
     /// About what it has in tokens.
@@ -42,6 +46,7 @@ pub(super) struct Written {
 
 /// The body of a request.
 struct Composed {
+    model: String,
     body: Vec<u8>,
     /// How many of its bytes are files.
     attached: usize,
@@ -56,6 +61,8 @@ pub(super) enum WriteError {
     Template(#[from] RenderError),
     #[error("{0}")]
     Expression(String),
+    #[error("{0}")]
+    Model(String),
     #[error(transparent)]
     Attachment(#[from] AttachmentError),
 }
@@ -66,6 +73,7 @@ impl WriteError {
             Self::Template(RenderError::Null(_)) => FailureKind::Null,
             Self::Template(RenderError::Other(_)) => FailureKind::Template,
             Self::Expression(_) => FailureKind::Expression,
+            Self::Model(_) => FailureKind::Model,
             Self::Attachment(_) => FailureKind::Unreadable,
         }
     }
@@ -77,12 +85,14 @@ const ATTACHED_TOKENS: u64 = 3000;
 /// Tokens that an answer may have where the stage sets no limit, for the limit on tokens.
 const ANSWER_TOKENS: u64 = 1000;
 
-/// All of a chat request but its messages; nothing if the settings are none, which a plan's are not.
-pub(super) fn chat_request(ask: &Ask, chat: &Chat) -> Option<ChatRequest> {
+/// All of a chat request but its model and its messages; nothing if the settings are none, which a plan's are not.
+pub(super) fn chat_request(chat: &Chat) -> Option<ChatRequest> {
     let mut fields = Map::new();
-    fields.insert("model".to_owned(), ask.model.as_str().into());
+    // What differs from record to record is put in for each.
+    fields.insert("model".to_owned(), "".into());
     fields.insert("messages".to_owned(), json!([]));
-    fields.extend(chat.settings.iter().map(|setting| (setting.name.to_owned(), setting.value.clone())));
+    let same = chat.settings.iter().filter(|setting| !setting.is_varying());
+    fields.extend(same.map(|setting| (setting.name.to_owned(), setting.value.clone())));
     let mut request: ChatRequest = serde_json::from_value(Value::Object(fields)).ok()?;
     request.response_format = chat.schema.as_ref().map(|schema| ResponseFormat::JsonSchema {
         json_schema: NamedSchema {
@@ -103,18 +113,25 @@ impl Question {
 
     /// The request for a record.
     pub(super) async fn write(&self, record: &Record) -> Result<Written, WriteError> {
-        let Composed { body, attached, pages } = self.compose(record).await?;
+        let Composed { model, body, attached, pages } = self.compose(record).await?;
         let prompt = estimate_tokens(body.len() - attached) + ATTACHED_TOKENS * self.attachments.len() as u64;
         let most = self.answer_tokens();
         let used = Used { prompt_tokens: prompt, completion_tokens: most, pages, ..Used::default() };
+        let cost = self.costs.most(&model, used);
+        if cost.is_none() && self.priced {
+            return Err(WriteError::Model(format!(
+                "the price of `{model}` is not known, and there is a budget: add it under `prices:`"
+            )));
+        }
         Ok(Written {
             id: RequestId::of(self.endpoint.path(), &body),
+            model: model.into(),
             // Records wait in their hundreds, and a picture has megabytes.
             body: (!self.attaches()).then(|| body.into()),
             prompt,
             tokens: prompt + most,
             pages,
-            cost: self.costs.most(used).unwrap_or_default(),
+            cost: cost.unwrap_or_default(),
         })
     }
 
@@ -133,7 +150,7 @@ impl Question {
 
     /// The body for a record.
     async fn compose(&self, record: &Record) -> Result<Composed, WriteError> {
-        let model = &self.ask.model;
+        let model = self.model_of(record)?;
         let input = self.input.as_ref().map(|input| input.render(record)).transpose()?;
         let input = input.unwrap_or_default();
         let mut urls = Vec::with_capacity(self.attachments.len());
@@ -146,10 +163,15 @@ impl Question {
         };
         let attached = urls.iter().filter(|url| url.starts_with("data:")).map(String::len).sum();
         let body = match (&self.ask.task, &self.request) {
-            (Task::Chat(_), Some(request)) => {
+            (Task::Chat(_), Some((request, varying))) => {
                 let system = self.system.as_ref().map(|system| system.render(record)).transpose()?;
                 let content = self.content(input, &urls);
-                serde_json::to_vec(&ChatRequest { messages: messages(system, content), ..request.clone() })
+                let request = varying.set(request.clone(), record)?;
+                serde_json::to_vec(&ChatRequest {
+                    model: model.clone(),
+                    messages: messages(system, content),
+                    ..request
+                })
             }
             (Task::Embed { dimension, .. }, _) => {
                 let mut body = json!({ "model": model, "input": input });
@@ -170,7 +192,19 @@ impl Question {
             }
         };
         // Texts and numbers, which always have a JSON form.
-        Ok(Composed { body: body.unwrap_or_default(), attached, pages })
+        Ok(Composed { model, body: body.unwrap_or_default(), attached, pages })
+    }
+
+    /// The model that is asked for a record.
+    fn model_of(&self, record: &Record) -> Result<String, WriteError> {
+        match (&self.ask.model, &self.model) {
+            (Model::Named(name), _) => Ok(name.clone()),
+            (Model::Template { .. }, Some(template)) => match template.render(record)?.trim() {
+                "" => Err(WriteError::Model("the template of `model:` gives an empty name".to_owned())),
+                name => Ok(name.to_owned()),
+            },
+            (Model::Template { .. }, None) => Err(WriteError::Model("`model:` has no template".to_owned())),
+        }
     }
 
     fn content(&self, text: String, urls: &[String]) -> Content {

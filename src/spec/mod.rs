@@ -35,7 +35,7 @@ pub use language::{
     SinkSpec, SourceForm, SourceSpec, Spec, SplitSpec, SplitWhat, StageSpec, Target, TaskSpec, ThrottleSpec,
     Timeouts, ToolSpec, TypesSpec, WaveSpec,
 };
-pub use text::{Name, Text};
+pub use text::{Name, Text, is_template};
 pub use tree::Origin;
 pub use variables::Variables;
 

@@ -13,6 +13,7 @@ use crate::{
 };
 
 use super::{
+    describe::Written,
     reader::Reader,
     tree::{Key, Kind, Node},
 };
@@ -215,6 +216,7 @@ impl<'a> Wrapped<'a> {
         }
         if let Some(about) = self.about {
             let about = reader.text(about, || "a text".to_owned())?;
+            reader.no_template(&about, Written::Plain);
             short.json["description"] = about.value.into();
         }
         Some(short)

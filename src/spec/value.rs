@@ -160,6 +160,17 @@ impl<T: FromValue> FromValue for Own<T> {
 }
 
 impl Value {
+    /// All texts in it.
+    pub(crate) fn texts(&self) -> Vec<&Text> {
+        match self {
+            Self::Text(text) => vec![text],
+            Self::List(items) => items.iter().flat_map(Self::texts).collect(),
+            Self::Own(entries) => entries.iter().flat_map(|(_, value)| value.texts()).collect(),
+            Self::Map(map) => map.entries.iter().flat_map(|entry| entry.value.texts()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The value as a field of a request.
     pub(crate) fn into_json(self) -> Option<Json> {
         Some(match self {

@@ -4,12 +4,14 @@ use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     diagnostic::{Mistake, Source},
+    record::same_name,
     units::Usd,
 };
 
 use super::{
     mistral::{self, MistralSpec},
-    stage::{STAGE, StageSpec},
+    split::SplitWhat,
+    stage::{Form, STAGE, StageSpec},
 };
 use crate::spec::{
     describe::{Shape, Type, Written, key},
@@ -125,6 +127,26 @@ static PRICE: Shape = Shape::new(
         key("pages", Type::Money, "pages: 2.00 USD", "A thousand pages."),
     ]],
 );
+
+impl Spec {
+    /// All models that a template gives where they are written out: `{{ writer }}` below `split: { values: … }`
+    /// into `writer`.
+    pub fn models(&self, template: &str) -> Vec<String> {
+        let inside = template.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+        let Some(field) = inside.map(str::trim) else { return Vec::new() };
+        let values = self.stages.iter().filter_map(|stage| match &stage.form {
+            Some(Form::Split(split)) => {
+                let into = split.into.as_ref().unwrap_or(&stage.name);
+                match &split.what {
+                    SplitWhat::Values(values) if same_name(&into.value, field) => Some(values.clone()),
+                    _ => None,
+                }
+            }
+            _ => None,
+        });
+        values.flatten().collect()
+    }
+}
 
 /// The file as a spec.
 pub(crate) fn build(

@@ -1,6 +1,7 @@
 //! What is asked and what is answered: schemas, expectations, attempts, identities, mocks.
 
 mod schemas;
+mod templates;
 
 use crate::common::{Ended, Folder, run_in, script};
 use etl::run::{Options, Pipeline};
