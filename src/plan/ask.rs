@@ -23,20 +23,24 @@ use super::{
 type PlaceOf<'a> = dyn Fn(&TemplateMistake) -> Place + 'a;
 
 impl Compiler<'_> {
-    /// Compiles a stage that asks over the shape of what it reads, if that is known. `into` is where
-    /// the result is put.
+    /// Compiles a stage that asks over the shape of what it reads, if that is known. `map` is the stage that
+    /// its answers come out of, `into` where they are put.
     pub(super) fn ask(
         &mut self,
         name: &Name,
         spec: &AskSpec,
+        map: &Arc<str>,
         into: &str,
         shape: Option<&Shape>,
     ) -> (Option<Ask>, Option<Shape>) {
         if self.spec.mistral.is_none() {
             self.report(Fault::NoMistral(name.value.to_string()), name.place.clone());
         }
-        let (task, datatype) = self.task(&name.value, &spec.task, shape);
-        let after = shape.zip(datatype.clone()).map(|(shape, of)| shape.answered(&name.value, into, of));
+        let (task, datatype) = self.task(map, &spec.task, shape);
+        let after = shape.zip(datatype.clone()).map(|(shape, of)| shape.answered(map, into, of));
+        for (_, condition) in &spec.expect {
+            self.condition(condition, after.as_ref());
+        }
         let model = self.model(&spec.model, shape);
         let ask = task.zip(datatype).zip(model).map(|((task, result), model)| Ask {
             model,
@@ -47,6 +51,12 @@ impl Compiler<'_> {
             into: into.to_owned(),
             result,
             batch: spec.batch,
+            expect: spec
+                .expect
+                .iter()
+                .map(|(name, text)| (name.value.to_string(), text.value.clone()))
+                .collect(),
+            feedback: spec.feedback,
         });
         (ask, after)
     }

@@ -84,6 +84,10 @@ pub struct Ask {
     pub result: LogicalType,
     /// How requests are grouped into jobs, if they are.
     pub batch: Option<BatchSpec>,
+    /// Conditions that an answer must fulfil for its record: name and expression.
+    pub expect: Vec<(String, String)>,
+    /// Whether the next attempt is shown the answer before it, and why that was refused.
+    pub feedback: bool,
 }
 
 /// What a model is asked.

@@ -164,7 +164,7 @@ impl Compiler<'_> {
             Form::Ask(ask) => {
                 let into = ask.into.as_ref().unwrap_or(&stage.name).value.to_string();
                 self.free_name(stage, &into, shape.as_ref());
-                let (ask, after) = self.ask(&stage.name, ask, &into, shape.as_ref());
+                let (ask, after) = self.ask(&stage.name, ask, &stage.name.value, &into, shape.as_ref());
                 (ask.map(|ask| Step::Ask(Box::new(ask))), after)
             }
             Form::Submit(ask) => self.submit(at, &stage.name, ask, graph, shape.as_ref()),

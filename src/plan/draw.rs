@@ -173,14 +173,28 @@ fn ask_lines(ask: &Ask) -> Vec<String> {
     let mut lines = vec![format!("{} {}, {} → {}", verb(&ask.task), ask.model, ask.concurrency, ask.into)];
     lines.extend(task_lines(&ask.task));
     let retry = ask.retry;
+    lines.extend(expect_lines(ask));
     lines.push(format!(
-        "attempts {} for a refused answer; without an answer {} retries, {} to {} apart",
+        "attempts {} for a refused answer{}; without an answer {} retries, {} to {} apart",
         ask.attempts,
+        feedback(ask),
         retry.times,
         Span(retry.wait),
         Span(retry.max_wait)
     ));
     lines
+}
+
+fn expect_lines(ask: &Ask) -> impl Iterator<Item = String> {
+    ask.expect.iter().map(|(name, text)| format!("expects {name}: {}", one_line(text)))
+}
+
+fn feedback(ask: &Ask) -> &'static str {
+    match (&ask.task, ask.attempts > 1, ask.feedback) {
+        (Task::Chat(_), true, true) => ", each shown the one before and why it was refused",
+        (_, true, _) => ", the same again",
+        _ => "",
+    }
 }
 
 fn verb(task: &Task) -> &'static str {
@@ -230,9 +244,11 @@ fn submit_lines(ask: &Ask) -> Vec<String> {
         Span(batch.wait),
         batch.timeout_hours
     ));
+    lines.extend(expect_lines(ask));
     lines.push(format!(
-        "attempts {} for what is refused or missing; {} jobs are sent at a time",
+        "attempts {} for what is refused or missing{}; {} jobs are sent at a time",
         ask.attempts,
+        feedback(ask),
         ask.concurrency.most()
     ));
     lines

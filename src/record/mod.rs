@@ -149,6 +149,8 @@ pub enum FailureKind {
     Model,
     /// The answer does not fit what was asked for.
     Refused,
+    /// The answer fits its schema and not what `expect:` says of it for this record.
+    Expectation,
     /// The answer was cut at the length limit.
     Length,
     /// The service refused the request itself (4xx).
@@ -171,6 +173,7 @@ impl FailureKind {
             Self::Null => "null",
             Self::Model => "model",
             Self::Refused => "refused",
+            Self::Expectation => "expectation",
             Self::Length => "length",
             Self::Invalid => "invalid",
             Self::Unanswered => "unanswered",

@@ -202,7 +202,7 @@ async fn asks(
         for (record, request) in written {
             let history = known.remove(&request.id).unwrap_or(History::new(context.generation()));
             let asks = by_model.entry(request.model.to_string()).or_default();
-            let course = question.course(&history, None, context.retry_failed);
+            let course = question.course(&record, &history, None, context.retry_failed);
             if !matches!(course, Course::Ask { .. }) || !seen.insert(request.id) {
                 asks.answered += 1;
                 if asks.first.is_none() {

@@ -10,6 +10,7 @@ use crate::{
     record::Record,
     spec::BatchSpec,
     store::JobRecord,
+    units::Usd,
 };
 
 use super::{
@@ -80,7 +81,7 @@ impl Group {
         &mut self,
         record: &Record,
         written: &Written,
-        line: &[u8],
+        (line, cost): (&[u8], Usd),
         history: &History,
         desk: &Desk,
     ) -> String {
@@ -98,7 +99,7 @@ impl Group {
         };
         self.lines.extend_from_slice(line);
         self.placed.insert(written.id, entry);
-        self.cost += written.cost.micros();
+        self.cost += cost.micros();
         self.job.estimate = self.cost;
         self.job.requests += 1;
         self.job.token.clone()

@@ -12,6 +12,7 @@ mod cost;
 mod create;
 mod error;
 mod estimate;
+mod expectation;
 mod expressions;
 mod group;
 mod halt;

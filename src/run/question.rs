@@ -14,6 +14,7 @@ use super::{
     Context, RunError,
     attachment::{Attachment, Kind},
     cost::Costs,
+    expectation::Expectations,
     expressions::When,
     request::{self, WriteError},
     settings::Varying,
@@ -40,6 +41,7 @@ pub(super) struct Question {
     pub(super) costs: Costs,
     /// Whether a model without a price may not be asked.
     pub(super) priced: bool,
+    expectations: Expectations,
     /// The fields of a record with its answer.
     output: Arc<Schema>,
 }
@@ -118,6 +120,7 @@ impl Question {
             request: chat.map(request).transpose()?,
             expected: schema.map(|schema| Expected::new(&schema.json)).transpose().map_err(|_| wrong())?,
             costs: Costs::new(ask, &context.prices),
+            expectations: Expectations::new(&context.engine, node, &ask.expect, &output)?,
             output: Arc::new(output),
             ask: ask.clone(),
         })
@@ -216,37 +219,35 @@ impl Question {
         }
     }
 
-    /// How a request goes on after what the ledger has of it.
+    /// How a record's request goes on after what the ledger has of it.
     ///
     /// `until` is the last attempt that this run may make; nothing when it is looked at for the first time, and
     /// then its earlier attempts count, unless failed ones are to be tried again.
     ///
     /// Answers are judged anew, not by what was found when they came: what counts is the program and
     /// the schema that the record meets now.
-    pub(super) fn course(&self, history: &History, until: Option<u32>, retry_failed: bool) -> Course {
+    pub(super) fn course(
+        &self,
+        record: &Record,
+        history: &History,
+        until: Option<u32>,
+        retry_failed: bool,
+    ) -> Course {
         let mut refused = None;
-        for entry in &history.entries {
-            let Some(answer) = entry.step.answer() else { continue };
-            match self.judge(answer) {
-                Ok(Judged { value, .. }) => {
-                    let by = Answered {
-                        model: answer.model.as_str().into(),
-                        request: entry.request.to_string().into(),
-                        attempt: entry.attempt,
-                        prompt_tokens: answer.prompt_tokens,
-                        completion_tokens: answer.completion_tokens,
-                        cost_micros: answer.cost.map(crate::units::Usd::micros),
-                    };
-                    return Course::Settled(Settled::Answered { value, by });
+        let mut refusals = 0;
+        for (entry, answer) in history.answers() {
+            match self.verdict(record, entry, answer) {
+                Ok((value, by)) => return Course::Settled(Settled::Answered { value, by }),
+                Err(refusal) => {
+                    refused = Some((refusal, answer));
+                    refusals += 1;
                 }
-                Err(refusal) => refused = Some((refusal, answer)),
             }
         }
         if let Some(job) = history.placed_in() {
             return Course::Placed(job.to_owned());
         }
         let made = history.next_attempt() - 1;
-        let refusals = history.entries.iter().filter(|entry| entry.step.answer().is_some()).count() as u32;
         let left = self.ask.attempts.saturating_sub(refusals);
         let (kind, reason) = match history.entries.last().map(|entry| &entry.step) {
             None => return Course::Ask { until: self.ask.attempts },
@@ -273,27 +274,59 @@ impl Question {
         Course::Settled(Settled::Failed { kind, reason, attempts: made, reply })
     }
 
-    /// The step that says that an answer which fitted once does not fit any more, if that is so: without it
-    /// no other attempt could follow.
-    pub(super) fn judged_anew(&self, history: &History) -> Option<Entry> {
-        let last = history.entries.last()?;
+    /// The step that says that an answer which fitted by its schema, or for another record, does not fit this
+    /// one, if that is so: without it no other attempt could follow.
+    pub(super) fn judged_anew(&self, record: &Record, last: &Entry) -> Option<Entry> {
         let Step::Answered(answer) = &last.step else { return None };
-        let refusal = self.judge(answer).err()?;
+        let refusal = self.verdict(record, last, answer).err()?;
         Some(Entry { step: Step::Refused(answer.clone(), refusal), ..last.clone() })
+    }
+
+    /// The value that an answer is for a record and who gave it, or why it is refused: by its schema, and by what
+    /// is expected of it for this record.
+    fn verdict(&self, record: &Record, entry: &Entry, answer: &Answer) -> Result<(Value, Answered), Refusal> {
+        let Judged { value, .. } = self.judge(answer)?;
+        let by = Answered {
+            model: answer.model.as_str().into(),
+            request: entry.request.to_string().into(),
+            attempt: entry.attempt,
+            prompt_tokens: answer.prompt_tokens,
+            completion_tokens: answer.completion_tokens,
+            cost_micros: answer.cost.map(crate::units::Usd::micros),
+        };
+        if !self.expectations.is_empty() {
+            let answered = self.answered(record.clone(), value.clone(), by.clone());
+            self.expectations.check(&answered)?;
+        }
+        Ok((value, by))
+    }
+
+    /// The answers that a record has had, each with the reason why it was refused, in their order.
+    pub(super) fn refused(&self, record: &Record, history: &History) -> Vec<(String, String)> {
+        let refused = history.answers().filter_map(|(entry, answer)| {
+            let refusal = self.verdict(record, entry, answer).err()?;
+            // There is nothing to show of an answer that could not be read.
+            let is_shown = answer.unusable.is_none() && !answer.reply.trim().is_empty();
+            is_shown.then(|| (answer.reply.clone(), refusal.reason))
+        });
+        refused.collect()
+    }
+
+    /// A record with its answer.
+    fn answered(&self, record: Record, value: Value, by: Answered) -> Record {
+        let mut values = record.values.to_vec();
+        values.resize(self.output.len(), Value::Null);
+        if let Some(at) = self.output.position(&self.ask.into) {
+            values[at] = value;
+        }
+        let about = Arc::new(record.about.with_answer(&self.stage, by));
+        Record { about, ..record.with(&self.output, values) }
     }
 
     /// The record with its answer, or the failure that it became.
     pub(super) fn outcome(&self, record: Record, settled: Settled) -> Result<Record, Box<Failure>> {
         match settled {
-            Settled::Answered { value, by } => {
-                let mut values = record.values.to_vec();
-                values.resize(self.output.len(), Value::Null);
-                if let Some(at) = self.output.position(&self.ask.into) {
-                    values[at] = value;
-                }
-                let about = Arc::new(record.about.with_answer(&self.stage, by));
-                Ok(Record { about, ..record.with(&self.output, values) })
-            }
+            Settled::Answered { value, by } => Ok(self.answered(record, value, by)),
             Settled::Failed { kind, reason, attempts, reply } => Err(Box::new(Failure {
                 record,
                 stage: Arc::clone(&self.stage),

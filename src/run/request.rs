@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    ledger::RequestId,
+    ledger::{History, RequestId},
     mistral::{
         Used, estimate_tokens,
         wire::{
@@ -40,6 +40,15 @@ pub(super) struct Written {
     pub(super) tokens: u64,
     /// The pages that it has at most.
     pub(super) pages: u64,
+    /// What it will cost at most, as far as an answer has its limits.
+    pub(super) cost: Usd,
+}
+
+/// A request on its way: of its first attempt, or of a later one.
+pub(super) struct Sending {
+    pub(super) body: Bytes,
+    /// About what it will cost in tokens.
+    pub(super) tokens: u64,
     /// What it will cost at most, as far as an answer has its limits.
     pub(super) cost: Usd,
 }
@@ -148,6 +157,39 @@ impl Question {
         }
     }
 
+    /// What is sent for the next attempt after a history: the request itself, or the conversation that goes on
+    /// with the refused answers and the reasons.
+    pub(super) async fn sending(
+        &self,
+        record: &Record,
+        written: &Written,
+        history: &History,
+    ) -> Result<Sending, WriteError> {
+        let first = self.body(record, written).await?;
+        let shows = self.ask.feedback && matches!(self.ask.task, Task::Chat(_));
+        let refused = if shows { self.refused(record, history) } else { Vec::new() };
+        let same = Sending { body: first.clone(), tokens: written.tokens, cost: written.cost };
+        if refused.is_empty() {
+            return Ok(same);
+        }
+        let mut body: Value = serde_json::from_slice(&first).unwrap_or_default();
+        let Some(messages) = body["messages"].as_array_mut() else { return Ok(same) };
+        for (reply, reason) in refused {
+            messages.push(json!({ "role": "assistant", "content": reply }));
+            messages.push(json!({ "role": "user", "content": feedback(&reason) }));
+        }
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let more = estimate_tokens(body.len().saturating_sub(first.len()));
+        let used = Used {
+            prompt_tokens: written.prompt + more,
+            completion_tokens: self.answer_tokens(),
+            pages: written.pages,
+            ..Used::default()
+        };
+        let cost = self.costs.most(&written.model, used).unwrap_or_default();
+        Ok(Sending { body: body.into(), tokens: written.tokens + more, cost })
+    }
+
     /// The body for a record.
     async fn compose(&self, record: &Record) -> Result<Composed, WriteError> {
         let model = self.model_of(record)?;
@@ -226,6 +268,11 @@ impl Question {
             _ => 0,
         }
     }
+}
+
+/// What a model is told of an answer that was refused.
+fn feedback(reason: &str) -> String {
+    format!("Your answer was refused: {reason}\n\nAnswer again, completely, and without this mistake.")
 }
 
 fn messages(system: Option<String>, prompt: Content) -> Vec<Message> {

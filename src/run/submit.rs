@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 use tokio::time::sleep_until;
 
@@ -30,7 +29,7 @@ use super::{
     create,
     group::{Group, line},
     meter::Meter,
-    request::{WriteError, Written},
+    request::{Sending, WriteError, Written},
 };
 
 use place::Placed;
@@ -297,10 +296,10 @@ impl Submitting {
         &mut self,
         record: &Record,
         written: &Written,
-        body: &Bytes,
+        sending: &Sending,
         history: &History,
     ) -> Result<String, Over> {
-        let line = line(written.id, body);
+        let line = line(written.id, &sending.body);
         let is_of = |group: &Group| group.job.model == *written.model;
         if let Some(at) =
             self.groups.iter().position(|group| is_of(group) && group.is_full(&line, &self.batch))
@@ -318,7 +317,7 @@ impl Submitting {
                 self.groups.len() - 1
             }
         };
-        Ok(self.groups[at].add(record, written, &line, history, &self.desk))
+        Ok(self.groups[at].add(record, written, (&line, sending.cost), history, &self.desk))
     }
 
     /// Gives on the groups that have waited long enough.

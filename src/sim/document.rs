@@ -38,7 +38,8 @@ impl Document {
 
 /// The document of a request as it stands.
 pub(super) fn text(request: &Value) -> String {
-    let mut messages = request["messages"].as_array().into_iter().flatten().rev();
+    // Where a conversation goes on, it is still about what it began with.
+    let mut messages = request["messages"].as_array().into_iter().flatten();
     let said = messages.find(|message| message["role"] == "user");
     // Where nothing is said, something may have to be completed.
     let text = text_of(said.map_or(&request["prompt"], |message| &message["content"]));

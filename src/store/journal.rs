@@ -156,6 +156,7 @@ fn entry(row: &Row<'_>) -> Result<Option<Entry>, duckdb::Error> {
         "refused" => {
             let kind = match text(11)?.as_str() {
                 kind if kind == FailureKind::Length.as_str() => FailureKind::Length,
+                kind if kind == FailureKind::Expectation.as_str() => FailureKind::Expectation,
                 _ => FailureKind::Refused,
             };
             Step::Refused(answer()?, Refusal { kind, reason: text(12)? })

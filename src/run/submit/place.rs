@@ -38,7 +38,7 @@ impl Submitting {
     ) -> Result<Placed, Over> {
         let desk = Arc::clone(&self.desk);
         let context = Arc::clone(&self.context);
-        match desk.question.course(history, until, context.retry_failed) {
+        match desk.question.course(&record, history, until, context.retry_failed) {
             Course::Settled(settled) => {
                 self.release(parked).await?;
                 self.give(desk.question.outcome(record, settled)).await?;
@@ -77,16 +77,17 @@ impl Submitting {
                         return Err(Over);
                     }
                 }
-                if let Some(entry) = desk.question.judged_anew(history)
+                let last = history.entries.last();
+                if let Some(entry) = last.and_then(|last| desk.question.judged_anew(&record, last))
                     && !context.commit(vec![entry]).await
                 {
                     return Err(Over);
                 }
-                let body = match desk.question.body(&record, written).await {
-                    Ok(body) => body,
+                let sending = match desk.question.sending(&record, written, history).await {
+                    Ok(sending) => sending,
                     Err(error) => return self.unwritten(record, &error, parked).await,
                 };
-                let token = self.line(&record, written, &body, history).await?;
+                let token = self.line(&record, written, &sending, history).await?;
                 self.push(token, record, written.id, until, parked);
                 Ok(Placed::Waits)
             }

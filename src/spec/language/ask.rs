@@ -10,9 +10,9 @@ use super::{
     task::{TASK_KEYS, TASKS, TaskSpec, task},
 };
 use crate::spec::{
-    describe::{Broken, Choice, Key, Preset, Shape, Type, key},
+    describe::{Broken, Choice, Key, Preset, Shape, Type, Written, key},
     text::{Name, Text},
-    value::Checked,
+    value::{Checked, Own},
 };
 
 /// `map:` with `chat:`, `embed:`, `ocr:`, `moderate:`, `classify:`, or `submit:` around one of them
@@ -32,11 +32,39 @@ pub struct AskSpec {
     pub into: Option<Name>,
     /// How requests are grouped into jobs, if they are.
     pub batch: Option<BatchSpec>,
+    /// What an answer must fulfil for its record, by name.
+    pub expect: Vec<(Name, Text)>,
+    /// Whether the next attempt is shown the answer before it, and why that was refused.
+    pub feedback: bool,
 }
 
 impl AskSpec {
     /// The default of `attempts`.
     pub(super) const ATTEMPTS: u32 = 1;
+
+    /// The default of `feedback`.
+    pub(super) const FEEDBACK: bool = true;
+}
+
+pub(super) const EXPECT: Key = key(
+    "expect",
+    Type::Own(true, &Type::Text(Written::Condition), "name: condition"),
+    "expect: { sums: 'list_sum(extract.lines) = extract.total' }",
+    "Conditions over the record with its answer. One that is false or NULL refuses the answer for this record.",
+);
+
+pub(super) const FEEDBACK: Key = key(
+    "feedback",
+    Type::Flag,
+    "feedback: false",
+    "Whether the next attempt of a chat is shown the refused answer and the reason; otherwise the same is sent again.",
+)
+.or(Preset::Flag(AskSpec::FEEDBACK));
+
+/// `expect:` of a mapping.
+pub(super) fn expectations(map: &mut Checked) -> Vec<(Name, Text)> {
+    let Own(expect) = map.or("expect", Own(Vec::new()));
+    expect
 }
 
 pub(super) const ATTEMPTS: Key = key(
@@ -71,6 +99,8 @@ pub(crate) static SHAPE: Shape = Shape {
                 )
                 .or(concurrency::PRESET),
                 ATTEMPTS,
+                FEEDBACK,
+                EXPECT,
                 key(
                     "retry",
                     RETRY,
@@ -98,6 +128,8 @@ pub(super) fn build(mut map: Checked) -> Option<AskSpec> {
     let into = map.get("into");
     let concurrency = map.or("concurrency", Concurrency::DEFAULT);
     let attempts = map.or("attempts", AskSpec::ATTEMPTS);
+    let feedback = map.or("feedback", AskSpec::FEEDBACK);
+    let expect = expectations(&mut map);
     let (model, task) = task(map)?;
-    Some(AskSpec { model, task, concurrency, attempts, retry, into, batch })
+    Some(AskSpec { model, task, concurrency, attempts, retry, into, batch, expect, feedback })
 }

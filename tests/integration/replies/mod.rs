@@ -1,5 +1,6 @@
 //! What is asked and what is answered: schemas, expectations, attempts, identities, mocks.
 
+mod attempts;
 mod schemas;
 mod templates;
 
