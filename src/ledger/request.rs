@@ -20,6 +20,8 @@ pub struct Answer {
     pub finish_reason: Option<String>,
     /// Tokens read.
     pub prompt_tokens: u64,
+    /// Of these, tokens that cost less because the service had read them before.
+    pub cached_tokens: u64,
     /// Tokens written.
     pub completion_tokens: u64,
     /// Its price, where that is known.
@@ -261,6 +263,7 @@ mod tests {
             reply: "{}".into(),
             finish_reason: Some("stop".into()),
             prompt_tokens: 1,
+            cached_tokens: 0,
             completion_tokens: 1,
             cost: None,
             latency_ms: None,

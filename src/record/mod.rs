@@ -147,6 +147,8 @@ pub enum FailureKind {
     Null,
     /// The model that a template names is not there, is retired, or has no price under a budget.
     Model,
+    /// The request is longer than the model's context.
+    Context,
     /// The answer does not fit what was asked for.
     Refused,
     /// The answer fits its schema and not what `expect:` says of it for this record.
@@ -172,6 +174,7 @@ impl FailureKind {
             Self::Expression => "expression",
             Self::Null => "null",
             Self::Model => "model",
+            Self::Context => "context",
             Self::Refused => "refused",
             Self::Expectation => "expectation",
             Self::Length => "length",

@@ -139,14 +139,14 @@ async fn look_up(
         tickets.push(ticket(outcome, question, claim, meter, context).await);
     }
     let asks = tickets.iter().filter_map(|ticket| match ticket {
-        Ticket::Ask(ask) => Some(ask.written.id),
+        Ticket::Ask(ask) => Some(ask.written.ids()),
         _ => None,
     });
-    let mut known = context.known(asks.collect()).await;
+    let known = context.known(asks.flatten().collect()).await;
     let mut anew = Vec::new();
     for ticket in &mut tickets {
         let Ticket::Ask(ask) = ticket else { continue };
-        if let Some(history) = known.remove(&ask.written.id) {
+        if let Some(history) = ask.written.recalled(&known) {
             ask.history = history;
         }
         match question.course(&ask.record, &ask.history, None, context.retry_failed) {
@@ -318,7 +318,8 @@ async fn shared(
     client: &Client,
     context: &Context,
 ) -> Asked {
-    let Follower { record, written, mut told } = follower;
+    let Follower { record, mut written, mut told } = follower;
+    let claimed = written.id;
     let fails = |record, reason: String| {
         meter.failed.add(1);
         Asked::Done(Err(question.failure(record, FailureKind::Unanswered, reason, 0)))
@@ -339,7 +340,7 @@ async fn shared(
             Course::Placed(job) => return fails(record, in_a_job(&job)),
             Course::Ask { .. } => {}
         }
-        let claim = match context.claims.claim(written.id) {
+        let claim = match context.claims.claim(claimed) {
             Claimed::Ours(claim) => claim,
             Claimed::Theirs(theirs) => {
                 told = theirs;
@@ -347,8 +348,8 @@ async fn shared(
             }
         };
         // Others may have asked on in the meantime.
-        let mut history =
-            context.known(vec![written.id]).await.remove(&written.id).unwrap_or((*history).clone());
+        let known = context.known(written.ids().collect()).await;
+        let mut history = written.recalled(&known).unwrap_or((*history).clone());
         let Course::Ask { until } = question.course(&record, &history, None, false) else {
             let (sender, receiver) = watch::channel(Some(Arc::new(history.clone())));
             told = receiver;
@@ -377,7 +378,7 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
         let failure = question.failure(record, FailureKind::Unanswered, reason, attempts);
         return Asked::Done(told(Err(failure), meter));
     }
-    match context.may_be_asked(client, question, &written.model).await {
+    match context.may_be_asked(client, question, &written).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return Asked::Done(told(Err(question.unwritten(record, &error)), meter)),
         Err(error) => {
@@ -430,6 +431,7 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
 pub(super) fn count(meter: &Meter, step: &Step) {
     let Some(answer) = step.answer() else { return };
     meter.prompt_tokens.add(answer.prompt_tokens);
+    meter.cached_tokens.add(answer.cached_tokens);
     meter.completion_tokens.add(answer.completion_tokens);
     match answer.cost {
         Some(cost) => meter.cost_micros.add(cost.micros()),

@@ -191,6 +191,7 @@ async fn asks(
         for record in batch.into_iter().filter_map(Result::ok) {
             match question.when.holds(&record) {
                 Ok(true) => match question.write(&record).await {
+                    Ok(request) if context.too_long(question, &request).is_some() => broken += 1,
                     Ok(request) => written.push((record, request)),
                     Err(_) => broken += 1,
                 },
@@ -198,9 +199,9 @@ async fn asks(
                 Err(_) => broken += 1,
             }
         }
-        let mut known = context.known(written.iter().map(|(_, written)| written.id).collect()).await;
-        for (record, request) in written {
-            let history = known.remove(&request.id).unwrap_or(History::new(context.generation()));
+        let known = context.known(written.iter().flat_map(|(_, written)| written.ids()).collect()).await;
+        for (record, mut request) in written {
+            let history = request.recalled(&known).unwrap_or(History::new(context.generation()));
             let asks = by_model.entry(request.model.to_string()).or_default();
             let course = question.course(&record, &history, None, context.retry_failed);
             if !matches!(course, Course::Ask { .. }) || !seen.insert(request.id) {

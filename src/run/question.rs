@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     ledger::{Answer, Entry, Generation, History, Refusal, RequestId, Step},
-    mistral::{Accepted, Ending, Endpoint, Expected, Reply, accept, wire::ChatRequest, without_thinking},
+    mistral::{Accepted, Ending, Endpoint, Expected, Reply, accept, without_thinking},
     plan::{Ask, Chat, Model, Node, Prompt, Task},
     record::{Answered, Failure, FailureKind, Record, Schema, Value, from_json},
     template::Template,
@@ -17,7 +17,7 @@ use super::{
     expectation::Expectations,
     expressions::When,
     request::{self, WriteError},
-    settings::Varying,
+    settings::Frame,
 };
 
 /// A stage that asks, ready to.
@@ -35,8 +35,8 @@ pub(super) struct Question {
     pub(super) input: Option<Template>,
     /// What goes with it.
     pub(super) attachments: Vec<Attachment>,
-    /// All of a chat request but its messages, and what differs from record to record.
-    pub(super) request: Option<(ChatRequest, Varying)>,
+    /// All of a chat request but its messages.
+    pub(super) request: Option<Frame>,
     expected: Option<Expected>,
     pub(super) costs: Costs,
     /// Whether a model without a price may not be asked.
@@ -98,8 +98,8 @@ impl Question {
         let attachments = images.chain(documents.map(|document| (document, Kind::Document)));
         let schema = chat.and_then(|chat| chat.schema.as_ref());
         let request = |chat: &Chat| -> Result<_, RunError> {
-            let request = request::chat_request(chat).ok_or_else(wrong)?;
-            Ok((request, Varying::new(&chat.settings, maps).map_err(|_| wrong())?))
+            let key = context.is_mistral().then(|| request::cache_key(&context.pipeline, &node.name));
+            Frame::new(chat, maps, key).ok_or_else(wrong)
         };
         let model = match &ask.model {
             Model::Named(_) => None,
@@ -135,7 +135,7 @@ impl Question {
         correlation_id: Option<String>,
     ) -> Step {
         let cost = self.costs.actual(asked, &reply);
-        let Reply { model, text, finish_reason, usage, note, unusable, .. } = reply;
+        let Reply { model, text, finish_reason, usage, cached_tokens, note, unusable, .. } = reply;
         // A server that does not say who answered was asked for one model.
         let model = if model.is_empty() { asked.to_owned() } else { model };
         let mut answer = Answer {
@@ -143,6 +143,7 @@ impl Question {
             reply: text,
             finish_reason,
             prompt_tokens: usage.prompt_tokens,
+            cached_tokens,
             completion_tokens: usage.completion_tokens,
             cost,
             latency_ms: latency.map(|latency| latency.as_millis() as u64),
@@ -251,6 +252,10 @@ impl Question {
         let left = self.ask.attempts.saturating_sub(refusals);
         let (kind, reason) = match history.entries.last().map(|entry| &entry.step) {
             None => return Course::Ask { until: self.ask.attempts },
+            // What cannot fit is no refusal that another question would mend.
+            Some(Step::Invalid(reason)) if request::is_too_long(reason) => {
+                (FailureKind::Context, reason.clone())
+            }
             Some(Step::Invalid(reason)) => (FailureKind::Invalid, reason.clone()),
             Some(Step::Missing(reason)) => (FailureKind::Unanswered, reason.clone()),
             Some(Step::Placed | Step::Answered(_) | Step::Refused(..)) => match &refused {
@@ -260,10 +265,10 @@ impl Question {
         };
         let more = match (until, kind) {
             // What the service refuses it refuses again; who wants to know starts a new run.
-            (Some(_), FailureKind::Invalid) => None,
+            (Some(_), FailureKind::Invalid | FailureKind::Context) => None,
             (Some(until), _) => (made < until).then_some(until),
             (None, _) if retry_failed => Some(made + self.ask.attempts),
-            (None, FailureKind::Invalid) => None,
+            (None, FailureKind::Invalid | FailureKind::Context) => None,
             (None, FailureKind::Unanswered) => Some(made + left.max(1)),
             (None, _) => (left > 0).then_some(made + left),
         };

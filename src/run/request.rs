@@ -1,20 +1,17 @@
 //! What is sent about a record: bodies that are written from a plan, and known by their hash.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{
     ledger::{History, RequestId},
     mistral::{
-        Used, estimate_tokens,
-        wire::{
-            ChatRequest, Content, Message, NamedSchema, ResponseFormat, Role, document_chunk, image_chunk,
-            text_chunk,
-        },
+        Used, estimate_tokens, least_tokens,
+        wire::{Content, Message, Role, document_chunk, image_chunk, text_chunk},
     },
-    plan::{Chat, Model, Task},
+    plan::{Model, Task},
     record::{FailureKind, Record},
     template::RenderError,
     units::Usd,
@@ -30,18 +27,39 @@ use super::{
 #[derive(Debug, Clone)]
 pub(super) struct Written {
     pub(super) id: RequestId,
+    /// The identity that an older program gave it, where it is another.
+    older: Option<RequestId>,
     /// The model that is asked.
     pub(super) model: Arc<str>,
     /// Nothing where files go with the question: [`Question::body`] reads them again.
     body: Option<Bytes>,
     /// About what it has in tokens.
     pub(super) prompt: u64,
+    /// What it has at least.
+    pub(super) least: u64,
     /// About what it will cost in tokens.
     pub(super) tokens: u64,
     /// The pages that it has at most.
     pub(super) pages: u64,
     /// What it will cost at most, as far as an answer has its limits.
     pub(super) cost: Usd,
+}
+
+impl Written {
+    /// Under which identities the ledger may have it.
+    pub(super) fn ids(&self) -> impl Iterator<Item = RequestId> {
+        [Some(self.id), self.older].into_iter().flatten()
+    }
+
+    /// What the ledger has of it, also under the identity that an older program gave it: then it goes on under
+    /// that one.
+    pub(super) fn recalled(&mut self, known: &HashMap<RequestId, History>) -> Option<History> {
+        let older = self.older.filter(|_| !known.contains_key(&self.id));
+        if let Some(older) = older.filter(|older| known.contains_key(older)) {
+            self.id = older;
+        }
+        known.get(&self.id).cloned()
+    }
 }
 
 /// A request on its way: of its first attempt, or of a later one.
@@ -56,7 +74,11 @@ pub(super) struct Sending {
 /// The body of a request.
 struct Composed {
     model: String,
+    id: RequestId,
+    older: Option<RequestId>,
     body: Vec<u8>,
+    /// How many of its bytes do not identify it.
+    beside: usize,
     /// How many of its bytes are files.
     attached: usize,
     /// The pages that it asks to be read, at most.
@@ -72,6 +94,10 @@ pub(super) enum WriteError {
     Expression(String),
     #[error("{0}")]
     Model(String),
+    #[error(
+        "the request has at least {least} tokens, and the context of `{model}` has {context}: it was not sent"
+    )]
+    Context { model: String, least: u64, context: u64 },
     #[error(transparent)]
     Attachment(#[from] AttachmentError),
 }
@@ -83,6 +109,7 @@ impl WriteError {
             Self::Template(RenderError::Other(_)) => FailureKind::Template,
             Self::Expression(_) => FailureKind::Expression,
             Self::Model(_) => FailureKind::Model,
+            Self::Context { .. } => FailureKind::Context,
             Self::Attachment(_) => FailureKind::Unreadable,
         }
     }
@@ -94,24 +121,18 @@ const ATTACHED_TOKENS: u64 = 3000;
 /// Tokens that an answer may have where the stage sets no limit, for the limit on tokens.
 const ANSWER_TOKENS: u64 = 1000;
 
-/// All of a chat request but its model and its messages; nothing if the settings are none, which a plan's are not.
-pub(super) fn chat_request(chat: &Chat) -> Option<ChatRequest> {
-    let mut fields = Map::new();
-    // What differs from record to record is put in for each.
-    fields.insert("model".to_owned(), "".into());
-    fields.insert("messages".to_owned(), json!([]));
-    let same = chat.settings.iter().filter(|setting| !setting.is_varying());
-    fields.extend(same.map(|setting| (setting.name.to_owned(), setting.value.clone())));
-    let mut request: ChatRequest = serde_json::from_value(Value::Object(fields)).ok()?;
-    request.response_format = chat.schema.as_ref().map(|schema| ResponseFormat::JsonSchema {
-        json_schema: NamedSchema {
-            name: schema.name.clone(),
-            description: None,
-            schema: schema.json.clone(),
-            strict: true,
-        },
-    });
-    Some(request)
+/// The key of a stage's cache: requests of a stage begin alike.
+pub(super) fn cache_key(pipeline: &str, stage: &str) -> String {
+    let hash = blake3::hash(format!("{pipeline}\0{stage}").as_bytes());
+    format!("etl-{}", &hash.to_hex()[..16])
+}
+
+/// Whether the service refuses a request because it is longer than the model's context.
+pub(super) fn is_too_long(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    ["maximum context length", "context_length_exceeded", "exceeds the context"]
+        .iter()
+        .any(|words| reason.contains(words))
 }
 
 impl Question {
@@ -122,8 +143,9 @@ impl Question {
 
     /// The request for a record.
     pub(super) async fn write(&self, record: &Record) -> Result<Written, WriteError> {
-        let Composed { model, body, attached, pages } = self.compose(record).await?;
-        let prompt = estimate_tokens(body.len() - attached) + ATTACHED_TOKENS * self.attachments.len() as u64;
+        let Composed { model, id, older, body, beside, attached, pages } = self.compose(record).await?;
+        let prompt =
+            estimate_tokens(body.len() - attached - beside) + ATTACHED_TOKENS * self.attachments.len() as u64;
         let most = self.answer_tokens();
         let used = Used { prompt_tokens: prompt, completion_tokens: most, pages, ..Used::default() };
         let cost = self.costs.most(&model, used);
@@ -133,7 +155,9 @@ impl Question {
             )));
         }
         Ok(Written {
-            id: RequestId::of(self.endpoint.path(), &body),
+            id,
+            older,
+            least: if self.attaches() { 0 } else { least_tokens(&body) },
             model: model.into(),
             // Records wait in their hundreds, and a picture has megabytes.
             body: (!self.attaches()).then(|| body.into()),
@@ -149,9 +173,9 @@ impl Question {
         if let Some(body) = &written.body {
             return Ok(body.clone());
         }
-        let Composed { body, .. } = self.compose(record).await?;
+        let Composed { id, older, body, .. } = self.compose(record).await?;
         // The answer is to be kept under what was really asked.
-        match RequestId::of(self.endpoint.path(), &body) == written.id {
+        match id == written.id || older == Some(written.id) {
             true => Ok(body.into()),
             false => Err(AttachmentError::Changed.into()),
         }
@@ -204,16 +228,18 @@ impl Question {
             _ => 0,
         };
         let attached = urls.iter().filter(|url| url.starts_with("data:")).map(String::len).sum();
+        let path = self.endpoint.path();
         let body = match (&self.ask.task, &self.request) {
-            (Task::Chat(_), Some((request, varying))) => {
+            (Task::Chat(_), Some(frame)) => {
                 let system = self.system.as_ref().map(|system| system.render(record)).transpose()?;
                 let content = self.content(input, &urls);
-                let request = varying.set(request.clone(), record)?;
-                serde_json::to_vec(&ChatRequest {
-                    model: model.clone(),
-                    messages: messages(system, content),
-                    ..request
-                })
+                let mut framed = frame.of(record)?;
+                framed.request.model.clone_from(&model);
+                framed.request.messages = messages(system, content);
+                let (identity, body) = framed.bytes();
+                let beside = body.len() - identity.len();
+                let (id, older) = (RequestId::of(path, &identity), framed.older(path));
+                return Ok(Composed { model, id, older, body, beside, attached, pages });
             }
             (Task::Embed { dimension, .. }, _) => {
                 let mut body = json!({ "model": model, "input": input });
@@ -234,7 +260,9 @@ impl Question {
             }
         };
         // Texts and numbers, which always have a JSON form.
-        Ok(Composed { model, body: body.unwrap_or_default(), attached, pages })
+        let body = body.unwrap_or_default();
+        let id = RequestId::of(path, &body);
+        Ok(Composed { model, id, older: None, body, beside: 0, attached, pages })
     }
 
     /// The model that is asked for a record.

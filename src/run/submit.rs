@@ -222,9 +222,10 @@ impl Submitting {
             let reason = "another stage asks the same at this moment; the next run takes its answer";
             self.fail(record, reason.to_owned(), None).await?;
         }
-        let known = self.look(mine.iter().map(|(_, written)| written.id).collect()).await;
-        for (record, written) in mine {
-            let history = self.history(written.id, &known);
+        let known = self.look(mine.iter().flat_map(|(_, written)| written.ids()).collect()).await;
+        for (record, mut written) in mine {
+            let claimed = written.id;
+            let history = self.history(&mut written, &known);
             match self.place(record, &written, &history, None, None).await? {
                 Placed::Known => {
                     self.meter.reused.add(1);
@@ -235,7 +236,7 @@ impl Submitting {
             }
             // Held until the ledger has the request: whoever finds no claim finds it there.
             let group = self.groups.iter_mut().find(|group| group.placed.contains_key(&written.id));
-            if let Some((group, claim)) = group.zip(claims.remove(&written.id)) {
+            if let Some((group, claim)) = group.zip(claims.remove(&claimed)) {
                 group.claims.push(claim);
             }
         }
@@ -255,10 +256,10 @@ impl Submitting {
     }
 
     /// What the last look has found of a request, and what has happened since.
-    fn history(&self, request: RequestId, known: &HashMap<RequestId, History>) -> History {
+    fn history(&self, written: &mut Written, known: &HashMap<RequestId, History>) -> History {
         let none = || History::new(self.context.generation());
-        let mut history = known.get(&request).cloned().unwrap_or_else(none);
-        history.entries.extend(self.entry(request).cloned());
+        let mut history = written.recalled(known).unwrap_or_else(none);
+        history.entries.extend(self.entry(written.id).cloned());
         history
     }
 
@@ -276,14 +277,14 @@ impl Submitting {
             }
             let known = self.look(page.iter().filter_map(|parked| parked.request).collect()).await;
             for parked in page {
-                let written = match self.desk.question.write(&parked.record).await {
+                let mut written = match self.desk.question.write(&parked.record).await {
                     Ok(written) => written,
                     Err(error) => {
                         self.fail(parked.record, error.to_string(), Some(parked.place)).await?;
                         continue;
                     }
                 };
-                let history = self.history(written.id, &known);
+                let history = self.history(&mut written, &known);
                 self.place(parked.record, &written, &history, Some(parked.until), Some(parked.place)).await?;
             }
             self.park().await?;

@@ -12,26 +12,35 @@ use crate::{
 
 use super::{Run, Store, StoreError, ledger};
 
-/// The table, and what a person asks of it: the last step of each attempt, and of these the answers.
+/// The table: a row for each step.
 pub(super) const TABLES: &str = "
     CREATE TABLE etl.journal (
         request UUID, server VARCHAR, generation BIGINT, attempt INTEGER, state VARCHAR,
         run BIGINT, stage VARCHAR, key VARCHAR, asked_model VARCHAR, job VARCHAR,
         model VARCHAR, reply VARCHAR, finish_reason VARCHAR, refused VARCHAR, reason VARCHAR,
         prompt_tokens BIGINT, completion_tokens BIGINT, cost_usd DOUBLE, latency_ms BIGINT,
-        correlation_id VARCHAR, happened_at TIMESTAMP
-    );
-    CREATE VIEW etl.requests AS
+        correlation_id VARCHAR, happened_at TIMESTAMP, cached_tokens BIGINT
+    );";
+
+/// What a person asks of it: the last step of each attempt, and of these the answers.
+pub(super) const VIEWS: &str = "
+    CREATE OR REPLACE VIEW etl.requests AS
         SELECT * FROM etl.journal
         QUALIFY row_number() OVER (PARTITION BY request, server, generation, attempt ORDER BY rowid DESC) = 1;
-    CREATE VIEW etl.answers AS FROM etl.requests WHERE state IN ('answered', 'refused');";
+    CREATE OR REPLACE VIEW etl.answers AS FROM etl.requests WHERE state IN ('answered', 'refused');";
 
 /// In the column `refused`: the answer is none that any program could use.
 const UNUSABLE: &str = "unusable";
 
 const COLUMNS: &str =
     "request::VARCHAR, generation, attempt, state, stage, key, asked_model, job, model, reply,
-    finish_reason, refused, reason, prompt_tokens, completion_tokens, cost_usd, latency_ms, correlation_id";
+    finish_reason, refused, reason, prompt_tokens, completion_tokens, cost_usd, latency_ms, correlation_id, cached_tokens";
+
+/// A statement over [`COLUMNS`]; over those of a ledger that is looked at and has been made by an older program.
+fn prepared<'a>(connection: &'a Connection, sql: &str) -> Result<duckdb::Statement<'a>, duckdb::Error> {
+    let older = || connection.prepare(&sql.replacen("cached_tokens", "NULL::BIGINT", 1));
+    connection.prepare(sql).or_else(|_| older())
+}
 
 impl Store {
     /// What the ledger has of some requests to a server: the steps of their newest generation. Requests
@@ -55,7 +64,7 @@ impl Store {
     pub async fn placed(&self, job: &str) -> Result<HashMap<RequestId, Entry>, StoreError> {
         let job = job.to_owned();
         self.with(move |connection| {
-            let mut statement = connection.prepare(&format!(
+            let mut statement = prepared(connection, &format!(
                 "SELECT {COLUMNS} FROM (
                      SELECT *, row_number() OVER (PARTITION BY request, generation, attempt ORDER BY rowid DESC) AS nth
                      FROM etl.journal WHERE job = ?
@@ -109,11 +118,14 @@ fn known(
     }
     // Identities are hexadecimal, and cannot carry SQL.
     let list: Vec<String> = requests.iter().map(|id| format!("'{id}'")).collect();
-    let mut statement = connection.prepare(&format!(
-        "SELECT {COLUMNS} FROM etl.journal WHERE server = ? AND request IN ({})
+    let mut statement = prepared(
+        connection,
+        &format!(
+            "SELECT {COLUMNS} FROM etl.journal WHERE server = ? AND request IN ({})
          ORDER BY generation, attempt, rowid",
-        list.join(", ")
-    ))?;
+            list.join(", ")
+        ),
+    )?;
     let mut rows = statement.query(params![server])?;
     while let Some(row) = rows.next()? {
         let Some(entry) = entry(row)? else { continue };
@@ -137,6 +149,7 @@ fn entry(row: &Row<'_>) -> Result<Option<Entry>, duckdb::Error> {
             reply: text(9)?,
             finish_reason: row.get(10)?,
             prompt_tokens: count(13)?,
+            cached_tokens: count(18)?,
             completion_tokens: count(14)?,
             cost: row.get::<_, Option<f64>>(15)?.map(|usd| Usd::from_micros((usd * 1e6).round() as u64)),
             latency_ms: row.get::<_, Option<i64>>(16)?.map(|ms| ms as u64),
@@ -221,7 +234,8 @@ pub(super) fn add(
             answer.and_then(|answer| answer.cost).map(|cost| cost.micros() as f64 / 1e6),
             answer.and_then(|answer| answer.latency_ms).map(|ms| ms as i64),
             answer.and_then(|answer| answer.correlation_id.as_deref()),
-            now
+            now,
+            answer.map(|answer| answer.cached_tokens as i64)
         ])?;
     }
     appender.flush()?;

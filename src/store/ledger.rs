@@ -32,7 +32,7 @@ const TABLES: &str = "
         run BIGINT, pipeline VARCHAR, server VARCHAR, program VARCHAR,
         started_at TIMESTAMP, ended_at TIMESTAMP, ended VARCHAR,
         requests BIGINT, retries BIGINT, reused BIGINT,
-        prompt_tokens BIGINT, completion_tokens BIGINT, cost_usd DOUBLE
+        prompt_tokens BIGINT, completion_tokens BIGINT, cost_usd DOUBLE, cached_tokens BIGINT
     );
     CREATE TABLE etl.failures (
         run BIGINT, stage VARCHAR, key VARCHAR, kind VARCHAR, reason VARCHAR,
@@ -42,6 +42,11 @@ const TABLES: &str = "
         run BIGINT, pipeline VARCHAR, wave VARCHAR, plan VARCHAR, ok BIGINT, failed BIGINT, pending BIGINT,
         closed_at TIMESTAMP
     );";
+
+/// What the first layout lacks.
+const UPGRADE: &str = "
+    ALTER TABLE etl.journal ADD COLUMN IF NOT EXISTS cached_tokens BIGINT;
+    ALTER TABLE etl.runs ADD COLUMN IF NOT EXISTS cached_tokens BIGINT;";
 
 /// Whether the database has a ledger.
 pub(super) fn is_there(connection: &Connection) -> Result<bool, duckdb::Error> {
@@ -60,11 +65,17 @@ pub(super) fn create(connection: &Connection, path: &Path) -> Result<(), StoreEr
         if found > VERSION {
             return Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION });
         }
+        if found < VERSION {
+            let views = journal::VIEWS;
+            connection.execute_batch(&format!(
+                "BEGIN; {UPGRADE} {views} UPDATE etl.meta SET version = {VERSION}; COMMIT;"
+            ))?;
+        }
         return Ok(());
     }
-    let (journal, jobs, origins) = (journal::TABLES, jobs::TABLES, origins::TABLES);
+    let (journal, views, jobs, origins) = (journal::TABLES, journal::VIEWS, jobs::TABLES, origins::TABLES);
     connection.execute_batch(&format!(
-        "BEGIN; {TABLES} {journal} {jobs} {origins} INSERT INTO etl.meta VALUES ({VERSION}); COMMIT;"
+        "BEGIN; {TABLES} {journal} {views} {jobs} {origins} INSERT INTO etl.meta VALUES ({VERSION}); COMMIT;"
     ))?;
     Ok(())
 }
@@ -107,7 +118,7 @@ impl Store {
         self.with(move |connection| {
             connection.execute(
                 "UPDATE etl.runs SET ended_at = now()::TIMESTAMP, ended = ?, requests = ?, retries = ?, reused = ?,
-                 prompt_tokens = ?, completion_tokens = ?, cost_usd = ? WHERE run = ?",
+                 prompt_tokens = ?, completion_tokens = ?, cost_usd = ?, cached_tokens = ? WHERE run = ?",
                 params![
                     ended,
                     usage.requests as i64,
@@ -116,6 +127,7 @@ impl Store {
                     usage.prompt_tokens as i64,
                     usage.completion_tokens as i64,
                     usage.cost_micros as f64 / 1e6,
+                    usage.cached_tokens as i64,
                     run.0
                 ],
             )?;

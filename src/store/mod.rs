@@ -83,7 +83,7 @@ impl Drop for Reading {
 }
 
 /// The layout of the schema `etl`; a database that says a higher number was written by a newer program.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// DuckDB's share of memory: what sorts and joins may take before they go to disk.
 const MEMORY: &str = "256MB";

@@ -69,7 +69,7 @@ impl Submitting {
                 if let Err(reason) = context.may_ask(&desk.question.stage) {
                     return self.fail(record, reason, parked).await;
                 }
-                match context.may_be_asked(&self.client, &desk.question, &written.model).await {
+                match context.may_be_asked(&self.client, &desk.question, written).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => return self.unwritten(record, &error, parked).await,
                     Err(error) => {
@@ -159,15 +159,15 @@ impl Submitting {
             self.context.halt.check(store.repark(stage, moves).await).ok_or(Over)?;
             for (_, Parked { until, record, .. }) in late {
                 self.desk.leave(1);
-                let written = match self.desk.question.write(&record).await {
+                let mut written = match self.desk.question.write(&record).await {
                     Ok(written) => written,
                     Err(error) => {
                         self.fail(record, error.to_string(), None).await?;
                         continue;
                     }
                 };
-                let known = self.look(vec![written.id]).await;
-                let history = self.history(written.id, &known);
+                let known = self.look(written.ids().collect()).await;
+                let history = self.history(&mut written, &known);
                 Box::pin(self.place(record, &written, &history, Some(until), None)).await?;
             }
         }

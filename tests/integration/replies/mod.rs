@@ -1,6 +1,7 @@
 //! What is asked and what is answered: schemas, expectations, attempts, identities, mocks.
 
 mod attempts;
+mod identity;
 mod schemas;
 mod templates;
 
