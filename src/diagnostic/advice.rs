@@ -100,7 +100,7 @@ impl Fault {
             }
             Self::SharedTarget { .. } => Some("one sink can read several stages: `from: [a, b]`".to_owned()),
             Self::SchemaWithoutObject(_) => {
-                Some("wanted `\"type\": \"object\"` with `\"properties\"` at its top".to_owned())
+                Some("wrap it: `schema: { answer: integer }`, or say `\"type\": \"object\"` with `\"properties\"` at its top".to_owned())
             }
             Self::EmptyGlob { .. } => Some(
                 "a path in the spec starts at the spec's folder, one from `--set` at the working folder"

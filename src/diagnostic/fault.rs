@@ -256,7 +256,7 @@ pub enum Fault {
         help: String,
     },
     /// A schema whose answers would have no fields.
-    #[error("the schema `{0}` does not describe an object")]
+    #[error("the schema `{0}` describes neither an object nor a list")]
     SchemaWithoutObject(String),
     /// Two stages give the same column.
     #[error("column `{column}` comes twice: {first} and {second}")]

@@ -126,7 +126,15 @@ impl Compiler<'_> {
             }
             SchemaSpec::Wrong => return None,
         };
-        if !matches!(datatype, LogicalType::Struct(_)) {
+        let is_value = match &datatype {
+            LogicalType::Struct(_) | LogicalType::List(_) => false,
+            // An object that has no columns of its own, or several kinds of it.
+            LogicalType::Json => !["type", "$ref", "allOf", "anyOf", "oneOf", "patternProperties"]
+                .iter()
+                .any(|keyword| json.get(*keyword).is_some()),
+            _ => true,
+        };
+        if is_value {
             let shown = file.unwrap_or_else(|| format!("schema of `{map}`"));
             self.report(Fault::SchemaWithoutObject(shown), place);
             return None;

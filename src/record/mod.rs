@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use about::{About, Answered, ETL, Failed, RESERVED, etl_type, origin_of};
-pub use json::{Misfit, from_json, json_text, write_json};
+pub use json::{Misfit, from_json, json_text, left_out, write_json};
 pub use json_schema::of_json_schema;
 pub use logical_type::LogicalType;
 pub use parse_type::parse as parse_type;

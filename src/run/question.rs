@@ -6,7 +6,7 @@ use crate::{
     ledger::{Answer, Entry, Generation, History, Refusal, RequestId, Step},
     mistral::{Accepted, Ending, Endpoint, Expected, Reply, accept, without_thinking},
     plan::{Ask, Chat, Model, Node, Prompt, Task},
-    record::{Answered, Failure, FailureKind, Record, Schema, Value, from_json},
+    record::{Answered, Failure, FailureKind, Record, Schema, Value, from_json, left_out},
     template::Template,
 };
 
@@ -213,7 +213,13 @@ impl Question {
         match &self.expected {
             Some(expected) => {
                 let Accepted { json, note } = accept(reply, expected).map_err(refused)?;
-                Ok(Judged { value: typed(&json)?, note })
+                let value = typed(&json)?;
+                let left_out = left_out(&json, &self.ask.result);
+                let left_out = (!left_out.is_empty()).then(|| {
+                    format!("left out, as the schema does not name it: `{}`", left_out.join("`, `"))
+                });
+                let notes: Vec<String> = [note, left_out].into_iter().flatten().collect();
+                Ok(Judged { value, note: (!notes.is_empty()).then(|| notes.join("; ")) })
             }
             None if reply.trim().is_empty() => Err(refused("the answer is empty".to_owned())),
             None => without_thinking(reply).map(|text| judged(Value::from(text))).map_err(refused),

@@ -4,6 +4,7 @@ mod attempts;
 mod identity;
 mod schemas;
 mod templates;
+mod values;
 
 use crate::common::{Ended, Folder, run_in, script};
 use etl::run::{Options, Pipeline};
