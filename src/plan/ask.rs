@@ -8,12 +8,12 @@ use std::{
 use crate::{
     diagnostic::{Fault, Place, Source as Written},
     record::LogicalType,
-    spec::{AskSpec, Name, Prompt as PromptSpec, TaskSpec, Text, is_template},
+    spec::{AskSpec, MockSpec, Name, Prompt as PromptSpec, TaskSpec, Text, is_template},
     template::{self, TemplateFault, TemplateMistake},
 };
 
 use super::{
-    Ask, Model, Prompt, Task,
+    Ask, Mock, Model, Prompt, Task,
     compile::Compiler,
     inputs::{clean, plain, read_text},
     shape::Shape,
@@ -42,6 +42,7 @@ impl Compiler<'_> {
             self.condition(condition, after.as_ref());
         }
         let model = self.model(&spec.model, shape);
+        let mock = spec.mock.as_ref().and_then(|mock| self.mock(mock, shape));
         let ask = task.zip(datatype).zip(model).map(|((task, result), model)| Ask {
             model,
             task,
@@ -57,8 +58,24 @@ impl Compiler<'_> {
                 .map(|(name, text)| (name.value.to_string(), text.value.clone()))
                 .collect(),
             feedback: spec.feedback,
+            mock,
         });
         (ask, after)
+    }
+
+    /// What a simulator answers.
+    fn mock(&mut self, mock: &MockSpec, shape: Option<&Shape>) -> Option<Mock> {
+        match mock {
+            MockSpec::Expression(text) => {
+                self.expression(text, shape).map(|of| Mock::Expression(text.value.clone(), of))
+            }
+            MockSpec::ByKey(answers) => {
+                let answers = answers.as_object().into_iter().flatten();
+                // NULL leaves it to the simulator.
+                let answers = answers.filter(|(_, answer)| !answer.is_null());
+                Some(Mock::ByKey(answers.map(|(key, answer)| (key.clone(), answer_text(answer))).collect()))
+            }
+        }
     }
 
     /// The model, or the template of its name.
@@ -199,6 +216,11 @@ impl Shape {
         shape.failed = false;
         shape
     }
+}
+
+/// An answer as a model writes it: a text as it is, anything else as JSON.
+pub(crate) fn answer_text(answer: &serde_json::Value) -> String {
+    answer.as_str().map_or_else(|| answer.to_string(), str::to_owned)
 }
 
 /// Whether a path lies in a folder, links followed where the file is there.

@@ -1,6 +1,6 @@
 //! What is asked of a model, as a plan has it.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::Value;
 
@@ -88,6 +88,17 @@ pub struct Ask {
     pub expect: Vec<(String, String)>,
     /// Whether the next attempt is shown the answer before it, and why that was refused.
     pub feedback: bool,
+    /// What a simulator answers.
+    pub mock: Option<Mock>,
+}
+
+/// What a simulator answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mock {
+    /// An expression over the record, and its type.
+    Expression(String, LogicalType),
+    /// By the record's key.
+    ByKey(BTreeMap<String, String>),
 }
 
 /// What a model is asked.

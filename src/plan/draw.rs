@@ -10,8 +10,8 @@ use crate::{
 };
 
 use super::{
-    Ask, Attachment, Format, Input, Node, Origin, Plan, Poll, Port, ReadFiles, Sink, Step, Target, Task,
-    fold::folded_json, without_login,
+    Ask, Attachment, Format, Input, Mock, Node, Origin, Plan, Poll, Port, ReadFiles, Sink, Step, Target,
+    Task, fold::folded_json, without_login,
 };
 
 impl fmt::Display for Plan {
@@ -174,6 +174,7 @@ fn ask_lines(ask: &Ask) -> Vec<String> {
     lines.extend(task_lines(&ask.task));
     let retry = ask.retry;
     lines.extend(expect_lines(ask));
+    lines.extend(mock_line(ask));
     lines.push(format!(
         "attempts {} for a refused answer{}; without an answer {} retries, {} to {} apart",
         ask.attempts,
@@ -187,6 +188,13 @@ fn ask_lines(ask: &Ask) -> Vec<String> {
 
 fn expect_lines(ask: &Ask) -> impl Iterator<Item = String> {
     ask.expect.iter().map(|(name, text)| format!("expects {name}: {}", one_line(text)))
+}
+
+fn mock_line(ask: &Ask) -> Option<String> {
+    Some(match ask.mock.as_ref()? {
+        Mock::Expression(text, _) => format!("offline it answers {}", one_line(text)),
+        Mock::ByKey(answers) => format!("offline it answers by key, for {} records", answers.len()),
+    })
 }
 
 fn feedback(ask: &Ask) -> &'static str {
@@ -245,6 +253,7 @@ fn submit_lines(ask: &Ask) -> Vec<String> {
         batch.timeout_hours
     ));
     lines.extend(expect_lines(ask));
+    lines.extend(mock_line(ask));
     lines.push(format!(
         "attempts {} for what is refused or missing{}; {} jobs are sent at a time",
         ask.attempts,

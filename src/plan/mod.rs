@@ -32,7 +32,8 @@ use crate::{
     units::{Rate, Usd},
 };
 
-pub use asked::{Ask, Attachment, Chat, Model, Prompt, Schema, Task};
+pub(crate) use ask::answer_text;
+pub use asked::{Ask, Attachment, Chat, Mock, Model, Prompt, Schema, Task};
 pub use compile::{Surroundings, compile, database};
 pub(crate) use transform::index_of;
 pub(crate) use wave::counts;

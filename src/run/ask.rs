@@ -330,6 +330,10 @@ async fn shared(
             if context.halt.is_stopped() {
                 return Asked::Pending;
             }
+            // What keeps it from being asked keeps this one, too.
+            if let Ok(Err(error)) = context.may_be_asked(client, question, &written).await {
+                return Asked::Done(self::told(Err(question.unwritten(record, &error)), meter));
+            }
             return fails(record, "another record asks the same, and got no answer".to_owned());
         };
         match question.course(&record, &history, None, false) {

@@ -81,6 +81,7 @@ const LOOK_UP: Bounds = Bounds { items: 256, weight: 4_000_000, wait: std::time:
 pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate, RunError> {
     let mut plan = pipeline.plan.clone();
     plan.limit(options.limit);
+    options.answers.as_ref().map_or(Ok(()), |answers| super::mocks::check(answers, &plan))?;
     #[expect(clippy::disallowed_methods, reason = "a dry run has no reader of events")]
     let (events, _no_reader) = mpsc::channel(1);
     let context = Arc::new(Context {
@@ -102,6 +103,9 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
         prices: super::prices(&plan.prices),
         purse: super::Purse::new(None, Usd::default()),
         preflight: super::Preflight::default(),
+        offline: options.offline,
+        answers: options.answers.clone(),
+        given: options.sim.given.clone(),
         meters: Arc::new(Meters::new(&plan)),
         events,
         visible: Vec::new(),

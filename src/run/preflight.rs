@@ -104,7 +104,7 @@ impl Context {
     }
 
     pub(super) fn is_mistral(&self) -> bool {
-        self.server == "mistral" || self.server == "simulator"
+        self.server == "mistral" || self.server.split(':').next() == Some(super::options::SIMULATOR)
     }
 }
 

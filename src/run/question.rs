@@ -16,6 +16,7 @@ use super::{
     cost::Costs,
     expectation::Expectations,
     expressions::When,
+    mocks::Mocks,
     request::{self, WriteError},
     settings::Frame,
 };
@@ -42,6 +43,8 @@ pub(super) struct Question {
     /// Whether a model without a price may not be asked.
     pub(super) priced: bool,
     expectations: Expectations,
+    /// What a simulator is to answer.
+    pub(super) mocks: Mocks,
     /// The fields of a record with its answer.
     output: Arc<Schema>,
 }
@@ -120,6 +123,7 @@ impl Question {
             request: chat.map(request).transpose()?,
             expected: schema.map(|schema| Expected::new(&schema.json)).transpose().map_err(|_| wrong())?,
             costs: Costs::new(ask, &context.prices),
+            mocks: Mocks::new(node, ask, context)?,
             expectations: Expectations::new(&context.engine, node, &ask.expect, &output)?,
             output: Arc::new(output),
             ask: ask.clone(),

@@ -189,6 +189,20 @@ impl Question {
         written: &Written,
         history: &History,
     ) -> Result<Sending, WriteError> {
+        let sending = self.conversation(record, written, history).await?;
+        if !self.mocks.is_empty() {
+            let given = self.mocks.give(record, self.endpoint.path(), &sending.body);
+            given.map_err(|why| WriteError::Expression(format!("`mock`: {why}")))?;
+        }
+        Ok(sending)
+    }
+
+    async fn conversation(
+        &self,
+        record: &Record,
+        written: &Written,
+        history: &History,
+    ) -> Result<Sending, WriteError> {
         let first = self.body(record, written).await?;
         let shows = self.ask.feedback && matches!(self.ask.task, Task::Chat(_));
         let refused = if shows { self.refused(record, history) } else { Vec::new() };

@@ -31,9 +31,9 @@ pub use export::{explain, json_schema, reference};
 pub(crate) use language::LARGEST_FILE;
 pub use language::{
     AskSpec, BatchSpec, ChatSpec, CollectSpec, Concurrency, CsvSpec, FieldsSpec, Form, From, MistralSpec,
-    Mode, ModelPrice, OnTimeout, PollSchedule, PollSpec, Prompt, Retry, SchemaSpec, Setting, Settings,
-    SinkSpec, SourceForm, SourceSpec, Spec, SplitSpec, SplitWhat, StageSpec, Target, TaskSpec, ThrottleSpec,
-    Timeouts, ToolSpec, TypesSpec, WaveSpec,
+    MockSpec, Mode, ModelPrice, OnTimeout, PollSchedule, PollSpec, Prompt, Retry, SchemaSpec, Setting,
+    Settings, SinkSpec, SourceForm, SourceSpec, Spec, SplitSpec, SplitWhat, StageSpec, Target, TaskSpec,
+    ThrottleSpec, Timeouts, ToolSpec, TypesSpec, WaveSpec,
 };
 pub use text::{Name, Text, is_template};
 pub use tree::Origin;

@@ -1,5 +1,7 @@
 //! `map:` with one of the tasks calls a model: its keys and what they are read into.
 
+use serde_json::Value;
+
 use crate::diagnostic::Fault;
 
 use super::{
@@ -12,7 +14,7 @@ use super::{
 use crate::spec::{
     describe::{Broken, Choice, Key, Preset, Shape, Type, Written, key},
     text::{Name, Text},
-    value::{Checked, Own},
+    value::{Checked, FromValue, Own, Value as Given},
 };
 
 /// `map:` with `chat:`, `embed:`, `ocr:`, `moderate:`, `classify:`, or `submit:` around one of them
@@ -36,6 +38,27 @@ pub struct AskSpec {
     pub expect: Vec<(Name, Text)>,
     /// Whether the next attempt is shown the answer before it, and why that was refused.
     pub feedback: bool,
+    /// What a simulator answers.
+    pub mock: Option<MockSpec>,
+}
+
+/// `mock:`
+#[derive(Debug, Clone, PartialEq)]
+pub enum MockSpec {
+    /// An expression over the record.
+    Expression(Text),
+    /// By the record's key.
+    ByKey(Value),
+}
+
+impl FromValue for MockSpec {
+    fn from_value(value: Given) -> Option<Self> {
+        match value {
+            Given::Text(text) => Some(Self::Expression(text)),
+            Given::Json(_, value) => Some(Self::ByKey(value)),
+            _ => None,
+        }
+    }
 }
 
 impl AskSpec {
@@ -60,6 +83,13 @@ pub(super) const FEEDBACK: Key = key(
     "Whether the next attempt of a chat is shown the refused answer and the reason; otherwise the same is sent again.",
 )
 .or(Preset::Flag(AskSpec::FEEDBACK));
+
+pub(super) const MOCK: Key = key(
+    "mock",
+    Type::Either(&[Type::Json("a mapping, `key: answer`"), Type::Text(Written::Expression)]),
+    "mock: { R1: { title: On Liberty } }",
+    "What the simulator answers in an offline run: an expression over the record, or answers by its key. NULL, and a key that is absent, leave it to the simulator.",
+);
 
 /// `expect:` of a mapping.
 pub(super) fn expectations(map: &mut Checked) -> Vec<(Name, Text)> {
@@ -101,6 +131,7 @@ pub(crate) static SHAPE: Shape = Shape {
                 ATTEMPTS,
                 FEEDBACK,
                 EXPECT,
+                MOCK,
                 key(
                     "retry",
                     RETRY,
@@ -130,6 +161,7 @@ pub(super) fn build(mut map: Checked) -> Option<AskSpec> {
     let attempts = map.or("attempts", AskSpec::ATTEMPTS);
     let feedback = map.or("feedback", AskSpec::FEEDBACK);
     let expect = expectations(&mut map);
+    let mock = map.get("mock");
     let (model, task) = task(map)?;
-    Some(AskSpec { model, task, concurrency, attempts, retry, into, batch, expect, feedback })
+    Some(AskSpec { model, task, concurrency, attempts, retry, into, batch, expect, feedback, mock })
 }

@@ -26,7 +26,7 @@ mod task;
 mod throttle;
 mod wave;
 
-pub use ask::AskSpec;
+pub use ask::{AskSpec, MockSpec};
 pub use batch::BatchSpec;
 pub use chat::{ChatSpec, ToolSpec};
 pub use concurrency::Concurrency;

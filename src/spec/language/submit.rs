@@ -2,7 +2,7 @@
 //! read into.
 
 use super::{
-    ask::{ATTEMPTS, AskSpec, EXPECT, FEEDBACK, expectations},
+    ask::{ATTEMPTS, AskSpec, EXPECT, FEEDBACK, MOCK, expectations},
     batch::{BOUNDS, bounds},
     common::{FROM, INTO, WHEN, stage_name},
     concurrency::{self, Concurrency},
@@ -44,6 +44,7 @@ pub(crate) static SUBMITS: Shape = Shape {
             ATTEMPTS,
             FEEDBACK,
             EXPECT,
+            MOCK,
         ]],
     )
     .choice(Choice::One("map", &["submit"]))
@@ -77,11 +78,12 @@ pub(super) fn submit(mut map: Checked) -> Option<AskSpec> {
     let concurrency = map.get("concurrency").map_or(Concurrency::DEFAULT, Concurrency::Fixed);
     let feedback = map.or("feedback", AskSpec::FEEDBACK);
     let expect = expectations(&mut map);
+    let mock = map.get("mock");
     let mut submit: Checked = map.get("submit")?;
     let batch = Some(bounds(&mut submit));
     let (model, task) = task(submit)?;
     let retry = Retry::DEFAULT;
-    Some(AskSpec { model, task, concurrency, attempts, retry, into: None, batch, expect, feedback })
+    Some(AskSpec { model, task, concurrency, attempts, retry, into: None, batch, expect, feedback, mock })
 }
 
 pub(super) fn collect(mut map: Checked) -> Option<CollectSpec> {

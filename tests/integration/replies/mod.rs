@@ -2,6 +2,7 @@
 
 mod attempts;
 mod identity;
+mod mocks;
 mod schemas;
 mod templates;
 mod values;
