@@ -160,6 +160,8 @@ pub struct Usage {
     pub reused: u64,
     /// Tokens that were read.
     pub prompt_tokens: u64,
+    /// Of these, tokens that cost less because the service had read them before.
+    pub cached_tokens: u64,
     /// Tokens that were written.
     pub completion_tokens: u64,
     /// Millionths of a US dollar; what the answers of a simulator would have cost.

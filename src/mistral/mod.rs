@@ -40,7 +40,9 @@ pub use endpoint::Endpoint;
 pub use error::{ApiError, CallError, ClientError, FATES, Fate, StopCause};
 pub use ladder::{HELD_UP, Patience};
 pub use limits::Limits;
-pub use prices::{PRICES_DATE, PRICES_SOURCE, Price, Prices, Used, estimate_tokens, price};
+pub use prices::{
+    PRICES_DATE, PRICES_SOURCE, Price, Prices, Used, context, estimate_tokens, least_tokens, price,
+};
 pub use received::received;
 pub use reply::{Reply, read_reply};
 pub use results::{ResultRow, read_result};

@@ -10,8 +10,8 @@ use crate::{
 };
 
 use super::{
-    Ask, Attachment, Format, Input, Node, Origin, Owned, Plan, Poll, Port, ReadFiles, Set, Sink, Step,
-    Target, Task, without_login,
+    Ask, Attachment, Format, Input, Mock, Node, Origin, Owned, Plan, Poll, Port, ReadFiles, Set, Sink, Step,
+    Target, Task, fold::folded_json, without_login,
 };
 
 impl fmt::Display for Plan {
@@ -121,6 +121,7 @@ impl Plan {
                 SplitWhat::Values(values) => {
                     format!("one record for each of {} → {}", values.join(", "), split.into)
                 }
+                SplitWhat::Samples => format!("{} of each record → {}", one_line(&split.of), split.into),
                 SplitWhat::Chunks { max_chars, overlap, by } => {
                     let by = match by {
                         Boundary::Length => "",
@@ -200,14 +201,36 @@ fn ask_lines(ask: &Ask) -> Vec<String> {
     let mut lines = vec![format!("{} {}, {} → {}", verb(&ask.task), ask.model, ask.concurrency, ask.into)];
     lines.extend(task_lines(&ask.task));
     let retry = ask.retry;
+    lines.extend(expect_lines(ask));
+    lines.extend(mock_line(ask));
     lines.push(format!(
-        "attempts {} for a refused answer; without an answer {} retries, {} to {} apart",
+        "attempts {} for a refused answer{}; without an answer {} retries, {} to {} apart",
         ask.attempts,
+        feedback(ask),
         retry.times,
         Span(retry.wait),
         Span(retry.max_wait)
     ));
     lines
+}
+
+fn expect_lines(ask: &Ask) -> impl Iterator<Item = String> {
+    ask.expect.iter().map(|(name, text)| format!("expects {name}: {}", one_line(text)))
+}
+
+fn mock_line(ask: &Ask) -> Option<String> {
+    Some(match ask.mock.as_ref()? {
+        Mock::Expression(text, _) => format!("offline it answers {}", one_line(text)),
+        Mock::ByKey(answers) => format!("offline it answers by key, for {} records", answers.len()),
+    })
+}
+
+fn feedback(ask: &Ask) -> &'static str {
+    match (&ask.task, ask.attempts > 1, ask.feedback) {
+        (Task::Chat(_), true, true) => ", each shown the one before and why it was refused",
+        (_, true, _) => ", the same again",
+        _ => "",
+    }
 }
 
 fn verb(task: &Task) -> &'static str {
@@ -228,7 +251,11 @@ fn task_lines(task: &Task) -> Vec<String> {
     };
     let mut lines: Vec<String> = chat.images.iter().map(|image| attachment_line("image", image)).collect();
     lines.extend(chat.documents.iter().map(|document| attachment_line("document", document)));
-    lines.extend(chat.schema.iter().map(|schema| format!("schema {}", schema.file)));
+    if let Some(schema) = &chat.schema {
+        let file = schema.file.as_ref().map(|file| format!(" {file}")).unwrap_or_default();
+        lines.push(format!("schema{file}, sent as `{}`", schema.name));
+        lines.extend(folded_json(&schema.json, "  "));
+    }
     let settings: Vec<String> =
         chat.settings.iter().map(|setting| format!("{} {}", setting.name, setting.shown)).collect();
     if !settings.is_empty() {
@@ -253,9 +280,12 @@ fn submit_lines(ask: &Ask) -> Vec<String> {
         Span(batch.wait),
         batch.timeout_hours
     ));
+    lines.extend(expect_lines(ask));
+    lines.extend(mock_line(ask));
     lines.push(format!(
-        "attempts {} for what is refused or missing; {} jobs are sent at a time",
+        "attempts {} for what is refused or missing{}; {} jobs are sent at a time",
         ask.attempts,
+        feedback(ask),
         ask.concurrency.most()
     ));
     lines

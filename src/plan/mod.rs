@@ -13,6 +13,7 @@ mod columns;
 mod compile;
 mod draw;
 mod expression;
+mod fold;
 mod gather;
 mod graph;
 mod inputs;
@@ -33,7 +34,8 @@ use crate::{
     units::{Rate, Usd},
 };
 
-pub use asked::{Ask, Attachment, Chat, Prompt, Schema, Task};
+pub(crate) use ask::answer_text;
+pub use asked::{Ask, Attachment, Chat, Mock, Model, Prompt, Schema, Task};
 pub use compile::{Surroundings, compile, database};
 pub use step::{
     Column, ColumnValue, Format, Gather, Origin, Owned, Poll, ReadFiles, Relation, Reshape, Set, Sink,

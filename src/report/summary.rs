@@ -112,8 +112,16 @@ fn change(table: &TableChange) -> String {
 
 /// Requests, tokens, money, time.
 fn spent(state: &State, end: &End) -> String {
-    let Usage { requests, retries, reused, prompt_tokens, completion_tokens, cost_micros, unpriced } =
-        state.usage;
+    let Usage {
+        requests,
+        retries,
+        reused,
+        prompt_tokens,
+        cached_tokens,
+        completion_tokens,
+        cost_micros,
+        unpriced,
+    } = state.usage;
     let mut lines: Vec<(&str, String)> = Vec::new();
     if requests == 0 && reused > 0 && end.end == RunEnd::Complete {
         let all = if reused == 1 {
@@ -133,7 +141,14 @@ fn spent(state: &State, end: &End) -> String {
         lines.push(("requests", text));
     }
     if prompt_tokens + completion_tokens > 0 {
-        lines.push(("tokens", format!("{} in, {} out", short(prompt_tokens), short(completion_tokens))));
+        let cached = match cached_tokens {
+            0 => String::new(),
+            cached => format!(" ({} of them from the cache)", short(cached)),
+        };
+        lines.push((
+            "tokens",
+            format!("{} in{cached}, {} out", short(prompt_tokens), short(completion_tokens)),
+        ));
     }
     if requests > 0 || cost_micros > 0 {
         let cost = Usd::from_micros(cost_micros);

@@ -43,6 +43,7 @@ pub(super) struct Meter {
     /// Records of a wave that an earlier run closed.
     pub(super) resumed: Count,
     pub(super) prompt_tokens: Count,
+    pub(super) cached_tokens: Count,
     pub(super) completion_tokens: Count,
     pub(super) cost_micros: Count,
     pub(super) unpriced: Count,
@@ -134,6 +135,7 @@ impl Meters {
             retries: sum(|meter| meter.gauge.retries.load(Ordering::Relaxed)),
             reused: sum(|meter| meter.reused.get()),
             prompt_tokens: sum(|meter| meter.prompt_tokens.get()),
+            cached_tokens: sum(|meter| meter.cached_tokens.get()),
             completion_tokens: sum(|meter| meter.completion_tokens.get()),
             cost_micros: sum(|meter| meter.cost_micros.get()),
             unpriced: sum(|meter| meter.unpriced.get()),

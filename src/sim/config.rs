@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::units::Rate;
 
-use super::{dice::Dice, faults::Fault, misfits::Misfits};
+use super::{dice::Dice, faults::Fault, given::GivenAnswers, misfits::Misfits};
 
 /// How the simulator behaves.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub struct SimConfig {
     pub faults: Vec<Fault>,
     /// How batch jobs go.
     pub batch: BatchConfig,
+    /// Answers that are written out.
+    pub given: GivenAnswers,
 }
 
 impl Default for SimConfig {
@@ -58,6 +60,7 @@ impl Default for SimConfig {
             misfit: Misfits::default(),
             faults: Vec::new(),
             batch: BatchConfig::default(),
+            given: GivenAnswers::default(),
         }
     }
 }

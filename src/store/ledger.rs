@@ -9,7 +9,7 @@ use crate::event::Usage;
 use super::{
     Store, StoreError,
     holder::{Holder, Note},
-    schema::{OWNERSHIP, TABLES, VERSION},
+    schema::{OWNERSHIP, TABLES, UPGRADE, VERSION, VIEWS},
     transaction,
 };
 
@@ -46,13 +46,13 @@ pub(super) fn create(connection: &Connection, path: &Path) -> Result<(), StoreEr
         }
         if found < VERSION {
             connection.execute_batch(&format!(
-                "BEGIN; {OWNERSHIP} UPDATE etl.meta SET version = {VERSION}; COMMIT;"
+                "BEGIN; {UPGRADE} {VIEWS} {OWNERSHIP} UPDATE etl.meta SET version = {VERSION}; COMMIT;"
             ))?;
         }
         return Ok(());
     }
     connection.execute_batch(&format!(
-        "BEGIN; {TABLES} {OWNERSHIP} INSERT INTO etl.meta VALUES ({VERSION}); COMMIT;"
+        "BEGIN; {TABLES} {VIEWS} {OWNERSHIP} INSERT INTO etl.meta VALUES ({VERSION}); COMMIT;"
     ))?;
     Ok(())
 }
@@ -95,7 +95,7 @@ impl Store {
         self.with(move |connection| {
             connection.execute(
                 "UPDATE etl.runs SET ended_at = now()::TIMESTAMP, ended = ?, requests = ?, retries = ?, reused = ?,
-                 prompt_tokens = ?, completion_tokens = ?, cost_usd = ? WHERE run = ?",
+                 prompt_tokens = ?, completion_tokens = ?, cost_usd = ?, cached_tokens = ? WHERE run = ?",
                 params![
                     ended,
                     usage.requests as i64,
@@ -104,6 +104,7 @@ impl Store {
                     usage.prompt_tokens as i64,
                     usage.completion_tokens as i64,
                     usage.cost_micros as f64 / 1e6,
+                    usage.cached_tokens as i64,
                     run.0
                 ],
             )?;

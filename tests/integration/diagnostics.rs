@@ -91,7 +91,7 @@ fn settings_are_drawn() {
         .replace("    chat:\n      model: ${params.model}", "    concurrency: { auto: { max: 16 } }\n    chat:\n      model: ${params.model}\n      stop: [END]\n      prompt_cache_key: \"${env.HOME_OF_TESTS}\"\n      images: ['library/{{ name }}.png', '${env.HOME_OF_TESTS}/{{ name }}.png']");
     let dir = folder();
     let told = told(dir.path(), &spec, &[]);
-    let shown: Vec<&str> = told.lines().filter(|line| !line.contains("VARCHAR")).take(18).collect();
+    let shown: Vec<&str> = told.lines().filter(|line| !line.contains("VARCHAR")).take(22).collect();
     insta::assert_snapshot!(shown.join("\n"), @r#"
     test → out.duckdb
     asks https://api.eu.mistral.ai
@@ -108,7 +108,11 @@ fn settings_are_drawn() {
              asks small, 1 to 16 at a time, as many as give the most → extract
              image library/{{ name }}.png, files up to 50MB from library
              image '${env.HOME_OF_TESTS}/{{ name }}.png'
-             schema schema.json
+             schema schema.json, sent as `schema`
+               {
+                 "type": "object",
+                 "properties": { "title": { "type": "string" }, "year": { "type": "integer" } }
+               }
              stop ["END"], prompt_cache_key from the environment
              attempts 1 for a refused answer; without an answer 5 retries, 1s to 1min apart
     "#);
@@ -258,7 +262,7 @@ fn a_schema_that_is_no_schema() {
 #[test]
 fn a_schema_without_an_object() {
     let dir = folder();
-    fs::write(dir.path().join("schema.json"), "{ \"type\": \"array\" }").unwrap();
+    fs::write(dir.path().join("schema.json"), "{ \"type\": \"string\" }").unwrap();
     insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
 }
 

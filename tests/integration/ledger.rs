@@ -44,6 +44,7 @@ fn answer(attempt: u32) -> Answer {
         reply: format!("{{\"title\": \"it's “{attempt}”\"}}"),
         finish_reason: Some("stop".to_owned()),
         prompt_tokens: u64::from(attempt) * 7,
+        cached_tokens: u64::from(attempt),
         completion_tokens: 3,
         cost: attempt.is_multiple_of(2).then(|| Usd::from_micros(12)),
         latency_ms: (!attempt.is_multiple_of(2)).then_some(40),

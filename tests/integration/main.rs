@@ -30,6 +30,7 @@ mod ownership;
 mod proxy;
 mod queries;
 mod read;
+mod replies;
 mod requests;
 mod run;
 mod scenarios;

@@ -139,7 +139,7 @@ fn fatal_before_it_had_begun() {
 
 #[test]
 fn offline() {
-    let usage = Usage { unpriced: 3, ..usage() };
+    let usage = Usage { unpriced: 3, cached_tokens: 12_000, ..usage() };
     let state = told(true, RunEnd::Complete, &all_well(), usage, whole(47, 0));
     assert_snapshot!(summary(&state, PLAIN), @"
     stage      in  out  failed  skipped
@@ -151,7 +151,7 @@ fn offline() {
     47 records = 47 rows + 0 failures + 0 skipped
 
     requests  53, 6 of them retries
-    tokens    1.2M in, 45.2k out
+    tokens    1.2M in (12.0k of them from the cache), 45.2k out
     cost      simulated, nothing was paid; would have cost 0.0123 USD; not in it: 3 answers by models whose price is not known
     time      1m 20s
     ");

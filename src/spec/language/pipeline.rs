@@ -4,12 +4,14 @@ use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     diagnostic::{Mistake, Place, Source},
+    record::same_name,
     units::Usd,
 };
 
 use super::{
     mistral::{self, MistralSpec},
-    stage::{STAGE, StageSpec},
+    split::SplitWhat,
+    stage::{Form, STAGE, StageSpec},
 };
 use crate::spec::{
     describe::{Preset, Shape, Type, Written, key},
@@ -133,6 +135,26 @@ static PRICE: Shape = Shape::new(
 fn name_of(stem: &str) -> String {
     let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { format!("p{name}") }
+}
+
+impl Spec {
+    /// All models that a template gives where they are written out: `{{ writer }}` below `split: { values: … }`
+    /// into `writer`.
+    pub fn models(&self, template: &str) -> Vec<String> {
+        let inside = template.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+        let Some(field) = inside.map(str::trim) else { return Vec::new() };
+        let values = self.stages.iter().filter_map(|stage| match &stage.form {
+            Some(Form::Split(split)) => {
+                let into = split.into.as_ref().unwrap_or(&stage.name);
+                match &split.what {
+                    SplitWhat::Values(values) if same_name(&into.value, field) => Some(values.clone()),
+                    _ => None,
+                }
+            }
+            _ => None,
+        });
+        values.flatten().collect()
+    }
 }
 
 /// The file as a spec; `key` is the key of the environment, for a file that says nothing of Mistral.
