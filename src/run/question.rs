@@ -310,7 +310,7 @@ impl Question {
             cost_micros: answer.cost.map(crate::units::Usd::micros),
         };
         if !self.expectations.is_empty() {
-            let answered = self.answered(record.clone(), value.clone(), by.clone());
+            let answered = self.answered(record, value.clone(), by.clone());
             self.expectations.check(&answered)?;
         }
         Ok((value, by))
@@ -328,7 +328,7 @@ impl Question {
     }
 
     /// A record with its answer.
-    fn answered(&self, record: Record, value: Value, by: Answered) -> Record {
+    fn answered(&self, record: &Record, value: Value, by: Answered) -> Record {
         let mut values = record.values.to_vec();
         values.resize(self.output.len(), Value::Null);
         if let Some(at) = self.output.position(&self.ask.into) {
@@ -341,7 +341,7 @@ impl Question {
     /// The record with its answer, or the failure that it became.
     pub(super) fn outcome(&self, record: Record, settled: Settled) -> Result<Record, Box<Failure>> {
         match settled {
-            Settled::Answered { value, by } => Ok(self.answered(record, value, by)),
+            Settled::Answered { value, by } => Ok(self.answered(&record, value, by)),
             Settled::Failed { kind, reason, attempts, reply } => Err(Box::new(Failure {
                 record,
                 stage: Arc::clone(&self.stage),

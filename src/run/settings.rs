@@ -88,6 +88,9 @@ impl Frame {
 impl Framed {
     /// The identity that an older program gave the request, where it is another.
     pub(super) fn older(&self, endpoint: &str) -> Option<RequestId> {
+        if !self.sets_beside {
+            return None;
+        }
         let set = |name: &str| self.beside.get(name).cloned();
         let request = ChatRequest {
             // What is set by default did not exist.
@@ -97,7 +100,7 @@ impl Framed {
             ..self.request.clone()
         };
         let body = serde_json::to_vec(&request).ok()?;
-        self.sets_beside.then(|| RequestId::of(endpoint, &body))
+        Some(RequestId::of(endpoint, &body))
     }
 
     /// The bytes that identify the request, and those that are sent.

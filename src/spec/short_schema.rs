@@ -128,7 +128,7 @@ fn decimal(text: &str) -> Option<Result<LogicalType, ()>> {
 
 fn list(items: &[Node], node: &Node, reader: &mut Reader<'_>) -> Option<Short> {
     if let Some(whole) = items.windows(2).find_map(|pair| cut_decimal(&pair[0], &text(&pair[1])?)) {
-        reader.report(node.span.clone(), cut(&whole, format!("[\"{whole}\"]")));
+        reader.report(node.span.clone(), cut(&whole, &format!("[\"{whole}\"]")));
         return None;
     }
     let [item] = items else {
@@ -153,7 +153,7 @@ fn object(entries: &[(Key, Node)], node: &Node, reader: &mut Reader<'_>) -> Opti
     let mut entries = entries.iter().peekable();
     while let Some((key, node)) = entries.next() {
         if let Some(whole) = entries.peek().and_then(|(next, _)| cut_decimal(node, &next.name)) {
-            reader.report(node.span.clone(), cut(&whole, format!("{}: \"{whole}\"", key.name)));
+            reader.report(node.span.clone(), cut(&whole, &format!("{}: \"{whole}\"", key.name)));
             entries.next();
             continue;
         }
@@ -300,7 +300,7 @@ fn cut_decimal(value: &Node, next: &str) -> Option<String> {
     Some(format!("decimal({width},{scale}){mark}"))
 }
 
-fn cut(whole: &str, quoted: String) -> Fault {
+fn cut(whole: &str, quoted: &str) -> Fault {
     let what = format!("the comma of `{whole}` ends a value in a flow mapping or list of YAML");
     fault(what, format!("write `{quoted}`"))
 }

@@ -67,7 +67,7 @@ pub(super) fn answer(
     let answered = if request["random_seed"].is_u64() { 0 } else { answered };
     let mut dice = Dice::of(config.seed, &asked.identity, answered, "answer");
     if let Some(text) = config.given.get(&asked.identity) {
-        return given::answer(endpoint, request, text, &mut dice);
+        return given::answer(endpoint, request, &text, &mut dice);
     }
     match endpoint {
         "/v1/embeddings" => embeddings::answer(request, &mut dice),
