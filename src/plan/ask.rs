@@ -141,8 +141,11 @@ impl Compiler<'_> {
                 (document.map(|document| Task::Ocr { document, pages }), Some(of))
             }
             TaskSpec::Moderate { input } => {
-                let of =
-                    structure(&[("categories", LogicalType::Json), ("category_scores", LogicalType::Json)]);
+                let of = structure(&[
+                    ("flagged", LogicalType::Boolean),
+                    ("categories", LogicalType::Json),
+                    ("category_scores", LogicalType::Json),
+                ]);
                 (self.prompt(input, shape).map(|input| Task::Moderate { input }), Some(of))
             }
             TaskSpec::Classify { input } => {

@@ -113,7 +113,7 @@ impl Compiler<'_> {
             after.make(into, item.clone());
             after.make(&index, LogicalType::BigInt);
             // The list itself is in its parts.
-            if after.schema.get(spec.of.value.trim()).is_some() && !same_name(spec.of.value.trim(), into) {
+            if !same_name(spec.of.value.trim(), into) {
                 after.bulky.push(spec.of.value.trim().to_owned());
             }
             if !after.key.is_empty() {
