@@ -8,7 +8,7 @@ use std::{
 use crate::{
     diagnostic::{Fault, Place, Source as Written},
     record::LogicalType,
-    spec::{AskSpec, MockSpec, Name, Prompt as PromptSpec, TaskSpec, Text, is_template},
+    spec::{AskSpec, MockSpec, Prompt as PromptSpec, TaskSpec, Text, is_template},
     template::{self, TemplateFault, TemplateMistake},
 };
 
@@ -27,15 +27,11 @@ impl Compiler<'_> {
     /// its answers come out of, `into` where they are put.
     pub(super) fn ask(
         &mut self,
-        name: &Name,
         spec: &AskSpec,
         map: &Arc<str>,
         into: &str,
         shape: Option<&Shape>,
     ) -> (Option<Ask>, Option<Shape>) {
-        if self.spec.mistral.is_none() {
-            self.report(Fault::NoMistral(name.value.to_string()), name.place.clone());
-        }
         let (task, datatype) = self.task(map, &spec.task, shape);
         let after = shape.zip(datatype.clone()).map(|(shape, of)| shape.answered(map, into, of));
         for (_, condition) in &spec.expect {

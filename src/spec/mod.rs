@@ -30,10 +30,11 @@ use crate::diagnostic::{Fault, Mistake, Mistakes, Source};
 pub use export::{explain, json_schema, reference};
 pub(crate) use language::LARGEST_FILE;
 pub use language::{
-    AskSpec, BatchSpec, ChatSpec, CollectSpec, Concurrency, CsvSpec, FieldsSpec, Form, From, MistralSpec,
-    MockSpec, Mode, ModelPrice, OnTimeout, PollSchedule, PollSpec, Prompt, Retry, SchemaSpec, Setting,
-    Settings, SinkSpec, SourceForm, SourceSpec, Spec, SplitSpec, SplitWhat, StageSpec, Target, TaskSpec,
-    ThrottleSpec, Timeouts, ToolSpec, TypesSpec, WaveSpec,
+    AskSpec, BatchSpec, Boundary, ChatSpec, CollectSpec, Concurrency, CsvSpec, FieldsSpec, FilterSpec, Form,
+    From, GatherSpec, MistralSpec, MockSpec, Mode, ModelPrice, Needs, OnTimeout, PollSchedule, PollSpec,
+    Prompt, Retry, SchemaSpec, Setting, Settings, SinkSpec, SourceForm, SourceSpec, Spec, SplitSpec,
+    SplitWhat, StageSpec, Stale, Target, TaskSpec, ThrottleSpec, Timeouts, ToolSpec, TypesSpec, WaveSet,
+    WaveSpec,
 };
 pub use text::{Name, Text, is_template};
 pub use tree::Origin;
@@ -61,5 +62,6 @@ pub fn parse(name: &str, text: &str, variables: &Variables<'_>) -> Result<Spec, 
     entries.retain(|(key, node)| !(key.name == "params" && node.kind == Kind::Null));
     let checked = check::mapping(entries, &root.span, &language::PIPELINE, None, &mut reader);
     let Reader { mistakes, lost, .. } = reader;
-    Ok(language::build(checked, Arc::clone(&source), mistakes, lost))
+    let key = (variables.env)(language::KEY_VARIABLE);
+    Ok(language::build(checked, Arc::clone(&source), mistakes, lost, key))
 }

@@ -7,9 +7,10 @@ use duckdb::{Connection, params};
 use crate::event::Usage;
 
 use super::{
-    Store, StoreError, VERSION,
+    Store, StoreError,
     holder::{Holder, Note},
-    jobs, journal, origins, transaction,
+    schema::{CACHED, ORIGIN, OWNERSHIP, TABLES, VERSION, VIEWS},
+    transaction,
 };
 
 /// A run's number.
@@ -25,29 +26,6 @@ pub struct RunRecord {
     pub server: String,
 }
 
-const TABLES: &str = "
-    CREATE SCHEMA etl;
-    CREATE TABLE etl.meta (version BIGINT);
-    CREATE TABLE etl.runs (
-        run BIGINT, pipeline VARCHAR, server VARCHAR, program VARCHAR,
-        started_at TIMESTAMP, ended_at TIMESTAMP, ended VARCHAR,
-        requests BIGINT, retries BIGINT, reused BIGINT,
-        prompt_tokens BIGINT, completion_tokens BIGINT, cost_usd DOUBLE, cached_tokens BIGINT
-    );
-    CREATE TABLE etl.failures (
-        run BIGINT, stage VARCHAR, key VARCHAR, kind VARCHAR, reason VARCHAR,
-        attempts INTEGER, reply VARCHAR, failed_at TIMESTAMP
-    );
-    CREATE TABLE etl.waves (
-        run BIGINT, pipeline VARCHAR, wave VARCHAR, plan VARCHAR, ok BIGINT, failed BIGINT, pending BIGINT,
-        closed_at TIMESTAMP
-    );";
-
-/// What the first layout lacks.
-const UPGRADE: &str = "
-    ALTER TABLE etl.journal ADD COLUMN IF NOT EXISTS cached_tokens BIGINT;
-    ALTER TABLE etl.runs ADD COLUMN IF NOT EXISTS cached_tokens BIGINT;";
-
 /// Whether the database has a ledger.
 pub(super) fn is_there(connection: &Connection) -> Result<bool, duckdb::Error> {
     connection.query_row(
@@ -58,6 +36,7 @@ pub(super) fn is_there(connection: &Connection) -> Result<bool, duckdb::Error> {
     )
 }
 
+/// Makes the ledger, or brings an older one to this layout.
 pub(super) fn create(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     if is_there(connection)? {
         let found: i64 =
@@ -66,16 +45,15 @@ pub(super) fn create(connection: &Connection, path: &Path) -> Result<(), StoreEr
             return Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION });
         }
         if found < VERSION {
-            let views = journal::VIEWS;
+            let ownership = if found < 2 { OWNERSHIP } else { "" };
             connection.execute_batch(&format!(
-                "BEGIN; {UPGRADE} {views} UPDATE etl.meta SET version = {VERSION}; COMMIT;"
+                "BEGIN; {ownership} {CACHED} {VIEWS} UPDATE etl.meta SET version = {VERSION}; COMMIT;"
             ))?;
         }
         return Ok(());
     }
-    let (journal, views, jobs, origins) = (journal::TABLES, journal::VIEWS, jobs::TABLES, origins::TABLES);
     connection.execute_batch(&format!(
-        "BEGIN; {TABLES} {journal} {views} {jobs} {origins} INSERT INTO etl.meta VALUES ({VERSION}); COMMIT;"
+        "BEGIN; {TABLES} {VIEWS} {ORIGIN} {OWNERSHIP} INSERT INTO etl.meta VALUES ({VERSION}); COMMIT;"
     ))?;
     Ok(())
 }
