@@ -8,7 +8,7 @@ use std::{
 use crate::{
     diagnostic::{Fault, Place, Source as Written},
     record::LogicalType,
-    spec::{AskSpec, MockSpec, Prompt as PromptSpec, TaskSpec, Text, is_template},
+    spec::{AskSpec, MockSpec, Prompt as PromptSpec, StageSpec, TaskSpec, Text, is_template},
     template::{self, TemplateFault, TemplateMistake},
 };
 
@@ -16,11 +16,16 @@ use super::{
     Ask, Mock, Model, Prompt, Task,
     compile::Compiler,
     inputs::{clean, plain, read_text},
-    shape::Shape,
+    shape::{Shape, SplitLevel},
 };
 
 /// Where in a person's own file a mistake of a template stands.
 type PlaceOf<'a> = dyn Fn(&TemplateMistake) -> Place + 'a;
+
+/// The field of a sample's number.
+pub(super) fn sample_of(map: &str) -> String {
+    format!("{map}_sample")
+}
 
 impl Compiler<'_> {
     /// Compiles a stage that asks over the shape of what it reads, if that is known. `map` is the stage that
@@ -54,6 +59,7 @@ impl Compiler<'_> {
                 .map(|(name, text)| (name.value.to_string(), text.value.clone()))
                 .collect(),
             feedback: spec.feedback,
+            sample: spec.samples.map(|_| sample_of(map)),
             mock,
         });
         (ask, after)
@@ -81,6 +87,30 @@ impl Compiler<'_> {
         }
         let name = self.prompt(&PromptSpec::Inline(text.clone()), shape)?;
         Some(Model::Template { name, known: self.spec.models(&text.value) })
+    }
+
+    /// The records that a stage asks about: each of them as often as there are samples.
+    pub(super) fn sampled(
+        &mut self,
+        stage: &StageSpec,
+        map: &str,
+        spec: &AskSpec,
+        shape: Option<&Shape>,
+    ) -> Option<Shape> {
+        let shape = shape?;
+        if spec.samples.is_none() {
+            return Some(shape.clone());
+        }
+        let field = sample_of(map);
+        self.free_name(stage, &field, Some(shape));
+        let mut after = shape.clone();
+        let (before, own) = (Box::new(shape.clone()), vec![field.clone()]);
+        after.splits.push(SplitLevel { stage: map.to_owned(), own, before });
+        after.make(&field, LogicalType::BigInt);
+        if !after.key.is_empty() {
+            after.key.push(field);
+        }
+        Some(after)
     }
 
     /// What is asked, and the type of what comes of it.

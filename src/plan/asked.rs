@@ -90,6 +90,8 @@ pub struct Ask {
     pub feedback: bool,
     /// What a simulator answers.
     pub mock: Option<Mock>,
+    /// The field of a sample's number, which from the second on makes a request another.
+    pub sample: Option<String>,
 }
 
 /// What a simulator answers.

@@ -210,7 +210,8 @@ impl Compiler<'_> {
             Form::Ask(ask) => {
                 let into = ask.into.as_ref().unwrap_or(&stage.name).value.to_string();
                 self.free_name(stage, &into, shape.as_ref());
-                let (ask, after) = self.ask(ask, &stage.name.value, &into, shape.as_ref());
+                let sampled = self.sampled(stage, &stage.name.value, ask, shape.as_ref());
+                let (ask, after) = self.ask(ask, &stage.name.value, &into, sampled.as_ref());
                 (ask.map(|ask| Step::Ask(Box::new(ask))), after)
             }
             Form::Submit(ask) => self.submit(at, &stage.name, ask, graph, shape.as_ref()),
@@ -277,7 +278,7 @@ impl Compiler<'_> {
     }
 
     /// A map's field must not hide one of a source; one of an earlier map it replaces only with `into:`.
-    fn free_name(&mut self, stage: &StageSpec, into: &str, shape: Option<&Shape>) {
+    pub(super) fn free_name(&mut self, stage: &StageSpec, into: &str, shape: Option<&Shape>) {
         let Some(shape) = shape else { return };
         let taken = shape.schema.get(into).is_some();
         let replaces = *stage.name.value != *into && shape.made.iter().any(|made| same_name(made, into));

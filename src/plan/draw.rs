@@ -121,6 +121,7 @@ impl Plan {
                 SplitWhat::Values(values) => {
                     format!("one record for each of {} → {}", values.join(", "), split.into)
                 }
+                SplitWhat::Samples => format!("{} of each record → {}", one_line(&split.of), split.into),
                 SplitWhat::Chunks { max_chars, overlap, by } => {
                     let by = match by {
                         Boundary::Length => "",

@@ -12,7 +12,7 @@ use crate::{
         wire::{Content, Message, Role, document_chunk, image_chunk, text_chunk},
     },
     plan::{Model, Task},
-    record::{FailureKind, Record},
+    record::{self, FailureKind, Record},
     template::RenderError,
     units::Usd,
 };
@@ -228,8 +228,20 @@ impl Question {
         Ok(Sending { body: body.into(), tokens: written.tokens + more, cost })
     }
 
-    /// The body for a record.
+    /// The body for a record, and its identity: of a sample from the second on another than the body alone gives.
     async fn compose(&self, record: &Record) -> Result<Composed, WriteError> {
+        let composed = self.composed(record).await?;
+        let sample = self.ask.sample.as_ref().and_then(|field| record.get(field));
+        match sample {
+            Some(record::Value::Integer(number @ 2..)) => {
+                let id = composed.id.sample(*number);
+                Ok(Composed { id, older: None, ..composed })
+            }
+            _ => Ok(composed),
+        }
+    }
+
+    async fn composed(&self, record: &Record) -> Result<Composed, WriteError> {
         let model = self.model_of(record)?;
         let input = self.input.as_ref().map(|input| input.render(record)).transpose()?;
         let input = input.unwrap_or_default();

@@ -62,6 +62,19 @@ pub enum StoreError {
         /// The type that would be written.
         writes: String,
     },
+    /// An existing table whose rows have another key.
+    #[error(
+        "the rows of table `{table}` have the key `{has}`, and this pipeline writes them by `{writes}`: use that key, \
+         another table, or `mode: replace`"
+    )]
+    Key {
+        /// The table.
+        table: String,
+        /// The key that its rows have.
+        has: String,
+        /// The key that would be written.
+        writes: String,
+    },
     /// No room is left.
     #[error(
         "the disk is full: make room; what was committed is kept, and the same command goes on from there ({0})"

@@ -9,7 +9,7 @@ use crate::event::Usage;
 use super::{
     Store, StoreError,
     holder::{Holder, Note},
-    schema::{CACHED, ORIGIN, OWNERSHIP, TABLES, VERSION, VIEWS},
+    schema::{OWNERSHIP, TABLES, UPGRADE, VERSION, VIEWS},
     transaction,
 };
 
@@ -45,15 +45,14 @@ pub(super) fn create(connection: &Connection, path: &Path) -> Result<(), StoreEr
             return Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION });
         }
         if found < VERSION {
-            let ownership = if found < 2 { OWNERSHIP } else { "" };
             connection.execute_batch(&format!(
-                "BEGIN; {ownership} {CACHED} {VIEWS} UPDATE etl.meta SET version = {VERSION}; COMMIT;"
+                "BEGIN; {UPGRADE} {VIEWS} {OWNERSHIP} UPDATE etl.meta SET version = {VERSION}; COMMIT;"
             ))?;
         }
         return Ok(());
     }
     connection.execute_batch(&format!(
-        "BEGIN; {TABLES} {VIEWS} {ORIGIN} {OWNERSHIP} INSERT INTO etl.meta VALUES ({VERSION}); COMMIT;"
+        "BEGIN; {TABLES} {VIEWS} {OWNERSHIP} INSERT INTO etl.meta VALUES ({VERSION}); COMMIT;"
     ))?;
     Ok(())
 }

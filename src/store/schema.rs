@@ -38,25 +38,22 @@ pub(super) const TABLES: &str = "
         requests BIGINT, completed BIGINT, succeeded BIGINT, failed BIGINT, estimate_usd DOUBLE,
         happened_at TIMESTAMP
     );
-    CREATE VIEW etl.jobs AS
-        SELECT * EXCLUDE (step, happened_at), step AS state,
-            min(happened_at) OVER (PARTITION BY token) AS planned_at, happened_at
-        FROM etl.job_steps
-        QUALIFY row_number() OVER (PARTITION BY token ORDER BY rowid DESC) = 1;
     CREATE TABLE etl.origins (
         target VARCHAR, row_key VARCHAR, record VARCHAR, request UUID, server VARCHAR, run BIGINT
     );";
 
-/// What a person asks of the journal: the last step of each attempt, and of these the answers.
+/// What a person asks of them.
 pub(super) const VIEWS: &str = "
     CREATE OR REPLACE VIEW etl.requests AS
         SELECT * FROM etl.journal
         QUALIFY row_number() OVER (PARTITION BY request, server, generation, attempt ORDER BY rowid DESC) = 1;
-    CREATE OR REPLACE VIEW etl.answers AS FROM etl.requests WHERE state IN ('answered', 'refused');";
-
-/// Where the rows of a new database come from.
-pub(super) const ORIGIN: &str = "
-    CREATE VIEW etl.origin AS
+    CREATE OR REPLACE VIEW etl.answers AS FROM etl.requests WHERE state IN ('answered', 'refused');
+    CREATE OR REPLACE VIEW etl.jobs AS
+        SELECT * EXCLUDE (step, happened_at), step AS state,
+            min(happened_at) OVER (PARTITION BY token) AS planned_at, happened_at
+        FROM etl.job_steps
+        QUALIFY row_number() OVER (PARTITION BY token ORDER BY rowid DESC) = 1;
+    CREATE OR REPLACE VIEW etl.origin AS
         SELECT o.target, o.row_key, o.record, o.run AS first_run, a.stage, a.request, a.attempt, a.asked_model, a.model,
             a.job, a.prompt_tokens, a.completion_tokens, a.cost_usd, a.latency_ms, a.run AS answered_in_run,
             a.happened_at AS answered_at
@@ -64,8 +61,8 @@ pub(super) const ORIGIN: &str = "
             ON a.request = o.request AND a.server = o.server AND a.state = 'answered'
         QUALIFY row_number() OVER (PARTITION BY o.target, o.row_key ORDER BY o.rowid DESC, a.generation DESC) = 1;";
 
-/// What layout 3 adds: tokens that the service had read before. Its views follow.
-pub(super) const CACHED: &str = "
+/// What layout 1 lacks in its tables.
+pub(super) const UPGRADE: &str = "
     ALTER TABLE etl.journal ADD COLUMN IF NOT EXISTS cached_tokens BIGINT;
     ALTER TABLE etl.runs ADD COLUMN IF NOT EXISTS cached_tokens BIGINT;";
 

@@ -184,3 +184,16 @@ stages:
     folder.run(spec);
     assert_eq!(folder.sql("FROM done ORDER BY id"), "0\n1\n2\n3");
 }
+
+#[test]
+fn a_table_is_written_by_the_key_that_its_rows_have() {
+    let folder = Folder::new();
+    write(&folder, &[("a", "1")]);
+    folder.run(&words(""));
+    let refused = folder.try_run(&words("key: [id, word]")).unwrap_err().to_string();
+    assert!(
+        refused.contains("have the key `id, word_index`, and this pipeline writes them by `id, word`"),
+        "{refused}"
+    );
+    assert_eq!(ids(&folder), "a1");
+}

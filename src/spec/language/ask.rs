@@ -40,6 +40,8 @@ pub struct AskSpec {
     pub feedback: bool,
     /// What a simulator answers.
     pub mock: Option<MockSpec>,
+    /// How many answers each record gets, each in a record of its own.
+    pub samples: Option<u64>,
 }
 
 /// `mock:`
@@ -132,6 +134,13 @@ pub(crate) static SHAPE: Shape = Shape {
                     "How many requests are in flight at once; with `batch:`, how many jobs are sent at once.",
                 )
                 .or(concurrency::PRESET),
+                key(
+                    "samples",
+                    Type::Count("samples", 1, 1000),
+                    "samples: 3",
+                    "How many answers each record gets: each in a record of its own, with its number from 1 as `NAME_sample`, \
+                     which extends the key.",
+                ),
                 ATTEMPTS,
                 FEEDBACK,
                 EXPECT,
@@ -165,7 +174,7 @@ pub(super) fn build(mut map: Checked) -> Option<AskSpec> {
     let attempts = map.or("attempts", AskSpec::ATTEMPTS);
     let feedback = map.or("feedback", AskSpec::FEEDBACK);
     let expect = expectations(&mut map);
-    let mock = map.get("mock");
+    let (mock, samples) = (map.get("mock"), map.get("samples"));
     let (model, task) = task(map)?;
-    Some(AskSpec { model, task, concurrency, attempts, retry, into, batch, expect, feedback, mock })
+    Some(AskSpec { model, task, concurrency, attempts, retry, into, batch, expect, feedback, mock, samples })
 }

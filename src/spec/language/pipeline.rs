@@ -131,6 +131,12 @@ static PRICE: Shape = Shape::new(
     ]],
 );
 
+/// The name of a pipeline whose file has this one.
+fn name_of(stem: &str) -> String {
+    let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { format!("p{name}") }
+}
+
 impl Spec {
     /// All models that a template gives where they are written out: `{{ writer }}` below `split: { values: … }`
     /// into `writer`.
@@ -149,12 +155,6 @@ impl Spec {
         });
         values.flatten().collect()
     }
-}
-
-/// The name of a pipeline whose file has this one.
-fn name_of(stem: &str) -> String {
-    let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { format!("p{name}") }
 }
 
 /// The file as a spec; `key` is the key of the environment, for a file that says nothing of Mistral.

@@ -83,7 +83,8 @@ pub(super) fn submit(mut map: Checked) -> Option<AskSpec> {
     let batch = Some(bounds(&mut submit));
     let (model, task) = task(submit)?;
     let retry = Retry::DEFAULT;
-    Some(AskSpec { model, task, concurrency, attempts, retry, into: None, batch, expect, feedback, mock })
+    let (into, samples) = (None, None);
+    Some(AskSpec { model, task, concurrency, attempts, retry, into, batch, expect, feedback, mock, samples })
 }
 
 pub(super) fn collect(mut map: Checked) -> Option<CollectSpec> {
