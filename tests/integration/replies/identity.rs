@@ -76,7 +76,7 @@ async fn what_an_older_program_has_paid_for_is_found() {
     }
     let older_layout =
         "DROP VIEW etl.answers; DROP VIEW etl.requests; ALTER TABLE etl.journal DROP COLUMN cached_tokens;
-        ALTER TABLE etl.runs DROP COLUMN cached_tokens; UPDATE etl.meta SET version = 1;";
+        ALTER TABLE etl.runs DROP COLUMN cached_tokens; UPDATE etl.meta SET version = 2;";
     connection.execute_batch(older_layout).unwrap();
     drop(connection);
     let options = Options { base_url: Some(server.url.clone()), ..Options::default() };
