@@ -5,7 +5,7 @@ use std::fmt;
 use crate::{
     event::StageKind,
     read,
-    spec::{BatchSpec, Mode, OnTimeout, PollSchedule, SplitWhat, Timeouts},
+    spec::{BatchSpec, Duplicates, Mode, OnTimeout, PollSchedule, SplitWhat, Timeouts},
     units::{Size, Span},
 };
 
@@ -264,6 +264,11 @@ fn sink_lines(sink: &Sink) -> Vec<String> {
             "older pieces go when all pieces of their {} are written again",
             sink.pieces_of.join(", ")
         ));
+    }
+    match sink.duplicates {
+        Duplicates::Fail => {}
+        Duplicates::First => lines.push("of rows with one key the first is kept".to_owned()),
+        Duplicates::Last => lines.push("of rows with one key the last is kept".to_owned()),
     }
     let width = sink.columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0);
     lines.extend(

@@ -27,7 +27,7 @@ use crate::{
     files::FileSet,
     read,
     record::{self, ETL, LogicalType, Record, etl_type},
-    spec::{Mode, ModelPrice, PollSchedule, SplitWhat, Timeouts},
+    spec::{Duplicates, Mode, ModelPrice, PollSchedule, SplitWhat, Timeouts},
     units::{Rate, Usd},
 };
 
@@ -256,6 +256,8 @@ pub struct Sink {
     pub pieces_of: Vec<String>,
     /// How rows meet rows that are there.
     pub mode: Mode,
+    /// What becomes of a second row with the same key in one run.
+    pub duplicates: Duplicates,
 }
 
 /// Where a sink writes.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::{
     diagnostic::{Fault, Place},
     record::{LogicalType, same_name},
-    spec::{Mode, Name, SinkSpec, Target as TargetSpec, Text},
+    spec::{Duplicates, Mode, Name, SinkSpec, Target as TargetSpec, Text},
 };
 
 use super::{Column, ColumnValue, Format, Sink, Target, compile::Compiler, shape::Shape};
@@ -54,9 +54,24 @@ impl Compiler<'_> {
             let sink = name.value.to_string();
             self.report(Fault::NoKey { sink }, name.place.clone());
         }
+        if spec.duplicates != Duplicates::Fail {
+            self.can_tell_duplicates(spec.duplicates, mode, &key, &name.place);
+        }
         let are_pieces = mode == Mode::Upsert && key == shape.key && key.len() > shape.source_key.len();
         let pieces_of = if are_pieces { shape.source_key.clone() } else { Vec::new() };
-        Some(Sink { target, columns, key, pieces_of, mode })
+        Some(Sink { target, columns, key, pieces_of, mode, duplicates: spec.duplicates })
+    }
+
+    /// A duplicate is a row with the same key: without one, or where rows are only added, there is none.
+    fn can_tell_duplicates(&mut self, duplicates: Duplicates, mode: Mode, key: &[String], place: &Place) {
+        let wanted = match mode {
+            Mode::Append => "`mode: upsert` or `mode: replace`: `mode: append` adds rows whatever their key",
+            Mode::Replace if key.is_empty() => "a `key:` beside it, which tells which rows are duplicates",
+            // An upsert without a key is a mistake of its own.
+            Mode::Upsert | Mode::Replace => return,
+        };
+        let found = format!("`duplicates: {}`", duplicates.word());
+        self.report(Fault::WrongShape { found, wanted: wanted.into() }, place.clone());
     }
 
     fn target(&self, format: Format, path: &Text) -> Target {

@@ -8,9 +8,11 @@ use crate::{
     event::EventKind,
     plan::{ColumnValue, Format, Node, NodeId, Plan, Sink, Step, Target},
     record::{Failure, FailureKind, LogicalType, Outcome, Record, Value, json_text, same_name, weight},
-    spec::Mode,
+    spec::{self, Mode},
     stage::{Bounds, RecordStream, chunk},
-    store::{Batch, FailureRow, Origin, SinkMode, SinkRow, SinkRows, SinkTarget, Table},
+    store::{
+        Batch, Committed, Duplicates, FailureRow, Origin, SinkMode, SinkRow, SinkRows, SinkTarget, Table,
+    },
 };
 
 use super::{
@@ -55,6 +57,11 @@ pub(super) fn table(node: &Node, sink: &Sink) -> Table {
             Mode::Upsert => SinkMode::Upsert,
             Mode::Append => SinkMode::Append,
             Mode::Replace => SinkMode::Replace,
+        },
+        duplicates: match sink.duplicates {
+            spec::Duplicates::Fail => Duplicates::Fail,
+            spec::Duplicates::First => Duplicates::First,
+            spec::Duplicates::Last => Duplicates::Last,
         },
     }
 }
@@ -207,13 +214,15 @@ impl Writer {
         let (tried, lost) = (rows.len() as u64, failures.len() as u64);
         let rows = if rows.is_empty() { Vec::new() } else { vec![SinkRows { table: table.clone(), rows }] };
         let batch = Batch { rows, failures, ..Batch::default() };
-        let doubles = context.store.commit(context.run, &context.server, batch).await?;
+        let Committed { failures: repeated, duplicates } =
+            context.store.commit(context.run, &context.server, batch).await?;
         // What is counted is durable.
         meter.taken.add(taken);
-        meter.done.add(tried - doubles);
+        meter.done.add(tried - repeated - duplicates);
+        meter.duplicates.add(duplicates);
         meter.skipped.add(skipped);
-        meter.failed.add(failed + doubles);
-        context.meters.failures.add(lost + doubles);
+        meter.failed.add(failed + repeated);
+        context.meters.failures.add(lost + repeated);
         Ok(())
     }
 

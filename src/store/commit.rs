@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    JobRecord, Run, Store, StoreError, Table, jobs, journal, ledger, let_go,
+    Duplicates, JobRecord, Run, Store, StoreError, Table, jobs, journal, ledger, let_go,
     origins::{self, Origin},
     sink_table, transaction,
 };
@@ -68,54 +68,70 @@ pub struct FailureRow {
     pub reply: Option<String>,
 }
 
+/// Rows of a commit whose key came twice in one run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Those that are failures now.
+    pub failures: u64,
+    /// Those that are not written, or that replaced another one.
+    pub duplicates: u64,
+}
+
 impl Store {
     /// Makes a batch durable; returns when it is. That wait is the backpressure on everything upstream. Gives
-    /// the number of rows that are failures now, because their key was written before in this run.
+    /// the number of rows whose key was written before in this run.
     ///
     /// # Errors
     /// When the database fails; then nothing of the batch is there.
-    pub async fn commit(&self, run: Run, server: &str, batch: Batch) -> Result<u64, StoreError> {
+    pub async fn commit(&self, run: Run, server: &str, batch: Batch) -> Result<Committed, StoreError> {
         let (server, readers) = (server.to_owned(), self.readers.clone());
         self.with(move |connection| {
-            let doubles = transaction(connection, |t| {
+            let committed = transaction(connection, |t| {
                 journal::add(t, run, &server, &batch.entries)?;
                 jobs::add(t, run, &batch.jobs)?;
                 if !batch.entries.is_empty() {
                     fault::point("inside_commit");
                     fault::check("ledger")?;
                 }
-                let mut failures = Vec::new();
+                let (mut failures, mut duplicates) = (Vec::new(), 0);
                 for rows in &batch.rows {
                     fault::check("sink")?;
-                    failures.extend(write(t, run, &server, rows)?);
+                    let (failed, repeated) = write(t, run, &server, rows)?;
+                    failures.extend(failed);
+                    duplicates += repeated;
                 }
-                let doubles = failures.len() as u64;
+                let committed = Committed { failures: failures.len() as u64, duplicates };
                 failures.extend(batch.failures.iter().cloned());
                 add_failures(t, run, &failures)?;
-                Ok(doubles)
+                Ok(committed)
             })?;
             let large = !batch.rows.is_empty() || batch.entries.len() >= LARGE;
             if large {
                 let_go(connection, &readers)?;
             }
-            Ok(doubles)
+            Ok(committed)
         })
         .await
     }
 }
 
-/// Writes rows and where they come from; gives the failures of those whose key was written before.
+/// Writes rows and where they come from; gives the failures of those whose key was written before, or how many
+/// duplicates there were where they are no failures.
 fn write(
     connection: &Connection,
     run: Run,
     server: &str,
     SinkRows { table, rows }: &SinkRows,
-) -> Result<Vec<FailureRow>, StoreError> {
+) -> Result<(Vec<FailureRow>, u64), StoreError> {
     let values: Vec<Row> = rows.iter().map(|row| Row::clone(&row.values)).collect();
-    let doubles = sink_table::insert(connection, table, &values)?;
-    let written = rows.iter().enumerate().filter(|(at, _)| doubles.binary_search(at).is_err());
+    let repeated = sink_table::insert(connection, table, &values)?;
+    let unwritten = repeated.unwritten;
+    let written = rows.iter().enumerate().filter(|(at, _)| unwritten.binary_search(at).is_err());
     let origins: Vec<&Origin> = written.filter_map(|(_, row)| row.origin.as_ref()).collect();
     origins::add(connection, run, server, &table.name(), &origins)?;
+    if table.duplicates != Duplicates::Fail {
+        return Ok((Vec::new(), unwritten.len() as u64 + repeated.replacing));
+    }
     let failure = |at: usize| FailureRow {
         stage: table.stage.clone(),
         key: rows[at].record.clone(),
@@ -127,7 +143,7 @@ fn write(
         attempts: 0,
         reply: None,
     };
-    Ok(doubles.into_iter().map(failure).collect())
+    Ok((unwritten.into_iter().map(failure).collect(), 0))
 }
 
 fn add_failures(connection: &Connection, run: Run, failures: &[FailureRow]) -> Result<(), StoreError> {

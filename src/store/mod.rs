@@ -4,6 +4,7 @@
 //! its own, a batch at a time. Knows records and types; knows nothing of stages, YAML or HTTP.
 
 mod commit;
+mod duplicates;
 mod error;
 mod holder;
 mod jobs;
@@ -32,7 +33,8 @@ use tokio::sync::Mutex;
 
 use crate::{sql, task};
 
-pub use commit::{Batch, FailureRow, SinkRow, SinkRows};
+pub use commit::{Batch, Committed, FailureRow, SinkRow, SinkRows};
+pub use duplicates::Duplicates;
 pub use error::StoreError;
 pub use holder::Holder;
 pub use jobs::JobRecord;

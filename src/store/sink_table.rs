@@ -13,7 +13,11 @@ use crate::{
     sql::{Row, Slot},
 };
 
-use super::{Store, StoreError, pieces, transaction};
+use super::{
+    Store, StoreError,
+    duplicates::{self, Duplicates, Repeated},
+    pieces, transaction,
+};
 
 /// A sink as the database knows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +34,8 @@ pub struct Table {
     pub pieces_of: Vec<String>,
     /// How rows meet rows that are there.
     pub mode: SinkMode,
+    /// What becomes of a second row with the same key in one run.
+    pub duplicates: Duplicates,
 }
 
 /// Where the rows of a sink end up.
@@ -98,9 +104,8 @@ impl Table {
     }
 }
 
-/// Writes rows within the transaction of the caller. Gives the places of those that were not written, because
-/// their key was written before in this run.
-pub(super) fn insert(connection: &Connection, table: &Table, rows: &[Row]) -> Result<Vec<usize>, StoreError> {
+/// Writes rows within the transaction of the caller. Gives those whose key this run has written before.
+pub(super) fn insert(connection: &Connection, table: &Table, rows: &[Row]) -> Result<Repeated, StoreError> {
     // Columns by their place, so that no name of a user's meets one of ours.
     let values = table.columns.iter().enumerate().map(|(at, (_, of))| (format!("v{at}"), of.clone()));
     let slot = Slot::new(Schema::new([("r".to_owned(), LogicalType::BigInt)].into_iter().chain(values)));
@@ -110,19 +115,26 @@ pub(super) fn insert(connection: &Connection, table: &Table, rows: &[Row]) -> Re
     slot.set(numbered.collect::<Vec<_>>().into());
     connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE staged AS FROM {}", slot.relation()))?;
     slot.set(Arc::new([]));
-    let doubles = if table.is_keyed() { take_doubles(connection, table)? } else { Vec::new() };
+    let repeated = match table.is_keyed() {
+        true => duplicates::remove(connection, table)?,
+        false => Repeated::default(),
+    };
     let working = table.working();
     let names: Vec<String> = table.columns.iter().map(|(name, _)| quote(name)).collect();
     let values: Vec<String> = (0..names.len()).map(|at| format!("n.v{at}")).collect();
     let (list, values_list) = (names.join(", "), values.join(", "));
-    if table.mode == SinkMode::Upsert && table.is_keyed() {
+    let meets_rows = table.mode == SinkMode::Upsert || repeated.replacing > 0;
+    if meets_rows && table.is_keyed() {
         let places = table.key_places();
         let on: Vec<String> =
             places.iter().map(|at| format!("t.{} IS NOT DISTINCT FROM n.v{at}", names[*at])).collect();
         let mut set: Vec<String> =
             names.iter().zip(&values).map(|(name, value)| format!("{name} = {value}")).collect();
         // A row belongs to one answer: columns that are no longer written do not keep an older one's values.
-        let others = columns_of(connection, table)?;
+        let others = match table.mode {
+            SinkMode::Upsert => columns_of(connection, table)?,
+            SinkMode::Append | SinkMode::Replace => Vec::new(),
+        };
         let others = others
             .iter()
             .filter(|(name, _)| !table.columns.iter().any(|(column, _)| same_name(column, name)));
@@ -139,29 +151,7 @@ pub(super) fn insert(connection: &Connection, table: &Table, rows: &[Row]) -> Re
         ))?;
     }
     connection.execute_batch("DROP TABLE staged")?;
-    Ok(doubles)
-}
-
-/// Takes the rows out of `staged` whose key this run has written before, and remembers the others' keys.
-fn take_doubles(connection: &Connection, table: &Table) -> Result<Vec<usize>, StoreError> {
-    let (written, places) = (table.written(), table.key_places());
-    let keys: Vec<String> = places.iter().map(|at| format!("v{at}")).collect();
-    let on: Vec<String> = keys.iter().map(|key| format!("s.{key} IS NOT DISTINCT FROM w.{key}")).collect();
-    let query = format!(
-        "SELECT r FROM (SELECT r, row_number() OVER (PARTITION BY {0} ORDER BY r) AS n FROM staged) WHERE n > 1
-         UNION SELECT s.r FROM staged AS s SEMI JOIN {written} AS w ON {1} ORDER BY 1",
-        keys.join(", "),
-        on.join(" AND ")
-    );
-    let mut statement = connection.prepare(&query)?;
-    let found = statement.query_map([], |row| row.get::<_, i64>(0))?;
-    let doubles: Vec<usize> = found.map(|row| row.map(|at| at as usize)).collect::<Result<_, _>>()?;
-    if !doubles.is_empty() {
-        let list: Vec<String> = doubles.iter().map(usize::to_string).collect();
-        connection.execute_batch(&format!("DELETE FROM staged WHERE r IN ({})", list.join(", ")))?;
-    }
-    connection.execute_batch(&format!("INSERT INTO {written} SELECT {} FROM staged", keys.join(", ")))?;
-    Ok(doubles)
+    Ok(repeated)
 }
 
 impl Store {

@@ -15,6 +15,7 @@ mod auto;
 mod batch;
 mod chat;
 mod diagnostics;
+mod duplicates;
 mod end_of_data;
 mod fuzz;
 mod jobs;

@@ -36,7 +36,7 @@ pub use prompt::Prompt;
 pub use reshape::FieldsSpec;
 pub use retry::Retry;
 pub use settings::{Setting, Settings};
-pub use sink::{Mode, SinkSpec, Target};
+pub use sink::{Duplicates, Mode, SinkSpec, Target};
 pub(crate) use source::LARGEST_FILE;
 pub use source::{CsvSpec, SourceForm, SourceSpec, TypesSpec};
 pub use split::{SplitSpec, SplitWhat};

@@ -18,6 +18,8 @@ pub struct SinkSpec {
     pub columns: Option<Vec<(Name, Text)>>,
     /// How rows meet the rows that are there.
     pub mode: Option<Mode>,
+    /// What becomes of a second row with the same key in one run.
+    pub duplicates: Duplicates,
 }
 
 /// Where a sink writes.
@@ -54,6 +56,29 @@ impl Mode {
             Self::Upsert => "upsert",
             Self::Append => "append",
             Self::Replace => "replace",
+        }
+    }
+}
+
+/// What becomes of a second row with the same key in one run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Duplicates {
+    /// Its record fails.
+    #[default]
+    Fail,
+    /// The first row is kept, and the second is counted.
+    First,
+    /// The second row replaces the first.
+    Last,
+}
+
+impl Duplicates {
+    /// The word for it in a spec.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::First => "first",
+            Self::Last => "last",
         }
     }
 }
@@ -110,6 +135,20 @@ pub(crate) static SHAPE: Shape = Shape::new(
         .or(Preset::Made(|| {
             format!("`{}` for a table, `{}` for a file", Mode::DEFAULT.word(), Mode::Replace.word())
         })),
+        key(
+            "duplicates",
+            Type::Word(
+                "duplicates",
+                &[
+                    Word(Duplicates::Fail.word(), "the record fails, with `duplicate key`"),
+                    Word(Duplicates::First.word(), "the first row is kept; the others are counted as duplicates"),
+                    Word(Duplicates::Last.word(), "a row replaces the one before it, which is counted as a duplicate"),
+                ],
+            ),
+            "duplicates: last",
+            "What becomes of a row whose `key` this run has written before, in the order in which rows reach the sink.",
+        )
+        .or(Preset::Made(|| format!("`{}`", Duplicates::default().word()))),
     ]],
 )
 .choice(Choice::One("sink", &["table", "jsonl", "csv", "parquet"]));
@@ -127,5 +166,10 @@ pub(super) fn build(mut map: Checked) -> Option<SinkSpec> {
         _ => Mode::Upsert,
     });
     let columns = map.get("columns").map(|Own(columns)| columns);
-    Some(SinkSpec { target, key: map.get("key").unwrap_or_default(), columns, mode })
+    let duplicates = match map.get("duplicates") {
+        Some("first") => Duplicates::First,
+        Some("last") => Duplicates::Last,
+        _ => Duplicates::default(),
+    };
+    Some(SinkSpec { target, key: map.get("key").unwrap_or_default(), columns, mode, duplicates })
 }
