@@ -5,10 +5,11 @@ use std::{collections::HashMap, path::PathBuf};
 
 use crate::{
     diagnostic::{Fault, Mistake, Mistakes, Place},
+    read,
     record::{Schema, same_name},
     region::{BASE_URL, base_url},
-    spec::{Form, MistralSpec, Spec, StageSpec},
-    sql::Engine,
+    spec::{Form, MistralSpec, Spec, StageSpec, Text},
+    sql::{Engine, Resources},
 };
 
 use super::{
@@ -27,6 +28,8 @@ pub(super) type Describe<'a> = dyn Fn(&str) -> Result<Schema, String> + 'a;
 pub struct Surroundings<'a> {
     /// The columns of a query, or why DuckDB refuses it.
     pub describe: &'a Describe<'a>,
+    /// What earlier runs have proven of files.
+    pub proofs: read::Proofs<'a>,
 }
 
 pub(super) struct Compiler<'a> {
@@ -42,7 +45,13 @@ pub(super) struct Compiler<'a> {
 
 /// The database of a spec, which a query may be about before the plan is there.
 pub fn database(spec: &Spec) -> PathBuf {
-    spec.duckdb.as_ref().map(|text| resolve(text, &spec.folder)).unwrap_or_default()
+    spec.duckdb.as_ref().map(|duckdb| resolve(&duckdb.path, &spec.folder)).unwrap_or_default()
+}
+
+/// What DuckDB may take for it.
+pub fn resources(spec: &Spec) -> Resources {
+    let resolve = |text: &Text| resolve(text, &spec.folder);
+    spec.duckdb.as_ref().map(|duckdb| duckdb.resources(resolve)).unwrap_or_default()
 }
 
 /// Finds out what a spec means.
@@ -88,12 +97,13 @@ pub fn compile(spec: &Spec, around: &Surroundings<'_>) -> Result<Plan, Mistakes>
     Ok(Plan {
         name: name.value.to_string(),
         folder: spec.folder.clone(),
-        database: compiler.path(duckdb),
-        database_shown: if duckdb.secret {
-            duckdb.shown().to_owned()
+        database: compiler.path(&duckdb.path),
+        database_shown: if duckdb.path.secret {
+            duckdb.path.shown().to_owned()
         } else {
-            compiler.path(duckdb).display().to_string()
+            compiler.path(&duckdb.path).display().to_string()
         },
+        resources: resources(spec),
         mistral,
         budget: spec.budget,
         prices: spec.prices.clone(),

@@ -6,6 +6,7 @@ use crate::{
     event::StageKind,
     read,
     spec::{BatchSpec, Duplicates, Mode, OnTimeout, PollSchedule, SplitWhat, Timeouts},
+    sql::Resources,
     units::{Size, Span},
 };
 
@@ -17,6 +18,7 @@ use super::{
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} → {}", self.name, self.database_shown)?;
+        resources(&self.resources, f)?;
         if let Some(mistral) = &self.mistral {
             write!(f, "asks {}", without_login(&mistral.base_url))?;
             let limits = [("requests", mistral.requests), ("tokens", mistral.tokens)];
@@ -248,6 +250,17 @@ fn poll_lines(poll: &Poll) -> Vec<String> {
     )];
     lines.extend(poll.until.as_ref().map(|until| format!("until {until}")));
     lines
+}
+
+/// What the pipeline says of the machine's resources.
+fn resources(Resources { memory, threads, temp }: &Resources, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let said = [
+        memory.map(|memory| format!("memory {memory}")),
+        threads.map(|threads| format!("threads {threads}")),
+        temp.as_ref().map(|temp| format!("temp {}", temp.display())),
+    ];
+    let said: Vec<String> = said.into_iter().flatten().collect();
+    if said.is_empty() { Ok(()) } else { writeln!(f, "duckdb may use {}", said.join(", ")) }
 }
 
 fn sink_lines(sink: &Sink) -> Vec<String> {

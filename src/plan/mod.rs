@@ -28,11 +28,12 @@ use crate::{
     read,
     record::{self, ETL, LogicalType, Record, etl_type},
     spec::{Duplicates, Mode, ModelPrice, PollSchedule, SplitWhat, Timeouts},
+    sql::Resources,
     units::{Rate, Usd},
 };
 
 pub use asked::{Ask, Attachment, Chat, Prompt, Schema, Task};
-pub use compile::{Surroundings, compile, database};
+pub use compile::{Surroundings, compile, database, resources};
 pub(crate) use transform::index_of;
 pub(crate) use wave::counts;
 
@@ -47,6 +48,8 @@ pub struct Plan {
     pub database: PathBuf,
     /// The database as it may be shown.
     pub database_shown: String,
+    /// What DuckDB may take of the machine.
+    pub resources: Resources,
     /// How to reach Mistral, if the pipeline does.
     pub mistral: Option<Mistral>,
     /// What a run, and those that go on from it, may cost.

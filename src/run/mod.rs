@@ -50,6 +50,7 @@ use crate::{
     ledger::{Entry, Generation, History, RequestId},
     mistral::{self, Client, Connection, Limits, Prices, account},
     plan::{self, NodeId, Plan, Step, Surroundings, compile},
+    read::ProofId,
     sim::{Sim, SimConfig},
     spec::{ModelPrice, Timeouts, Variables, parse},
     sql::Engine,
@@ -134,8 +135,11 @@ impl Pipeline {
         let env = |name: &str| std::env::var(name).ok();
         let spec = parse(&path.display().to_string(), text, &Variables { set, env: &env })?;
         let database = plan::database(&spec);
-        let describe = |sql: &str| store::describe(&database, &spec.folder, sql);
-        let compiled = compile(&spec, &Surroundings { describe: &describe });
+        let resources = plan::resources(&spec);
+        let describe = |sql: &str| store::describe(&database, &spec.folder, &resources, sql);
+        let known = store::KnownProofs::of(&database);
+        let proofs = |id: &ProofId| known.find(&id.file, &id.stamp, &id.options);
+        let compiled = compile(&spec, &Surroundings { describe: &describe, proofs: &proofs });
         let unpriced = priced::unpriced(&spec, &prices(&spec.prices));
         match compiled {
             Ok(plan) if unpriced.is_empty() => Ok(Self { plan }),
@@ -190,7 +194,7 @@ impl Pipeline {
             false => None,
         };
         let engine = Engine::start().map_err(|error| RunError::Plan(error.to_string()))?;
-        let store = Store::open(&plan.database, &plan.folder).await?;
+        let store = Store::open(&plan.database, &plan.folder, &plan.resources).await?;
         let spent = store.spent(&plan.name, &server).await?;
         let tables = plan.nodes.iter().filter_map(|node| match &node.step {
             Step::Sink(to) => Some(sink::table(node, to)),

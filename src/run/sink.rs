@@ -11,7 +11,8 @@ use crate::{
     spec::{self, Mode},
     stage::{Bounds, RecordStream, chunk},
     store::{
-        Batch, Committed, Duplicates, FailureRow, Origin, SinkMode, SinkRow, SinkRows, SinkTarget, Table,
+        Batch, Committed, Duplicates, FailureRow, FileFormat, Origin, SinkMode, SinkRow, SinkRows,
+        SinkTarget, Table,
     },
 };
 
@@ -32,10 +33,10 @@ pub(super) fn table(node: &Node, sink: &Sink) -> Table {
             Target::Table(table) => SinkTarget::Table(table.clone()),
             Target::File { format, path, .. } => SinkTarget::File {
                 path: path.clone(),
-                options: match format {
-                    Format::Jsonl => "FORMAT json",
-                    Format::Csv => "FORMAT csv, HEADER",
-                    Format::Parquet => "FORMAT parquet",
+                format: match format {
+                    Format::Jsonl => FileFormat::Jsonl,
+                    Format::Csv => FileFormat::Csv,
+                    Format::Parquet => FileFormat::Parquet,
                 },
             },
         },

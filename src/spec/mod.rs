@@ -29,10 +29,10 @@ use crate::diagnostic::{Fault, Mistake, Mistakes, Source};
 pub use export::{explain, json_schema, reference};
 pub(crate) use language::LARGEST_FILE;
 pub use language::{
-    AskSpec, BatchSpec, ChatSpec, CollectSpec, Concurrency, CsvSpec, Duplicates, FieldsSpec, Form, From,
-    MistralSpec, Mode, ModelPrice, OnTimeout, Parameters, PollSchedule, PollSpec, Prompt, Retry, Setting,
-    Settings, SinkSpec, SourceForm, SourceSpec, Spec, SplitSpec, SplitWhat, StageSpec, Target, TaskSpec,
-    ThrottleSpec, Timeouts, ToolSpec, TypesSpec, WaveSpec,
+    AskSpec, BatchSpec, ChatSpec, CollectSpec, Concurrency, CsvSpec, DuckdbSpec, Duplicates, FieldsSpec,
+    Form, From, MistralSpec, Mode, ModelPrice, OnTimeout, Parameters, PollSchedule, PollSpec, Prompt, Retry,
+    Setting, Settings, SinkSpec, SourceForm, SourceSpec, Spec, SplitSpec, SplitWhat, StageSpec, Target,
+    TaskSpec, ThrottleSpec, Timeouts, ToolSpec, TypesSpec, WaveSpec,
 };
 pub use text::{Name, Text};
 pub use tree::Origin;

@@ -85,6 +85,7 @@ impl Store {
     /// When the database fails; then nothing of the batch is there.
     pub async fn commit(&self, run: Run, server: &str, batch: Batch) -> Result<Committed, StoreError> {
         let (server, readers) = (server.to_owned(), self.readers.clone());
+        let limits = std::sync::Arc::clone(&self.limits);
         self.with(move |connection| {
             let committed = transaction(connection, |t| {
                 journal::add(t, run, &server, &batch.entries)?;
@@ -107,7 +108,7 @@ impl Store {
             })?;
             let large = !batch.rows.is_empty() || batch.entries.len() >= LARGE;
             if large {
-                let_go(connection, &readers)?;
+                let_go(connection, &readers, &limits)?;
             }
             Ok(committed)
         })

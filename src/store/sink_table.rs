@@ -1,9 +1,6 @@
 //! Sink tables: made or checked before anything is requested, written in batches, put in place at the end.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use duckdb::Connection;
 
@@ -16,7 +13,9 @@ use crate::{
 use super::{
     Store, StoreError,
     duplicates::{self, Duplicates, Repeated},
-    pieces, transaction,
+    pieces,
+    sink_file::{self, FileFormat},
+    transaction,
 };
 
 /// A sink as the database knows it.
@@ -43,12 +42,12 @@ pub struct Table {
 pub enum SinkTarget {
     /// In a table.
     Table(String),
-    /// In a file, written by DuckDB with these options of `COPY`.
+    /// In a file, written by DuckDB.
     File {
         /// The file.
         path: PathBuf,
-        /// What stands in the brackets of `COPY … TO … (…)`.
-        options: &'static str,
+        /// Its format.
+        format: FileFormat,
     },
 }
 
@@ -255,28 +254,11 @@ fn replace(connection: &Connection, table: &Table) -> Result<(), StoreError> {
 }
 
 fn write(connection: &Connection, table: &Table) -> Result<(), StoreError> {
-    if let SinkTarget::File { path, options } = &table.target {
+    if let SinkTarget::File { path, format } = &table.target {
         let working = table.working();
-        write_file(connection, &working, path, options)?;
+        let names: Vec<&str> = table.columns.iter().map(|(name, _)| name.as_str()).collect();
+        sink_file::write(connection, &working, &names, path, *format)?;
         connection.execute_batch(&format!("DROP TABLE {working}"))?;
     }
     Ok(())
-}
-
-/// Under another name first: a reader of the file sees all of it or the one before.
-fn write_file(connection: &Connection, working: &str, path: &Path, options: &str) -> Result<(), StoreError> {
-    let failed = |why: String| StoreError::File { path: path.to_owned(), why };
-    let path = std::path::absolute(path).map_err(|error| failed(error.to_string()))?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let partial = folder.join(format!(".{name}.partial"));
-    let literal = partial.display().to_string().replace('\'', "''");
-    connection.execute_batch(&format!("COPY {working} TO '{literal}' ({options})")).map_err(|error| {
-        match StoreError::from(error) {
-            StoreError::Sql(why) => failed(why),
-            other => other,
-        }
-    })?;
-    std::fs::rename(&partial, &path).map_err(|error| failed(error.to_string()))
 }

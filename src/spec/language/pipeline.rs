@@ -8,6 +8,7 @@ use crate::{
 };
 
 use super::{
+    database::{self, DuckdbSpec},
     mistral::{self, MistralSpec},
     stage::{STAGE, StageSpec},
 };
@@ -31,7 +32,7 @@ pub struct Spec {
     /// How to reach Mistral.
     pub mistral: Option<MistralSpec>,
     /// The database for rows and ledger.
-    pub duckdb: Option<Text>,
+    pub duckdb: Option<DuckdbSpec>,
     /// What a run, and those that resume it, may cost.
     pub budget: Option<Usd>,
     /// Prices that take precedence over the program's own.
@@ -85,9 +86,10 @@ pub(crate) static PIPELINE: Shape = Shape {
             ),
             key(
                 "duckdb",
-                Type::Text(Written::Path),
+                Type::Either(&[Type::Text(Written::Path), Type::Map(&database::SHAPE)]),
                 "duckdb: results.duckdb",
-                "The database for the results, and for the ledger that makes a rerun free.",
+                "The database for the results, and for the ledger that makes a rerun free: a path, or \
+                 `duckdb: { path: results.duckdb, … }`.",
             )
             .required(),
             key(
