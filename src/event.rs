@@ -127,7 +127,7 @@ pub struct Progress {
     pub usage: Usage,
 }
 
-/// One stage's counts. `taken = done + failed + skipped + inside` for every stage that is one to one;
+/// One stage's counts. `taken = done + failed + skipped + duplicates + inside` for every stage that is one to one;
 /// a source takes nothing, a split gives more than it takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct StageCounts {
@@ -141,6 +141,8 @@ pub struct StageCounts {
     pub failed: u64,
     /// Records that it ended without a row and without a failure: a sink's `when` was false, a split had no part.
     pub skipped: u64,
+    /// Rows of a sink that another row with the same key stands for.
+    pub duplicates: u64,
     /// Records answered from the ledger, without a request.
     pub reused: u64,
     /// Requests under way now.
@@ -235,11 +237,14 @@ pub struct Conservation {
     pub failures: u64,
     /// Records that were skipped.
     pub skipped: u64,
+    /// Records whose row another row with the same key stands for.
+    pub duplicates: u64,
 }
 
 impl Conservation {
     /// Records that are none of these: still pending, when a run was cut off.
     pub const fn pending(self) -> i64 {
-        self.read as i64 + self.added - self.rows as i64 - self.failures as i64 - self.skipped as i64
+        let settled = self.rows + self.failures + self.skipped + self.duplicates;
+        self.read as i64 + self.added - settled as i64
     }
 }

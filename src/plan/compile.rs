@@ -5,10 +5,11 @@ use std::{collections::HashMap, path::PathBuf};
 
 use crate::{
     diagnostic::{Fault, Mistake, Mistakes, Place},
+    read,
     record::{Schema, same_name},
     region::{BASE_URL, base_url},
-    spec::{Form, MistralSpec, Spec, StageSpec},
-    sql::{self, Engine},
+    spec::{Form, MistralSpec, Spec, StageSpec, Text},
+    sql::{self, Engine, Resources},
 };
 
 use super::{
@@ -28,6 +29,8 @@ pub(super) type Describe<'a> = dyn Fn(&str, &[(String, Schema)]) -> Result<Schem
 pub struct Surroundings<'a> {
     /// The columns of a query, or why DuckDB refuses it; with tables that are to be as said.
     pub describe: &'a Describe<'a>,
+    /// What earlier runs have proven of files.
+    pub proofs: read::Proofs<'a>,
 }
 
 pub(super) struct Compiler<'a> {
@@ -48,7 +51,12 @@ pub(super) struct Compiler<'a> {
 
 /// The database of a spec, which a query may be about before the plan is there.
 pub fn database(spec: &Spec) -> PathBuf {
-    resolve(&spec.duckdb, &spec.folder)
+    resolve(&spec.duckdb.path, &spec.folder)
+}
+
+/// What DuckDB may take for it.
+pub fn resources(spec: &Spec) -> Resources {
+    spec.duckdb.resources(|text: &Text| resolve(text, &spec.folder))
 }
 
 /// Finds out what a spec means.
@@ -133,12 +141,13 @@ fn pass(spec: &Spec, around: &Surroundings<'_>, tables: &Tables) -> Pass {
     let plan = Plan {
         name: name.value.to_string(),
         folder: spec.folder.clone(),
-        database: compiler.path(duckdb),
-        database_shown: if duckdb.secret {
-            duckdb.shown().to_owned()
+        database: compiler.path(&duckdb.path),
+        database_shown: if duckdb.path.secret {
+            duckdb.path.shown().to_owned()
         } else {
-            compiler.path(duckdb).display().to_string()
+            compiler.path(&duckdb.path).display().to_string()
         },
+        resources: resources(spec),
         mistral: asks.then_some(mistral),
         budget: spec.budget,
         prices: spec.prices.clone(),

@@ -5,7 +5,10 @@ use std::fmt;
 use crate::{
     event::StageKind,
     read,
-    spec::{BatchSpec, Boundary, Mode, Needs, OnTimeout, PollSchedule, SplitWhat, Stale, Timeouts},
+    spec::{
+        BatchSpec, Boundary, Duplicates, Mode, Needs, OnTimeout, PollSchedule, SplitWhat, Stale, Timeouts,
+    },
+    sql::Resources,
     units::{Size, Span},
 };
 
@@ -17,6 +20,7 @@ use super::{
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} → {}", self.name, self.database_shown)?;
+        resources(&self.resources, f)?;
         if let Some(mistral) = &self.mistral {
             write!(f, "asks {}", without_login(&mistral.base_url))?;
             let limits = [("requests", mistral.requests), ("tokens", mistral.tokens)];
@@ -307,6 +311,17 @@ fn poll_lines(poll: &Poll) -> Vec<String> {
     lines
 }
 
+/// What the pipeline says of the machine's resources.
+fn resources(Resources { memory, threads, temp }: &Resources, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let said = [
+        memory.map(|memory| format!("memory {memory}")),
+        threads.map(|threads| format!("threads {threads}")),
+        temp.as_ref().map(|temp| format!("temp {}", temp.display())),
+    ];
+    let said: Vec<String> = said.into_iter().flatten().collect();
+    if said.is_empty() { Ok(()) } else { writeln!(f, "duckdb may use {}", said.join(", ")) }
+}
+
 fn sink_lines(sink: &Sink) -> Vec<String> {
     let mode = match sink.mode {
         Mode::Upsert => "upsert",
@@ -332,6 +347,11 @@ fn sink_lines(sink: &Sink) -> Vec<String> {
                 Stale::Mark => lines.push("rows of records that fail are marked in `stale`".to_owned()),
             }
         }
+    }
+    match sink.duplicates {
+        Duplicates::Fail => {}
+        Duplicates::First => lines.push("of rows with one key the first is kept".to_owned()),
+        Duplicates::Last => lines.push("of rows with one key the last is kept".to_owned()),
     }
     let width = sink.columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0);
     lines.extend(

@@ -87,7 +87,7 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
     let context = Arc::new(Context {
         pipeline: plan.name.clone(),
         batches: plan.batches(),
-        store: Store::peek(&plan.database, &plan.folder).await?,
+        store: Store::peek(&plan.database, &plan.folder, &plan.resources).await?,
         engine: std::sync::Mutex::new(
             crate::sql::Engine::start().map_err(|error| RunError::Plan(error.to_string()))?,
         ),

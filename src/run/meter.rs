@@ -39,6 +39,7 @@ pub(super) struct Meter {
     pub(super) done: Count,
     pub(super) failed: Count,
     pub(super) skipped: Count,
+    pub(super) duplicates: Count,
     pub(super) reused: Count,
     /// Records of a wave that an earlier run closed.
     pub(super) resumed: Count,
@@ -97,6 +98,7 @@ impl Meters {
                     done: meter.done.get(),
                     failed: meter.failed.get(),
                     skipped: meter.skipped.get(),
+                    duplicates: meter.duplicates.get(),
                     reused: meter.reused.get(),
                     in_flight: now(&meter.gauge.in_flight),
                     waiting: now(&meter.gauge.waiting) + now(&meter.paced),
@@ -154,6 +156,7 @@ impl Meters {
             rows: sum(|step| matches!(step, Step::Sink(_)), |meter| meter.done.get()),
             failures: self.failures.get(),
             skipped: sum(|_| true, |meter| meter.skipped.get()),
+            duplicates: sum(|_| true, |meter| meter.duplicates.get()),
         }
     }
 }

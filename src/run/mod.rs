@@ -54,6 +54,7 @@ use crate::{
     event::{Event, EventKind, RunEnd},
     mistral::{self, Client, Connection, Limits, Prices},
     plan::{self, Plan, Step, Surroundings, compile},
+    read::ProofId,
     sim::Sim,
     spec::{ModelPrice, Timeouts, Variables, parse},
     sql::Engine,
@@ -93,10 +94,13 @@ impl Pipeline {
         let env = |name: &str| std::env::var(name).ok();
         let spec = parse(&path.display().to_string(), text, &Variables { set, env: &env })?;
         let database = plan::database(&spec);
+        let resources = plan::resources(&spec);
         let describe = |sql: &str, tables: &[(String, crate::record::Schema)]| {
-            store::describe(&database, &spec.folder, sql, tables)
+            store::describe(&database, &spec.folder, &resources, sql, tables)
         };
-        let compiled = compile(&spec, &Surroundings { describe: &describe });
+        let known = store::KnownProofs::of(&database);
+        let proofs = |id: &ProofId| known.find(&id.file, &id.stamp, &id.options);
+        let compiled = compile(&spec, &Surroundings { describe: &describe, proofs: &proofs });
         let unpriced = priced::unpriced(&spec, &prices(&spec.prices));
         match compiled {
             Ok(plan) if unpriced.is_empty() => Ok(Self { plan }),
@@ -152,7 +156,7 @@ impl Pipeline {
             false => None,
         };
         let engine = Engine::start().map_err(|error| RunError::Plan(error.to_string()))?;
-        let store = Store::open(&plan.database, &plan.folder).await?;
+        let store = Store::open(&plan.database, &plan.folder, &plan.resources).await?;
         let spent = store.spent(&plan.name, &server).await?;
         let tables = plan.nodes.iter().filter_map(|node| match &node.step {
             Step::Sink(to) => Some(sink::table(node, to)),

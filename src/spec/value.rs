@@ -68,6 +68,14 @@ impl Checked {
         self.get(key).unwrap_or(default)
     }
 
+    /// A size, for rules.
+    pub(crate) fn size(&self, key: &str) -> Option<Size> {
+        match self.entries.iter().find(|entry| entry.name == key)?.value {
+            Value::Size(size) => Some(size),
+            _ => None,
+        }
+    }
+
     pub(crate) fn take(&mut self, key: &str) -> Option<Entry> {
         let at = self.entries.iter().position(|entry| entry.name == key)?;
         Some(self.entries.remove(at))

@@ -61,8 +61,9 @@ fn told(dir: &Path, spec: &str, set: &[(&str, &str)]) -> String {
         false => Ok(Schema::new([("id", LogicalType::BigInt)])),
     };
     let variables = Variables { set: &set, env: &env };
-    let result =
-        parse(&name, spec, &variables).and_then(|spec| compile(&spec, &Surroundings { describe: &describe }));
+    let result = parse(&name, spec, &variables).and_then(|spec| {
+        compile(&spec, &Surroundings { describe: &describe, proofs: &etl::read::no_proofs })
+    });
     match result {
         Ok(plan) => plan.to_string(),
         Err(mistakes) => mistakes.render(false),

@@ -184,13 +184,16 @@ fn a_run_that_goes_on_has_no_summary() {
 
 #[test]
 fn the_sum_always_adds_up() {
-    let told =
-        |read, added, rows, failures, skipped| sum(Conservation { read, added, rows, failures, skipped });
+    let told = |read, added, rows, failures, skipped| {
+        sum(Conservation { read, added, rows, failures, skipped, duplicates: 0 })
+    };
     assert_snapshot!(told(47, 0, 41, 6, 0), @"47 records = 41 rows + 6 failures + 0 skipped");
     assert_snapshot!(told(1, 0, 1, 0, 0), @"1 record = 1 row + 0 failures + 0 skipped");
     assert_snapshot!(told(47, 120, 160, 6, 1), @"47 records + 120 parts = 160 rows + 6 failures + 1 skipped");
     assert_snapshot!(told(47, -3, 44, 0, 0), @"47 records - 3 merged = 44 rows + 0 failures + 0 skipped");
     assert_snapshot!(told(12_345, 0, 345, 0, 0), @"12,345 records = 345 rows + 0 failures + 0 skipped + 12,000 pending");
+    let repeated = Conservation { read: 47, rows: 40, duplicates: 7, ..Conservation::default() };
+    assert_snapshot!(sum(repeated), @"47 records = 40 rows + 0 failures + 0 skipped + 7 duplicates");
     assert_snapshot!(told(47, 0, 50, 0, 0), @"47 records = 50 rows + 0 failures + 0 skipped - 3 counted twice");
 }
 

@@ -9,6 +9,7 @@ use crate::{
 };
 
 use super::{
+    database::{self, DuckdbSpec},
     mistral::{self, MistralSpec},
     split::SplitWhat,
     stage::{Form, STAGE, StageSpec},
@@ -34,7 +35,7 @@ pub struct Spec {
     /// How to reach Mistral.
     pub mistral: MistralSpec,
     /// The database for rows and ledger.
-    pub duckdb: Text,
+    pub duckdb: DuckdbSpec,
     /// What a run, and those that resume it, may cost.
     pub budget: Option<Usd>,
     /// Prices that take precedence over the program's own.
@@ -90,9 +91,10 @@ pub(crate) static PIPELINE: Shape = Shape {
             .or(Preset::Says("the key in the environment variable `MISTRAL_API_KEY`")),
             key(
                 "duckdb",
-                Type::Text(Written::Path),
+                Type::Either(&[Type::Text(Written::Path), Type::Map(&database::SHAPE)]),
                 "duckdb: results.duckdb",
-                "The database for the results, and for the ledger that makes a rerun free.",
+                "The database for the results, and for the ledger that makes a rerun free: a path, or \
+                 `duckdb: { path: results.duckdb, … }`.",
             )
             .or(Preset::Says("beside the spec, with its name: `extract.duckdb` for `extract.yaml`")),
             key(
@@ -182,12 +184,14 @@ pub(crate) fn build(
         name: map.get("pipeline").unwrap_or_else(|| Name { value: name.into(), place: start.clone() }),
         description: map.get("description"),
         mistral: map.get("mistral").unwrap_or_else(|| MistralSpec::from_environment(key, start.clone())),
-        duckdb: map.get("duckdb").unwrap_or_else(|| Text {
-            value: format!("{stem}.duckdb"),
-            raw: String::new(),
-            place: start.clone(),
-            origin: Origin::Spec,
-            secret: false,
+        duckdb: map.get("duckdb").unwrap_or_else(|| {
+            DuckdbSpec::at(Text {
+                value: format!("{stem}.duckdb"),
+                raw: String::new(),
+                place: start.clone(),
+                origin: Origin::Spec,
+                secret: false,
+            })
         }),
         budget: map.get("budget"),
         prices: prices.into_iter().map(price).collect(),
