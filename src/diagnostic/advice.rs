@@ -103,7 +103,11 @@ impl Fault {
             Self::ColumnClash { .. } => {
                 Some("say `columns:` on the sink, or `into:` on one of the maps".to_owned())
             }
-            Self::SharedTarget { .. } => Some("one sink can read several stages: `from: [a, b]`".to_owned()),
+            Self::SharedTarget { .. } => Some(
+                "one sink can read several stages (`from: [a, b]`); two sinks write one table with the same `key:`, and not by \
+                 `mode: replace`"
+                    .to_owned(),
+            ),
             Self::SchemaWithoutObject(_) => {
                 Some("wrap it: `schema: { answer: integer }`, or say `\"type\": \"object\"` with `\"properties\"` at its top".to_owned())
             }

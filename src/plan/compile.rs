@@ -8,12 +8,12 @@ use crate::{
     read,
     record::{Schema, same_name},
     region::{BASE_URL, base_url},
-    spec::{Form, MistralSpec, Spec, StageSpec, Text},
+    spec::{Form, MistralSpec, Mode, Spec, StageSpec, Text},
     sql::{self, Engine, Resources},
 };
 
 use super::{
-    Mistral, NodeId, Plan, Port, RecordType, Secret, Step, Target, Throttle,
+    Mistral, NodeId, Plan, Port, RecordType, Secret, Sink, Step, Target, Throttle,
     batch::Collected,
     graph::{self, Edge, Graph},
     inputs::resolve,
@@ -330,20 +330,27 @@ impl Compiler<'_> {
         }
     }
 
+    /// Two sinks may write one table if they do so in the same way, by the same key; nothing else twice.
     fn shared_targets(&mut self, steps: &HashMap<usize, Step>) {
-        let mut seen: Vec<(String, String)> = Vec::new();
+        let mut seen: Vec<(&Sink, String)> = Vec::new();
         for (at, stage) in self.spec.stages.iter().enumerate() {
             let Some(Step::Sink(sink)) = steps.get(&at) else { continue };
             let target = sink.target.to_string();
-            if let Some((_, first)) = seen.iter().find(|(known, _)| known.eq_ignore_ascii_case(&target)) {
-                let fault = Fault::SharedTarget {
-                    first: first.clone(),
-                    second: stage.name.value.to_string(),
-                    target,
-                };
-                self.mistakes.push(Mistake { fault, place: stage.name.place.clone() });
+            let first = seen.iter().find(|(known, _)| known.target.to_string().eq_ignore_ascii_case(&target));
+            if let Some((known, first)) = first {
+                let is_table = matches!(sink.target, Target::Table(_)) && sink.mode != Mode::Replace;
+                let same = (&known.key, known.mode, known.duplicates, known.owned)
+                    == (&sink.key, sink.mode, sink.duplicates, sink.owned);
+                if !is_table || !same {
+                    let fault = Fault::SharedTarget {
+                        first: first.clone(),
+                        second: stage.name.value.to_string(),
+                        target,
+                    };
+                    self.mistakes.push(Mistake { fault, place: stage.name.place.clone() });
+                }
             } else {
-                seen.push((target, stage.name.value.to_string()));
+                seen.push((sink, stage.name.value.to_string()));
             }
         }
     }

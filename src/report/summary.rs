@@ -76,7 +76,7 @@ pub(crate) fn sum(sum: Conservation) -> String {
     let mut text = counted(sum.read, "record");
     match sum.added {
         0 => {}
-        1.. => text += &format!(" + {}", counted(sum.added.unsigned_abs(), "part")),
+        1.. => text += &format!(" + {} by splits and branches", count(sum.added.unsigned_abs())),
         _ => text += &format!(" - {} merged", count(sum.added.unsigned_abs())),
     }
     text += &format!(

@@ -76,6 +76,8 @@ impl Store {
     async fn number(&self, record: RunRecord) -> Result<Run, StoreError> {
         self.with(move |connection| {
             transaction(connection, |t| {
+                // Nobody else has the file: a run without an end was killed.
+                t.execute("UPDATE etl.runs SET ended = 'killed' WHERE ended IS NULL", [])?;
                 let run: i64 = t.query_row("SELECT coalesce(max(run), 0) + 1 FROM etl.runs", [], |row| row.get(0))?;
                 t.execute(
                     "INSERT INTO etl.runs (run, pipeline, server, program, started_at) VALUES (?, ?, ?, ?, now()::TIMESTAMP)",

@@ -171,7 +171,7 @@ mistakes! {
     bad_glob: "library/*.txt" => "library/[*.txt";
     unknown_column: "    table: metadata" => "    table: metadata\n    columns: { path: path, titel: extract.titel }";
     key_that_is_no_column: "    table: metadata" => "    table: metadata\n    key: id\n    columns: { path: path }";
-    shared_target: "    table: rejected" => "    table: metadata";
+    shared_target: "    table: rejected" => "    table: metadata\n    mode: append";
     refused_query: "files: library/*.txt" => "sql: SELECT * FROM missing";
     failures_past_a_wave: "    from: extracted.failed" => "    from: extract.failed";
     an_old_split: "  - sink: rejected" => "  - map: word\n    from: extracted\n    split: { list: path }\n  - map: named\n    fields: { a: word.item }\n  - sink: words\n  - sink: rejected";

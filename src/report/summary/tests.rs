@@ -189,7 +189,7 @@ fn the_sum_always_adds_up() {
     };
     assert_snapshot!(told(47, 0, 41, 6, 0), @"47 records = 41 rows + 6 failures + 0 skipped");
     assert_snapshot!(told(1, 0, 1, 0, 0), @"1 record = 1 row + 0 failures + 0 skipped");
-    assert_snapshot!(told(47, 120, 160, 6, 1), @"47 records + 120 parts = 160 rows + 6 failures + 1 skipped");
+    assert_snapshot!(told(47, 120, 160, 6, 1), @"47 records + 120 by splits and branches = 160 rows + 6 failures + 1 skipped");
     assert_snapshot!(told(47, -3, 44, 0, 0), @"47 records - 3 merged = 44 rows + 0 failures + 0 skipped");
     assert_snapshot!(told(12_345, 0, 345, 0, 0), @"12,345 records = 345 rows + 0 failures + 0 skipped + 12,000 pending");
     let repeated = Conservation { read: 47, rows: 40, duplicates: 7, ..Conservation::default() };
