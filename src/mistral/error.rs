@@ -116,7 +116,8 @@ impl ApiError {
         self.status == 429 && is_quota()
     }
 
-    fn is_about_the_model(&self) -> bool {
+    /// Whether it says that there is no such model.
+    pub fn is_about_the_model(&self) -> bool {
         self.code.as_deref().is_some_and(|code| STOPS.contains(&code))
             || self.message.to_lowercase().contains("invalid model")
     }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::{
     ledger::{Entry, History, Step},
-    mistral::{CallError, Client, Slots},
+    mistral::{CallError, Client, Slots, StopCause},
     record::{FailureKind, Outcome, Record, weight},
     spec::Concurrency,
     stage::{self, Bounds, RecordStream, ahead, chunk},
@@ -402,6 +402,14 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
         let step = match asked {
             Ok(said) => question.judged(model, said.reply, Some(said.latency), said.correlation_id),
             Err(CallError::Stopped) => return Asked::Pending,
+            // A model that only the record names: the others may be there.
+            Err(CallError::Stop(StopCause::Refused(error)))
+                if (error.status == 404 || error.is_about_the_model())
+                    && !question.ask.model.is_written(model) =>
+            {
+                let error = WriteError::Model(format!("`{model}` cannot be asked: {error}"));
+                return Asked::Done(told(Err(question.unwritten(record, &error)), meter));
+            }
             Err(CallError::Stop(cause)) => {
                 context.halt.fail(cause);
                 return Asked::Pending;

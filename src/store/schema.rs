@@ -4,7 +4,7 @@
 //! tables that are made when they are needed ([`record_table`](super::record_table)).
 
 /// The layout; a database that says a higher number was written by a newer program.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 2;
 
 /// What a new database has.
 pub(super) const TABLES: &str = "

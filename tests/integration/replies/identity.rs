@@ -74,9 +74,11 @@ async fn what_an_older_program_has_paid_for_is_found() {
         let sql = format!("UPDATE etl.journal SET request = '{older}' WHERE key = '{key}'");
         assert_eq!(connection.execute(&sql, []).unwrap(), 1);
     }
-    let older_layout =
-        "DROP VIEW etl.answers; DROP VIEW etl.requests; ALTER TABLE etl.journal DROP COLUMN cached_tokens;
-        ALTER TABLE etl.runs DROP COLUMN cached_tokens; UPDATE etl.meta SET version = 2;";
+    let older_layout = "DROP VIEW etl.origin; DROP VIEW etl.answers; DROP VIEW etl.requests;
+        ALTER TABLE etl.journal DROP COLUMN cached_tokens; ALTER TABLE etl.runs DROP COLUMN cached_tokens;
+        DROP TABLE etl.row_owners; DROP TABLE etl.owner_sets; DROP TABLE etl.source_records;
+        DROP TABLE etl.read_records; DROP TABLE etl.unsettled_records; DROP TABLE etl.table_keys;
+        UPDATE etl.meta SET version = 1;";
     connection.execute_batch(older_layout).unwrap();
     drop(connection);
     let options = Options { base_url: Some(server.url.clone()), ..Options::default() };

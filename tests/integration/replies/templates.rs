@@ -8,7 +8,8 @@ use etl::{
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ended, Folder, bodies, mistakes, pipeline, run_against, run_in, server};
+use super::{Ended, Folder, bodies, mistakes, pipeline, run_against, run_in, script::Server, server};
+use crate::common::script::say;
 
 const RENDERED: &str = "
   - source: texts
@@ -151,6 +152,29 @@ async fn a_model_that_is_not_there_fails_its_record() {
             "2 | model | 0 | `reply` asks `mistral-smal-latest`, and there is no such model; did you mean `mistral-small-latest`?: check the `model:` of the stage\n3 | model | 0 | the template of `model:` gives an empty name"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_lists_no_models_refuses_one_for_its_record() {
+    let folder = Folder::new();
+    let server = Server::start(|asked, _| match asked.method.as_str() {
+        "GET" => say(200, json!({ "data": [] })),
+        _ if String::from_utf8_lossy(&asked.body).contains("nowhere") => {
+            say(404, json!({ "message": "model not found" }))
+        }
+        _ => super::answered("yes"),
+    })
+    .await;
+    let rows = "rows: [{ id: 1, model: here, end: x }, { id: 2, model: nowhere, end: x }]";
+    let spec = RENDERED
+        .replace("rows: [{ id: 1, model: small, end: STOP }, { id: 2, model: large, end: null }]", rows);
+    let ended = run_against(&server, &folder.pipeline(&pipeline(&spec), &[])).await;
+    assert_eq!(ended.end, RunEnd::WithFailures);
+    assert_eq!(folder.sql("SELECT id, reply FROM out"), "1 | yes");
+    assert_eq!(
+        folder.sql("SELECT key, kind, reason FROM etl.failures"),
+        "2 | model | `nowhere` cannot be asked: 404: model not found"
+    );
 }
 
 #[test]
