@@ -1,10 +1,7 @@
 //! A stage that asks, as streams: recall what is answered, ask the rest, keep each answer before anything
 //! depends on it.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures::{
     StreamExt,
@@ -24,6 +21,7 @@ use crate::{
 use super::{
     Context, RunError,
     claims::{Claim, Claimed, Told},
+    counted::count,
     meter::Meter,
     question::{Course, Question, Settled},
     request::{Sending, WriteError, Written},
@@ -436,25 +434,5 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
         if !context.commit(vec![last]).await || context.halt.is_stopped() {
             return Asked::Pending;
         }
-    }
-}
-
-/// Counts what an answer cost.
-pub(super) fn count(meter: &Meter, step: &Step) {
-    let Some(answer) = step.answer() else { return };
-    meter.prompt_tokens.add(answer.prompt_tokens);
-    meter.cached_tokens.add(answer.cached_tokens);
-    meter.completion_tokens.add(answer.completion_tokens);
-    match answer.cost {
-        Some(cost) => meter.cost_micros.add(cost.micros()),
-        None => meter.unpriced.add(1),
-    }
-}
-
-/// Tells a meter of records that wait for a pace.
-pub(super) fn paced(meter: &Arc<Meter>) -> impl Fn(i64) + Send + 'static {
-    let meter = Arc::clone(meter);
-    move |change| {
-        meter.paced.fetch_add(change, Ordering::Relaxed);
     }
 }

@@ -19,8 +19,8 @@ use crate::{
 
 use super::{
     Context,
-    ask::count,
     batch::{AGAIN, Batched, Desk, JobStream, Underway, has_ended},
+    counted::count,
     meter::Meter,
     question::{Course, Settled},
 };

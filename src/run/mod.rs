@@ -10,6 +10,7 @@ mod claims;
 mod collect;
 mod context;
 mod cost;
+mod counted;
 mod create;
 mod error;
 mod estimate;
