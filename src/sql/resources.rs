@@ -34,7 +34,7 @@ pub struct Limits {
 pub const SHARE: u64 = 8;
 /// The least: below it a table of long texts cannot be read.
 pub const LEAST: Size = Size(128_000_000);
-/// The most: with it the whole program stays within 600 MB (`benches/documents.rs`).
+/// The most: see `docs/decisions/memory.md`.
 pub const MOST: Size = Size(256_000_000);
 
 /// The default for threads is that of the machine, up to this: each holds rows of its own in memory.

@@ -107,7 +107,10 @@ impl Engine {
         let failed = |error: duckdb::Error| ReadError::Engine(message(&error));
         let connection = Connection::open_in_memory().map_err(failed)?;
         connection
-            .execute_batch("SET threads = 1; SET enable_external_file_cache = false")
+            .execute_batch(
+                "SET threads = 1; SET enable_external_file_cache = false; SET streaming_buffer_size = '1KB';
+                 SET allocator_flush_threshold = '512KB'; SET allocator_bulk_deallocation_flush_threshold = '1MB'",
+            )
             .map_err(failed)?;
         Ok(self.0.get_or_init(|| connection))
     }
