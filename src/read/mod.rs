@@ -61,7 +61,8 @@ pub fn describe_with(set: &FileSet, options: &Options, known: Proofs<'_>) -> Res
             }),
         }
     }
-    if files.is_empty() && !options.optional {
+    let is_empty = files.is_empty();
+    if is_empty && !options.optional {
         let pattern = set.root.join(&set.pattern).display().to_string();
         return Err(ReadError::NoFile { pattern, skipped: skipped.into_iter().next() });
     }
@@ -70,6 +71,11 @@ pub fn describe_with(set: &FileSet, options: &Options, known: Proofs<'_>) -> Res
         Format::Jsonl => jsonl::describe(set, files, options, known)?,
         Format::Parquet => parquet::describe(set, files, options)?,
     };
+    if is_empty {
+        // What the columns would be is only said by `types:`.
+        let columns = options.types.of.iter().map(|(name, of)| (name.as_str(), of.clone()));
+        description.schema = crate::record::Schema::new(columns);
+    }
     description.skipped = skipped;
     Ok(description)
 }

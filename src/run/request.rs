@@ -189,8 +189,11 @@ impl Question {
         written: &Written,
         history: &History,
     ) -> Result<Sending, WriteError> {
-        let sending = self.conversation(record, written, history).await?;
+        let mut sending = self.conversation(record, written, history).await?;
         if !self.mocks.is_empty() {
+            if let Some(number) = self.sample_number(record) {
+                sending.body = numbered(&sending.body, number);
+            }
             let given = self.mocks.give(record, self.endpoint.path(), &sending.body);
             given.map_err(|why| WriteError::Expression(format!("`mock`: {why}")))?;
         }
@@ -231,13 +234,17 @@ impl Question {
     /// The body for a record, and its identity: of a sample from the second on another than the body alone gives.
     async fn compose(&self, record: &Record) -> Result<Composed, WriteError> {
         let composed = self.composed(record).await?;
-        let sample = self.ask.sample.as_ref().and_then(|field| record.get(field));
-        match sample {
-            Some(record::Value::Integer(number @ 2..)) => {
-                let id = composed.id.sample(*number);
-                Ok(Composed { id, older: None, ..composed })
-            }
-            _ => Ok(composed),
+        Ok(match self.sample_number(record) {
+            Some(number) => Composed { id: composed.id.sample(number), older: None, ..composed },
+            None => composed,
+        })
+    }
+
+    /// The number of a sample that is not the first.
+    fn sample_number(&self, record: &Record) -> Option<i64> {
+        match self.ask.sample.as_ref().and_then(|field| record.get(field)) {
+            Some(record::Value::Integer(number @ 2..)) => Some(*number),
+            _ => None,
         }
     }
 
@@ -322,6 +329,13 @@ impl Question {
             _ => 0,
         }
     }
+}
+
+/// The body with the number of its sample, by which a simulator tells the answers that it is given apart.
+fn numbered(body: &Bytes, sample: i64) -> Bytes {
+    let Ok(mut value) = serde_json::from_slice::<Value>(body) else { return body.clone() };
+    value["metadata"]["sample"] = sample.to_string().into();
+    serde_json::to_vec(&value).map_or_else(|_| body.clone(), Bytes::from)
 }
 
 /// What a model is told of an answer that was refused.

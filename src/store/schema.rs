@@ -69,12 +69,12 @@ pub(super) const UPGRADE: &str = "
 /// What layout 2 adds: who owns the rows of a table.
 pub(super) const OWNERSHIP: &str = "
     -- Which source records a row of a table came from: one, or a set of them.
-    CREATE TABLE etl.row_owners (target VARCHAR, pipeline VARCHAR, row_hash UBIGINT, owner BIGINT);
-    CREATE TABLE etl.owner_sets (owner BIGINT, member BIGINT);
+    CREATE TABLE IF NOT EXISTS etl.row_owners (target VARCHAR, pipeline VARCHAR, row_hash UBIGINT, owner BIGINT);
+    CREATE TABLE IF NOT EXISTS etl.owner_sets (owner BIGINT, member BIGINT);
     -- All records that a source has ever given.
-    CREATE TABLE etl.source_records (pipeline VARCHAR, source VARCHAR, record BIGINT);
+    CREATE TABLE IF NOT EXISTS etl.source_records (pipeline VARCHAR, source VARCHAR, record BIGINT);
     -- What a run has read and what failed in it, until it has ended.
-    CREATE TABLE etl.read_records (run BIGINT, source VARCHAR, record BIGINT);
-    CREATE TABLE etl.unsettled_records (run BIGINT, stage VARCHAR, record BIGINT);
+    CREATE TABLE IF NOT EXISTS etl.read_records (run BIGINT, source VARCHAR, record BIGINT);
+    CREATE TABLE IF NOT EXISTS etl.unsettled_records (run BIGINT, stage VARCHAR, record BIGINT);
     -- The columns that identify a row of a table.
-    CREATE TABLE etl.table_keys (target VARCHAR, key VARCHAR[]);";
+    CREATE TABLE IF NOT EXISTS etl.table_keys (target VARCHAR, key VARCHAR[]);";
