@@ -290,7 +290,7 @@ fn prepare(connection: &Connection, table: &Table) -> Result<(), StoreError> {
         let (quoted, sql) = (quote(column), writes.sql());
         match there.iter().find(|(name, _)| same_name(name, column)) {
             None => connection.execute_batch(&format!("ALTER TABLE {working} ADD COLUMN {quoted} {sql}"))?,
-            Some((_, has)) => match has.widened(writes) {
+            Some((_, has)) => match widened(connection, &working, &quoted, has, writes)? {
                 Some(wide) if wide == *has => {}
                 Some(wide) => connection.execute_batch(&format!(
                     "ALTER TABLE {working} ALTER COLUMN {quoted} SET DATA TYPE {}",
@@ -309,6 +309,29 @@ fn prepare(connection: &Connection, table: &Table) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+/// The type that holds the values of a column and those that are written. Integers become DOUBLE where every one of
+/// them is also a DOUBLE: a table of whole prices takes the first price with cents.
+fn widened(
+    connection: &Connection,
+    table: &str,
+    column: &str,
+    has: &LogicalType,
+    writes: &LogicalType,
+) -> Result<Option<LogicalType>, StoreError> {
+    if let Some(wide) = has.widened(writes) {
+        return Ok(Some(wide));
+    }
+    if (has, writes) != (&LogicalType::BigInt, &LogicalType::Double) {
+        return Ok(None);
+    }
+    let query = format!("SELECT coalesce(max(abs({column}::HUGEINT)), 0) <= {EXACT} FROM {table}");
+    let is_exact: bool = connection.query_row(&query, [], |row| row.get(0))?;
+    Ok(is_exact.then_some(LogicalType::Double))
+}
+
+/// The largest integer up to which every integer is a DOUBLE.
+const EXACT: u64 = 1 << 53;
 
 fn replace(connection: &Connection, table: &Table) -> Result<(), StoreError> {
     if let (SinkTarget::Table(name), SinkMode::Replace) = (&table.target, table.mode) {

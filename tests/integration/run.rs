@@ -307,3 +307,20 @@ stages:
     assert_eq!(ended.sum.rows, 50);
     assert!(started.elapsed().as_millis() >= 980);
 }
+
+#[test]
+fn a_table_of_whole_numbers_takes_the_first_that_is_none_where_nothing_is_lost() {
+    let folder = Folder::new();
+    let spec = |rows: &str| {
+        format!(
+            "duckdb: out.duckdb\nstages:\n  - source: prices\n    rows: {rows}\n    key: id\n  - sink: prices\n"
+        )
+    };
+    folder.run(&spec("[{ id: a, price: 3 }, { id: b, price: 9007199254740992 }]"));
+    folder.run(&spec("[{ id: c, price: 2.5 }]"));
+    assert_eq!(folder.sql("FROM prices ORDER BY id"), "a | 3.0\nb | 9007199254740992.0\nc | 2.5");
+    let folder = Folder::new();
+    folder.run(&spec("[{ id: a, price: 9007199254740993 }]"));
+    let refused = folder.try_run(&spec("[{ id: c, price: 2.5 }]")).unwrap_err().to_string();
+    assert!(refused.contains("of type BIGINT, and this pipeline writes DOUBLE"), "{refused}");
+}
