@@ -121,6 +121,53 @@ pub struct Progress {
     pub stages: Vec<StageCounts>,
     /// What the run has asked and spent.
     pub usage: Usage,
+    /// What the limits of the service do to it.
+    pub limits: RateLimits,
+}
+
+/// What the limits of the service do to a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct RateLimits {
+    /// What requests wait for now, if they do.
+    pub waiting_for: Option<WaitingFor>,
+    /// Answers a second, over the last ten seconds.
+    pub accepted_per_second: f64,
+    /// The share of requests refused with 429 over the last ten seconds, 0 to 1.
+    pub refused_share: f64,
+    /// Requests refused with 429 since the start.
+    pub refused: u64,
+    /// The time lost so far.
+    pub lost: LostTime,
+}
+
+/// What requests wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum WaitingFor {
+    /// The rate that the pipeline's own `limits:` allow.
+    #[serde(rename = "configured limit")]
+    ConfiguredLimit,
+    /// A limit of the account, announced by the service or learned from its refusals.
+    #[serde(rename = "account limit")]
+    AccountLimit,
+    /// Single requests were refused although there is room, and are sent again.
+    #[serde(rename = "sporadic refusals")]
+    SporadicRefusals,
+    /// Nothing is accepted: one probe at a time is sent until the outage is over.
+    #[serde(rename = "probe after an outage")]
+    Outage,
+}
+
+/// The time lost to each, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LostTime {
+    /// To the pipeline's own `limits:`.
+    pub configured_limit_ms: u64,
+    /// To limits of the account.
+    pub account_limit_ms: u64,
+    /// To sporadic refusals: what a refused request waits counts by its part of the requests at work.
+    pub sporadic_refusals_ms: u64,
+    /// To outages.
+    pub outage_ms: u64,
 }
 
 /// One stage's counts. `taken = done + failed + skipped + inside` for every stage that is one to one;

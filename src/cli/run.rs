@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     /// Ask a simulator within this process: no key, no cost.
     #[arg(long)]
     offline: bool,
-    /// How the simulator behaves: the name of a scenario (calm, busy, flaky, hostile, philosophy) or a YAML file.
+    /// How the simulator behaves: the name of a scenario (calm, busy, flaky, hostile, philosophy, outage, sporadic, limit-…) or a YAML file.
     #[arg(long, value_name = "NAME|FILE", requires = "offline")]
     scenario: Option<String>,
     /// Ask another server than the pipeline says.

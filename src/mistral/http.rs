@@ -1,6 +1,6 @@
 //! One exchange: a request is sent once, and either an answer comes or a fault is told.
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
@@ -10,7 +10,10 @@ use reqwest::{
 };
 use tokio::time::timeout;
 
-use super::{ApiError, ClientError, Connection, Timeouts, connection::trimmed, decode, redirect, told::Told};
+use super::{
+    ApiError, ClientError, Connection, Timeouts, connection::trimmed, decode, fault::Fault,
+    rate_limit_headers::RateLimitHeaders, redirect,
+};
 
 /// The largest file that is read: a file of results may be as large as one that may be sent.
 const LARGEST_FILE: usize = 2 << 30;
@@ -35,37 +38,8 @@ pub(super) struct Answer {
     pub(super) bytes: Bytes,
     /// Why the body cannot be had whole, as an end to "the answer …".
     pub(super) unusable: Option<String>,
-    pub(super) limits: Told,
+    pub(super) limits: RateLimitHeaders,
     pub(super) correlation_id: Option<String>,
-}
-
-/// Why a single try gave no answer.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// The service said no, and perhaps what its limits are.
-    Api(ApiError, Box<Told>),
-    /// No answer came, or none that can be read.
-    Network {
-        told: String,
-        /// Whether the service may have had the request all the same.
-        sent: bool,
-    },
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Api(error, _) => write!(f, "{error}"),
-            Self::Network { told, .. } => f.write_str(told),
-        }
-    }
-}
-
-impl Fault {
-    /// An answer that is there and cannot be used.
-    pub(super) fn unreadable(told: String) -> Self {
-        Self::Network { told, sent: true }
-    }
 }
 
 impl Http {
@@ -154,7 +128,7 @@ impl Http {
         let status = response.status();
         let asked = response.url().clone();
         let headers = std::mem::take(response.headers_mut());
-        let limits = Told::read(&headers);
+        let limits = RateLimitHeaders::read(&headers);
         let correlation_id = text(&headers, "mistral-correlation-id").map(str::to_owned);
         let most = if status.is_success() { most } else { LARGEST_ERROR };
         let mut bytes = bytes::BytesMut::new();
@@ -213,7 +187,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// The text of a header.
-pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
 }
 

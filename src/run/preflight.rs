@@ -17,7 +17,7 @@ impl Context {
     /// Checks a stage's model. A server that lists no models, or not this one's, is no reason to stop: only
     /// Mistral's own list is complete.
     pub(super) async fn preflight(&self, client: &Client, question: &Question) -> Result<(), RunError> {
-        let client = client.clone().with_patience(question.ask.retry);
+        let client = client.clone().with_retry_policy(question.ask.retry);
         let models = self.preflight.0.get_or_try_init(|| async {
             match client.models().await {
                 Ok(models) => Ok(models),

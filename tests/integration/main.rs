@@ -21,6 +21,7 @@ mod jobs;
 mod kill;
 mod layers;
 mod ledger;
+mod limits;
 mod mistral_ask;
 mod mistral_jobs;
 mod mistral_shapes;
