@@ -14,12 +14,16 @@ use crate::mistral::{WaitCause, rate_limit_headers::AnnouncedLimit};
 use super::{
     announced::{Admission, Cost, Windows},
     evidence,
+    former::Former,
     history::{Counts, History, Response},
     phase::{Phase, SLOW_START},
 };
 
 /// Attempts that are looked at after a refusal.
 const RECENT: u32 = 40;
+
+/// So many refusals in a row for want of capacity are an outage.
+const CAPACITY_ROW: u32 = 16;
 
 /// A slowing down that is being tried.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,6 +44,21 @@ pub(super) struct Start {
     pub(super) sent: f64,
     cost: Cost,
     admission: Admission,
+}
+
+/// What is known of a refusal with 429.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refusal<'a> {
+    /// The limits that its headers announce.
+    pub(super) announced: &'a [AnnouncedLimit],
+    /// When to come back, in seconds, where the service says so.
+    pub(super) retry_after: Option<f64>,
+    /// Whether the service itself has no room (code 3505), whatever this account sends.
+    pub(super) is_capacity: bool,
+    /// How often this request was refused before.
+    pub(super) before: u32,
+    /// 0 to 1.
+    pub(super) jitter: f64,
 }
 
 /// No attempt may start now.
@@ -63,6 +82,7 @@ pub(super) struct Controller {
     pub(super) next: f64,
     /// The rate that is known to be accepted.
     pub(super) known_rate: f64,
+    pub(super) former: Former,
     /// The share that is refused whatever the pace.
     pub(super) baseline: f64,
     /// When the last slow start began.
@@ -88,6 +108,7 @@ impl Controller {
             pace: 0.0,
             next: now,
             known_rate: 0.0,
+            former: Former::default(),
             baseline: 0.0,
             released: now,
             evidence: now,
@@ -175,21 +196,20 @@ impl Controller {
     }
 
     /// An attempt was refused with 429; gives how long the request itself waits, in seconds, before it may
-    /// be sent again, and what for. `retry_after` is what the service asks for, `refusals` how often this request was
-    /// refused before, `jitter` 0 to 1.
-    pub(super) fn on_refused(
-        &mut self,
-        now: f64,
-        start: &Start,
-        announced: &[AnnouncedLimit],
-        retry_after: Option<f64>,
-        refusals: u32,
-        jitter: f64,
-    ) -> (f64, WaitCause) {
+    /// be sent again, and what for.
+    pub(super) fn on_refused(&mut self, now: f64, start: &Start, refusal: &Refusal<'_>) -> (f64, WaitCause) {
+        let Refusal { retry_after, jitter, .. } = *refusal;
         self.history.refusal_took(now - start.sent);
         self.windows.refused(start.id, start.admission);
-        let explained = self.windows.explain(announced, start.sent, start.cost);
-        self.history.set(start.id, if explained { Response::Failed } else { Response::Refused });
+        let explained = self.windows.explain(refusal.announced, start.sent, start.cost);
+        self.history.set(
+            start.id,
+            match refusal.is_capacity {
+                true => Response::Overloaded,
+                false if explained => Response::Failed,
+                false => Response::Refused,
+            },
+        );
         match &mut self.phase {
             Phase::Closed { since, probing, probe, .. } => {
                 if start.sent >= *since {
@@ -197,15 +217,17 @@ impl Controller {
                     *probe = now + retry_after.unwrap_or(0.0).max(probe_distance(now - *since, jitter));
                 }
             }
+            _ if refusal.is_capacity => self.weigh_capacity(now, jitter),
             _ if explained => {}
             _ => self.weigh(now, start, jitter),
         }
         let cause = match self.phase {
             Phase::Closed { .. } => WaitCause::Outage,
+            _ if refusal.is_capacity => WaitCause::Outage,
             Phase::SlowStart { .. } if !explained => WaitCause::Sporadic,
             _ => WaitCause::AccountLimit,
         };
-        let doubled = f64::from(1_u32 << refusals.min(6));
+        let doubled = f64::from(1_u32 << refusal.before.min(6));
         let wait = match (retry_after, self.phase) {
             (Some(wait), _) => wait * (1.0 + 0.1 * jitter),
             (None, Phase::SlowStart { .. }) => (0.25 * doubled).min(1.0) * (0.5 + 0.5 * jitter),
@@ -227,6 +249,14 @@ impl Controller {
         }
     }
 
+    /// The service has no room, outside of a closing. That says nothing about the pace: it is an outage if
+    /// nothing else is answered, else each request waits for itself.
+    fn weigh_capacity(&mut self, now: f64, jitter: f64) {
+        if self.history.refused_in_a_row(now, self.evidence) >= CAPACITY_ROW {
+            self.close(now, jitter, true);
+        }
+    }
+
     /// What a refusal means, outside of a closing.
     fn weigh(&mut self, now: f64, start: &Start, jitter: f64) {
         let counts = self.history.counts(now, self.evidence, RECENT, f64::INFINITY);
@@ -239,14 +269,14 @@ impl Controller {
         let slow_start = matches!(self.phase, Phase::SlowStart { .. });
         let row = if slow_start { 16.0 } else { evidence::improbable_row(share).max(6.0) };
         if f64::from(counts.row) >= row {
-            return self.close(now, jitter);
+            return self.close(now, jitter, false);
         }
         match self.phase {
             Phase::SlowStart { .. } => {
                 let sudden = counts.row >= 4 && counts.sent >= 12;
                 if sudden && counts.row == counts.sent {
                     // Nothing is accepted: there is no rate to slow down from.
-                    self.close(now, jitter);
+                    self.close(now, jitter, false);
                 } else if sudden && evidence::exceeds(counts, self.baseline, 0.1)
                     || counts.sent >= 24 && evidence::exceeds(counts, self.baseline, 0.2)
                 {

@@ -24,6 +24,8 @@ pub(super) enum Response {
     Accepted,
     /// Refused with 429.
     Refused,
+    /// Refused, because the service has no room for anybody: it says nothing about the pace.
+    Overloaded,
     /// It says nothing about limits: a cut connection, an error of the server.
     Failed,
 }
@@ -93,13 +95,22 @@ impl History {
         self.refusal_delay = (0.9 * self.refusal_delay).max(seconds);
     }
 
+    /// How long a refusal may still come.
+    fn patience(&self) -> f64 {
+        2.0 * self.refusal_delay + 0.2
+    }
+
     /// Attempts sent since a time, newest first, with whether they count as accepted.
     fn decided(&self, now: f64, since: f64) -> impl Iterator<Item = (&Attempt, bool)> {
-        let patience = 2.0 * self.refusal_delay + 0.2;
+        let patience = self.patience();
         let mut refusal_seen = false;
         let recent = self.attempts.iter().rev().take_while(move |attempt| attempt.sent >= since);
         recent.filter_map(move |attempt| match attempt.response {
             Response::Failed => None,
+            Response::Overloaded => {
+                refusal_seen = true;
+                None
+            }
             // Whatever was sent before a refused attempt would have been refused by now.
             Response::Pending if !refusal_seen && now - attempt.sent < patience => None,
             Response::Pending | Response::Accepted => Some((attempt, true)),
@@ -124,10 +135,28 @@ impl History {
         counts
     }
 
+    /// How many of the newest attempts since a time were refused in a row, for whatever reason.
+    pub(super) fn refused_in_a_row(&self, now: f64, since: f64) -> u32 {
+        let patience = self.patience();
+        let recent = self.attempts.iter().rev().take_while(|attempt| attempt.sent >= since);
+        let mut row = 0;
+        for attempt in recent {
+            match attempt.response {
+                Response::Refused | Response::Overloaded => row += 1,
+                Response::Failed => {}
+                Response::Pending if now - attempt.sent < patience => {}
+                Response::Pending | Response::Accepted => break,
+            }
+        }
+        row
+    }
+
     /// How many attempts were sent after a time and up to another and were not refused.
     pub(super) fn accepted(&self, after: f64, to: f64) -> usize {
         let recent = self.attempts.iter().rev().take_while(|attempt| attempt.sent > after);
-        recent.filter(|attempt| attempt.sent <= to && attempt.response != Response::Refused).count()
+        let refused =
+            |attempt: &Attempt| matches!(attempt.response, Response::Refused | Response::Overloaded);
+        recent.filter(|attempt| attempt.sent <= to && !refused(attempt)).count()
     }
 
     /// The pace of the first attempt since a time that was refused.

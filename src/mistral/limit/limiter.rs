@@ -33,7 +33,7 @@ use super::{
     backoff::jitter,
     breaker::{Breaker, Verdict},
     bucket::Bucket,
-    controller::{Controller, Start, Wait},
+    controller::{Controller, Refusal, Start, Wait},
 };
 
 /// The limiters of a connection, made as models are asked.
@@ -293,8 +293,14 @@ impl Permit<'_> {
         let asked = error.retry_after.map(|wait| wait.min(policy.max_wait).as_secs_f64());
         let mut state = self.limiter.state();
         let announced: Vec<_> = headers.limits.iter().filter(|limit| !limit.account).copied().collect();
-        let (wait, cause) =
-            state.controller.on_refused(now, &self.start, &announced, asked, refusals, jitter());
+        let refusal = Refusal {
+            announced: &announced,
+            retry_after: asked,
+            is_capacity: error.is_capacity(),
+            before: refusals,
+            jitter: jitter(),
+        };
+        let (wait, cause) = state.controller.on_refused(now, &self.start, &refusal);
         drop(state);
         self.limiter.tokens.reconcile(self.reserved(), 0);
         self.is_open = false;

@@ -11,6 +11,7 @@ mod bucket;
 pub(super) mod concurrency;
 mod controller;
 mod evidence;
+mod former;
 pub(super) mod gate;
 mod history;
 pub(super) mod limiter;

@@ -27,7 +27,18 @@ pub(super) enum Phase {
     /// The pace doubles: far above that rate nothing is refused, or an outage is over.
     Rising { since: f64, from: f64, ceiling: f64 },
     /// Nothing is accepted: one probe at a time, at growing distances.
-    Closed { since: f64, probing: bool, probe: f64, rate_before: f64 },
+    Closed { since: f64, probing: bool, probe: f64, before: Before },
+}
+
+/// What a closing came upon.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Before {
+    /// The rate that was accepted; infinite if nothing is known of it.
+    rate: f64,
+    /// Whether there was a pace.
+    is_paced: bool,
+    /// Whether the service itself had no room: then the rate from before still holds.
+    is_capacity: bool,
 }
 
 /// The spread of the first starts.
@@ -68,6 +79,9 @@ const UNLIMITED: f64 = 5000.0;
 /// The lowest pace: one start in five seconds.
 const LOWEST: f64 = 0.2;
 
+/// A rate that held for so many seconds is no burst that a window let through.
+const HELD: f64 = 2.0;
+
 /// A closing shorter than this is none: what was accepted then is accepted now.
 const HICCUP: f64 = 2.0;
 
@@ -83,7 +97,9 @@ impl Controller {
                 let (share, growth) = CUBIC;
                 let flat = ((1.0 - share) / growth).cbrt();
                 self.pace = (self.known_rate * (1.0 + growth * (time - flat).powi(3))).max(LOWEST);
-                if self.pace > RISING * self.known_rate {
+                if let Some(rate) = self.former.due(self.known_rate, now - since, flat) {
+                    self.rise(now, rate);
+                } else if self.pace > RISING * self.known_rate {
                     self.rise(now, f64::INFINITY);
                 }
                 self.release_if_unlimited(now);
@@ -91,6 +107,7 @@ impl Controller {
             Phase::Rising { since, from, ceiling } => {
                 self.pace = from * 2_f64.powf((now - since) / DOUBLING);
                 if self.pace > ceiling {
+                    self.former.reached(ceiling);
                     self.known_rate = ceiling;
                     self.settle(now);
                 }
@@ -116,6 +133,7 @@ impl Controller {
         self.phase = Phase::Listening;
         self.evidence = now;
         self.begin_experiment(now, before);
+        self.former.fell_from(self.known_rate);
         self.measure();
         // Then the first of the last second has left a window of a second.
         self.next = self.history.first_after(now - 1.0).unwrap_or(now) + 1.02;
@@ -193,9 +211,13 @@ impl Controller {
         }
         let lately = self.rate(now);
         if matches!(self.phase, Phase::Rising { .. }) {
+            self.former.failed();
             self.known_rate = self.known_rate.max(lately);
             self.begin_experiment(now, Counts::default());
         } else {
+            if matches!(self.phase, Phase::Paced { since } if now - since > HELD) {
+                self.former.fell_from(self.known_rate);
+            }
             let first = self.history.first_refused_pace(self.evidence).unwrap_or(self.pace);
             let known = self.known_rate;
             let below = if first > 0.995 * known { 0.99 * first } else { 0.9 * known };
@@ -210,18 +232,22 @@ impl Controller {
         (self.history.accepted(now - span, now) as f64).max(1.0) / span
     }
 
-    /// Nothing is accepted any more.
-    pub(super) fn close(&mut self, now: f64, jitter: f64) {
+    /// Nothing is accepted any more; `is_capacity` says whether that is the service's own affair.
+    pub(super) fn close(&mut self, now: f64, jitter: f64, is_capacity: bool) {
         let lately = self.rate(now);
-        let rate_before = match self.phase {
+        let is_paced = !matches!(self.phase, Phase::SlowStart { .. });
+        let rate = match self.phase {
             // So soon after a slow start nothing is known of the rate.
             Phase::SlowStart { since, .. } if now - since < 1.0 => f64::INFINITY,
             Phase::Listening if self.evidence - self.released < 1.0 => f64::INFINITY,
             _ => lately.max(self.known_rate),
         };
-        self.known_rate = lately;
+        if !(is_capacity && is_paced) {
+            self.known_rate = lately;
+        }
+        let before = Before { rate, is_paced, is_capacity };
         let probe = now + probe_distance(0.0, jitter);
-        self.phase = Phase::Closed { since: now, probing: false, probe, rate_before };
+        self.phase = Phase::Closed { since: now, probing: false, probe, before };
     }
 
     /// A probe was accepted.
@@ -230,17 +256,39 @@ impl Controller {
     /// rises to the rate from before; or it comes from a long window, if it has come before at the same
     /// mean rate: then the pace stays close to that mean.
     pub(super) fn reopen(&mut self, now: f64) {
-        let Phase::Closed { since, rate_before, .. } = self.phase else { return };
+        let Phase::Closed { since, before, .. } = self.phase else { return };
         self.next = now;
-        if self.accepted == 1 {
-            // Nothing was accepted before: it is as at the beginning.
+        let is_short = now - since < HICCUP;
+        if self.accepted == 1 || is_short && before.is_capacity && !before.is_paced {
+            // Nothing was accepted before, or nothing has changed: it is as at the beginning.
             self.begin_experiment(now, Counts::default());
             return self.release(now);
         }
-        if now - since < HICCUP {
+        if is_short {
+            if since - self.released > HELD {
+                self.former.fell_from(before.rate);
+            }
             self.settle(now);
             return self.begin_experiment(now, Counts::default());
         }
+        let mut alike = false;
+        if !before.is_capacity {
+            alike = self.has_closed_before(now, since);
+        }
+        self.begin_experiment(now, Counts::default());
+        self.caution = if alike { 2.7 } else { 1.0 };
+        self.settle(now);
+        if !alike {
+            if before.rate.is_finite() {
+                let gentle = before.rate / 4.0;
+                self.pace = if before.is_capacity { gentle } else { gentle.max(self.pace) };
+            }
+            self.rise(now, before.rate);
+        }
+    }
+
+    /// Takes the mean since the last closing as the known rate, and says whether it is as it was then.
+    fn has_closed_before(&mut self, now: f64, since: f64) -> bool {
         while self.marks.get(1).is_some_and(|(at, _)| *at < now - 60.0) {
             self.marks.remove(0);
         }
@@ -249,15 +297,7 @@ impl Controller {
         self.marks.push((now, self.accepted));
         let alike = self.mean_rate.is_some_and(|known| (0.7..1.4).contains(&(mean / known)));
         (self.mean_rate, self.known_rate) = (Some(mean), mean);
-        self.begin_experiment(now, Counts::default());
-        self.caution = if alike { 2.7 } else { 1.0 };
-        self.settle(now);
-        if !alike {
-            if rate_before.is_finite() {
-                self.pace = self.pace.max(rate_before / 4.0);
-            }
-            self.rise(now, rate_before);
-        }
+        alike
     }
 }
 

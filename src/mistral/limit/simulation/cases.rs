@@ -2,7 +2,7 @@
 
 use super::{
     clients::{Kind, Outcome, run},
-    server::{Behaviour, CALM, RetryAfter},
+    server::{Behaviour, CALM, Coded, RetryAfter},
 };
 
 /// One case.
@@ -23,6 +23,35 @@ const fn limit(requests: f64, window: f64) -> Behaviour {
 const fn sporadic(share: f64) -> Behaviour {
     Behaviour { share, ..FREE }
 }
+
+/// Several kinds of trouble at once: an outage of most and one of all, again each minute, sporadic refusals,
+/// errors of the server, answers that cannot be read and requests without an answer.
+const HOSTILE: Behaviour = Behaviour {
+    outage: Some((10.0, 20.0)),
+    cut: Some((40.0, 4.0)),
+    every: 60.0,
+    outage_share: 0.8,
+    coded: Coded::Outages,
+    share: 0.03,
+    retry: RetryAfter::Fixed(1.0),
+    latency: 0.4,
+    spread: 0.8,
+    faulty: 0.15,
+    hanging: (0.003, 40.0),
+    announced: true,
+    ..limit(20.0, 1.0)
+};
+
+const FAST_HOSTILE: Behaviour = Behaviour {
+    outage: Some((0.5, 1.0)),
+    cut: Some((2.0, 0.2)),
+    every: 3.0,
+    retry: RetryAfter::Fixed(0.05),
+    latency: 0.02,
+    hanging: (0.003, 2.0),
+    requests: 400.0,
+    ..HOSTILE
+};
 
 const fn case(name: &'static str, server: Behaviour, records: usize, concurrency: usize) -> Case {
     Case { name, server, clients: 1, records, concurrency }
@@ -92,6 +121,29 @@ pub(super) const CASES: &[Case] = &[
     case("outage from the start", Behaviour { outage: Some((0.0, 10.0)), ..CALM }, 2000, 32),
     case("outage from the start, few in flight", Behaviour { outage: Some((0.0, 6.0)), ..CALM }, 600, 8),
     case("outage soon after the start", Behaviour { outage: Some((0.1, 6.0)), ..CALM }, 600, 16),
+    case("hostile day", HOSTILE, 2000, 64),
+    case("hostile day without codes", Behaviour { coded: Coded::Never, ..HOSTILE }, 2000, 64),
+    case("hostile day without a limit", Behaviour { requests: 0.0, ..HOSTILE }, 2000, 64),
+    case("hostile day, 20 times as fast", FAST_HOSTILE, 2600, 64),
+    case("fast hostile day without codes", Behaviour { coded: Coded::Never, ..FAST_HOSTILE }, 2600, 64),
+    case(
+        "10/s refused for want of capacity",
+        Behaviour { coded: Coded::Always, ..limit(10.0, 1.0) },
+        300,
+        32,
+    ),
+    case(
+        "outage of 20 s with its code",
+        Behaviour { outage: Some((2.0, 20.0)), coded: Coded::Outages, ..CALM },
+        4000,
+        32,
+    ),
+    case(
+        "outage with its code, then 20/s",
+        Behaviour { outage: Some((2.0, 20.0)), coded: Coded::Outages, ..limit(20.0, 1.0) },
+        400,
+        32,
+    ),
     case("10/s with an outage", Behaviour { outage: Some((15.0, 20.0)), ..limit(10.0, 1.0) }, 400, 32),
     shared("30/s for three", limit(30.0, 1.0), 3, 600, 32),
     shared("100/s for two", limit(100.0, 1.0), 2, 2000, 64),
@@ -105,6 +157,6 @@ pub(super) fn named(name: &str) -> &'static Case {
 
 impl Case {
     pub(super) fn run(&self, kind: Kind, seed: u64) -> Outcome {
-        run(&self.server, kind, self.clients, self.records, self.concurrency, seed, 900.0)
+        run(&self.server, kind, self.clients, self.records, self.concurrency, seed, 3600.0)
     }
 }

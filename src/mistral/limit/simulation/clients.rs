@@ -7,9 +7,9 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use super::{
     super::{
         announced::Cost,
-        controller::{Controller, Start},
+        controller::{Controller, Refusal, Start},
     },
-    server::{Answer, Behaviour, ESTIMATE, Server},
+    server::{Answer, Behaviour, ESTIMATE, Fate, Server},
 };
 
 /// By what a client decides when to send.
@@ -20,6 +20,9 @@ enum Law {
     /// Knows the server, and sends when it has room.
     Ideal,
 }
+
+/// The longest wait of a request after a fault that is no refusal, in seconds.
+const FAULT_WAIT: f64 = 0.5;
 
 /// Which law.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -85,8 +88,8 @@ pub(super) struct Outcome {
     /// Records of each that were answered.
     pub(super) done: Vec<usize>,
     answers: Vec<Vec<f64>>,
-    /// Attempts sent, accepted and refused by the clients' own counts.
-    pub(super) attempts: [u64; 3],
+    /// Attempts sent, accepted, refused and failed by the clients' own counts.
+    pub(super) attempts: [u64; 4],
     pub(super) server: Server,
 }
 
@@ -97,7 +100,7 @@ struct Run {
     heap: BinaryHeap<Scheduled>,
     number: u64,
     concurrency: usize,
-    attempts: [u64; 3],
+    attempts: [u64; 4],
 }
 
 /// Runs so many clients with so many records each until all is answered, or for so many seconds.
@@ -130,7 +133,7 @@ pub(super) fn run(
         heap: BinaryHeap::new(),
         number: 0,
         concurrency,
-        attempts: [0; 3],
+        attempts: [0; 4],
     };
     for client in 0..clients {
         let begins = starts.random_range(0.0..0.01);
@@ -212,26 +215,43 @@ impl Run {
         answer: &Answer,
         refusals: u32,
     ) -> Option<f64> {
-        self.attempts[if answer.accepted { 1 } else { 2 }] += 1;
+        self.attempts[match answer.fate {
+            Fate::Accepted => 1,
+            Fate::Refused => 2,
+            Fate::Failed => 3,
+        }] += 1;
         let client = &mut self.clients[client];
         client.in_flight -= 1;
-        if answer.accepted {
+        let accepted = answer.fate == Fate::Accepted;
+        if accepted {
             client.answers.push(now);
+        }
+        if answer.fate == Fate::Failed {
+            if let (Law::Controller(controller), Some(start)) = (&mut client.law, start) {
+                controller.on_failed(now, &start, client.rng.random());
+            }
+            return Some(FAULT_WAIT * client.rng.random::<f64>());
         }
         match (&mut client.law, start) {
             (Law::Controller(controller), Some(start)) => {
                 for limit in &answer.limits {
-                    controller.apply(limit, &start, answer.accepted);
+                    controller.apply(limit, &start, accepted);
                 }
-                if answer.accepted {
+                if accepted {
                     controller.on_accepted(now, &start, Cost { tokens: answer.tokens, pages: 0.0 });
                     return None;
                 }
                 let jitter = client.rng.random();
-                let (limits, retry_after) = (&answer.limits, answer.retry_after);
-                Some(controller.on_refused(now, &start, limits, retry_after, refusals, jitter).0)
+                let refusal = Refusal {
+                    announced: &answer.limits,
+                    retry_after: answer.retry_after,
+                    is_capacity: answer.is_capacity,
+                    before: refusals,
+                    jitter,
+                };
+                Some(controller.on_refused(now, &start, &refusal).0)
             }
-            _ if answer.accepted => None,
+            _ if accepted => None,
             (Law::Ideal, _) => Some(0.0),
             _ => Some(match answer.retry_after {
                 Some(wait) => wait * client.rng.random_range(1.0..1.1),

@@ -58,6 +58,15 @@ pub(super) enum RetryAfter {
     Exact,
 }
 
+/// Which refusals carry the code for want of capacity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coded {
+    Never,
+    Outages,
+    /// Those for a limit as well, which is wrong.
+    Always,
+}
+
 /// How a server behaves; the fields that a case does not name are 0.
 #[derive(Debug, Clone)]
 pub(super) struct Behaviour {
@@ -78,8 +87,19 @@ pub(super) struct Behaviour {
     pub(super) retry: RetryAfter,
     /// From when and for how long everything is refused.
     pub(super) outage: Option<(f64, f64)>,
+    /// After how long the outage comes again, and the share that is refused during one.
+    pub(super) every: f64,
+    pub(super) outage_share: f64,
+    /// Which refusals say that they are for want of capacity.
+    pub(super) coded: Coded,
     /// From when on there is another limit on requests.
     pub(super) change: Option<(f64, f64)>,
+    /// The share of requests that end in an error of the server or an answer that cannot be read.
+    pub(super) faulty: f64,
+    /// The share that is never answered, and after how many seconds the client gives up.
+    pub(super) hanging: (f64, f64),
+    /// From when and for how long every connection is cut; again as the outage.
+    pub(super) cut: Option<(f64, f64)>,
 }
 
 /// A server without limits that answers in 50 ms.
@@ -94,8 +114,23 @@ pub(super) const CALM: Behaviour = Behaviour {
     by_second: false,
     retry: RetryAfter::No,
     outage: None,
+    every: f64::INFINITY,
+    outage_share: 1.0,
+    coded: Coded::Never,
     change: None,
+    faulty: 0.0,
+    hanging: (0.0, 0.0),
+    cut: None,
 };
+
+impl Behaviour {
+    /// When such a time of trouble ends, if there is one now.
+    fn end_of(&self, trouble: Option<(f64, f64)>, now: f64) -> Option<f64> {
+        let (from, lasting) = trouble?;
+        let since = (now - from) % self.every;
+        (now >= from && since < lasting).then_some(now - since + lasting)
+    }
+}
 
 /// The mean of the tokens that a request reads and of those that its answer has.
 const TOKENS: (f64, f64) = (100.0, 500.0);
@@ -103,11 +138,21 @@ const TOKENS: (f64, f64) = (100.0, 500.0);
 /// The estimate that clients make.
 pub(super) const ESTIMATE: f64 = TOKENS.0 + TOKENS.1;
 
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Accepted,
+    Refused,
+    /// It came to nothing that says something about limits.
+    Failed,
+}
+
 /// What the server answers, and after how long.
 pub(super) struct Answer {
     pub(super) delay: f64,
-    pub(super) accepted: bool,
+    pub(super) fate: Fate,
     pub(super) retry_after: Option<f64>,
+    pub(super) is_capacity: bool,
     pub(super) limits: Vec<AnnouncedLimit>,
     pub(super) tokens: f64,
 }
@@ -137,6 +182,11 @@ impl Server {
         if spread > 0.0 { mean * self.rng.random_range(1.0 - spread..1.0 + spread) } else { mean }
     }
 
+    /// Draws only where there is a question: what a case does not name changes nothing about its seeds.
+    fn chance(&mut self, share: f64) -> bool {
+        share >= 1.0 || share > 0.0 && self.rng.random::<f64>() < share
+    }
+
     pub(super) fn arrive(&mut self, now: f64) -> Answer {
         self.came += 1;
         if let Some((at, most)) = self.behaviour.change
@@ -144,11 +194,17 @@ impl Server {
         {
             self.requests.most = most;
         }
-        let tokens = self.around(TOKENS.0) + self.around(TOKENS.1);
         let b = self.behaviour.clone();
+        if b.end_of(b.cut, now).is_some() {
+            return self.failed(now, 0.001);
+        }
+        if self.chance(b.hanging.0) {
+            return self.failed(now, b.hanging.1);
+        }
+        let tokens = self.around(TOKENS.0) + self.around(TOKENS.1);
         let full = b.requests > 0.0 && self.requests.used(now) + 1.0 > self.requests.most;
         let spent = b.tokens > 0.0 && self.tokens.used(now) + tokens > b.tokens;
-        let out = b.outage.is_some_and(|(at, lasting)| (at..at + lasting).contains(&now));
+        let out = b.end_of(b.outage, now).is_some() && self.chance(b.outage_share);
         let refused = full || spent || out || self.rng.random::<f64>() < b.share;
         self.log.push((now, !refused));
         if refused {
@@ -163,21 +219,30 @@ impl Server {
                 }
             };
             let delay = b.latency.min(0.03) * self.rng.random_range(0.7..1.3);
-            return Answer { delay, accepted: false, retry_after, limits: self.limits(now), tokens: 0.0 };
+            let limits = self.limits(now);
+            let is_capacity = b.coded == Coded::Always || b.coded == Coded::Outages && out;
+            return Answer { delay, fate: Fate::Refused, retry_after, is_capacity, limits, tokens: 0.0 };
         }
         self.requests.add(now, 1.0);
         self.tokens.add(now, tokens);
         let delay = self.around(b.latency);
-        Answer { delay, accepted: true, retry_after: None, limits: self.limits(now), tokens }
+        if self.chance(b.faulty) {
+            return self.failed(now, delay);
+        }
+        let limits = self.limits(now);
+        Answer { delay, fate: Fate::Accepted, retry_after: None, is_capacity: false, limits, tokens }
+    }
+
+    fn failed(&mut self, now: f64, delay: f64) -> Answer {
+        let limits = self.limits(now);
+        Answer { delay, fate: Fate::Failed, retry_after: None, is_capacity: false, limits, tokens: 0.0 }
     }
 
     /// When a request would be accepted that comes at the best time: for a client that knows the server.
     pub(super) fn room_at(&mut self, now: f64) -> f64 {
         let b = &self.behaviour;
-        if let Some((at, lasting)) = b.outage
-            && (at..at + lasting).contains(&now)
-        {
-            return at + lasting;
+        if let Some(end) = b.end_of(b.outage, now).or(b.end_of(b.cut, now)) {
+            return end;
         }
         if let Some((at, most)) = b.change
             && now >= at
