@@ -80,6 +80,8 @@ pub enum EventKind {
         progress: Progress,
         /// Where every record ended.
         sum: Conservation,
+        /// What became of the rows of earlier runs, by table.
+        tables: Vec<TableChange>,
         /// Wall time in seconds.
         seconds: f64,
     },
@@ -104,6 +106,8 @@ pub enum StageKind {
     Source,
     /// Records in, records out.
     Map,
+    /// Pieces in, the records that they are of out.
+    Gather,
     /// Delays records to a rate.
     Throttle,
     /// Asks how far something is, until it ends.
@@ -209,6 +213,17 @@ pub struct Usage {
     pub cost_micros: u64,
     /// Answers by models whose price is not known, which `cost_micros` leaves out.
     pub unpriced: u64,
+}
+
+/// What the end of a run did to the rows of earlier ones in a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct TableChange {
+    /// The table.
+    pub table: String,
+    /// Rows that were removed: their records no longer give them.
+    pub removed: u64,
+    /// Rows of earlier runs that are there although their record failed in this one.
+    pub stale: u64,
 }
 
 /// How a run ended.

@@ -33,6 +33,7 @@ impl Fault {
             Self::Forms { count: 0, .. } => "what does it do?".to_owned(),
             Self::Forms { .. } => "only one of them can stand".to_owned(),
             Self::DuplicateName { first_line, .. } => format!("the first stands at line {first_line}"),
+            Self::PastWave { .. } => "the wave neither waits for these failures nor counts them".to_owned(),
             Self::Cycle(_) => "reads from itself in the end".to_owned(),
             Self::Unread(_) => "its records go nowhere".to_owned(),
             Self::UnsetEnv(_) => "not set".to_owned(),
@@ -64,6 +65,9 @@ impl Fault {
             Self::UnknownField { known, .. } | Self::KeyNotAColumn { known, .. } if !known.is_empty() => {
                 Some(format!("the names at hand are {}", listed(known)))
             }
+            Self::PastWave { wave, .. } => {
+                Some(format!("read `{wave}.failed`: what failed above the wave, once it has closed"))
+            }
             Self::NothingAbove { .. } => Some("start with a source, or say `from:`".to_owned()),
             Self::SourceWithInput(_) => Some("leave `from:` out: a source starts a stream".to_owned()),
             Self::Unread(name) => Some(format!("add a sink with `from: {name}`, or remove the stage")),
@@ -83,6 +87,7 @@ impl Fault {
                 Some(format!("cast it in one of them: `fields: {{ {field}: CAST({field} AS …) }}`"))
             }
             Self::FieldTaken { .. } => Some("choose another name for the stage, or say `into:`".to_owned()),
+            Self::CircularTypes(_) => Some("say the types of the columns with `types:` on the sink".to_owned()),
             Self::NoKey { .. } => Some(
                 "say `key:` on the source or the sink, or `mode: replace` or `mode: append` on the sink".to_owned(),
             ),
@@ -113,7 +118,6 @@ impl Fault {
                 "read from `{collect}`; how the jobs stand is in `etl.jobs`, and `etl jobs` shows it"
             )),
             Self::PollsNoJob(_) => Some("it stands below a map with `submit:`".to_owned()),
-            Self::NoMistral(_) => Some("add `mistral: { api_key: \"${env.MISTRAL_API_KEY}\" }`".to_owned()),
             Self::NoPrice(model) => Some(format!(
                 "add `prices: {{ {model}: {{ prompt: 0.15 USD, completion: 0.60 USD }} }}` with what it costs, or take `budget:` out"
             )),

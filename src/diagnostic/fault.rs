@@ -124,6 +124,14 @@ pub enum Fault {
         /// The ports it has.
         known: &'static [&'static str],
     },
+    /// Failures that are read past a wave that stands between.
+    #[error("`{port}` is read past the wave `{wave}`")]
+    PastWave {
+        /// The port.
+        port: String,
+        /// The wave.
+        wave: String,
+    },
     /// Stages that wait for each other.
     #[error("a cycle: {}", .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" → "))]
     Cycle(Vec<String>),
@@ -277,6 +285,9 @@ pub enum Fault {
         /// Where to.
         target: String,
     },
+    /// Tables whose columns depend on themselves, in another way each time.
+    #[error("the types of {} depend on themselves through a query", .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and "))]
+    CircularTypes(Vec<String>),
     /// A query that DuckDB refuses.
     #[error("DuckDB refuses this query: {0}")]
     BadQuery(String),
@@ -324,9 +335,6 @@ pub enum Fault {
     /// Neither a region nor an address.
     #[error("`{0}` is no server")]
     NoServer(String),
-    /// A chat stage in a pipeline that does not say how to reach the service.
-    #[error("map `{0}` asks Mistral, and the pipeline has no `mistral:`")]
-    NoMistral(String),
     /// A model under a budget that does not count against it.
     #[error("the price of `{0}` is not known, and there is a budget")]
     NoPrice(String),

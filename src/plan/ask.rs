@@ -32,9 +32,6 @@ impl Compiler<'_> {
         into: &str,
         shape: Option<&Shape>,
     ) -> (Option<Ask>, Option<Shape>) {
-        if self.spec.mistral.is_none() {
-            self.report(Fault::NoMistral(name.value.to_string()), name.place.clone());
-        }
         let (task, datatype) = self.task(&spec.task, shape);
         let after = shape.zip(datatype.clone()).map(|(shape, of)| shape.answered(&name.value, into, of));
         let ask = task.zip(datatype).map(|(task, result)| Ask {

@@ -8,24 +8,25 @@ use crate::{
     record::{Schema, same_name},
     region::{BASE_URL, base_url},
     spec::{Form, MistralSpec, Spec, StageSpec},
-    sql::Engine,
+    sql::{self, Engine},
 };
 
 use super::{
-    Mistral, NodeId, Plan, Port, RecordType, Secret, Step, Throttle,
+    Mistral, NodeId, Plan, Port, RecordType, Secret, Step, Target, Throttle,
     batch::Collected,
-    graph::{self, Graph},
+    graph::{self, Edge, Graph},
     inputs::resolve,
     nodes,
     shape::Shape,
+    tables::Tables,
 };
 
-/// The columns of a query, or why DuckDB refuses it.
-pub(super) type Describe<'a> = dyn Fn(&str) -> Result<Schema, String> + 'a;
+/// The columns of a query, or why DuckDB refuses it; with tables that are to be as said.
+pub(super) type Describe<'a> = dyn Fn(&str, &[(String, Schema)]) -> Result<Schema, String> + 'a;
 
 /// What the compiler needs of the world beside the files that a spec names.
 pub struct Surroundings<'a> {
-    /// The columns of a query, or why DuckDB refuses it.
+    /// The columns of a query, or why DuckDB refuses it; with tables that are to be as said.
     pub describe: &'a Describe<'a>,
 }
 
@@ -38,11 +39,16 @@ pub(super) struct Compiler<'a> {
     /// By stage and port; absent where a mistake upstream leaves it unknown.
     pub(super) shapes: HashMap<(usize, Port), Shape>,
     pub(super) collected: Collected,
+    /// The tables of the sinks as the pass before found them, and as this one does.
+    pub(super) tables: &'a Tables,
+    pub(super) found: Tables,
+    /// Whether a query was described over a table of which that pass knew nothing.
+    pub(super) assumed: bool,
 }
 
 /// The database of a spec, which a query may be about before the plan is there.
 pub fn database(spec: &Spec) -> PathBuf {
-    spec.duckdb.as_ref().map(|text| resolve(text, &spec.folder)).unwrap_or_default()
+    resolve(&spec.duckdb, &spec.folder)
 }
 
 /// Finds out what a spec means.
@@ -50,22 +56,53 @@ pub fn database(spec: &Spec) -> PathBuf {
 /// # Errors
 /// Every mistake in the spec and the files that it names, all at once, in the order of the file.
 pub fn compile(spec: &Spec, around: &Surroundings<'_>) -> Result<Plan, Mistakes> {
+    let mut tables = Tables::new();
+    for _ in 0..PASSES {
+        let pass = pass(spec, around, &tables);
+        if !pass.assumed || pass.found == tables {
+            return pass.plan;
+        }
+        tables = pass.found;
+    }
+    let fault = Fault::CircularTypes(tables.into_keys().collect());
+    Err(Mistakes(vec![Mistake { fault, place: Place::start_of(&spec.source) }]))
+}
+
+/// A table may depend on itself through a query; after this many passes it has settled, or it never will.
+const PASSES: usize = 4;
+
+/// What one pass over a spec gives.
+struct Pass {
+    plan: Result<Plan, Mistakes>,
+    found: Tables,
+    assumed: bool,
+}
+
+fn pass(spec: &Spec, around: &Surroundings<'_>, tables: &Tables) -> Pass {
     let engine = match Engine::start() {
         Ok(engine) => engine,
         Err(error) => {
             let place = Place::start_of(&spec.source);
-            return Err(Mistakes(vec![Mistake { fault: Fault::BadQuery(error.to_string()), place }]));
+            let plan = Err(Mistakes(vec![Mistake { fault: Fault::BadQuery(error.to_string()), place }]));
+            return Pass { plan, found: Tables::new(), assumed: false };
         }
     };
+    let reads = |stage: &StageSpec| {
+        stage.query().map(|query| sql::facts(&engine, &query.value).reads).unwrap_or_default()
+    };
+    let mut mistakes = spec.mistakes.clone();
+    let graph = graph::build(&spec.stages, &spec.lost, &reads, &mut mistakes);
     let mut compiler = Compiler {
         spec,
         around,
         engine,
-        mistakes: spec.mistakes.clone(),
+        mistakes,
         shapes: HashMap::new(),
         collected: Collected::new(),
+        tables,
+        found: Tables::new(),
+        assumed: false,
     };
-    let graph = graph::build(&spec.stages, &spec.lost, &mut compiler.mistakes);
     let empty = spec.stages.is_empty() && spec.mistakes.is_empty();
     if empty {
         let fault = Fault::MissingKey { key: "source", within: "`stages:`", example: "- source: documents" };
@@ -77,15 +114,23 @@ pub fn compile(spec: &Spec, around: &Surroundings<'_>) -> Result<Plan, Mistakes>
         let shape = compiler.input(at, &graph);
         inputs.insert(at, shape.as_ref().map(Shape::record_type).unwrap_or_default());
         if let Some(step) = compiler.stage(at, &graph, shape) {
+            if let Step::Sink(sink) = &step {
+                compiler.note_table(sink);
+            }
             steps.insert(at, step);
         }
     }
     compiler.shared_targets(&steps);
-    let mistral = spec.mistral.as_ref().map(|mistral| compiler.mistral(mistral));
-    let (Some(name), Some(duckdb), true) = (&spec.name, &spec.duckdb, compiler.mistakes.is_empty()) else {
-        return Err(Mistakes(in_order(compiler.mistakes, spec)));
-    };
-    Ok(Plan {
+    compiler.keep_what_is_read(&graph, &mut steps);
+    let mistral = compiler.mistral(&spec.mistral);
+    let (found, assumed) = (std::mem::take(&mut compiler.found), compiler.assumed);
+    if !compiler.mistakes.is_empty() {
+        let plan = Err(Mistakes(in_order(compiler.mistakes, spec)));
+        return Pass { plan, found, assumed };
+    }
+    let (name, duckdb) = (&spec.name, &spec.duckdb);
+    let asks = steps.values().any(|step| matches!(step, Step::Ask(_) | Step::Submit(_)));
+    let plan = Plan {
         name: name.value.to_string(),
         folder: spec.folder.clone(),
         database: compiler.path(duckdb),
@@ -94,11 +139,12 @@ pub fn compile(spec: &Spec, around: &Surroundings<'_>) -> Result<Plan, Mistakes>
         } else {
             compiler.path(duckdb).display().to_string()
         },
-        mistral,
+        mistral: asks.then_some(mistral),
         budget: spec.budget,
         prices: spec.prices.clone(),
         nodes: nodes::nodes(spec, &graph, steps, &inputs),
-    })
+    };
+    Pass { plan: Ok(plan), found, assumed }
 }
 
 /// The spec's own mistakes in the order of its lines, then those of other files.
@@ -115,7 +161,7 @@ impl Compiler<'_> {
     /// What a stage reads, if all of it is known.
     fn input(&mut self, at: usize, graph: &Graph) -> Option<Shape> {
         let stage = &self.spec.stages[at];
-        let edges = &graph.inputs[at];
+        let edges: Vec<&Edge> = graph.inputs[at].iter().filter(|edge| edge.relation.is_none()).collect();
         let shapes: Option<Vec<Shape>> =
             edges.iter().map(|edge| self.shapes.get(&(edge.stage, edge.port)).cloned()).collect();
         // A stage with a mistaken `from` has nothing that its fields could be checked against.
@@ -167,11 +213,19 @@ impl Compiler<'_> {
                 let (fields, after) = self.fields(fields, shape.as_ref());
                 (Some(Step::Fields(fields)), after)
             }
+            Form::Filter(filter) => {
+                self.condition(&filter.condition, shape.as_ref());
+                (Some(Step::Filter(filter.condition.value.clone())), shape.clone())
+            }
             Form::Split(split) => {
                 let into = split.into.as_ref().unwrap_or(&stage.name).value.to_string();
                 self.free_name(stage, &into, shape.as_ref());
-                let (split, after) = self.split(&into, split, shape.as_ref());
+                let (split, after) = self.split(&stage.name, &into, split, shape.as_ref());
                 (Some(Step::Split(split)), after)
+            }
+            Form::Gather(gather) => {
+                let (gather, after) = self.gather(&stage.name, gather, shape.as_ref());
+                (gather.map(Step::Gather), after)
             }
             Form::Throttle(throttle) => {
                 let group = throttle.shared.as_ref().unwrap_or(&stage.name).value.clone();
@@ -181,7 +235,7 @@ impl Compiler<'_> {
                 )
             }
             Form::Wave(wave) => {
-                let (wave, after) = self.wave(&stage.name, wave, shape.as_ref());
+                let (wave, after) = self.wave(at, &stage.name, wave, graph, shape.as_ref());
                 (Some(Step::Wave(wave)), after)
             }
             Form::Sink(sink) => (self.sink(&stage.name, sink, shape.as_ref()).map(Step::Sink), None),
@@ -192,6 +246,8 @@ impl Compiler<'_> {
                 after.failures.extend(own.clone());
             }
             if matches!(form, Form::Wave(_)) {
+                // Which records it is that pieces belong to is not known after a wave.
+                after.splits.clear();
                 after.failures.clear();
             }
             self.shapes.insert((at, Port::Out), after.clone());
@@ -235,6 +291,21 @@ impl Compiler<'_> {
             requests: mistral.requests,
             tokens: mistral.tokens,
             timeouts: mistral.timeouts,
+        }
+    }
+
+    /// A table that a query above its sink reads keeps its rows: a source that reads what is not in it yet would
+    /// empty it every second run.
+    fn keep_what_is_read(&self, graph: &Graph, steps: &mut HashMap<usize, Step>) {
+        for at in 0..self.spec.stages.len() {
+            let Some(Step::Sink(sink)) = steps.get(&at) else { continue };
+            let Target::Table(table) = &sink.target else { continue };
+            let above = graph.above(at);
+            let is_read =
+                graph.tables.iter().any(|(reader, name)| above.contains(reader) && same_name(name, table));
+            if let (true, Some(Step::Sink(sink))) = (is_read, steps.get_mut(&at)) {
+                sink.owned = None;
+            }
         }
     }
 

@@ -5,13 +5,13 @@ use std::fmt;
 use crate::{
     event::StageKind,
     read,
-    spec::{BatchSpec, Mode, OnTimeout, PollSchedule, SplitWhat, Timeouts},
+    spec::{BatchSpec, Boundary, Mode, Needs, OnTimeout, PollSchedule, SplitWhat, Stale, Timeouts},
     units::{Size, Span},
 };
 
 use super::{
-    Ask, Attachment, Format, Input, Node, Origin, Plan, Poll, Port, ReadFiles, Sink, Step, Target, Task,
-    without_login,
+    Ask, Attachment, Format, Input, Node, Origin, Owned, Plan, Poll, Port, ReadFiles, Set, Sink, Step,
+    Target, Task, without_login,
 };
 
 impl fmt::Display for Plan {
@@ -52,6 +52,7 @@ fn kind(node: &Node) -> &'static str {
         (Step::Recall(_), _) => "recall",
         (_, StageKind::Source) => "source",
         (_, StageKind::Map) => "map",
+        (_, StageKind::Gather) => "gather",
         (_, StageKind::Throttle) => "throttle",
         (_, StageKind::Poll) => "poll",
         (_, StageKind::Wave) => "wave",
@@ -114,18 +115,40 @@ impl Plan {
                 lines.extend(reshape.rename.iter().map(|(new, old)| format!("{old} becomes {new}")));
                 lines
             }
+            Step::Filter(condition) => vec![format!("keeps records where {}", one_line(condition))],
             Step::Split(split) => vec![match &split.what {
                 SplitWhat::Items => format!("one record for each item of {} → {}", split.of, split.into),
                 SplitWhat::Values(values) => {
                     format!("one record for each of {} → {}", values.join(", "), split.into)
                 }
-                SplitWhat::Chunks { max_chars, overlap } => {
+                SplitWhat::Chunks { max_chars, overlap, by } => {
+                    let by = match by {
+                        Boundary::Length => "",
+                        Boundary::Paragraph => " of whole paragraphs",
+                        Boundary::Heading => " from heading to heading",
+                    };
                     format!(
-                        "{} in chunks of {max_chars} characters, {overlap} of them again → {}",
+                        "{} in chunks{by} of {max_chars} characters, {overlap} of them again → {}",
                         split.of, split.into
                     )
                 }
             }],
+            Step::Gather(gather) => {
+                let needs = match gather.needs {
+                    Needs::All => "a record with a piece that failed fails",
+                    Needs::Any => "pieces that failed are missing",
+                };
+                let fields: Vec<&str> = gather.fields.iter().map(|(name, _)| name.as_str()).collect();
+                vec![
+                    format!(
+                        "the pieces of `{}` → {}, each with {}",
+                        gather.stage,
+                        gather.into,
+                        fields.join(", ")
+                    ),
+                    needs.to_owned(),
+                ]
+            }
             Step::Throttle(throttle) => {
                 let mut line = format!("rate {}, burst {}", throttle.rate, throttle.burst);
                 if throttle.group != node.name {
@@ -136,7 +159,11 @@ impl Plan {
             Step::Wave(wave) => {
                 let mut lines =
                     vec!["holds everything below until everything above has ended and is on disk".to_owned()];
-                lines.extend(wave.sql.as_ref().map(|sql| format!("query {}", one_line(&sql.text))));
+                lines.extend(wave.set.as_ref().map(|set| match set {
+                    Set::Query(query) => format!("query {}", one_line(&query.text)),
+                    Set::Sample(count) => format!("a sample of {count} records, by a hash of their keys"),
+                    Set::Unique(of) => format!("one record for each {}", one_line(of)),
+                }));
                 lines.extend(wave.stop_if.as_ref().map(|stop_if| format!("stops the run if {stop_if}")));
                 lines
             }
@@ -259,11 +286,22 @@ fn sink_lines(sink: &Sink) -> Vec<String> {
     let by = sink.mode == Mode::Upsert && !sink.key.is_empty();
     let key = if by { format!(" by {}", sink.key.join(", ")) } else { String::new() };
     let mut lines = vec![format!("{}, {mode}{key}", sink.target)];
-    if !sink.pieces_of.is_empty() {
-        lines.push(format!(
-            "older pieces go when all pieces of their {} are written again",
-            sink.pieces_of.join(", ")
-        ));
+    match &sink.owned {
+        None if sink.mode == Mode::Upsert && matches!(sink.target, Target::Table(_)) => {
+            lines.push("rows of earlier runs stay: a query above reads the table".to_owned());
+        }
+        None => {}
+        Some(Owned { gone, stale }) => {
+            let gone = if *gone { "that left the source or " } else { "" };
+            lines.push(format!(
+                "rows of records {gone}that no longer give them are removed at the end of a run"
+            ));
+            match stale {
+                Stale::Keep => {}
+                Stale::Delete => lines.push("rows of records that fail are removed".to_owned()),
+                Stale::Mark => lines.push("rows of records that fail are marked in `stale`".to_owned()),
+            }
+        }
     }
     let width = sink.columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0);
     lines.extend(

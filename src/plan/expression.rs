@@ -61,6 +61,10 @@ impl Compiler<'_> {
             };
             return self.report(fault, place);
         }
+        if let Some(item) = old_item(&error.message, &text.value, schema) {
+            let (what, help) = item;
+            return self.report(Fault::Expression { what, help }, place);
+        }
         if let Some((name, span, known)) = missing_part(&error.message, &text.value, schema) {
             return self.report(Fault::UnknownField { name, known }, text.place_of(span));
         }
@@ -87,6 +91,23 @@ fn missing_part(message: &str, text: &str, schema: &Schema) -> Option<(String, R
     let prefix = path[..path.len() - 1].join(".");
     let known = fields.iter().map(|(name, _)| format!("{prefix}.{name}")).collect();
     Some((path.join("."), start..end, known))
+}
+
+/// `topic.item` and its like, which a split used to give.
+fn old_item(message: &str, text: &str, schema: &Schema) -> Option<(String, String)> {
+    let part = ["item", "index", "of"]
+        .into_iter()
+        .find(|part| message.contains(&format!("'{part}'")) || message.contains(&format!("\"{part}\"")))?;
+    let end = text.find(&format!(".{part}"))?;
+    let start = text[..end].rfind(|c: char| !(c.is_alphanumeric() || c == '_')).map_or(0, |at| at + 1);
+    let field = &text[start..end];
+    schema.get(&super::index_of(field))?;
+    let help = match part {
+        "item" => format!("the field is the item itself: write `{field}`"),
+        "index" => format!("write `{field}_index`, which counts from 1"),
+        _ => format!("count the items above the split: `fields: {{ {field}s: len(…) }}`"),
+    };
+    Some((format!("`{field}.{part}` is no part of `{field}`"), help))
 }
 
 /// The new spelling of a name that the language used to have.

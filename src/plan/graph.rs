@@ -7,6 +7,7 @@ use crate::{
     event::StageKind,
     record::{ETL, RESERVED},
     spec::{Form, StageSpec, Text},
+    sql::Relation,
 };
 
 use super::Port;
@@ -17,37 +18,88 @@ pub(super) struct Edge {
     pub(super) stage: usize,
     pub(super) port: Port,
     pub(super) text: Option<Text>,
+    /// The name in the query of a wave, where only that reads the records.
+    pub(super) relation: Option<String>,
 }
 
 /// The stages of a spec with their edges, in an order in which every stage comes after what it reads.
 pub(super) struct Graph {
     pub(super) order: Vec<usize>,
     pub(super) inputs: Vec<Vec<Edge>>,
+    /// The tables, in lower case, that queries of stages read.
+    pub(super) tables: Vec<(usize, String)>,
+    /// By wave, the sinks that end before its query reads their tables.
+    pub(super) waits: HashMap<usize, Vec<usize>>,
 }
+
+/// The names in FROM of a stage's query.
+pub(super) type Reads<'a> = dyn Fn(&StageSpec) -> Vec<Relation> + 'a;
 
 const PORTS: &[&str] = &["failed"];
 
-pub(super) fn build(stages: &[StageSpec], lost: &[String], mistakes: &mut Vec<Mistake>) -> Graph {
+pub(super) fn build(
+    stages: &[StageSpec],
+    lost: &[String],
+    reads: &Reads<'_>,
+    mistakes: &mut Vec<Mistake>,
+) -> Graph {
     let mut by_name: HashMap<&str, usize> = HashMap::new();
     for (at, stage) in stages.iter().enumerate() {
         let name: &str = &stage.name.value;
         let place = stage.name.place.clone();
         if name == ETL || (stage.kind == StageKind::Map && RESERVED.contains(&name)) {
             mistakes.push(Mistake { fault: Fault::ReservedName(name.to_owned()), place });
-        } else if let Some(first) =
-            stages[..at].iter().position(|other| other.name.value.eq_ignore_ascii_case(name)).as_ref()
-        {
-            let first_line = stages[*first].name.place.line_column().0;
+            continue;
+        }
+        // Nothing reads a sink, so that it may be called like a stage that is read.
+        let is_sink = |stage: &StageSpec| stage.kind == StageKind::Sink;
+        let twin = stages[..at].iter().position(|other| {
+            is_sink(other) == is_sink(stage) && other.name.value.eq_ignore_ascii_case(name)
+        });
+        if let Some(first) = twin {
+            let first_line = stages[first].name.place.line_column().0;
             mistakes
                 .push(Mistake { fault: Fault::DuplicateName { name: name.to_owned(), first_line }, place });
+        } else if is_sink(stage) {
+            by_name.entry(name).or_insert(at);
         } else {
             by_name.insert(name, at);
         }
     }
-    let inputs: Vec<Vec<Edge>> =
+    let mut inputs: Vec<Vec<Edge>> =
         (0..stages.len()).map(|at| inputs_of(at, stages, lost, &by_name, mistakes)).collect();
-    let order = sort(stages, &inputs, mistakes);
-    let graph = Graph { order, inputs };
+    let mut tables: Vec<(usize, String)> = Vec::new();
+    for (at, stage) in stages.iter().enumerate() {
+        for relation in reads(stage) {
+            let name = relation.name.to_lowercase();
+            let target = by_name.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name));
+            match target.map(|(_, target)| *target) {
+                Some(target)
+                    if stage.kind == StageKind::Wave
+                        && relation.schema.is_empty()
+                        && stages[target].kind != StageKind::Sink =>
+                {
+                    let own: Vec<&Edge> = inputs[at].iter().filter(|edge| edge.relation.is_none()).collect();
+                    let is_own = matches!(own[..], [edge] if edge.stage == target && edge.port == Port::Out);
+                    if target != at && !is_own {
+                        let relation = Some(relation.name);
+                        inputs[at].push(Edge { stage: target, port: Port::Out, text: None, relation });
+                    }
+                }
+                _ => tables.push((at, name)),
+            }
+        }
+    }
+    report_past_waves(stages, &inputs, mistakes);
+    let mut order = sort(stages, &inputs, &HashMap::new());
+    let mut waits = HashMap::new();
+    if order.len() == stages.len() {
+        waits = waits_of(stages, &inputs, &tables);
+        order = sort(stages, &inputs, &waits);
+    } else {
+        report_cycle(stages, &inputs, &order, mistakes);
+    }
+    let graph = Graph { order, inputs, tables, waits };
     graph.report_unread(stages, mistakes);
     graph
 }
@@ -64,18 +116,13 @@ fn inputs_of(
         return Vec::new();
     }
     let Some(from) = &stage.from else {
-        if at == 0 {
+        let Some(above) = stages[..at].iter().rposition(|above| above.kind != StageKind::Sink) else {
             let fault =
                 Fault::NothingAbove { kind: kind_word(stage.kind), name: stage.name.value.to_string() };
             mistakes.push(Mistake { fault, place: stage.name.place.clone() });
             return Vec::new();
-        }
-        if stages[at - 1].kind == StageKind::Sink {
-            let fault = Fault::ReadsSink(stages[at - 1].name.value.to_string());
-            mistakes.push(Mistake { fault, place: stage.name.place.clone() });
-            return Vec::new();
-        }
-        return vec![Edge { stage: at - 1, port: Port::Out, text: None }];
+        };
+        return vec![Edge { stage: above, port: Port::Out, text: None, relation: None }];
     };
     from.iter().filter_map(|from| edge(&from.text, stages, lost, by_name, mistakes)).collect()
 }
@@ -106,13 +153,20 @@ fn edge(
     let kind = stages[target].kind;
     match port {
         None if kind == StageKind::Sink => report(Fault::ReadsSink(name.to_owned())),
-        None => return Some(Edge { stage: target, port: Port::Out, text: Some(text.clone()) }),
+        None => {
+            return Some(Edge { stage: target, port: Port::Out, text: Some(text.clone()), relation: None });
+        }
         // What fails there leaves by the port of the stage that collects.
         Some("failed") if matches!(stages[target].form, Some(Form::Submit(_))) => {
             report(Fault::UnknownPort { stage: name.to_owned(), port: "failed".to_owned(), known: &[] });
         }
         Some("failed") if !matches!(kind, StageKind::Throttle | StageKind::Poll | StageKind::Sink) => {
-            return Some(Edge { stage: target, port: Port::Failed, text: Some(text.clone()) });
+            return Some(Edge {
+                stage: target,
+                port: Port::Failed,
+                text: Some(text.clone()),
+                relation: None,
+            });
         }
         Some(port) => {
             let known = if matches!(kind, StageKind::Throttle | StageKind::Poll | StageKind::Sink) {
@@ -126,16 +180,75 @@ fn edge(
     None
 }
 
-/// Upstream before downstream, otherwise as in the file. Stages on a cycle are left out, and reported.
-fn sort(stages: &[StageSpec], inputs: &[Vec<Edge>], mistakes: &mut Vec<Mistake>) -> Vec<usize> {
+/// Upstream before downstream, otherwise as in the file. Stages on a cycle are left out.
+fn sort(stages: &[StageSpec], inputs: &[Vec<Edge>], waits: &HashMap<usize, Vec<usize>>) -> Vec<usize> {
     let mut order: Vec<usize> = Vec::with_capacity(stages.len());
     let mut placed = vec![false; stages.len()];
-    while let Some(next) =
-        (0..stages.len()).find(|&at| !placed[at] && inputs[at].iter().all(|edge| placed[edge.stage]))
-    {
+    let is_ready = |at: usize, placed: &[bool]| {
+        let waits = waits.get(&at).map(Vec::as_slice).unwrap_or_default();
+        inputs[at].iter().all(|edge| placed[edge.stage]) && waits.iter().all(|sink| placed[*sink])
+    };
+    while let Some(next) = (0..stages.len()).find(|&at| !placed[at] && is_ready(at, &placed)) {
         placed[next] = true;
         order.push(next);
     }
+    order
+}
+
+/// The sinks whose tables the query of a wave reads with the rows of this run: those that do not read the wave.
+fn waits_of(
+    stages: &[StageSpec],
+    inputs: &[Vec<Edge>],
+    tables: &[(usize, String)],
+) -> HashMap<usize, Vec<usize>> {
+    let mut waits: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (wave, table) in tables.iter().filter(|(at, _)| stages[*at].kind == StageKind::Wave) {
+        for (sink, stage) in stages.iter().enumerate() {
+            let writes = stage.table().is_some_and(|name| name.eq_ignore_ascii_case(table));
+            if writes && !above(inputs, sink).contains(wave) {
+                waits.entry(*wave).or_default().push(sink);
+            }
+        }
+    }
+    waits
+}
+
+fn above(inputs: &[Vec<Edge>], at: usize) -> Vec<usize> {
+    let mut above: Vec<usize> = Vec::new();
+    let mut open = vec![at];
+    while let Some(at) = open.pop() {
+        for edge in &inputs[at] {
+            if !above.contains(&edge.stage) {
+                above.push(edge.stage);
+                open.push(edge.stage);
+            }
+        }
+    }
+    above
+}
+
+/// A stage that is below a wave in the file reads as if it came after it: failures from above the wave come by the
+/// wave's own port, or it would count none of them and begin before it has closed.
+fn report_past_waves(stages: &[StageSpec], inputs: &[Vec<Edge>], mistakes: &mut Vec<Mistake>) {
+    for (at, edges) in inputs.iter().enumerate() {
+        for edge in edges.iter().filter(|edge| edge.port == Port::Failed) {
+            let from = edge.stage;
+            if stages[from].kind == StageKind::Wave || from > at {
+                continue;
+            }
+            let between = (from + 1..at)
+                .find(|wave| stages[*wave].kind == StageKind::Wave && above(inputs, *wave).contains(&from));
+            if let (Some(wave), Some(text)) = (between, &edge.text) {
+                let fault =
+                    Fault::PastWave { port: text.value.clone(), wave: stages[wave].name.value.to_string() };
+                mistakes.push(Mistake { fault, place: text.place.clone() });
+            }
+        }
+    }
+}
+
+fn report_cycle(stages: &[StageSpec], inputs: &[Vec<Edge>], order: &[usize], mistakes: &mut Vec<Mistake>) {
+    let placed: Vec<bool> = (0..stages.len()).map(|at| order.contains(&at)).collect();
     if let Some(start) = placed.iter().position(|placed| !placed) {
         // Every stage that is left reads another one that is left: following them must come round.
         let mut path = vec![start];
@@ -157,16 +270,21 @@ fn sort(stages: &[StageSpec], inputs: &[Vec<Edge>], mistakes: &mut Vec<Mistake>)
         let names = cycle.iter().rev().map(|&at| stages[at].name.value.to_string()).collect();
         mistakes.push(Mistake { fault: Fault::Cycle(names), place });
     }
-    order
 }
 
 impl Graph {
+    /// All stages that a stage reads, directly or through others.
+    pub(super) fn above(&self, at: usize) -> Vec<usize> {
+        above(&self.inputs, at)
+    }
+
     fn report_unread(&self, stages: &[StageSpec], mistakes: &mut Vec<Mistake>) {
         for (at, stage) in stages.iter().enumerate() {
             let read = self.inputs.iter().flatten().any(|edge| edge.stage == at && edge.port == Port::Out);
             // A reader whose own `from` is mistaken may have meant this one.
             let doubtful = stages.iter().zip(&self.inputs).any(|(other, inputs)| {
-                other.kind != StageKind::Source && inputs.len() < other.from.as_ref().map_or(1, Vec::len)
+                let own = inputs.iter().filter(|edge| edge.relation.is_none()).count();
+                other.kind != StageKind::Source && own < other.from.as_ref().map_or(1, Vec::len)
             });
             if stage.kind != StageKind::Sink && !read && !doubtful {
                 let fault = Fault::Unread(stage.name.value.to_string());
@@ -180,6 +298,7 @@ pub(super) fn kind_word(kind: StageKind) -> &'static str {
     match kind {
         StageKind::Source => "source",
         StageKind::Map => "map",
+        StageKind::Gather => "gather",
         StageKind::Throttle => "throttle",
         StageKind::Poll => "poll",
         StageKind::Wave => "wave",
@@ -190,5 +309,16 @@ pub(super) fn kind_word(kind: StageKind) -> &'static str {
 /// Whether failures of a stage are what a wave's `failed` port collects: a record that a source could
 /// not make has nothing in it to work on again, and goes to the failures table.
 pub(super) fn fails_into_waves(form: Option<&Form>) -> bool {
-    matches!(form, Some(Form::Ask(_) | Form::Submit(_) | Form::Collect(_) | Form::Fields(_) | Form::Split(_)))
+    matches!(
+        form,
+        Some(
+            Form::Ask(_)
+                | Form::Submit(_)
+                | Form::Collect(_)
+                | Form::Fields(_)
+                | Form::Filter(_)
+                | Form::Split(_)
+                | Form::Gather(_)
+        )
+    )
 }

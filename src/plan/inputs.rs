@@ -58,6 +58,13 @@ impl Compiler<'_> {
             SourceForm::Jsonl(path) => self.read(path, Format::Jsonl, spec)?,
             SourceForm::Csv(csv) => self.read(&csv.path, Format::Csv(csv.options.clone()), spec)?,
             SourceForm::Parquet(path) => self.read(path, Format::Parquet, spec)?,
+            SourceForm::Repeat(count) => {
+                if key.is_empty() {
+                    key.push("n".to_owned());
+                }
+                let query = format!("SELECT CAST(n AS BIGINT) AS n FROM range(1, {count} + 1) AS numbers(n)");
+                (Origin::Query(query), Some(Schema::new([("n", LogicalType::BigInt)])))
+            }
         };
         for text in &spec.key {
             if let Some(schema) = &schema
@@ -166,27 +173,15 @@ impl Compiler<'_> {
     fn types(&mut self, spec: &TypesSpec) -> read::Types {
         let mut types = read::Types { text: spec.text, of: Vec::new() };
         for (name, word) in &spec.of {
-            match declared(&word.value) {
-                Some(of) => types.of.push((name.value.to_string(), of)),
-                None => {
-                    let found = word.value.clone();
-                    let known = DECLARED.iter().map(|(word, _)| (*word).to_owned()).collect();
-                    self.report(Fault::UnknownWord { what: "type", found, known }, word.place.clone());
-                }
-            }
+            let of = self.declared(word);
+            types.of.extend(of.map(|of| (name.value.to_string(), of)));
         }
         types
     }
 
     fn query(&mut self, text: &Text, query: &str) -> Found {
         let query = query.trim().trim_end_matches(';').to_owned();
-        let fields = match (self.around.describe)(&query) {
-            Ok(fields) => Some(fields),
-            Err(why) => {
-                self.report(Fault::BadQuery(why), text.place.clone());
-                None
-            }
-        };
+        let fields = self.describe(&[], &query, text);
         (Origin::Query(query), fields)
     }
 
@@ -210,7 +205,11 @@ const DECLARED: &[(&str, LogicalType)] = &[
     ("json", LogicalType::Json),
 ];
 
-fn declared(word: &str) -> Option<LogicalType> {
+pub(super) fn declared_words() -> Vec<String> {
+    DECLARED.iter().map(|(word, _)| (*word).to_owned()).collect()
+}
+
+pub(super) fn declared(word: &str) -> Option<LogicalType> {
     let word = word.trim();
     let short = DECLARED.iter().find(|(short, _)| short.eq_ignore_ascii_case(word)).map(|(_, of)| of.clone());
     short.or_else(|| Some(crate::record::parse_type(word)).filter(|of| !matches!(of, LogicalType::Other(_))))

@@ -9,14 +9,18 @@ mod asked;
 mod attachment;
 mod batch;
 mod chat;
+mod columns;
 mod compile;
 mod draw;
 mod expression;
+mod gather;
 mod graph;
 mod inputs;
 mod nodes;
 mod shape;
 mod sink;
+mod step;
+mod tables;
 mod transform;
 mod wave;
 
@@ -24,15 +28,17 @@ use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use crate::{
     event::StageKind,
-    files::FileSet,
-    read,
-    record::{self, ETL, LogicalType, Record, etl_type},
-    spec::{Mode, ModelPrice, PollSchedule, SplitWhat, Timeouts},
+    record::{self, ETL, etl_type},
+    spec::{ModelPrice, Timeouts},
     units::{Rate, Usd},
 };
 
 pub use asked::{Ask, Attachment, Chat, Prompt, Schema, Task};
 pub use compile::{Surroundings, compile, database};
+pub use step::{
+    Column, ColumnValue, Format, Gather, Origin, Owned, Poll, ReadFiles, Relation, Reshape, Set, Sink,
+    Source, Split, Step, Target, Throttle, Wave, WaveQuery,
+};
 pub(crate) use transform::index_of;
 pub(crate) use wave::counts;
 
@@ -116,189 +122,6 @@ pub enum Port {
     Failed,
 }
 
-/// What a stage does.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step {
-    /// Reads records.
-    Source(Source),
-    /// Looks into the ledger for the stage named, so that what is answered is not paced.
-    Recall(NodeId),
-    /// Asks a model, request by request.
-    Ask(Box<Ask>),
-    /// Groups requests into batch jobs; one job out for many records in.
-    Submit(Box<Ask>),
-    /// Checks jobs until they end; the last state flows on.
-    Poll(Poll),
-    /// Reads the answers of jobs that the stage named has submitted; its records out.
-    Collect(NodeId),
-    /// Reshapes.
-    Fields(Reshape),
-    /// One to many.
-    Split(Split),
-    /// Paces.
-    Throttle(Throttle),
-    /// Holds everything below until everything above has ended.
-    Wave(Wave),
-    /// Writes.
-    Sink(Sink),
-}
-
-/// Where records come from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Source {
-    /// What is read.
-    pub from: Origin,
-    /// The fields that identify a record; its number if there are none.
-    pub key: Vec<String>,
-    /// The fields.
-    pub schema: Arc<record::Schema>,
-    /// Stop after so many.
-    pub limit: Option<u64>,
-}
-
-/// What a source reads.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "each says it")]
-pub enum Origin {
-    Files(FileSet),
-    Rows(Vec<Record>),
-    Query(String),
-    Read(Box<ReadFiles>),
-}
-
-/// Files with rows in them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ReadFiles {
-    /// The files.
-    pub set: FileSet,
-    /// How they are read.
-    pub options: read::Options,
-    /// What was found in them when the plan was made.
-    pub description: read::Description,
-}
-
-/// How jobs are checked.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Poll {
-    /// When.
-    pub schedule: PollSchedule,
-    /// The condition that ends it; the service's last statuses unless said.
-    pub until: Option<String>,
-}
-
-/// What a wave does beside holding.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wave {
-    /// A query over its records.
-    pub sql: Option<WaveQuery>,
-    /// The condition on its counts under which the run stops.
-    pub stop_if: Option<String>,
-}
-
-/// A query over the records of a wave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WaveQuery {
-    /// The query; the wave's name stands for its records.
-    pub text: String,
-    /// The fields of its result.
-    pub output: Arc<record::Schema>,
-    /// The fields of the result that identify a record; its number if there are none.
-    pub key: Vec<String>,
-}
-
-/// A reshaping.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reshape {
-    /// New fields, their expressions and types.
-    pub set: Vec<(String, String, LogicalType)>,
-    /// Of the fields from above only these.
-    pub keep: Option<Vec<String>>,
-    /// Without these.
-    pub drop: Vec<String>,
-    /// New name, old name.
-    pub rename: Vec<(String, String)>,
-}
-
-/// A split.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Split {
-    /// The expression that gives the list or the text.
-    pub of: String,
-    /// Into what.
-    pub what: SplitWhat,
-    /// Where the part is put; its number is beside it, as `NAME_index`.
-    pub into: String,
-    /// The type of a part.
-    pub item: LogicalType,
-}
-
-/// A pace.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Throttle {
-    /// Records in time.
-    pub rate: Rate,
-    /// How many may pass at once after a pause.
-    pub burst: u32,
-    /// Throttles of one group share one rate.
-    pub group: Arc<str>,
-}
-
-/// A sink.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sink {
-    /// Where to.
-    pub target: Target,
-    /// Its columns.
-    pub columns: Vec<Column>,
-    /// The columns that identify a row.
-    pub key: Vec<String>,
-    /// Those of them that identify the record whose pieces the rows are; none where rows are no pieces.
-    pub pieces_of: Vec<String>,
-    /// How rows meet rows that are there.
-    pub mode: Mode,
-}
-
-/// Where a sink writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each says it")]
-pub enum Target {
-    Table(String),
-    File { format: Format, path: PathBuf, shown: String },
-}
-
-/// The formats of file that a sink writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each says it")]
-pub enum Format {
-    Jsonl,
-    Csv,
-    Parquet,
-}
-
-/// A column and where its values come from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Column {
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    pub datatype: LogicalType,
-    /// Where its values come from.
-    pub value: ColumnValue,
-}
-
-/// Where the values of a column come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ColumnValue {
-    /// A field, or a part of one.
-    Field(Vec<String>),
-    /// The model of the record's last answer.
-    Model,
-    /// The request of the record's last answer.
-    Request,
-    /// An expression over the record, and `etl`.
-    Expression(String),
-}
-
 /// How to reach Mistral.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mistral {
@@ -367,6 +190,11 @@ impl Plan {
     pub fn batches(&self) -> Vec<Arc<str>> {
         let collects = self.nodes.iter().filter(|node| matches!(node.step, Step::Collect(_)));
         collects.map(|node| Arc::clone(&node.name)).collect()
+    }
+
+    /// Whether rows of earlier runs may be removed.
+    pub fn removes_rows(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(&node.step, Step::Sink(sink) if sink.owned.is_some()))
     }
 
     /// Whether any stage asks a model.

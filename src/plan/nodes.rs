@@ -85,6 +85,25 @@ pub(super) fn nodes(
         };
         nodes.ids.insert(at, id);
     }
+    let splits: HashMap<Arc<str>, NodeId> = nodes
+        .list
+        .iter()
+        .filter(|node| matches!(node.step, Step::Split(_)))
+        .map(|node| (Arc::clone(&node.name), node.id))
+        .collect();
+    for node in &mut nodes.list {
+        if let Step::Gather(gather) = &mut node.step
+            && let Some(split) = splits.get(&*gather.stage)
+        {
+            gather.split = *split;
+        }
+    }
+    for (wave, sinks) in &graph.waits {
+        let sinks = sinks.iter().filter_map(|sink| nodes.ids.get(sink).copied()).collect();
+        if let Some(Step::Wave(wave)) = nodes.ids.get(wave).map(|id| &mut nodes.list[id.0].step) {
+            wave.waits = sinks;
+        }
+    }
     for (recall, asking) in recalls {
         let id = nodes.submits.get(&asking).or_else(|| nodes.ids.get(&asking));
         if let Some(id) = id {

@@ -24,8 +24,21 @@ pub(super) struct Shape {
     pub(super) bulky: Vec<String>,
     /// Whether these are failures.
     pub(super) failed: bool,
+    /// The splits whose pieces these are, outermost first.
+    pub(super) splits: Vec<SplitLevel>,
     /// What failures look like that travel along to the next wave.
     pub(super) failures: Vec<Shape>,
+}
+
+/// A split above.
+#[derive(Debug, Clone)]
+pub(super) struct SplitLevel {
+    /// The map's name.
+    pub(super) stage: String,
+    /// The fields that it added: the item, and its number where there is one.
+    pub(super) own: Vec<String>,
+    /// The records before it.
+    pub(super) before: Box<Shape>,
 }
 
 /// Two inputs that do not agree on a field.
@@ -75,6 +88,8 @@ impl Shape {
                 union.key.clear();
                 union.source_key.clear();
             }
+            let same = union.splits.iter().zip(&shape.splits).take_while(|(a, b)| a.stage == b.stage).count();
+            union.splits.truncate(same);
             union.failed |= shape.failed;
             union.failures.extend(shape.failures.iter().cloned());
         }

@@ -3,21 +3,22 @@
 use std::path::PathBuf;
 
 use crate::{
-    diagnostic::{Fault, Place},
-    record::{LogicalType, same_name},
-    spec::{Mode, Name, SinkSpec, Target as TargetSpec, Text},
+    diagnostic::Fault,
+    record::same_name,
+    spec::{Mode, Name, SinkSpec, Stale, Target as TargetSpec, Text},
 };
 
-use super::{Column, ColumnValue, Format, Sink, Target, compile::Compiler, shape::Shape};
+use super::{Column, ColumnValue, Format, Owned, Sink, Target, compile::Compiler, shape::Shape};
 
 impl Compiler<'_> {
     /// Compiles a sink over the shape of what it reads, if that is known.
     pub(super) fn sink(&mut self, name: &Name, spec: &SinkSpec, shape: Option<&Shape>) -> Option<Sink> {
         let target = match &spec.target {
-            TargetSpec::Table(table) => Target::Table(table.value.to_string()),
-            TargetSpec::Jsonl(path) => self.target(Format::Jsonl, path),
-            TargetSpec::Csv(path) => self.target(Format::Csv, path),
-            TargetSpec::Parquet(path) => self.target(Format::Parquet, path),
+            None => Target::Table(name.value.to_string()),
+            Some(TargetSpec::Table(table)) => Target::Table(table.value.to_string()),
+            Some(TargetSpec::Jsonl(path)) => self.target(Format::Jsonl, path),
+            Some(TargetSpec::Csv(path)) => self.target(Format::Csv, path),
+            Some(TargetSpec::Parquet(path)) => self.target(Format::Parquet, path),
         };
         let mode = match (&target, spec.mode) {
             (Target::Table(_), mode) => mode.unwrap_or(Mode::DEFAULT),
@@ -38,8 +39,12 @@ impl Compiler<'_> {
         };
         let columns = match &spec.columns {
             Some(columns) => self.listed(columns, &key, shape),
-            None => self.default_columns(&key, shape, &name.place),
+            None => self.default_columns(&key, &spec.except, shape, &name.place),
         };
+        let mut columns = self.cast_columns(columns, &spec.types);
+        if spec.stale == Stale::Mark {
+            self.mark_column(&mut columns, &name.place);
+        }
         for text in &spec.key {
             if !columns.iter().any(|column| same_name(&column.name, &text.value)) {
                 let mut known: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
@@ -54,9 +59,14 @@ impl Compiler<'_> {
             let sink = name.value.to_string();
             self.report(Fault::NoKey { sink }, name.place.clone());
         }
-        let are_pieces = mode == Mode::Upsert && key == shape.key && key.len() > shape.source_key.len();
-        let pieces_of = if are_pieces { shape.source_key.clone() } else { Vec::new() };
-        Some(Sink { target, columns, key, pieces_of, mode })
+        let is_owned = mode == Mode::Upsert && matches!(target, Target::Table(_));
+        if !is_owned && (spec.gone || spec.stale != Stale::Keep) {
+            let found = "`gone:` or `stale:` where rows of earlier runs do not stay by their key".to_owned();
+            let fault = Fault::WrongShape { found, wanted: "a table with `mode: upsert`".into() };
+            self.report(fault, name.place.clone());
+        }
+        let owned = is_owned.then_some(Owned { stale: spec.stale, gone: spec.gone });
+        Some(Sink { target, columns, key, owned, mode })
     }
 
     fn target(&self, format: Format, path: &Text) -> Target {
@@ -80,65 +90,5 @@ impl Compiler<'_> {
             out.push(Column { name: name.value.to_string(), datatype, value });
         }
         out
-    }
-
-    /// The columns of a sink that lists none: the key, then the fields in order, answers with a schema unpacked
-    /// one level, then who answered or why it failed.
-    fn default_columns(&mut self, key: &[String], shape: &Shape, place: &Place) -> Vec<Column> {
-        let mut columns: Vec<(Column, String)> = Vec::new();
-        let mut add = |this: &mut Self, path: &[&str]| {
-            let Some(column) = shape.column(path) else { return };
-            let second = path.join(".");
-            match columns.iter().find(|(known, _)| same_name(&known.name, &column.name)) {
-                Some((_, first)) => {
-                    let fault = Fault::ColumnClash { column: column.name, first: first.clone(), second };
-                    this.report(fault, place.clone());
-                }
-                None => columns.push((column, second)),
-            }
-        };
-        key.iter().for_each(|name| add(self, &[name]));
-        for field in shape.schema.fields() {
-            let is = |names: &[String]| names.iter().any(|name| same_name(name, &field.name));
-            if is(key) || is(&shape.bulky) {
-                continue;
-            }
-            match &field.datatype {
-                LogicalType::Struct(parts) if is(&shape.answers) => {
-                    parts.iter().for_each(|(part, _)| add(self, &[&field.name, part]));
-                }
-                _ => add(self, &[&field.name]),
-            }
-        }
-        let mut columns: Vec<Column> = columns.into_iter().map(|(column, _)| column).collect();
-        let mut also = |name: &str, datatype: LogicalType, value: ColumnValue| {
-            // The user's own field of that name stays.
-            if !columns.iter().any(|column| same_name(&column.name, name)) {
-                columns.push(Column { name: name.to_owned(), datatype, value });
-            }
-        };
-        if shape.failed {
-            for part in ["stage", "kind", "reason", "attempts", "reply"] {
-                let datatype = if part == "attempts" { LogicalType::BigInt } else { LogicalType::Varchar };
-                also(part, datatype, ColumnValue::Expression(format!("etl.failure.{part}")));
-            }
-        } else if !shape.maps.is_empty() {
-            also("model", LogicalType::Varchar, ColumnValue::Model);
-            also("request", LogicalType::Varchar, ColumnValue::Request);
-        }
-        columns
-    }
-}
-
-impl Shape {
-    /// The column of a field, or of a part of one.
-    fn column(&self, path: &[&str]) -> Option<Column> {
-        let mut of = &self.schema.get(path.first()?)?.datatype;
-        for part in &path[1..] {
-            let LogicalType::Struct(fields) = of else { return None };
-            of = &fields.iter().find(|(name, _)| name == part)?.1;
-        }
-        let value = ColumnValue::Field(path.iter().map(|part| (*part).to_owned()).collect());
-        Some(Column { name: (*path.last()?).to_owned(), datatype: of.clone(), value })
     }
 }

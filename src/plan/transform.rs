@@ -3,10 +3,14 @@
 use crate::{
     diagnostic::Fault,
     record::{LogicalType, same_name},
-    spec::{FieldsSpec, SplitSpec, SplitWhat, Text},
+    spec::{FieldsSpec, Name, SplitSpec, SplitWhat, Text},
 };
 
-use super::{Reshape, Split, compile::Compiler, shape::Shape};
+use super::{
+    Reshape, Split,
+    compile::Compiler,
+    shape::{Shape, SplitLevel},
+};
 
 impl Compiler<'_> {
     pub(super) fn fields(&mut self, spec: &FieldsSpec, shape: Option<&Shape>) -> (Reshape, Option<Shape>) {
@@ -73,6 +77,7 @@ impl Compiler<'_> {
 
     pub(super) fn split(
         &mut self,
+        name: &Name,
         into: &str,
         spec: &SplitSpec,
         shape: Option<&Shape>,
@@ -102,6 +107,9 @@ impl Compiler<'_> {
         let index = index_of(into);
         let after = shape.map(|shape| {
             let mut after = shape.clone();
+            let own = vec![into.to_owned(), index.clone()];
+            let stage = name.value.to_string();
+            after.splits.push(SplitLevel { stage, own, before: Box::new(shape.clone()) });
             after.make(into, item.clone());
             after.make(&index, LogicalType::BigInt);
             // The list itself is in its parts.

@@ -1,67 +1,205 @@
-//! Waves: what they do beside holding.
+//! Waves: what they make of what they hold.
 
 use std::sync::Arc;
 
 use crate::{
     diagnostic::Fault,
     record::{LogicalType, Schema, quote},
-    spec::{Name, WaveSpec},
+    spec::{Mode, Name, StageSpec, Text, WaveSet, WaveSpec},
+    sql,
 };
 
-use super::{Wave, WaveQuery, compile::Compiler, shape::Shape};
+use super::{Relation, Set, Wave, WaveQuery, compile::Compiler, graph::Graph, shape::Shape};
+
+/// The query of a wave, and what it reads.
+struct Over<'a> {
+    text: String,
+    written: &'a Text,
+    /// The names of the wave's own records.
+    names: Vec<String>,
+    own: &'a Shape,
+    relations: Vec<(Relation, Shape)>,
+}
 
 impl Compiler<'_> {
     pub(super) fn wave(
         &mut self,
+        at: usize,
         name: &Name,
         spec: &WaveSpec,
+        graph: &Graph,
         shape: Option<&Shape>,
     ) -> (Wave, Option<Shape>) {
         if let Some(stop_if) = &spec.stop_if {
             self.condition_over(stop_if, &counts());
         }
+        if let (Some(key), false) = (spec.key.first(), matches!(spec.set, Some(WaveSet::Query(_)))) {
+            let fault = Fault::WrongShape {
+                found: "`key:` without `sql:`".to_owned(),
+                wanted: "no `key:`: the records keep the one that they have".into(),
+            };
+            self.report(fault, key.place.clone());
+        }
         let stop_if = spec.stop_if.as_ref().map(|text| text.value.clone());
-        let Some(sql) = &spec.sql else { return (Wave { sql: None, stop_if }, shape.cloned()) };
-        let Some(shape) = shape else { return (Wave { sql: None, stop_if }, None) };
-        let text = sql.value.trim().trim_end_matches(';').to_owned();
-        let columns: Vec<String> = shape
-            .schema
-            .fields()
-            .iter()
-            .map(|field| format!("CAST(NULL AS {}) AS {}", field.datatype.sql(), quote(&field.name)))
-            .collect();
-        // Described over no records: their types are all that it depends on.
-        let described = format!(
-            "WITH {} AS (SELECT {} WHERE false) SELECT * FROM ({text}\n)",
-            quote(&name.value),
-            columns.join(", ")
-        );
-        let output = match (self.around.describe)(&described) {
-            Ok(output) => output,
-            Err(why) => {
-                self.report(Fault::BadQuery(why), sql.place.clone());
-                return (Wave { sql: None, stop_if }, None);
+        let wave = |set| Wave { set, stop_if, waits: Vec::new() };
+        match &spec.set {
+            None => (wave(None), shape.cloned()),
+            Some(WaveSet::Sample(count)) => (wave(Some(Set::Sample(*count))), shape.cloned()),
+            Some(WaveSet::Unique(of)) => {
+                self.expression(of, shape);
+                (wave(Some(Set::Unique(of.value.clone()))), shape.cloned())
             }
+            Some(WaveSet::Query(text)) => {
+                let over = self.over(at, name, text, graph, shape);
+                match over.and_then(|over| self.query_of(&over, &spec.key)) {
+                    Some((query, after)) => (wave(Some(Set::Query(query))), Some(after)),
+                    None => (wave(None), None),
+                }
+            }
+        }
+    }
+
+    /// What the query of a wave reads, if all of it is known.
+    fn over<'a>(
+        &mut self,
+        at: usize,
+        name: &Name,
+        written: &'a Text,
+        graph: &Graph,
+        own: Option<&'a Shape>,
+    ) -> Option<Over<'a>> {
+        let text = written.value.trim().trim_end_matches(';').to_owned();
+        let edges = &graph.inputs[at];
+        let mut names = vec![name.value.to_string()];
+        if let [edge] = &edges.iter().filter(|edge| edge.relation.is_none()).collect::<Vec<_>>()[..] {
+            names.push(self.spec.stages[edge.stage].name.value.to_string());
+        }
+        self.tables_of_this_run(at, written, graph);
+        let mut relations = Vec::new();
+        for (input, edge) in edges.iter().enumerate() {
+            if let Some(name) = &edge.relation {
+                let shape = self.shapes.get(&(edge.stage, edge.port))?.clone();
+                let schema = Arc::new(shape.schema.clone());
+                relations.push((Relation { name: name.clone(), input, schema }, shape));
+            }
+        }
+        Some(Over { text, written, names, own: own?, relations })
+    }
+
+    /// A table that is replaced has its rows only when the run has ended.
+    fn tables_of_this_run(&mut self, at: usize, written: &Text, graph: &Graph) {
+        let spec = self.spec;
+        for sink in graph.waits.get(&at).into_iter().flatten() {
+            let stage: &StageSpec = &spec.stages[*sink];
+            if let Some(crate::spec::Form::Sink(sink)) = &stage.form
+                && sink.mode == Some(Mode::Replace)
+            {
+                let table = stage.table().unwrap_or_default();
+                let found = format!(
+                    "table `{table}`, which sink `{}` replaces at the end of the run",
+                    stage.name.value
+                );
+                let wanted = "the stage that the sink reads, or `mode: upsert` on the sink".into();
+                self.report(Fault::WrongShape { found, wanted }, written.place.clone());
+            }
+        }
+    }
+
+    fn query_of(&mut self, over: &Over<'_>, key: &[Text]) -> Option<(WaveQuery, Shape)> {
+        let relation = |name: &str, schema: &Schema| {
+            let fields = schema.fields().iter();
+            let columns: Vec<String> = fields
+                .map(|field| format!("CAST(NULL AS {}) AS {}", field.datatype.sql(), quote(&field.name)))
+                .collect();
+            let columns = if columns.is_empty() { "1 AS nothing".to_owned() } else { columns.join(", ") };
+            format!("{} AS (SELECT {columns} WHERE false)", quote(name))
         };
+        // Described over no records: their types are all that it depends on.
+        let own = over.names.iter().map(|name| relation(name, &over.own.schema));
+        let others = over.relations.iter().map(|(of, _)| relation(&of.name, &of.schema));
+        let with: Vec<String> = own.chain(others).collect();
+        let output = self.describe(&with, &over.text, over.written)?;
+        for name in key {
+            if output.get(&name.value).is_none() {
+                let known = output.names().map(str::to_owned).collect();
+                self.report(Fault::UnknownField { name: name.value.clone(), known }, name.place.clone());
+            }
+        }
+        let facts = sql::facts(&self.engine, &over.text);
+        let is_scalar = |name: &String| {
+            let of = output.get(name).map(|field| &field.datatype);
+            of.is_some_and(|of| {
+                !matches!(of, LogicalType::List(_) | LogicalType::Array(..) | LogicalType::Struct(_))
+            })
+        };
+        let grouped = facts.grouped.filter(|names| names.len() <= LONGEST_KEY && names.iter().all(is_scalar));
         let kept = |name: &String| output.get(name).is_some();
-        let all = |names: &[String]| names.iter().filter(|name| kept(name)).cloned().collect::<Vec<_>>();
-        let key = if shape.key.iter().all(kept) { shape.key.clone() } else { Vec::new() };
+        let only = match &facts.reads[..] {
+            [only] => over.shape_of(&only.name),
+            _ => None,
+        };
+        let kept_key = only.filter(|only| facts.keeps_rows && only.key.iter().all(kept));
+        let key = match (key, kept_key) {
+            ([], Some(only)) => only.key.clone(),
+            ([], None) => grouped.unwrap_or_default(),
+            (key, _) => key.iter().map(|name| name.value.clone()).collect(),
+        };
+        let is_record = |name: &str| over.shape_of(name).is_some();
+        let origins = sql::with_origins(&self.engine, &over.text, &is_record);
+        let all = |names: fn(&Shape) -> &[String]| {
+            let mut found: Vec<String> = Vec::new();
+            for shape in over.shapes() {
+                found.extend(
+                    names(shape)
+                        .iter()
+                        .filter(|name| kept(name) && !found.contains(name))
+                        .cloned()
+                        .collect::<Vec<_>>(),
+                );
+            }
+            found
+        };
         let after = Shape {
-            made: all(&shape.made),
-            answers: all(&shape.answers),
-            bulky: all(&shape.bulky),
+            made: all(|shape| &shape.made),
+            answers: all(|shape| &shape.answers),
+            bulky: all(|shape| &shape.bulky),
             key: key.clone(),
             // A query may give fewer rows for a record than it had pieces, for reasons of its own.
             source_key: Vec::new(),
             schema: output.clone(),
             failed: false,
+            splits: Vec::new(),
             maps: Vec::new(),
-            failures: shape.failures.clone(),
+            failures: over.own.failures.clone(),
         };
-        let query = WaveQuery { text, output: Arc::new(output), key };
-        (Wave { sql: Some(query), stop_if }, Some(after))
+        let query = WaveQuery {
+            text: over.text.clone(),
+            names: over.names.clone(),
+            relations: over.relations.iter().map(|(relation, _)| relation.clone()).collect(),
+            origins,
+            output: Arc::new(output),
+            key,
+        };
+        Some((query, after))
     }
 }
+
+impl Over<'_> {
+    /// The records that a name in the query means.
+    fn shape_of(&self, name: &str) -> Option<&Shape> {
+        if self.names.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+            return Some(self.own);
+        }
+        self.relations.iter().find(|(of, _)| of.name.eq_ignore_ascii_case(name)).map(|(_, shape)| shape)
+    }
+
+    fn shapes(&self) -> impl Iterator<Item = &Shape> {
+        [self.own].into_iter().chain(self.relations.iter().map(|(_, shape)| shape))
+    }
+}
+
+/// Columns that a query groups by are its key if they are no more than this.
+const LONGEST_KEY: usize = 3;
 
 /// What `stop_if:` sees.
 pub(crate) fn counts() -> Schema {

@@ -27,6 +27,18 @@ pub struct About {
     pub answers: Vec<(Arc<str>, Answered)>,
     /// Why it left by a `failed` port.
     pub failure: Option<Failed>,
+    /// The splits whose piece it is, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pieces: Vec<PieceOf>,
+}
+
+/// Which piece of which record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PieceOf {
+    /// The record, by its number among those that the split has seen in this run.
+    pub record: i64,
+    /// The piece's place, from 1.
+    pub at: i64,
 }
 
 /// Who answered: what does not differ between a first and a second run.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use about::{About, Answered, ETL, Failed, RESERVED, etl_type, origin_of};
+pub use about::{About, Answered, ETL, Failed, PieceOf, RESERVED, etl_type, origin_of};
 pub use json::{Misfit, from_json, json_text, write_json};
 pub use json_schema::of_json_schema;
 pub use logical_type::LogicalType;
@@ -157,6 +157,8 @@ pub enum FailureKind {
     Type,
     /// Another record of this run has its key.
     DuplicateKey,
+    /// A piece of it failed, and all are needed.
+    Pieces,
 }
 
 impl FailureKind {
@@ -173,6 +175,7 @@ impl FailureKind {
             Self::Unanswered => "unanswered",
             Self::Type => "type",
             Self::DuplicateKey => "duplicate key",
+            Self::Pieces => "pieces",
         }
     }
 }

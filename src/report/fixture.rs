@@ -122,7 +122,7 @@ impl Story {
         sum: Conservation,
     ) -> &mut Self {
         let progress = Progress { stages: stages.to_vec(), usage, limits: self.limits };
-        self.push(80.0, EventKind::RunEnded { end, progress, sum, seconds: 80.0 })
+        self.push(80.0, EventKind::RunEnded { end, progress, sum, tables: Vec::new(), seconds: 80.0 })
     }
 
     /// What is known after the last event.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{meter::Meter, text};
 use crate::event::{
-    Conservation, Event, EventKind, Progress, RateLimits, RunEnd, StageCounts, StageKind, Usage,
+    Conservation, Event, EventKind, Progress, RateLimits, RunEnd, StageCounts, StageKind, TableChange, Usage,
 };
 
 /// Past this a time left says nothing but "long".
@@ -45,6 +45,8 @@ pub(crate) struct Run {
 pub(crate) struct End {
     pub(crate) end: RunEnd,
     pub(crate) sum: Conservation,
+    /// What became of rows of earlier runs; tables without a change are left out.
+    pub(crate) tables: Vec<TableChange>,
     pub(crate) time: Duration,
 }
 
@@ -108,10 +110,12 @@ impl State {
             // How jobs stand shows in the counts of the stage that polls them.
             EventKind::JobChanged { .. } => {}
             EventKind::Interrupted { .. } => self.stopping = true,
-            EventKind::RunEnded { end, progress, sum, seconds } => {
+            EventKind::RunEnded { end, progress, sum, tables, seconds } => {
                 self.update(event.at, progress);
                 let time = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
-                self.end = Some(End { end: end.clone(), sum: *sum, time });
+                let changed = |table: &&TableChange| table.removed + table.stale > 0;
+                let tables = tables.iter().filter(changed).cloned().collect();
+                self.end = Some(End { end: end.clone(), sum: *sum, tables, time });
             }
         }
     }

@@ -8,10 +8,10 @@ use std::{fmt::Write, time::Duration};
 use super::{
     human::{count, counted, duration, short},
     state::{End, Run, Stage, State},
-    text::{Align, Ink, Paint, pad, width},
+    text::{Align, Ink, Paint, clean, pad, width},
 };
 use crate::{
-    event::{Conservation, LostTime, RunEnd, Usage},
+    event::{Conservation, LostTime, RunEnd, TableChange, Usage},
     units::Usd,
 };
 
@@ -22,7 +22,8 @@ pub(crate) fn summary(state: &State, paint: Paint) -> String {
     if !state.stages.is_empty() {
         parts.push(table(&state.stages, paint));
     }
-    parts.push(format!("{}\n\n{}", sum(end.sum), spent(state, end)));
+    let changes: String = end.tables.iter().map(|table| format!("\n{}", change(table))).collect();
+    parts.push(format!("{}{changes}\n\n{}", sum(end.sum), spent(state, end)));
     parts.extend(Some(advice(state, paint)).filter(|advice| !advice.is_empty()));
     parts.join("\n")
 }
@@ -94,6 +95,19 @@ pub(crate) fn sum(sum: Conservation) -> String {
         _ => text += &format!(" - {} counted twice", count(pending.unsigned_abs())),
     }
     text
+}
+
+/// What became of the rows of earlier runs: the sum above counts records of this run.
+fn change(table: &TableChange) -> String {
+    let mut parts = Vec::new();
+    if table.removed > 0 {
+        parts.push(format!("{} removed, which no record gives any more", counted(table.removed, "row")));
+    }
+    if table.stale > 0 {
+        let which = if table.stale == 1 { "whose record" } else { "whose records" };
+        parts.push(format!("{} of earlier runs kept, {which} failed now", counted(table.stale, "row")));
+    }
+    format!("{}: {}", clean(&table.table), parts.join("; "))
 }
 
 /// Requests, tokens, money, time.

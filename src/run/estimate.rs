@@ -103,6 +103,8 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
         purse: super::Purse::new(None, Usd::default()),
         preflight: super::Preflight::default(),
         meters: Arc::new(Meters::new(&plan)),
+        read: super::read_log::ReadLog::default(),
+        written: tokio::sync::watch::Sender::default(),
         events,
         visible: Vec::new(),
     });
@@ -154,13 +156,14 @@ fn records<'a>(
             streams.push(match (&node.step, above) {
                 (Step::Source(from), _) => source::source(node, from, context).await,
                 (Step::Fields(reshape), Some(above)) => transform::fields(above, node, reshape, context)?,
-                (Step::Split(split), Some(above)) => transform::split(above, node, split, context)?,
+                (Step::Filter(condition), Some(above)) => transform::filter(above, node, condition, context)?,
+                (Step::Split(split), Some(above)) => transform::split(above, node, split, None, context)?,
                 (Step::Throttle(_) | Step::Recall(_), Some(above)) => above,
-                (Step::Wave(wave), Some(above)) if wave.sql.is_none() => above,
+                (Step::Wave(wave), Some(above)) if wave.set.is_none() => above,
                 _ => return Ok(None),
             });
         }
-        Ok(Some(conformed(merge(streams), reads)))
+        Ok(Some(conformed(merge(streams), &reads.input.schema)))
     }
     .boxed()
 }

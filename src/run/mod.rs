@@ -8,11 +8,13 @@ mod attachment;
 mod batch;
 mod claims;
 mod collect;
+mod context;
 mod cost;
 mod create;
 mod error;
 mod estimate;
 mod expressions;
+mod gather;
 mod group;
 mod halt;
 mod jobs;
@@ -22,6 +24,7 @@ mod poll;
 mod preflight;
 mod priced;
 mod question;
+mod read_log;
 mod request;
 mod resume;
 mod sink;
@@ -32,7 +35,6 @@ mod wave;
 mod wire;
 
 use std::{
-    collections::HashMap,
     panic::AssertUnwindSafe,
     path::Path,
     sync::{Arc, Mutex},
@@ -40,20 +42,18 @@ use std::{
 };
 
 use futures::{FutureExt, future};
-use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     diagnostic::Mistakes,
     event::{Event, EventKind, RunEnd},
-    ledger::{Entry, Generation, History, RequestId},
     mistral::{self, Client, Connection, Limits, Prices, account},
-    plan::{self, NodeId, Plan, Step, Surroundings, compile},
+    plan::{self, Plan, Step, Surroundings, compile},
     sim::{Sim, SimConfig},
     spec::{ModelPrice, Timeouts, Variables, parse},
     sql::Engine,
-    store::{self, Batch, Run, RunRecord, Store},
+    store::{self, RunRecord, Store},
     task,
 };
 
@@ -62,6 +62,7 @@ pub use estimate::{Asks, Estimate, StageEstimate, estimate};
 pub use jobs::{JobView, Jobs};
 
 use claims::Claims;
+use context::Context;
 use halt::Halt;
 use meter::Meters;
 use money::Purse;
@@ -95,36 +96,6 @@ pub struct Options {
     pub sim: SimConfig,
 }
 
-/// What all stages of a run share.
-struct Context {
-    /// The pipeline's name.
-    pipeline: String,
-    /// The stages that collect batch jobs, by name.
-    batches: Vec<Arc<str>>,
-    store: Store,
-    /// Where expressions are evaluated.
-    engine: Mutex<Engine>,
-    run: Run,
-    /// Whose answers count: see [`Options::server`].
-    server: String,
-    /// How much faster than on the wall time passes for batch jobs: only in a simulator is it not 1.
-    speed: f64,
-    fresh: bool,
-    retry_failed: bool,
-    only: Option<String>,
-    /// Whose jobs are this run's to look after: see [`mistral::account`].
-    account: String,
-    halt: Halt,
-    claims: Claims,
-    prices: Prices,
-    purse: Purse,
-    preflight: Preflight,
-    meters: Arc<Meters>,
-    events: mpsc::Sender<Event>,
-    /// The index by which events name each node, if they do.
-    visible: Vec<Option<usize>>,
-}
-
 impl Pipeline {
     /// Reads and compiles a pipeline file; `set` are values for its parameters.
     ///
@@ -134,7 +105,9 @@ impl Pipeline {
         let env = |name: &str| std::env::var(name).ok();
         let spec = parse(&path.display().to_string(), text, &Variables { set, env: &env })?;
         let database = plan::database(&spec);
-        let describe = |sql: &str| store::describe(&database, &spec.folder, sql);
+        let describe = |sql: &str, tables: &[(String, crate::record::Schema)]| {
+            store::describe(&database, &spec.folder, sql, tables)
+        };
         let compiled = compile(&spec, &Surroundings { describe: &describe });
         let unpriced = priced::unpriced(&spec, &prices(&spec.prices));
         match compiled {
@@ -196,7 +169,7 @@ impl Pipeline {
             Step::Sink(to) => Some(sink::table(node, to)),
             _ => None,
         });
-        store.prepare(tables.collect()).await?;
+        store.prepare(&plan.name, tables.collect()).await?;
         // What is asked anew, or only in part, is no going on.
         let goes_on = !options.fresh && !options.retry_failed && options.only.is_none();
         let mut closed = if goes_on { store.closed_waves(&plan.name, &server).await? } else { Vec::new() };
@@ -213,6 +186,8 @@ impl Pipeline {
         let closed = held;
         let resumed = resume::resumed(&plan, &closed);
         let run = store.begin(RunRecord { pipeline: plan.name.clone(), server: server.clone() }).await?;
+        let done: Vec<Arc<str>> = resumed.done.iter().map(|id| Arc::clone(&plan.node(*id).name)).collect();
+        store.take_over_read(run, &done).await?;
         let mut next = 0;
         let visible = plan.nodes.iter().map(|node| {
             meter::is_visible(node).then(|| {
@@ -238,6 +213,8 @@ impl Pipeline {
             purse: Purse::new(plan.budget, spent),
             preflight: Preflight::default(),
             meters: Arc::new(Meters::new(&plan)),
+            read: read_log::ReadLog::new(plan.removes_rows()),
+            written: watch::Sender::default(),
             events,
             visible: visible.collect(),
         });
@@ -269,7 +246,7 @@ impl Pipeline {
                 driven.await;
             }
         }
-        sink::finish(&plan, &context).await;
+        let tables = sink::finish(&plan, &context).await;
         let end = context.end();
         let whole = matches!(end, RunEnd::Complete | RunEnd::WithFailures);
         for node in &plan.nodes {
@@ -293,7 +270,7 @@ impl Pipeline {
         let progress = context.meters.progress(&plan);
         let sum = context.meters.conservation(&plan);
         let seconds = started.elapsed().as_secs_f64();
-        context.tell(EventKind::RunEnded { end: end.clone(), progress, sum, seconds }).await;
+        context.tell(EventKind::RunEnded { end: end.clone(), progress, sum, tables, seconds }).await;
         Ok(end)
     }
 }
@@ -369,63 +346,5 @@ async fn tick(context: Arc<Context>, plan: Plan) {
             context.tell(EventKind::Interrupted { in_flight }).await;
         }
         context.tell_now(EventKind::Progress(progress));
-    }
-}
-
-impl Context {
-    /// Tells what happened, and waits for a place in the queue: this must not be lost.
-    async fn tell(&self, kind: EventKind) {
-        // Nobody listens any more: then there is nobody to tell.
-        let _ = self.events.send(Event { at: Timestamp::now(), kind }).await;
-    }
-
-    /// Tells what happened if there is a place in the queue: the next event of its kind says it again.
-    fn tell_now(&self, kind: EventKind) {
-        let _ = self.events.try_send(Event { at: Timestamp::now(), kind });
-    }
-
-    /// What the ledger has of some requests; nothing in a run that asks everything anew.
-    async fn known(&self, requests: Vec<RequestId>) -> HashMap<RequestId, History> {
-        match self.halt.check(self.store.known(&self.server, requests).await) {
-            // What this run has asked itself it does know.
-            Some(known) if self.fresh => {
-                known.into_iter().filter(|(_, history)| history.generation == self.generation()).collect()
-            }
-            Some(known) => known,
-            None => HashMap::new(),
-        }
-    }
-
-    /// Makes steps durable; tells whether they are.
-    async fn commit(&self, entries: Vec<Entry>) -> bool {
-        let batch = Batch { entries, ..Batch::default() };
-        self.halt.check(self.store.commit(self.run, &self.server, batch).await).is_some()
-    }
-
-    /// The generation of requests that this run is the first to make.
-    fn generation(&self) -> Generation {
-        Generation(self.run.0)
-    }
-
-    /// Whether a stage may ask in this run, or why not.
-    fn may_ask(&self, stage: &str) -> Result<(), String> {
-        match &self.only {
-            Some(only) if only != stage => Err(format!("left for later: this run asks only at `{only}`")),
-            _ => Ok(()),
-        }
-    }
-
-    fn visible(&self, id: NodeId) -> Option<usize> {
-        self.visible.get(id.0).copied().flatten()
-    }
-
-    fn end(&self) -> RunEnd {
-        if let Some(end) = self.halt.end() {
-            return end;
-        }
-        if self.halt.is_stopped() {
-            return RunEnd::Interrupted;
-        }
-        if self.meters.failures.get() > 0 { RunEnd::WithFailures } else { RunEnd::Complete }
     }
 }

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use futures::StreamExt;
 
 use crate::{
-    event::EventKind,
+    event::{EventKind, TableChange},
     plan::{ColumnValue, Format, Node, NodeId, Plan, Sink, Step, Target},
     record::{Failure, FailureKind, LogicalType, Outcome, Record, Value, json_text, same_name, weight},
-    spec::Mode,
+    spec::{self, Mode},
     stage::{Bounds, RecordStream, chunk},
-    store::{Batch, FailureRow, Origin, SinkMode, SinkRow, SinkRows, SinkTarget, Table},
+    store::{Batch, FailureRow, Origin, Owned, SinkMode, SinkRow, SinkRows, SinkTarget, Stale, Table},
 };
 
 use super::{
@@ -50,7 +50,14 @@ pub(super) fn table(node: &Node, sink: &Sink) -> Table {
             })
             .collect(),
         key: sink.key.clone(),
-        pieces_of: sink.pieces_of.clone(),
+        owned: sink.owned.map(|owned| Owned {
+            stale: match owned.stale {
+                spec::Stale::Keep => Stale::Keep,
+                spec::Stale::Delete => Stale::Delete,
+                spec::Stale::Mark => Stale::Mark,
+            },
+            gone: owned.gone,
+        }),
         mode: match sink.mode {
             Mode::Upsert => SinkMode::Upsert,
             Mode::Append => SinkMode::Append,
@@ -99,6 +106,9 @@ pub(super) async fn drive(
     while let Some(batch) = batches.next().await {
         writer.write(batch, &table, node.id, &context).await?;
     }
+    context.written.send_modify(|written| {
+        written.insert(node.id);
+    });
     if !context.halt.is_stopped() {
         context.ended(node.id).await;
     }
@@ -107,7 +117,7 @@ pub(super) async fn drive(
 
 /// Replaces the tables and files of a run in which every stage ended well. A run that was cut off has only
 /// some of the rows that are to replace the others.
-pub(super) async fn finish(plan: &Plan, context: &Context) {
+pub(super) async fn finish(plan: &Plan, context: &Context) -> Vec<TableChange> {
     let tables: Vec<Table> = plan
         .nodes
         .iter()
@@ -116,12 +126,12 @@ pub(super) async fn finish(plan: &Plan, context: &Context) {
             _ => None,
         })
         .collect();
-    if !context.halt.is_stopped() {
-        // Pieces of a record that failed keep their rows: only a run without failures knows that none did.
-        let clean = context.meters.failures.get() == 0;
-        // A failure is reported as the run's end.
-        let _: Option<()> = context.halt.check(context.store.finish(&context.pipeline, tables, clean).await);
+    if context.halt.is_stopped() {
+        return Vec::new();
     }
+    context.note_read().await;
+    // A failure is reported as the run's end.
+    context.halt.check(context.store.finish(context.run, &context.pipeline, tables).await).unwrap_or_default()
 }
 
 impl Writer {
@@ -207,6 +217,7 @@ impl Writer {
         let (tried, lost) = (rows.len() as u64, failures.len() as u64);
         let rows = if rows.is_empty() { Vec::new() } else { vec![SinkRows { table: table.clone(), rows }] };
         let batch = Batch { rows, failures, ..Batch::default() };
+        context.note_read().await;
         let doubles = context.store.commit(context.run, &context.server, batch).await?;
         // What is counted is durable.
         meter.taken.add(taken);
@@ -251,7 +262,8 @@ impl Writer {
             record: record.key.to_string(),
             request: by.request.to_string(),
         });
-        Ok(SinkRow { values, record: record.key.to_string(), origin })
+        let sources = Arc::clone(&record.about.origin);
+        Ok(SinkRow { values, record: record.key.to_string(), sources, origin })
     }
 }
 
@@ -289,6 +301,7 @@ fn failure_row(failure: Failure) -> FailureRow {
         reason: failure.reason,
         attempts: failure.attempts,
         reply: failure.reply,
+        sources: Arc::clone(&failure.record.about.origin),
     }
 }
 
@@ -309,6 +322,15 @@ pub(super) async fn keep_failures(input: RecordStream, context: Arc<Context>) ->
 }
 
 impl Context {
+    /// Makes durable which records the sources have read.
+    pub(super) async fn note_read(&self) {
+        let read = self.read.take();
+        if !read.is_empty() {
+            // A failure is reported as the run's end.
+            let _: Option<()> = self.halt.check(self.store.add_read(self.run, read).await);
+        }
+    }
+
     /// Reports that a stage has seen its last record.
     pub(super) async fn ended(&self, id: NodeId) {
         if let Some(stage) = self.visible(id) {

@@ -93,6 +93,21 @@ pub(super) async fn source(node: &Node, source: &Source, context: &Arc<Context>)
         }
         future::ready(Some(outcome))
     });
+    let (name, meter, noted) =
+        (Arc::clone(&node.name), Arc::clone(context.meters.of(node.id)), Arc::clone(context));
+    let outcomes = outcomes.inspect(move |outcome| {
+        if let Ok(record) = outcome {
+            record.about.origin.iter().for_each(|id| noted.read.add(&name, Some(*id)));
+        }
+    });
+    // A record that is not there has left the source only where all of the source was read.
+    let (name, noted) = (Arc::clone(&node.name), Arc::clone(context));
+    let end = stream::once(async move {
+        if meter.failed.get() == 0 && meter.taken.get() < limit as u64 && !noted.halt.is_stopped() {
+            noted.read.add(&name, None);
+        }
+    });
+    let outcomes = outcomes.map(Some).chain(end.map(|()| None)).filter_map(future::ready);
     outcomes.take_until(context.halt.token().cancelled_owned()).boxed()
 }
 
@@ -117,13 +132,24 @@ impl Maker {
                     source: Arc::clone(&self.name),
                     file,
                     line: line.map(|line| line as i64),
-                    origin: Arc::new([origin_of(&self.name, &key)]),
+                    origin: Arc::new([self.identity(&key, &values)]),
                     ..About::default()
                 };
                 let record = Record::new(key, Arc::clone(&self.schema), values);
                 Ok(Record { about: Arc::new(about), ..record })
             }
         }
+    }
+
+    /// What identifies the record in every run: its key, and without one all that it holds, as a line's number is
+    /// another's tomorrow.
+    fn identity(&self, key: &str, values: &[Value]) -> i64 {
+        if !self.key.is_empty() {
+            return origin_of(&self.name, key);
+        }
+        let fields = self.schema.fields().iter().zip(values);
+        let texts = fields.map(|(field, value)| json_text(value, &field.datatype));
+        origin_of(&self.name, &texts.collect::<Vec<_>>().join(","))
     }
 
     /// The key for people; its number for a record without one.

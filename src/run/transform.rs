@@ -7,14 +7,16 @@ use futures::{StreamExt, future, stream};
 use crate::{
     fault,
     plan::{Node, Reshape, Split, index_of},
-    record::{Failure, FailureKind, LogicalType, Outcome, Record, Schema, Value, same_name, weight},
-    spec::SplitWhat,
-    stage::{Bounds, RecordStream, chunk, pieces},
+    record::{Failure, FailureKind, LogicalType, Outcome, PieceOf, Record, Schema, Value, same_name, weight},
+    spec::{Boundary, SplitWhat},
+    stage::{Bounds, RecordStream, chunk, paragraphs, pieces, sections},
+    task::Feed,
 };
 
 use super::{
     Context, RunError,
     expressions::{Expressions, When},
+    gather::Parent,
     meter::Meter,
 };
 
@@ -115,7 +117,7 @@ fn evaluated<T>(
     meter: &Meter,
     stage: &Arc<str>,
     of: impl Fn(&[&Record]) -> Vec<Result<T, String>>,
-    then: impl Fn(Record, T) -> Vec<Outcome>,
+    mut then: impl FnMut(Record, T) -> Vec<Outcome>,
 ) -> Vec<Outcome> {
     let mut out = Vec::with_capacity(batch.len());
     let mut records: Vec<Record> = Vec::with_capacity(batch.len());
@@ -159,10 +161,31 @@ fn evaluated<T>(
     out
 }
 
+/// Keeps the records for which a condition is true; the others end here, as skipped.
+pub(super) fn filter(
+    input: RecordStream,
+    node: &Node,
+    condition: &str,
+    context: &Context,
+) -> Result<RecordStream, RunError> {
+    let condition = When::new(&context.engine, &node.input, Some(condition))?;
+    let (stage, meter) = (Arc::clone(&node.name), Arc::clone(context.meters.of(node.id)));
+    let work = move |batch: Vec<Outcome>| {
+        let kept = |records: &[&Record]| condition.test(records);
+        let only = |record: Record, kept: bool| {
+            meter.skipped.add(u64::from(!kept));
+            if kept { vec![Ok(record)] } else { Vec::new() }
+        };
+        evaluated(batch, &When::none(), &meter, &stage, kept, only)
+    };
+    Ok(chunk(input, READY, weight).map(move |batch| stream::iter(work(batch))).flatten().boxed())
+}
+
 pub(super) fn split(
     input: RecordStream,
     node: &Node,
     split: &Split,
+    parents: Option<Feed<Parent>>,
     context: &Arc<Context>,
 ) -> Result<RecordStream, RunError> {
     let when = When::new(&context.engine, &node.input, node.when.as_deref())?;
@@ -181,6 +204,7 @@ pub(super) fn split(
     let schema = Arc::new(schema);
     let (what, stage, context) = (split.what.clone(), Arc::clone(&node.name), Arc::clone(context));
     let meter = Arc::clone(context.meters.of(node.id));
+    let (is_gathered, mut seen) = (parents.is_some(), 0);
     let work = move |batch: Vec<Outcome>| {
         let list = |records: &[&Record]| match &of {
             Some(of) => {
@@ -189,12 +213,17 @@ pub(super) fn split(
             }
             None => vec![Ok(Value::Null); records.len()],
         };
+        let mut split = Vec::new();
         let parts = |record: Record, value: Value| {
             let parts = parts(value, &what);
-            match parts.len() {
+            let count = parts.len();
+            match count {
+                // A gather gives it on.
+                0 if is_gathered => {}
                 0 => meter.skipped.add(1),
                 n => drop(context.meters.added.fetch_add(n as i64 - 1, Ordering::Relaxed)),
             }
+            seen += i64::from(is_gathered);
             let part = |(at, part): (usize, Value)| {
                 let number = at + 1;
                 let mut values = record.values.to_vec();
@@ -202,13 +231,39 @@ pub(super) fn split(
                 values[places[0]] = part;
                 values[places[1]] = Value::Integer(number as i64);
                 let key = format!("{}#{number}", record.key).into();
-                Ok(Record { key, ..record.with(&schema, values) })
+                let mut piece = Record { key, ..record.with(&schema, values) };
+                if is_gathered {
+                    let mut about = (*record.about).clone();
+                    about.pieces.push(PieceOf { record: seen, at: number as i64 });
+                    piece.about = Arc::new(about);
+                }
+                Ok(piece)
             };
-            parts.into_iter().enumerate().map(part).collect()
+            let pieces = parts.into_iter().enumerate().map(part).collect();
+            if is_gathered {
+                split.push(Parent { number: seen, record: record.clone(), pieces: count as u64 });
+            }
+            pieces
         };
-        evaluated(batch, &when, &meter, &stage, list, parts)
+        let pieces = evaluated(batch, &when, &meter, &stage, list, parts);
+        (split, pieces)
     };
-    Ok(chunk(input, READY, weight).map(move |batch| stream::iter(work(batch))).flatten().boxed())
+    let batches = chunk(input, READY, weight).map(work);
+    let Some(parents) = parents else {
+        return Ok(batches.flat_map(|(_, pieces)| stream::iter(pieces)).boxed());
+    };
+    let handed_over = stream::unfold((batches, Some(parents)), |(mut batches, mut feed)| async move {
+        let Some((split, pieces)) = batches.next().await else {
+            feed.take()?.end().await;
+            return None;
+        };
+        for parent in split {
+            // Without a reader nobody waits for the pieces either.
+            let _ = feed.as_ref()?.send(parent).await;
+        }
+        Some((stream::iter(pieces), (batches, feed)))
+    });
+    Ok(handed_over.flatten().boxed())
 }
 
 /// The parts of a list or a text; NULL and an empty list have none.
@@ -216,8 +271,14 @@ fn parts(of: Value, what: &SplitWhat) -> Vec<Value> {
     match (what, of) {
         (SplitWhat::Values(values), _) => values.iter().map(|value| Value::from(value.as_str())).collect(),
         (SplitWhat::Items, Value::List(items)) => items.to_vec(),
-        (SplitWhat::Chunks { max_chars, overlap }, Value::Text(text)) => {
-            pieces(&text, *max_chars, *overlap).into_iter().map(Value::from).collect()
+        (SplitWhat::Chunks { max_chars, overlap, by }, Value::Text(text)) => {
+            let sections = match by {
+                Boundary::Length => vec![&*text],
+                Boundary::Paragraph => paragraphs(&text, *max_chars),
+                Boundary::Heading => sections(&text),
+            };
+            let chunks = sections.into_iter().flat_map(|section| pieces(section, *max_chars, *overlap));
+            chunks.map(Value::from).collect()
         }
         _ => Vec::new(),
     }

@@ -8,13 +8,15 @@ use std::{
     },
 };
 
+use futures::StreamExt;
+
 use crate::{
     event::EventKind,
     fault,
-    plan::{self, Node, Plan, Port, RecordType, Step, Wave},
+    plan::{self, Node, Plan, Port, RecordType, Set, Step, Wave},
     record::{FailureKind, LogicalType, Outcome, Record, Value},
-    stage::{Closed, Hold, Ports, RecordStream, Routed, reopened, wave as barrier},
-    store::{ClosedWave, Held, Transformation, WaveBuffer},
+    stage::{Closed, Hold, Ports, RecordStream, Routed, Shelf, merge, reopened, wave as barrier},
+    store::{ClosedWave, Held, Query, Transformation, WaveBuffer},
 };
 
 use super::{Context, RunError, expressions::Expressions, meter::Meter};
@@ -36,10 +38,11 @@ struct OnDisk {
 }
 
 impl Hold for OnDisk {
-    async fn add(&self, place: i64, records: Vec<(bool, Record)>) -> Option<()> {
+    async fn add(&self, place: i64, records: Vec<(Shelf, Record)>) -> Option<()> {
         for _ in &records {
             self.context.halt.check(fault::check("wave"))?;
         }
+        self.context.note_read().await;
         self.context.halt.check(self.context.store.add_held(&self.buffer, place, records).await)
     }
 
@@ -55,11 +58,19 @@ impl Hold for OnDisk {
     async fn seal(&self, counts: Closed) -> Option<Closed> {
         let Context { store, halt, .. } = &*self.context;
         halt.check(self.stop_if(counts))?;
+        self.context.wait_for(&self.wave.waits).await?;
         fault::point("before_close");
-        let transformation = self.wave.sql.as_ref().map(|sql| Transformation {
-            text: sql.text.clone(),
-            key: sql.key.clone(),
-            output: Arc::clone(&sql.output),
+        let transformation = self.wave.set.as_ref().map(|set| match set {
+            Set::Query(query) => Transformation::Query(Query {
+                text: query.text.clone(),
+                origins: query.origins.clone(),
+                names: query.names.clone(),
+                relations: query.relations.iter().map(|relation| relation.name.clone()).collect(),
+                key: query.key.clone(),
+                output: Arc::clone(&query.output),
+            }),
+            Set::Sample(count) => Transformation::Sample(*count),
+            Set::Unique(of) => Transformation::Unique(of.clone()),
         });
         let closed = ClosedWave {
             wave: self.node.name.to_string(),
@@ -70,9 +81,15 @@ impl Hold for OnDisk {
         };
         let ok =
             halt.check(store.close_wave(self.context.run, &self.buffer, closed, transformation).await)?;
-        // What a query makes of the records is other records.
-        let added = ok as i64 - counts.ok as i64;
-        self.context.meters.added.fetch_add(added, Ordering::Relaxed);
+        match &self.wave.set {
+            Some(Set::Sample(_) | Set::Unique(_)) => self.meter.skipped.add(counts.ok - ok),
+            // What a query makes of the records is other records.
+            _ => {
+                let added = ok as i64 - counts.ok as i64;
+                self.context.meters.added.fetch_add(added, Ordering::Relaxed);
+            }
+        }
+        self.meter.done.set(ok);
         let counts = Closed { ok, ..counts };
         self.tell(counts, None).await;
         Some(counts)
@@ -113,7 +130,7 @@ impl OnDisk {
 }
 
 pub(super) async fn wave(
-    input: RecordStream,
+    inputs: Vec<(Shelf, RecordStream)>,
     node: &Node,
     what: &Wave,
     plan: &Plan,
@@ -131,11 +148,17 @@ pub(super) async fn wave(
         .collect();
     let counted = Arc::clone(&hold.meter);
     let (pending, failures) = (Arc::clone(&hold.pending), Arc::clone(&hold.failures));
-    let route = move |outcome: Outcome| match outcome {
-        Ok(record) => {
+    let counting = Arc::clone(context);
+    let route = move |shelf: Shelf, outcome: Outcome| match outcome {
+        Ok(record) if shelf == Shelf::Ok => {
             counted.taken.add(1);
             counted.done.add(1);
-            Routed::Ok(record)
+            Routed::Held(shelf, record)
+        }
+        Ok(record) => {
+            // It is read by the query, and ends here.
+            counting.meters.added.fetch_sub(1, Ordering::Relaxed);
+            Routed::Held(shelf, record)
         }
         Err(failure) => {
             let unanswered = failure.kind == FailureKind::Unanswered;
@@ -144,12 +167,13 @@ pub(super) async fn wave(
             // What got no answer is pending: it goes on by itself in the next run, and is not repaired.
             match !read || unanswered || sources.contains(&failure.stage) {
                 true => Routed::Aside(failure),
-                false => Routed::Failed(failure),
+                false => Routed::Held(Shelf::Failed, failure.into_record()),
             }
         }
     };
     let halt = context.halt.clone();
-    Ok(barrier(input, &hold, route, move || !halt.is_stopped()))
+    let inputs = inputs.into_iter().map(|(shelf, input)| input.map(move |outcome| (shelf, outcome)).boxed());
+    Ok(barrier(merge(inputs.collect()), &hold, route, move || !halt.is_stopped()))
 }
 
 /// The ports of a wave that an earlier run closed.
@@ -180,10 +204,19 @@ pub(super) async fn closed(
 /// Where a wave of a plan holds its records, when it calls a server.
 pub(super) fn buffer(node: &Node, what: &Wave, plan: &Plan, server: &str) -> WaveBuffer {
     let input = &node.input.schema;
-    let output = what.sql.as_ref().map_or(input, |sql| &sql.output);
+    let output = match &what.set {
+        Some(Set::Query(query)) => &query.output,
+        _ => input,
+    };
     let reader = plan.readers(node.id, Port::Failed).next();
     let failed = reader.map_or(input, |(reader, _)| &plan.node(reader).input.schema);
-    WaveBuffer::new((&plan.name, server, &node.name), input, output, failed)
+    let relations = match &what.set {
+        Some(Set::Query(query)) => {
+            query.relations.iter().map(|relation| Arc::clone(&relation.schema)).collect()
+        }
+        _ => Vec::new(),
+    };
+    WaveBuffer::new((&plan.name, server, &node.name), input, output, failed, relations)
 }
 
 fn on_disk(node: &Node, what: &Wave, plan: &Plan, context: &Arc<Context>) -> Result<Arc<OnDisk>, RunError> {

@@ -9,16 +9,19 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 
 use crate::{
     mistral::Client,
-    plan::{Node, NodeId, Plan, Port, Step, Throttle},
-    record::{FailureKind, Outcome},
-    stage::{Pacer, Ports, Reader, RecordStream, merge, share, throttle},
+    plan::{Node, NodeId, Plan, Port, Set, Step, Throttle, Wave},
+    record::{FailureKind, Outcome, Schema},
+    stage::{Pacer, Ports, Reader, RecordStream, Shelf, merge, share, throttle},
+    task::{self, Fate, Feed},
 };
 
 use super::{
     Context, RunError, ask,
     ask::Ticket,
     batch::{Batched, Desk, JobStream},
-    collect, poll,
+    collect,
+    gather::{self, PARENTS_AHEAD, Parent},
+    poll,
     question::Question,
     resume::Resumed,
     sink, source, submit, transform, wave,
@@ -43,6 +46,8 @@ struct Wiring<'a> {
     /// The stages in between, and the stage that asks.
     carries: HashMap<NodeId, NodeId>,
     pacers: HashMap<Arc<str>, Arc<Mutex<Pacer>>>,
+    /// Between a split and the gather that undoes it, by that gather.
+    parents: HashMap<NodeId, BoxStream<'static, Parent>>,
     drivers: Drivers,
 }
 
@@ -63,6 +68,7 @@ pub(super) async fn wire(
         tickets: HashMap::new(),
         carries: HashMap::new(),
         pacers: HashMap::new(),
+        parents: HashMap::new(),
         drivers: Vec::new(),
     };
     for node in plan.nodes.iter().filter(|node| !resumed.done.contains(&node.id)) {
@@ -156,9 +162,18 @@ impl Wiring<'_> {
                 collect::collect(jobs, desk, meter, client, context)
             }
             Step::Fields(reshape) => transform::fields(self.input(node), node, reshape, context)?,
-            Step::Split(split) => transform::split(self.input(node), node, split, context)?,
+            Step::Filter(condition) => transform::filter(self.input(node), node, condition, context)?,
+            Step::Split(split) => {
+                let parents = self.parents_of(node);
+                transform::split(self.input(node), node, split, parents, context)?
+            }
+            Step::Gather(gathers) => {
+                let Some(parents) = self.parents.remove(&node.id) else { return Ok(()) };
+                gather::gather(self.input(node), parents, node, gathers, context)
+            }
             Step::Wave(wave) => {
-                let ports = wave::wave(self.input(node), node, wave, self.plan, self.context).await?;
+                let inputs = self.shelves(node, wave);
+                let ports = wave::wave(inputs, node, wave, self.plan, self.context).await?;
                 self.open(node, ports);
                 return Ok(());
             }
@@ -180,7 +195,31 @@ impl Wiring<'_> {
     /// All that a stage reads, as one stream.
     fn input(&mut self, node: &Node) -> RecordStream {
         let inputs = (0..node.inputs.len()).filter_map(|at| self.edges.remove(&(node.id, at))).collect();
-        conformed(merge(inputs), node)
+        conformed(merge(inputs), &node.input.schema)
+    }
+
+    /// Where a split hands over its records, if a gather undoes it.
+    fn parents_of(&mut self, split: &Node) -> Option<Feed<Parent>> {
+        let undoes = |node: &&Node| matches!(&node.step, Step::Gather(gather) if gather.split == split.id);
+        let gather = self.plan.nodes.iter().find(undoes)?;
+        let (feed, parents) = task::open(PARENTS_AHEAD);
+        self.parents.insert(gather.id, parents.into_stream(Fate::ended()));
+        Some(feed)
+    }
+
+    /// All that a wave reads: the records that it holds, and those that its query alone reads.
+    fn shelves(&mut self, node: &Node, wave: &Wave) -> Vec<(Shelf, RecordStream)> {
+        let relations = match &wave.set {
+            Some(Set::Query(query)) => &query.relations[..],
+            _ => &[],
+        };
+        let mut inputs = Vec::new();
+        for (at, relation) in relations.iter().enumerate() {
+            let stream = self.edges.remove(&(node.id, relation.input));
+            inputs.extend(stream.map(|stream| (Shelf::Relation(at), conformed(stream, &relation.schema))));
+        }
+        inputs.push((Shelf::Ok, self.input(node)));
+        inputs
     }
 
     fn pacer(&mut self, pace: &Throttle) -> Arc<Mutex<Pacer>> {
@@ -254,7 +293,7 @@ impl Wiring<'_> {
 }
 
 /// Records with the fields that a stage reads: what one of its inputs lacks is NULL.
-pub(super) fn conformed(stream: RecordStream, node: &Node) -> RecordStream {
-    let schema = Arc::clone(&node.input.schema);
+pub(super) fn conformed(stream: RecordStream, schema: &Arc<Schema>) -> RecordStream {
+    let schema = Arc::clone(schema);
     stream.map(move |outcome| outcome.map(|record| record.conformed(&schema))).boxed()
 }

@@ -53,6 +53,8 @@ pub(crate) enum Choice {
     Free,
     /// Exactly one of these; messages call the mapping by the title.
     One(&'static str, &'static [&'static str]),
+    /// One of these, or none; messages call the mapping by the title.
+    Optional(&'static str, &'static [&'static str]),
     /// One or more of these.
     Some(&'static [&'static str]),
 }
@@ -222,7 +224,7 @@ impl Choice {
     pub(crate) const fn forms(&self) -> &'static [&'static str] {
         match self {
             Self::Free => &[],
-            Self::One(_, forms) | Self::Some(forms) => forms,
+            Self::One(_, forms) | Self::Optional(_, forms) | Self::Some(forms) => forms,
         }
     }
 
@@ -230,7 +232,7 @@ impl Choice {
     pub(crate) fn exclusive(&self) -> &'static [&'static str] {
         match self {
             Self::Some(forms) => &forms[..forms.len().min(1)],
-            Self::Free | Self::One(..) => self.forms(),
+            Self::Free | Self::One(..) | Self::Optional(..) => self.forms(),
         }
     }
 }

@@ -63,10 +63,13 @@ pub(crate) fn review(
         let fault = Fault::MissingKey { key: key.name, within: expected.within, example: key.example };
         reader.report(at.start..at.start, fault);
     }
-    let Choice::One(kind, forms) = expected.choice else { return None };
+    let (Choice::One(kind, forms) | Choice::Optional(kind, forms)) = expected.choice else { return None };
+    let is_optional = matches!(expected.choice, Choice::Optional(..));
+    // A key that says what to write instead says enough.
+    let is_refused = expected.refused.iter().any(|(name, _)| has(entries, name));
     match forms.iter().filter(|form| has(entries, form)).collect::<Vec<_>>()[..] {
         [form] => return Some(form),
-        [] if forms.iter().any(|form| misspelt.contains(form)) => {}
+        [] if is_optional || is_refused || forms.iter().any(|form| misspelt.contains(form)) => {}
         ref present => forms_fault(kind, present.len(), forms.to_vec(), stage, reader),
     }
     None

@@ -29,10 +29,10 @@ use crate::diagnostic::{Fault, Mistake, Mistakes, Source};
 pub use export::{explain, json_schema, reference};
 pub(crate) use language::LARGEST_FILE;
 pub use language::{
-    AskSpec, BatchSpec, ChatSpec, CollectSpec, Concurrency, CsvSpec, FieldsSpec, Form, From, MistralSpec,
-    Mode, ModelPrice, OnTimeout, Parameters, PollSchedule, PollSpec, Prompt, Retry, Setting, Settings,
-    SinkSpec, SourceForm, SourceSpec, Spec, SplitSpec, SplitWhat, StageSpec, Target, TaskSpec, ThrottleSpec,
-    Timeouts, ToolSpec, TypesSpec, WaveSpec,
+    AskSpec, BatchSpec, Boundary, ChatSpec, CollectSpec, Concurrency, CsvSpec, FieldsSpec, FilterSpec, Form,
+    From, GatherSpec, MistralSpec, Mode, ModelPrice, Needs, OnTimeout, Parameters, PollSchedule, PollSpec,
+    Prompt, Retry, Setting, Settings, SinkSpec, SourceForm, SourceSpec, Spec, SplitSpec, SplitWhat,
+    StageSpec, Stale, Target, TaskSpec, ThrottleSpec, Timeouts, ToolSpec, TypesSpec, WaveSet, WaveSpec,
 };
 pub use text::{Name, Text};
 pub use tree::Origin;
@@ -60,5 +60,6 @@ pub fn parse(name: &str, text: &str, variables: &Variables<'_>) -> Result<Spec, 
     entries.retain(|(key, node)| !(key.name == "params" && node.kind == Kind::Null));
     let checked = check::mapping(entries, &root.span, &language::PIPELINE, None, &mut reader);
     let Reader { mistakes, lost, .. } = reader;
-    Ok(language::build(checked, Arc::clone(&source), mistakes, lost))
+    let key = (variables.env)(language::KEY_VARIABLE);
+    Ok(language::build(checked, Arc::clone(&source), mistakes, lost, key))
 }

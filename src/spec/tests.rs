@@ -74,6 +74,7 @@ fn meaning(text: &str) -> String {
 fn forms(shape: &Shape) -> Vec<Option<&'static str>> {
     match shape.choice {
         Choice::Free => vec![None],
+        Choice::Optional(_, forms) => std::iter::once(None).chain(forms.iter().copied().map(Some)).collect(),
         _ => shape.choice.forms().iter().copied().map(Some).collect(),
     }
 }

@@ -10,6 +10,8 @@ mod describe;
 mod engine;
 mod error;
 mod evaluate;
+mod lineage;
+mod query;
 mod read;
 mod tree;
 
@@ -22,6 +24,8 @@ pub use describe::{columns, describe};
 pub use engine::Engine;
 pub use error::{ExpressionError, SqlError, message};
 pub use evaluate::{Evaluated, Evaluator};
+pub use lineage::{ORIGINS, with_origins};
+pub use query::{QueryFacts, Relation, facts};
 pub use read::{carried, each_row};
 
 /// A row of values in the order of a schema.

@@ -33,7 +33,7 @@ pub(super) fn of_expression(engine: &Engine, expression: &str) -> Result<Value, 
     }
 }
 
-fn parsed(engine: &Engine, text: &str) -> Result<Value, ExpressionError> {
+pub(super) fn parsed(engine: &Engine, text: &str) -> Result<Value, ExpressionError> {
     let json: Result<String, duckdb::Error> =
         engine.connection().query_row("SELECT json_serialize_sql(?::VARCHAR)", [text], |row| row.get(0));
     json.ok()

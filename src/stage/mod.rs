@@ -22,9 +22,9 @@ pub use map::map;
 pub use merge::merge;
 pub use poll::{Checked, Polled, Timetable, poll};
 pub use share::{Reader, share};
-pub use split::pieces;
+pub use split::{paragraphs, pieces, sections};
 pub use throttle::{Pacer, throttle};
-pub use wave::{Closed, Hold, Ports, Routed, reopened, wave};
+pub use wave::{Closed, Hold, Ports, Routed, Shelf, reopened, wave};
 
 use crate::record::Outcome;
 

@@ -29,6 +29,47 @@ pub fn pieces(text: &str, max: usize, overlap: usize) -> Vec<&str> {
     chunks
 }
 
+/// A text cut between paragraphs, as many of them together as have at most `max` characters; a longer paragraph
+/// is alone.
+pub fn paragraphs(text: &str, max: usize) -> Vec<&str> {
+    let mut groups = Vec::new();
+    let (mut start, mut length) = (0, 0);
+    let mut at = 0;
+    for paragraph in text.split_inclusive("\n\n") {
+        let chars = paragraph.chars().count();
+        if at > start && length + chars > max {
+            groups.push(&text[start..at]);
+            (start, length) = (at, 0);
+        }
+        at += paragraph.len();
+        length += chars;
+    }
+    if at > start {
+        groups.push(&text[start..at]);
+    }
+    groups
+}
+
+/// A text cut before each heading of Markdown: a line of one to six `#` and a space. Code between fences has none.
+pub fn sections(text: &str) -> Vec<&str> {
+    let mut sections = Vec::new();
+    let (mut start, mut at, mut in_code) = (0, 0, false);
+    for line in text.split_inclusive('\n') {
+        let hashes = line.bytes().take_while(|byte| *byte == b'#').count();
+        in_code ^= line.trim_start().starts_with("```");
+        let is_heading = !in_code && (1..=6).contains(&hashes) && line[hashes..].starts_with(' ');
+        if is_heading && at > start {
+            sections.push(&text[start..at]);
+            start = at;
+        }
+        at += line.len();
+    }
+    if at > start {
+        sections.push(&text[start..at]);
+    }
+    sections
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -44,7 +85,32 @@ mod tests {
         );
     }
 
+    #[test]
+    fn whole_paragraphs_stay_together_and_a_long_one_is_alone() {
+        assert_eq!(paragraphs("a\n\nbb\n\nc", 7), ["a\n\nbb\n\n", "c"]);
+        assert_eq!(paragraphs("a\n\nlonger than ten\n\nc", 10), ["a\n\n", "longer than ten\n\n", "c"]);
+        assert_eq!(paragraphs("", 10), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_section_begins_with_its_heading() {
+        let text = "before\n# One\ntext\n```\n# no heading\n```\n## Two\n#none\n";
+        assert_eq!(sections(text), ["before\n", "# One\ntext\n```\n# no heading\n```\n", "## Two\n#none\n"]);
+        assert_eq!(sections("# One\n# Two"), ["# One\n", "# Two"]);
+    }
+
     proptest! {
+        #[test]
+        fn sections_and_paragraphs_are_the_whole_text(text in "[a#\n` ]{0,80}", max in 1usize..20) {
+            prop_assert_eq!(&sections(&text).concat(), &text);
+            let groups = paragraphs(&text, max);
+            prop_assert_eq!(&groups.concat(), &text);
+            for group in groups {
+                let is_one = group.trim_end_matches('\n').split("\n\n").count() <= 1;
+                prop_assert!(group.chars().count() <= max || is_one || group.matches("\n\n").count() <= 1);
+            }
+        }
+
         #[test]
         fn nothing_is_lost_and_no_chunk_is_too_long(text in "\\PC{0,200}", max in 1usize..50, overlap in 0usize..40) {
             prop_assume!(overlap < max);

@@ -17,7 +17,7 @@ use crate::{
 /// Where a wave puts what it holds: on disk, so that memory does not depend on how much it is.
 pub trait Hold: Send + Sync + 'static {
     /// Adds records, the first of them at `place`; returns when they are durable.
-    fn add(&self, place: i64, records: Vec<(bool, Record)>) -> impl Future<Output = Option<()>> + Send;
+    fn add(&self, place: i64, records: Vec<(Shelf, Record)>) -> impl Future<Output = Option<()>> + Send;
 
     /// The next records from `place` on, of those that failed or of the others, and where to read on.
     fn page(
@@ -31,13 +31,22 @@ pub trait Hold: Send + Sync + 'static {
     fn seal(&self, counts: Closed) -> impl Future<Output = Option<Closed>> + Send;
 }
 
+/// Where a wave holds a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shelf {
+    /// For those that read the wave.
+    Ok,
+    /// For those that read its `failed` port.
+    Failed,
+    /// For its query alone, as the records of another stage.
+    Relation(usize),
+}
+
 /// What a wave does with an outcome.
 #[derive(Debug)]
 pub enum Routed {
-    /// Hold it for those that read the wave.
-    Ok(Record),
-    /// Hold it for those that read its `failed` port.
-    Failed(Box<Failure>),
+    /// It holds it.
+    Held(Shelf, Record),
     /// It is no concern of the wave.
     Aside(Box<Failure>),
 }
@@ -70,12 +79,12 @@ const GATHER: Bounds = Bounds { items: 1024, weight: 4_000_000, wait: std::time:
 
 /// Drains `input` into `hold`, then seals it and opens the ports.
 ///
-/// `route` says which port an outcome is for. `complete` is asked when the input has ended: an
+/// Each outcome comes with the shelf of its input; `route` says where it is held. `complete` is asked when the input has ended: an
 /// input that was cut off does not close a wave, and the ports end without a record.
 pub fn wave<H: Hold>(
-    input: BoxStream<'static, Outcome>,
+    input: BoxStream<'static, (Shelf, Outcome)>,
     hold: &Arc<H>,
-    route: impl Fn(Outcome) -> Routed + Send + 'static,
+    route: impl Fn(Shelf, Outcome) -> Routed + Send + 'static,
     complete: impl Fn() -> bool + Send + 'static,
 ) -> Ports {
     let (open, opened) = watch::channel(None);
@@ -83,19 +92,16 @@ pub fn wave<H: Hold>(
     let keep = Arc::clone(hold);
     let drain = async move |aside: &Feed<Outcome>| {
         let mut counts = Closed { ok: 0, failed: 0 };
-        let mut batches = chunk(input, GATHER, weight);
+        let mut place = 0;
+        let mut batches = chunk(input, GATHER, |(_, outcome)| weight(outcome));
         while let Some(batch) = batches.next().await {
-            let place = (counts.ok + counts.failed) as i64;
             let mut held = Vec::with_capacity(batch.len());
-            for outcome in batch {
-                match route(outcome) {
-                    Routed::Ok(record) => {
-                        counts.ok += 1;
-                        held.push((false, record));
-                    }
-                    Routed::Failed(failure) => {
-                        counts.failed += 1;
-                        held.push((true, failure.into_record()));
+            for (shelf, outcome) in batch {
+                match route(shelf, outcome) {
+                    Routed::Held(shelf, record) => {
+                        counts.ok += u64::from(shelf == Shelf::Ok);
+                        counts.failed += u64::from(shelf == Shelf::Failed);
+                        held.push((shelf, record));
                     }
                     Routed::Aside(failure) => {
                         // If nobody takes these any more, the run is over.
@@ -103,7 +109,9 @@ pub fn wave<H: Hold>(
                     }
                 }
             }
+            let count = held.len() as i64;
             keep.add(place, held).await?;
+            place += count;
         }
         if complete() {
             let counts = keep.seal(counts).await?;
@@ -161,6 +169,7 @@ mod tests {
         time::Duration,
     };
 
+    use futures::Stream;
     use proptest::prelude::*;
     use tokio::time::Instant;
 
@@ -168,10 +177,10 @@ mod tests {
     use crate::record::FailureKind;
 
     #[derive(Default)]
-    struct Memory(Mutex<Vec<(bool, Record)>>);
+    struct Memory(Mutex<Vec<(Shelf, Record)>>);
 
     impl Hold for Memory {
-        async fn add(&self, place: i64, records: Vec<(bool, Record)>) -> Option<()> {
+        async fn add(&self, place: i64, records: Vec<(Shelf, Record)>) -> Option<()> {
             let mut held = self.0.lock().unwrap();
             assert_eq!(place as usize, held.len());
             held.extend(records);
@@ -180,8 +189,9 @@ mod tests {
 
         async fn page(&self, failed: bool, place: i64, count: usize) -> Option<(Vec<Record>, Option<i64>)> {
             let held = self.0.lock().unwrap();
-            let from =
-                held.iter().enumerate().skip(place as usize).filter(|(_, (f, _))| *f == failed).take(count);
+            let wanted = if failed { Shelf::Failed } else { Shelf::Ok };
+            let of_it = held.iter().enumerate().skip(place as usize);
+            let from = of_it.filter(|(_, (shelf, _))| *shelf == wanted).take(count);
             let page: Vec<(usize, Record)> = from.map(|(at, (_, record))| (at, record.clone())).collect();
             let next = (page.len() == count).then(|| page[count - 1].0 as i64 + 1);
             Some((page.into_iter().map(|(_, record)| record).collect(), next))
@@ -203,15 +213,31 @@ mod tests {
         }
     }
 
-    fn route(outcome: Outcome) -> Routed {
+    fn route(shelf: Shelf, outcome: Outcome) -> Routed {
         match outcome {
-            Ok(record) => Routed::Ok(record),
-            Err(failure) => Routed::Failed(failure),
+            Ok(record) => Routed::Held(shelf, record),
+            Err(failure) => Routed::Held(Shelf::Failed, failure.into_record()),
         }
     }
 
+    fn arrivals(input: impl Stream<Item = Outcome> + Send + 'static) -> BoxStream<'static, (Shelf, Outcome)> {
+        input.map(|outcome| (Shelf::Ok, outcome)).boxed()
+    }
+
     fn run(input: BoxStream<'static, Outcome>, complete: bool) -> Ports {
-        wave(input, &Arc::new(Memory::default()), route, move || complete)
+        wave(arrivals(input), &Arc::new(Memory::default()), route, move || complete)
+    }
+
+    #[tokio::test]
+    async fn what_is_held_for_a_query_leaves_by_no_port() {
+        let hold = Arc::new(Memory::default());
+        let input = stream::iter(0..6).map(|i| {
+            let shelf = if i % 2 == 0 { Shelf::Ok } else { Shelf::Relation(0) };
+            (shelf, outcome(i, false))
+        });
+        let ports = wave(input.boxed(), &hold, route, || true);
+        assert_eq!((ports.ok.count().await, ports.failed.count().await), (3, 0));
+        assert_eq!(hold.0.lock().unwrap().len(), 6);
     }
 
     #[tokio::test(start_paused = true)]
@@ -250,7 +276,7 @@ mod tests {
     #[tokio::test]
     async fn a_wave_that_was_closed_gives_what_it_held() {
         let hold = Arc::new(Memory::default());
-        let input = stream::iter(0..10).map(|i| outcome(i, i < 3)).boxed();
+        let input = arrivals(stream::iter(0..10).map(|i| outcome(i, i < 3)));
         let ports = wave(input, &hold, route, || true);
         assert_eq!((ports.ok.count().await, ports.failed.count().await), (7, 3));
         let ports = reopened(&hold, Closed { ok: 7, failed: 3 });
@@ -264,7 +290,7 @@ mod tests {
     async fn without_failures_the_failed_port_reads_nothing() {
         struct Counting(Memory, AtomicUsize);
         impl Hold for Counting {
-            async fn add(&self, place: i64, records: Vec<(bool, Record)>) -> Option<()> {
+            async fn add(&self, place: i64, records: Vec<(Shelf, Record)>) -> Option<()> {
                 self.0.add(place, records).await
             }
             async fn page(
@@ -282,7 +308,7 @@ mod tests {
             }
         }
         let hold = Arc::new(Counting(Memory::default(), AtomicUsize::new(0)));
-        let input = stream::iter(0..10).map(|i| outcome(i, false)).boxed();
+        let input = arrivals(stream::iter(0..10).map(|i| outcome(i, false)));
         let ports = wave(input, &hold, route, || true);
         assert_eq!((ports.ok.count().await, ports.failed.count().await), (10, 0));
         assert_eq!(hold.1.load(Ordering::SeqCst), 0);

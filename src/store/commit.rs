@@ -1,5 +1,7 @@
 //! The one way in: answers, rows and failures become durable together.
 
+use std::sync::Arc;
+
 use duckdb::{Connection, params};
 
 use crate::{
@@ -12,7 +14,9 @@ use crate::{
 use super::{
     JobRecord, Run, Store, StoreError, Table, jobs, journal, ledger, let_go,
     origins::{self, Origin},
-    sink_table, transaction,
+    ownership,
+    sink_table::{self, Refused},
+    transaction,
 };
 
 /// Steps from which on a commit is one of a job, not of single answers as they come: so many have read much.
@@ -47,6 +51,8 @@ pub struct SinkRow {
     pub values: Row,
     /// The key of the record that it was made of.
     pub record: String,
+    /// The source records that it came from.
+    pub sources: Arc<[i64]>,
     /// Where it comes from, if it holds an answer.
     pub origin: Option<Origin>,
 }
@@ -66,6 +72,8 @@ pub struct FailureRow {
     pub attempts: u32,
     /// The answer that was refused.
     pub reply: Option<String>,
+    /// The source records that it came from.
+    pub sources: Arc<[i64]>,
 }
 
 impl Store {
@@ -111,29 +119,45 @@ fn write(
     server: &str,
     SinkRows { table, rows }: &SinkRows,
 ) -> Result<Vec<FailureRow>, StoreError> {
-    let values: Vec<Row> = rows.iter().map(|row| Row::clone(&row.values)).collect();
-    let doubles = sink_table::insert(connection, table, &values)?;
-    let written = rows.iter().enumerate().filter(|(at, _)| doubles.binary_search(at).is_err());
+    if table.owned.is_some() {
+        ownership::add_sets(connection, rows.iter().map(|row| &*row.sources))?;
+    }
+    let values: Vec<(Row, i64)> =
+        rows.iter().map(|row| (Row::clone(&row.values), ownership::owner_of(&row.sources))).collect();
+    let refused = sink_table::insert(connection, table, &values)?;
+    let is_refused = |at: &usize| refused.binary_search_by_key(at, |refused| refused.at).is_ok();
+    let written = rows.iter().enumerate().filter(|(at, _)| !is_refused(at));
     let origins: Vec<&Origin> = written.filter_map(|(_, row)| row.origin.as_ref()).collect();
     origins::add(connection, run, server, &table.name(), &origins)?;
-    let failure = |at: usize| FailureRow {
+    let names = table.key.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
+    let failure = |Refused { at, pipeline }: Refused| FailureRow {
         stage: table.stage.clone(),
         key: rows[at].record.clone(),
         kind: FailureKind::DuplicateKey,
-        reason: format!(
-            "another record of this run has the same {}: its row was kept, and this one was not written",
-            table.key.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
-        ),
+        reason: match pipeline {
+            None => format!(
+                "another record of this run has the same {names}: its row was kept, and this one was not written"
+            ),
+            Some(other) => format!(
+                "pipeline `{other}` wrote the row with the same {names}: it was kept, and this one was not written"
+            ),
+        },
         attempts: 0,
         reply: None,
+        sources: Arc::clone(&rows[at].sources),
     };
-    Ok(doubles.into_iter().map(failure).collect())
+    Ok(refused.into_iter().map(failure).collect())
 }
 
 fn add_failures(connection: &Connection, run: Run, failures: &[FailureRow]) -> Result<(), StoreError> {
     if failures.is_empty() {
         return Ok(());
     }
+    ownership::add_unsettled(
+        connection,
+        run,
+        failures.iter().map(|failure| (&*failure.stage, &*failure.sources)),
+    )?;
     let now = ledger::now();
     let mut appender = connection.appender_to_db("failures", "etl")?;
     for failure in failures {

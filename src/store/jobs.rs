@@ -6,21 +6,6 @@ use crate::ledger::{JobState, JobStep};
 
 use super::{Run, Store, StoreError, ledger};
 
-/// The table, and what a person asks of it: how each job stands.
-pub(super) const TABLES: &str = "
-    CREATE TABLE etl.job_steps (
-        token VARCHAR, step VARCHAR, run BIGINT, pipeline VARCHAR, stage VARCHAR, server VARCHAR, account VARCHAR,
-        endpoint VARCHAR, model VARCHAR, job VARCHAR,
-        input_file VARCHAR, output_file VARCHAR, error_file VARCHAR, status VARCHAR,
-        requests BIGINT, completed BIGINT, succeeded BIGINT, failed BIGINT, estimate_usd DOUBLE,
-        happened_at TIMESTAMP
-    );
-    CREATE VIEW etl.jobs AS
-        SELECT * EXCLUDE (step, happened_at), step AS state,
-            min(happened_at) OVER (PARTITION BY token) AS planned_at, happened_at
-        FROM etl.job_steps
-        QUALIFY row_number() OVER (PARTITION BY token ORDER BY rowid DESC) = 1;";
-
 /// A job as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRecord {

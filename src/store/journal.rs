@@ -12,20 +12,6 @@ use crate::{
 
 use super::{Run, Store, StoreError, ledger};
 
-/// The table, and what a person asks of it: the last step of each attempt, and of these the answers.
-pub(super) const TABLES: &str = "
-    CREATE TABLE etl.journal (
-        request UUID, server VARCHAR, generation BIGINT, attempt INTEGER, state VARCHAR,
-        run BIGINT, stage VARCHAR, key VARCHAR, asked_model VARCHAR, job VARCHAR,
-        model VARCHAR, reply VARCHAR, finish_reason VARCHAR, refused VARCHAR, reason VARCHAR,
-        prompt_tokens BIGINT, completion_tokens BIGINT, cost_usd DOUBLE, latency_ms BIGINT,
-        correlation_id VARCHAR, happened_at TIMESTAMP
-    );
-    CREATE VIEW etl.requests AS
-        SELECT * FROM etl.journal
-        QUALIFY row_number() OVER (PARTITION BY request, server, generation, attempt ORDER BY rowid DESC) = 1;
-    CREATE VIEW etl.answers AS FROM etl.requests WHERE state IN ('answered', 'refused');";
-
 /// In the column `refused`: the answer is none that any program could use.
 const UNUSABLE: &str = "unusable";
 

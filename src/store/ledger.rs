@@ -7,9 +7,10 @@ use duckdb::{Connection, params};
 use crate::event::Usage;
 
 use super::{
-    Store, StoreError, VERSION,
+    Store, StoreError,
     holder::{Holder, Note},
-    jobs, journal, origins, transaction,
+    schema::{OWNERSHIP, TABLES, VERSION},
+    transaction,
 };
 
 /// A run's number.
@@ -25,24 +26,6 @@ pub struct RunRecord {
     pub server: String,
 }
 
-const TABLES: &str = "
-    CREATE SCHEMA etl;
-    CREATE TABLE etl.meta (version BIGINT);
-    CREATE TABLE etl.runs (
-        run BIGINT, pipeline VARCHAR, server VARCHAR, program VARCHAR,
-        started_at TIMESTAMP, ended_at TIMESTAMP, ended VARCHAR,
-        requests BIGINT, retries BIGINT, reused BIGINT,
-        prompt_tokens BIGINT, completion_tokens BIGINT, cost_usd DOUBLE
-    );
-    CREATE TABLE etl.failures (
-        run BIGINT, stage VARCHAR, key VARCHAR, kind VARCHAR, reason VARCHAR,
-        attempts INTEGER, reply VARCHAR, failed_at TIMESTAMP
-    );
-    CREATE TABLE etl.waves (
-        run BIGINT, pipeline VARCHAR, wave VARCHAR, plan VARCHAR, ok BIGINT, failed BIGINT, pending BIGINT,
-        closed_at TIMESTAMP
-    );";
-
 /// Whether the database has a ledger.
 pub(super) fn is_there(connection: &Connection) -> Result<bool, duckdb::Error> {
     connection.query_row(
@@ -53,6 +36,7 @@ pub(super) fn is_there(connection: &Connection) -> Result<bool, duckdb::Error> {
     )
 }
 
+/// Makes the ledger, or brings an older one to this layout.
 pub(super) fn create(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     if is_there(connection)? {
         let found: i64 =
@@ -60,11 +44,15 @@ pub(super) fn create(connection: &Connection, path: &Path) -> Result<(), StoreEr
         if found > VERSION {
             return Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION });
         }
+        if found < VERSION {
+            connection.execute_batch(&format!(
+                "BEGIN; {OWNERSHIP} UPDATE etl.meta SET version = {VERSION}; COMMIT;"
+            ))?;
+        }
         return Ok(());
     }
-    let (journal, jobs, origins) = (journal::TABLES, jobs::TABLES, origins::TABLES);
     connection.execute_batch(&format!(
-        "BEGIN; {TABLES} {journal} {jobs} {origins} INSERT INTO etl.meta VALUES ({VERSION}); COMMIT;"
+        "BEGIN; {TABLES} {OWNERSHIP} INSERT INTO etl.meta VALUES ({VERSION}); COMMIT;"
     ))?;
     Ok(())
 }

@@ -5,15 +5,17 @@
 
 mod commit;
 mod error;
+mod gather_buffer;
 mod holder;
 mod jobs;
 mod journal;
 mod ledger;
 mod origins;
+mod ownership;
 mod parked;
-mod pieces;
 mod query;
 mod record_table;
+mod schema;
 mod sink_table;
 mod wave_buffer;
 mod waves;
@@ -34,15 +36,16 @@ use crate::{sql, task};
 
 pub use commit::{Batch, FailureRow, SinkRow, SinkRows};
 pub use error::StoreError;
+pub use gather_buffer::{GatherBuffer, Numbered, PieceAt};
 pub use holder::Holder;
 pub use jobs::JobRecord;
 pub use ledger::{Run, RunRecord};
 pub use origins::Origin;
 pub use parked::Parked;
 pub use query::{Shown, describe, show};
-pub use sink_table::{SinkMode, SinkTarget, Table};
+pub use sink_table::{Owned, SinkMode, SinkTarget, Stale, Table};
 pub use wave_buffer::{Held, WaveBuffer};
-pub use waves::{ClosedWave, Transformation};
+pub use waves::{ClosedWave, Query, Transformation};
 
 /// An open database.
 #[derive(Clone)]
@@ -81,9 +84,6 @@ impl Drop for Reading {
         self.0.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
-
-/// The layout of the schema `etl`; a database that says a higher number was written by a newer program.
-const VERSION: i64 = 1;
 
 /// DuckDB's share of memory: what sorts and joins may take before they go to disk.
 const MEMORY: &str = "256MB";

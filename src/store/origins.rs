@@ -4,19 +4,6 @@ use duckdb::{Connection, params};
 
 use super::{Run, StoreError};
 
-/// The table, and what a person asks of it. A row that is written again out of the same answer is one.
-pub(super) const TABLES: &str = "
-    CREATE TABLE etl.origins (
-        target VARCHAR, row_key VARCHAR, record VARCHAR, request UUID, server VARCHAR, run BIGINT
-    );
-    CREATE VIEW etl.origin AS
-        SELECT o.target, o.row_key, o.record, o.run AS first_run, a.stage, a.request, a.attempt, a.asked_model, a.model,
-            a.job, a.prompt_tokens, a.completion_tokens, a.cost_usd, a.latency_ms, a.run AS answered_in_run,
-            a.happened_at AS answered_at
-        FROM etl.origins AS o LEFT JOIN etl.answers AS a
-            ON a.request = o.request AND a.server = o.server AND a.state = 'answered'
-        QUALIFY row_number() OVER (PARTITION BY o.target, o.row_key ORDER BY o.rowid DESC, a.generation DESC) = 1;";
-
 /// Where a row comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {

@@ -7,7 +7,7 @@ use futures::stream::BoxStream;
 
 use crate::{
     fault,
-    record::{Schema, Value},
+    record::{Schema, Value, quote},
     sql::{self, SqlError, carried, each_row},
     task::{Feed, blocking_feed},
 };
@@ -74,14 +74,21 @@ impl From<SqlError> for StoreError {
     }
 }
 
-/// The columns of a query against a database, which is only read, and need not be there yet.
+/// The columns of a query against a database, which is only read, and need not be there yet; `tables` are taken
+/// to be there with these columns.
 ///
 /// # Errors
 /// What DuckDB says of the query, or of the database.
-pub fn describe(database: &Path, queries: &Path, sql: &str) -> Result<Schema, String> {
+pub fn describe(
+    database: &Path,
+    queries: &Path,
+    sql: &str,
+    tables: &[(String, Schema)],
+) -> Result<Schema, String> {
     // What needs nothing of the file need not wait for another process that has it.
     if let Ok(apart) = in_memory()
         && settle(&apart, queries).is_ok()
+        && pretend(&apart, tables).is_ok()
         && let Ok(found) = sql::describe(&apart, sql)
     {
         return Ok(found);
@@ -89,7 +96,23 @@ pub fn describe(database: &Path, queries: &Path, sql: &str) -> Result<Schema, St
     let connection =
         read_only(database).map_err(|error| StoreError::opening(database, &error).to_string())?;
     settle(&connection, queries).map_err(|error| error.to_string())?;
+    pretend(&connection, tables).map_err(|error| error.to_string())?;
     sql::describe(&connection, sql).map_err(|error| error.0.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Makes empty tables that hide those of their names.
+fn pretend(connection: &Connection, tables: &[(String, Schema)]) -> Result<(), duckdb::Error> {
+    for (table, schema) in tables {
+        let columns: Vec<String> = schema
+            .fields()
+            .iter()
+            .map(|field| format!("{} {}", quote(&field.name), field.datatype.sql()))
+            .collect();
+        let columns =
+            if columns.is_empty() { "\"etl nothing\" INTEGER".to_owned() } else { columns.join(", ") };
+        connection.execute_batch(&format!("CREATE TEMP TABLE {} ({columns})", quote(table)))?;
+    }
+    Ok(())
 }
 
 pub(super) fn read_only(database: &Path) -> Result<Connection, duckdb::Error> {

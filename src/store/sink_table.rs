@@ -8,12 +8,13 @@ use std::{
 use duckdb::Connection;
 
 use crate::{
+    event::TableChange,
     fault,
     record::{LogicalType, Schema, Value, parse_type, quote, same_name},
     sql::{Row, Slot},
 };
 
-use super::{Store, StoreError, pieces, transaction};
+use super::{Run, Store, StoreError, ownership, transaction};
 
 /// A sink as the database knows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,8 +27,8 @@ pub struct Table {
     pub columns: Vec<(String, LogicalType)>,
     /// The columns that identify a row.
     pub key: Vec<String>,
-    /// Those of them that identify the record whose pieces the rows are; none where rows are no pieces.
-    pub pieces_of: Vec<String>,
+    /// Whether rows that a run no longer writes are removed, and how; `None` where rows stay.
+    pub owned: Option<Owned>,
     /// How rows meet rows that are there.
     pub mode: SinkMode,
 }
@@ -44,6 +45,24 @@ pub enum SinkTarget {
         /// What stands in the brackets of `COPY … TO … (…)`.
         options: &'static str,
     },
+}
+
+/// What happens to rows of earlier runs that a run does not write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owned {
+    /// To those whose record failed.
+    pub stale: Stale,
+    /// Whether those go whose record has left its source.
+    pub gone: bool,
+}
+
+/// What happens to an older row whose record failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in the language")]
+pub enum Stale {
+    Keep,
+    Delete,
+    Mark,
 }
 
 /// How rows meet rows that are there.
@@ -82,7 +101,33 @@ impl Table {
 
     /// The keys that this run has written.
     pub(super) fn written(&self) -> String {
-        quote(&format!("written_{}", self.stage))
+        self.temporary("written")
+    }
+
+    /// The rows that this run has written, with their owners.
+    pub(super) fn owned_rows(&self) -> String {
+        self.temporary("owned")
+    }
+
+    /// The rows of other pipelines.
+    pub(super) fn foreign_rows(&self) -> String {
+        self.temporary("foreign")
+    }
+
+    /// A table of the run's own, shared by all sinks of one target.
+    fn temporary(&self, what: &str) -> String {
+        format!("temp.{}", quote(&format!("{what}_{}", self.name().to_lowercase())))
+    }
+
+    /// The columns of the key, of a relation of this name.
+    pub(super) fn key_columns(&self, relation: &str) -> Vec<String> {
+        let places = self.key_places().into_iter();
+        places.map(|at| format!("{relation}.{}", quote(&self.columns[at].0))).collect()
+    }
+
+    /// The same in `staged`, of which `relation` is the alias.
+    pub(super) fn staged_key(&self, relation: &str) -> Vec<String> {
+        self.key_places().into_iter().map(|at| format!("{relation}.v{at}")).collect()
     }
 
     fn definitions(&self) -> String {
@@ -98,19 +143,33 @@ impl Table {
     }
 }
 
-/// Writes rows within the transaction of the caller. Gives the places of those that were not written, because
-/// their key was written before in this run.
-pub(super) fn insert(connection: &Connection, table: &Table, rows: &[Row]) -> Result<Vec<usize>, StoreError> {
+/// A row that was not written.
+pub(super) struct Refused {
+    /// Its place among the rows.
+    pub(super) at: usize,
+    /// The pipeline that its key belongs to; `None` where this run has written the key before.
+    pub(super) pipeline: Option<String>,
+}
+
+/// Writes rows, each with its owner, within the transaction of the caller. Gives those that were not written, in
+/// their order.
+pub(super) fn insert(
+    connection: &Connection,
+    table: &Table,
+    rows: &[(Row, i64)],
+) -> Result<Vec<Refused>, StoreError> {
     // Columns by their place, so that no name of a user's meets one of ours.
     let values = table.columns.iter().enumerate().map(|(at, (_, of))| (format!("v{at}"), of.clone()));
-    let slot = Slot::new(Schema::new([("r".to_owned(), LogicalType::BigInt)].into_iter().chain(values)));
-    let numbered = rows.iter().enumerate().map(|(at, row)| -> Row {
-        [Value::Integer(at as i64)].into_iter().chain(row.iter().cloned()).collect()
+    let own = ["r", "o"].map(|name| (name.to_owned(), LogicalType::BigInt));
+    let slot = Slot::new(Schema::new(own.into_iter().chain(values)));
+    let numbered = rows.iter().enumerate().map(|(at, (row, owner))| -> Row {
+        [Value::Integer(at as i64), Value::Integer(*owner)].into_iter().chain(row.iter().cloned()).collect()
     });
     slot.set(numbered.collect::<Vec<_>>().into());
     connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE staged AS FROM {}", slot.relation()))?;
     slot.set(Arc::new([]));
-    let doubles = if table.is_keyed() { take_doubles(connection, table)? } else { Vec::new() };
+    let refused = if table.is_keyed() { take_refused(connection, table)? } else { Vec::new() };
+    ownership::note(connection, table)?;
     let working = table.working();
     let names: Vec<String> = table.columns.iter().map(|(name, _)| quote(name)).collect();
     let values: Vec<String> = (0..names.len()).map(|at| format!("n.v{at}")).collect();
@@ -139,14 +198,20 @@ pub(super) fn insert(connection: &Connection, table: &Table, rows: &[Row]) -> Re
         ))?;
     }
     connection.execute_batch("DROP TABLE staged")?;
-    Ok(doubles)
+    Ok(refused)
 }
 
-/// Takes the rows out of `staged` whose key this run has written before, and remembers the others' keys.
-fn take_doubles(connection: &Connection, table: &Table) -> Result<Vec<usize>, StoreError> {
+/// Takes the rows out of `staged` whose key is another pipeline's or was written before by this run, and remembers
+/// the others' keys.
+fn take_refused(connection: &Connection, table: &Table) -> Result<Vec<Refused>, StoreError> {
+    let foreign = ownership::foreign(connection, table)?;
+    let mut refused: Vec<Refused> =
+        foreign.into_iter().map(|(at, pipeline)| Refused { at, pipeline: Some(pipeline) }).collect();
+    take_out(connection, &refused)?;
     let (written, places) = (table.written(), table.key_places());
     let keys: Vec<String> = places.iter().map(|at| format!("v{at}")).collect();
-    let on: Vec<String> = keys.iter().map(|key| format!("s.{key} IS NOT DISTINCT FROM w.{key}")).collect();
+    let on: Vec<String> =
+        keys.iter().enumerate().map(|(at, key)| format!("s.{key} IS NOT DISTINCT FROM w.k{at}")).collect();
     let query = format!(
         "SELECT r FROM (SELECT r, row_number() OVER (PARTITION BY {0} ORDER BY r) AS n FROM staged) WHERE n > 1
          UNION SELECT s.r FROM staged AS s SEMI JOIN {written} AS w ON {1} ORDER BY 1",
@@ -155,13 +220,22 @@ fn take_doubles(connection: &Connection, table: &Table) -> Result<Vec<usize>, St
     );
     let mut statement = connection.prepare(&query)?;
     let found = statement.query_map([], |row| row.get::<_, i64>(0))?;
-    let doubles: Vec<usize> = found.map(|row| row.map(|at| at as usize)).collect::<Result<_, _>>()?;
-    if !doubles.is_empty() {
-        let list: Vec<String> = doubles.iter().map(usize::to_string).collect();
-        connection.execute_batch(&format!("DELETE FROM staged WHERE r IN ({})", list.join(", ")))?;
-    }
+    let doubles: Vec<Refused> = found
+        .map(|row| row.map(|at| Refused { at: at as usize, pipeline: None }))
+        .collect::<Result<_, _>>()?;
+    take_out(connection, &doubles)?;
     connection.execute_batch(&format!("INSERT INTO {written} SELECT {} FROM staged", keys.join(", ")))?;
-    Ok(doubles)
+    refused.extend(doubles);
+    refused.sort_unstable_by_key(|refused| refused.at);
+    Ok(refused)
+}
+
+fn take_out(connection: &Connection, refused: &[Refused]) -> Result<(), StoreError> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = refused.iter().map(|refused| refused.at.to_string()).collect();
+    Ok(connection.execute_batch(&format!("DELETE FROM staged WHERE r IN ({})", list.join(", ")))?)
 }
 
 impl Store {
@@ -169,30 +243,41 @@ impl Store {
     ///
     /// # Errors
     /// A column whose type would lose values, before anything was requested; or when the database fails.
-    pub async fn prepare(&self, tables: Vec<Table>) -> Result<(), StoreError> {
+    pub async fn prepare(&self, pipeline: &str, tables: Vec<Table>) -> Result<(), StoreError> {
+        let pipeline = pipeline.to_owned();
         self.with(move |connection| {
-            transaction(connection, |t| tables.iter().try_for_each(|table| prepare(t, table)))
+            transaction(connection, |t| {
+                tables.iter().try_for_each(|table| {
+                    prepare(t, table)?;
+                    ownership::prepare(t, table, &pipeline)
+                })
+            })
         })
         .await
     }
 
     /// Puts the rows of all sinks in their place, at the end of a run that was not cut off: tables in one
-    /// transaction, then the files. In a `clean` run, in which no record failed, pieces that a pipeline wrote in
-    /// an earlier run go where all pieces of their record were written again.
+    /// transaction, then the files. Rows of earlier runs go whose records this run settled without writing them
+    /// again; gives what became of them, by table.
     ///
     /// # Errors
     /// A file that cannot be written; or when the database fails.
-    pub async fn finish(&self, pipeline: &str, tables: Vec<Table>, clean: bool) -> Result<(), StoreError> {
+    pub async fn finish(
+        &self,
+        run: Run,
+        pipeline: &str,
+        tables: Vec<Table>,
+    ) -> Result<Vec<TableChange>, StoreError> {
         let pipeline = pipeline.to_owned();
         self.with(move |connection| {
             fault::point("before_replace");
-            transaction(connection, |t| {
-                tables.iter().try_for_each(|table| {
-                    pieces::settle(t, &pipeline, table, clean)?;
-                    replace(t, table)
-                })
+            let changes = transaction(connection, |t| {
+                let changes = ownership::settle(t, run, &pipeline, &tables)?;
+                tables.iter().try_for_each(|table| replace(t, table))?;
+                Ok(changes)
             })?;
-            tables.iter().try_for_each(|table| write(connection, table))
+            tables.iter().try_for_each(|table| write(connection, table))?;
+            Ok(changes)
         })
         .await
     }
@@ -213,8 +298,12 @@ fn columns_of(connection: &Connection, table: &Table) -> Result<Vec<(String, Log
 fn prepare(connection: &Connection, table: &Table) -> Result<(), StoreError> {
     let (working, definitions) = (table.working(), table.definitions());
     if table.is_keyed() {
-        let keys: Vec<String> =
-            table.key_places().iter().map(|at| format!("v{at} {}", table.columns[*at].1.sql())).collect();
+        let keys: Vec<String> = table
+            .key_places()
+            .iter()
+            .enumerate()
+            .map(|(at, place)| format!("k{at} {}", table.columns[*place].1.sql()))
+            .collect();
         connection.execute_batch(&format!(
             "CREATE OR REPLACE TEMP TABLE {} ({})",
             table.written(),

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use duckdb::{Connection, params};
 
-use crate::record::{LogicalType, Record, Schema, Value, quote};
+use crate::{
+    record::{LogicalType, Record, Schema, Value, quote},
+    stage::Shelf,
+};
 
 use super::{
     Store, StoreError,
@@ -31,6 +34,8 @@ pub struct WaveBuffer {
     /// The fields of those that a query gives in their place.
     output: Arc<Schema>,
     failed: Arc<Schema>,
+    /// The fields of the records of other stages that its query reads.
+    relations: Vec<Arc<Schema>>,
 }
 
 const OWN: &[(&str, LogicalType)] = &[("place", LogicalType::BigInt)];
@@ -42,6 +47,7 @@ impl WaveBuffer {
         input: &Arc<Schema>,
         output: &Arc<Schema>,
         failed: &Arc<Schema>,
+        relations: Vec<Arc<Schema>>,
     ) -> Self {
         let server = blake3::hash(server.as_bytes()).to_hex();
         Self {
@@ -49,28 +55,39 @@ impl WaveBuffer {
             input: Arc::clone(input),
             output: Arc::clone(output),
             failed: Arc::clone(failed),
+            relations,
         }
     }
 
-    fn table(&self, failed: bool) -> String {
-        let name = if failed { format!("{}_failed", self.name) } else { self.name.clone() };
+    pub(super) fn table(&self, shelf: Shelf) -> String {
+        let name = match shelf {
+            Shelf::Ok => self.name.clone(),
+            Shelf::Failed => format!("{}_failed", self.name),
+            Shelf::Relation(at) => format!("{}_{at}", self.name),
+        };
         format!("etl.{}", quote(&name))
     }
 
-    pub(super) fn records_table(&self) -> String {
-        self.table(false)
+    /// The fields of the records of a shelf, as they come in.
+    pub(super) fn schema(&self, shelf: Shelf) -> &Arc<Schema> {
+        match shelf {
+            Shelf::Ok => &self.input,
+            Shelf::Failed => &self.failed,
+            Shelf::Relation(at) => self.relations.get(at).unwrap_or(&self.input),
+        }
     }
 
-    fn incoming(&self, failed: bool) -> RecordTable {
-        RecordTable::new(OWN, if failed { &self.failed } else { &self.input })
+    fn shelves(&self) -> Vec<Shelf> {
+        let relations = (0..self.relations.len()).map(Shelf::Relation);
+        [Shelf::Ok, Shelf::Failed].into_iter().chain(relations).collect()
+    }
+
+    fn incoming(&self, shelf: Shelf) -> RecordTable {
+        RecordTable::new(OWN, self.schema(shelf))
     }
 
     pub(super) fn outgoing(&self) -> RecordTable {
         RecordTable::new(OWN, &self.output)
-    }
-
-    pub(super) const fn input(&self) -> &Arc<Schema> {
-        &self.input
     }
 
     /// How many records it holds: those that came through, and those that failed.
@@ -84,11 +101,11 @@ impl WaveBuffer {
         if there < 2 {
             return Ok(None);
         }
-        let count = |failed| -> Result<u64, StoreError> {
-            let query = format!("SELECT count(*) FROM {}", self.table(failed));
+        let count = |shelf| -> Result<u64, StoreError> {
+            let query = format!("SELECT count(*) FROM {}", self.table(shelf));
             Ok(connection.query_row(&query, [], |row| row.get::<_, i64>(0))? as u64)
         };
-        Ok(Some((count(false)?, count(true)?)))
+        Ok(Some((count(Shelf::Ok)?, count(Shelf::Failed)?)))
     }
 }
 
@@ -99,14 +116,14 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn hold(&self, buffer: &WaveBuffer) -> Result<(), StoreError> {
-        let create = |failed| {
+        let create = |shelf| {
             format!(
                 "CREATE OR REPLACE TABLE {} ({});",
-                buffer.table(failed),
-                buffer.incoming(failed).definition()
+                buffer.table(shelf),
+                buffer.incoming(shelf).definition()
             )
         };
-        self.execute([false, true].map(create).concat()).await
+        self.execute(buffer.shelves().into_iter().map(create).collect()).await
     }
 
     /// Adds records, the first of them at `place`.
@@ -117,17 +134,18 @@ impl Store {
         &self,
         buffer: &WaveBuffer,
         place: i64,
-        records: Vec<(bool, Record)>,
+        records: Vec<(Shelf, Record)>,
     ) -> Result<(), StoreError> {
         let buffer = buffer.clone();
         self.with(move |connection| {
             transaction(connection, |t| {
-                let records = records.into_iter().zip(place..);
-                let (failed, ok): (Vec<_>, Vec<_>) = records.partition(|((failed, _), _)| *failed);
-                for (of, records) in [(false, ok), (true, failed)] {
-                    let rows =
-                        records.into_iter().map(|((_, record), at)| (vec![Value::Integer(at)], record));
-                    buffer.incoming(of).insert(t, &buffer.table(of), rows)?;
+                let mut records: Vec<_> = records.into_iter().zip(place..).collect();
+                for shelf in buffer.shelves() {
+                    let (of_it, others): (Vec<_>, Vec<_>) =
+                        records.into_iter().partition(|((held, _), _)| *held == shelf);
+                    records = others;
+                    let rows = of_it.into_iter().map(|((_, record), at)| (vec![Value::Integer(at)], record));
+                    buffer.incoming(shelf).insert(t, &buffer.table(shelf), rows)?;
                 }
                 Ok(())
             })
@@ -148,9 +166,12 @@ impl Store {
     ) -> Result<Held, StoreError> {
         let buffer = buffer.clone();
         self.with(move |connection| {
-            let table = if failed { buffer.incoming(true) } else { buffer.outgoing() };
+            let (table, shelf) = match failed {
+                true => (buffer.incoming(Shelf::Failed), Shelf::Failed),
+                false => (buffer.outgoing(), Shelf::Ok),
+            };
             let clause = format!("WHERE place >= {place} ORDER BY place LIMIT {count}");
-            let found = table.read(connection, &buffer.table(failed), &clause)?;
+            let found = table.read(connection, &buffer.table(shelf), &clause)?;
             let next = match found.last() {
                 Some((own, _)) if found.len() == count => Some(integer(&own[0]) + 1),
                 _ => None,
@@ -165,7 +186,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn release(&self, buffer: &WaveBuffer) -> Result<(), StoreError> {
-        let drop = |failed| format!("DROP TABLE IF EXISTS {};", buffer.table(failed));
-        self.execute([false, true].map(drop).concat()).await
+        let drop = |shelf| format!("DROP TABLE IF EXISTS {};", buffer.table(shelf));
+        self.execute(buffer.shelves().into_iter().map(drop).collect()).await
     }
 }

@@ -1,10 +1,16 @@
 //! Waves: a query over all that one holds, and the line that says that it is closed.
 
+use std::sync::Arc;
+
 use duckdb::{Connection, params};
 
-use crate::record::{About, Schema, quote};
+use crate::{
+    record::{About, Schema, quote},
+    sql::ORIGINS,
+    stage::Shelf,
+};
 
-use super::{Run, Store, StoreError, WaveBuffer, transaction};
+use super::{Run, Store, StoreError, WaveBuffer, ownership, transaction};
 
 /// A wave that has closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,15 +27,32 @@ pub struct ClosedWave {
     pub pending: u64,
 }
 
-/// A query over the records that came through, which puts its own in their place.
+/// What a wave makes of the records that came through.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Transformation {
-    /// The query; the wave's name stands for the records.
+pub enum Transformation {
+    /// Other records in their place.
+    Query(Query),
+    /// This many of them, by a hash of their keys.
+    Sample(u64),
+    /// The first by key for each value of an expression, and all for which it is NULL.
+    Unique(String),
+}
+
+/// A query over what a wave holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    /// The query.
     pub text: String,
+    /// A query whose last column has the source records of each row; without it, a row comes from all of them.
+    pub origins: Option<String>,
+    /// The names of the wave's own records in it.
+    pub names: Vec<String>,
+    /// The names of the records of other stages, in the order of the buffer's shelves.
+    pub relations: Vec<String>,
     /// The columns that identify a record; its number if there are none.
     pub key: Vec<String>,
     /// The fields of its result.
-    pub output: std::sync::Arc<Schema>,
+    pub output: Arc<Schema>,
 }
 
 impl Store {
@@ -117,48 +140,192 @@ fn transform(
     connection: &Connection,
     buffer: &WaveBuffer,
     wave: &str,
-    query: &Transformation,
+    transformation: &Transformation,
 ) -> Result<u64, StoreError> {
-    let (held, name) = (buffer.records_table(), quote(wave));
-    let fields: Vec<String> = buffer
-        .input()
-        .fields()
-        .iter()
-        .enumerate()
-        .map(|(at, field)| format!("f{at} AS {}", quote(&field.name)))
-        .collect();
-    let fields = if fields.is_empty() { "1 AS nothing".to_owned() } else { fields.join(", ") };
-    let part = |name: &String| format!("CAST(etl_row.{} AS VARCHAR)", quote(name));
-    let key = match &query.key[..] {
-        [] => "CAST(row_number() OVER () AS VARCHAR)".to_owned(),
-        [key] => part(key),
-        key => {
-            format!("CAST(json_array({}) AS VARCHAR)", key.iter().map(part).collect::<Vec<_>>().join(", "))
+    let held = buffer.table(Shelf::Ok);
+    match transformation {
+        Transformation::Query(query) => query.put_in_place(connection, buffer, wave),
+        Transformation::Sample(count) => keep(
+            connection,
+            &held,
+            &format!("SELECT place FROM {held} ORDER BY md5(key), place LIMIT {count}"),
+        ),
+        Transformation::Unique(of) => {
+            let fields = named_fields(buffer.schema(Shelf::Ok));
+            keep(
+                connection,
+                &held,
+                &format!(
+                    "SELECT etl.place FROM (
+                       SELECT etl, ({of}\n) AS result FROM (
+                         SELECT {{'place': place, 'key': key}} AS etl, {fields} FROM {held})
+                     ) QUALIFY result IS NULL
+                            OR row_number() OVER (PARTITION BY result ORDER BY etl.key, etl.place) = 1"
+                ),
+            )
         }
-    };
-    let about = About { source: wave.into(), ..About::default() };
-    let about = serde_json::to_string(&about).map_err(|error| StoreError::Sql(error.to_string()))?;
-    let columns: Vec<String> = query
-        .output
-        .fields()
-        .iter()
-        .map(|field| format!("CAST(etl_row.{} AS {})", quote(&field.name), field.datatype.sql()))
-        .collect();
-    let definition = buffer.outgoing().definition();
-    connection.execute_batch(&format!(
-        "CREATE OR REPLACE TEMP TABLE transformed ({definition});
-         INSERT INTO transformed
-         WITH {name} AS (SELECT {fields} FROM {held} ORDER BY place)
-         SELECT (row_number() OVER ()) - 1, {key}, '{}', {}
-         FROM ({}
-) AS etl_row;
-         CREATE OR REPLACE TABLE {held} ({definition});
-         INSERT INTO {held} SELECT * FROM transformed",
-        about.replace('\'', "''"),
-        columns.join(", "),
-        query.text
-    ))?;
-    let count: i64 = connection.query_row("SELECT count(*) FROM transformed", [], |row| row.get(0))?;
-    connection.execute_batch("DROP TABLE transformed")?;
-    Ok(count as u64)
+    }
+}
+
+/// The fields of held records under their names.
+fn named_fields(schema: &Schema) -> String {
+    let fields = schema.fields().iter().enumerate();
+    let fields: Vec<String> = fields.map(|(at, field)| format!("f{at} AS {}", quote(&field.name))).collect();
+    if fields.is_empty() { "1 AS nothing".to_owned() } else { fields.join(", ") }
+}
+
+/// Keeps the held records whose place a query gives.
+fn keep(connection: &Connection, held: &str, places: &str) -> Result<u64, StoreError> {
+    connection.execute_batch(&format!("DELETE FROM {held} WHERE place NOT IN ({places})"))?;
+    count(connection, held)
+}
+
+fn count(connection: &Connection, table: &str) -> Result<u64, StoreError> {
+    Ok(connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0))? as u64)
+}
+
+/// The source records of a held record.
+const ABOUT_ORIGINS: &str = "CAST(json_extract(about, '$.origin') AS BIGINT[])";
+
+impl Query {
+    /// The relations that the query reads, as common table expressions; with their source records if asked for.
+    fn with(&self, buffer: &WaveBuffer, origins: bool) -> String {
+        let own = self.names.iter().map(|name| (name, Shelf::Ok));
+        let others = self.relations.iter().enumerate().map(|(at, name)| (name, Shelf::Relation(at)));
+        let relation = |(name, shelf): (&String, Shelf)| {
+            let origins = match origins {
+                true => format!(", {ABOUT_ORIGINS} AS {}", quote(ORIGINS)),
+                false => String::new(),
+            };
+            let fields = named_fields(buffer.schema(shelf));
+            // In the order of their keys, which is the same in every run: a list that a query makes becomes a
+            // prompt, and another order would be another request.
+            format!(
+                "{} AS (SELECT {fields}{origins} FROM {} ORDER BY key, place)",
+                quote(name),
+                buffer.table(shelf)
+            )
+        };
+        own.chain(others).map(relation).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Puts the rows of the query in the place of the records that came through.
+    fn put_in_place(
+        &self,
+        connection: &Connection,
+        buffer: &WaveBuffer,
+        wave: &str,
+    ) -> Result<u64, StoreError> {
+        // With several threads, functions that fold would see the records in another order in each run.
+        let threads: i64 = connection.query_row("SELECT current_setting('threads')", [], |row| row.get(0))?;
+        connection.execute_batch("SET threads = 1")?;
+        let result = self.transform(connection, buffer, wave);
+        connection.execute_batch(&format!("SET threads = {threads}"))?;
+        result
+    }
+
+    fn transform(&self, connection: &Connection, buffer: &WaveBuffer, wave: &str) -> Result<u64, StoreError> {
+        let held = buffer.table(Shelf::Ok);
+        let columns = self.output.fields().iter().enumerate();
+        let columns: Vec<String> = columns
+            .map(|(at, field)| {
+                format!("CAST(etl_row.{} AS {}) AS c{at}", quote(&field.name), field.datatype.sql())
+            })
+            .collect();
+        connection.execute_batch(&format!(
+            "CREATE OR REPLACE TEMP TABLE result AS
+             WITH {} SELECT (row_number() OVER ()) - 1 AS place, {} FROM ({}\n) AS etl_row",
+            self.with(buffer, false),
+            columns.join(", "),
+            self.text
+        ))?;
+        let each = self.origins_of_rows(connection, buffer)?;
+        if !each {
+            self.origin_of_all(connection, buffer)?;
+        }
+        let part = |name: &String| {
+            let at = self.output.position(name).unwrap_or_default();
+            format!("CAST(r.c{at} AS VARCHAR)")
+        };
+        let key = match &self.key[..] {
+            [] => "CAST(r.place + 1 AS VARCHAR)".to_owned(),
+            [key] => format!("coalesce({}, 'NULL')", part(key)),
+            key => {
+                let parts = key.iter().map(part).collect::<Vec<_>>().join(", ");
+                format!("CAST(json_array({parts}) AS VARCHAR)")
+            }
+        };
+        let about = About { source: wave.into(), ..About::default() };
+        let about = serde_json::to_string(&about).map_err(|error| StoreError::Sql(error.to_string()))?;
+        let about = about.replace('\'', "''");
+        let values: Vec<String> = (0..self.output.len()).map(|at| format!("r.c{at}")).collect();
+        let values = if values.is_empty() { String::new() } else { format!(", {}", values.join(", ")) };
+        connection.execute_batch(&format!(
+            "CREATE OR REPLACE TABLE {held} ({});
+             INSERT INTO {held}
+             SELECT r.place, {key},
+               CAST(json_merge_patch('{about}', json_object('origin', o.origins)) AS VARCHAR){values}
+             FROM temp.result AS r JOIN temp.result_origins AS o ON {} ORDER BY r.place;
+             DROP TABLE temp.result_origins",
+            buffer.outgoing().definition(),
+            if each { "o.place = r.place" } else { "true" }
+        ))?;
+        let rows = count(connection, "temp.result")?;
+        connection.execute_batch("DROP TABLE temp.result")?;
+        Ok(rows)
+    }
+
+    /// Makes a table of the source records of each row, if there is a query for it that gives the same rows.
+    fn origins_of_rows(&self, connection: &Connection, buffer: &WaveBuffer) -> Result<bool, StoreError> {
+        let Some(query) = &self.origins else { return Ok(false) };
+        let names: Vec<String> = (0..self.output.len()).map(|at| format!("c{at}")).collect();
+        let columns = [&names[..], &["origins".to_owned()]].concat().join(", ");
+        let made = connection.execute_batch(&format!(
+            "CREATE OR REPLACE TEMP TABLE result_origins AS
+             WITH {}, etl_rows({columns}) AS ({query}\n)
+             SELECT (row_number() OVER ()) - 1 AS place, * FROM etl_rows",
+            self.with(buffer, true),
+        ));
+        if made.is_err() {
+            return Ok(false);
+        }
+        let differ: Vec<String> = self
+            .output
+            .fields()
+            .iter()
+            .zip(&names)
+            .map(|(field, name)| {
+                format!("CAST(o.{name} AS {}) IS DISTINCT FROM r.{name}", field.datatype.sql())
+            })
+            .chain(["o.place IS NULL".to_owned(), "r.place IS NULL".to_owned()])
+            .collect();
+        let same = connection.query_row(
+            &format!(
+                "SELECT count(*) = 0 FROM temp.result AS r FULL JOIN temp.result_origins AS o ON o.place = r.place
+                 WHERE {}",
+                differ.join(" OR ")
+            ),
+            [],
+            |row| row.get::<_, bool>(0),
+        );
+        Ok(same.unwrap_or(false))
+    }
+
+    /// All source records, as one set that every row has.
+    fn origin_of_all(&self, connection: &Connection, buffer: &WaveBuffer) -> Result<(), StoreError> {
+        let others = (0..self.relations.len()).map(Shelf::Relation);
+        let shelves: Vec<String> = [Shelf::Ok]
+            .into_iter()
+            .chain(others)
+            .map(|shelf| format!("SELECT unnest({ABOUT_ORIGINS}) AS id FROM {}", buffer.table(shelf)))
+            .collect();
+        let mut statement = connection
+            .prepare(&format!("SELECT DISTINCT id FROM ({}) ORDER BY id", shelves.join(" UNION ALL ")))?;
+        let ids: Vec<i64> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        ownership::add_sets(connection, std::iter::once(&ids[..]))?;
+        let origins = if ids.is_empty() { String::new() } else { ownership::owner_of(&ids).to_string() };
+        Ok(connection.execute_batch(&format!(
+            "CREATE OR REPLACE TEMP TABLE result_origins AS SELECT CAST([{origins}] AS BIGINT[]) AS origins"
+        ))?)
+    }
 }

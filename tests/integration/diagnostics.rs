@@ -56,7 +56,7 @@ fn told(dir: &Path, spec: &str, set: &[(&str, &str)]) -> String {
     let set: Vec<(String, String)> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let name = dir.join("spec.yaml").display().to_string();
     let env = |name: &str| (name == "HOME_OF_TESTS").then(|| "here".to_owned());
-    let describe = |query: &str| match query.contains("missing") {
+    let describe = |query: &str, _: &[(String, Schema)]| match query.contains("missing") {
         true => Err("Catalog Error: Table with name missing does not exist!".to_owned()),
         false => Ok(Schema::new([("id", LogicalType::BigInt)])),
     };
@@ -139,7 +139,6 @@ mistakes! {
     wrong_shape: "stages:" => "stages: none\nother:";
     unknown_kind: "  - wave: extracted" => "  - barrier: extracted";
     unknown_mode: "table: rejected" => "table: rejected\n    mode: upsret";
-    no_form: "    table: rejected" => "    key: path";
     two_forms: "    table: rejected" => "    table: rejected\n    csv: rejected.csv";
     repeated_key: "    table: rejected" => "    table: rejected\n    table: other";
     bad_name: "- wave: extracted" => "- wave: 'extracted texts'";
@@ -151,7 +150,7 @@ mistakes! {
     source_with_input: "    files: library/*.txt" => "    files: library/*.txt\n    from: extract";
     nothing_above: "  - source: documents\n    files: library/*.txt\n" => "";
     nothing_reads: "  - sink: rejected" => "  - map: other\n    from: extracted\n    keep: path\n  - sink: rejected";
-    reads_a_sink: "    from: repair.failed\n" => "";
+    reads_a_sink: "    from: repair.failed\n" => "    from: metadata\n";
     missing_prompt: "file: prompt.md.j2" => "file: prompts.md.j2";
     missing_schema: "schema: schema.json\n  - wave" => "schema: shema.json\n  - wave";
     template_error_inline: "{{ etl.failure.reason }}" => "{{ etl.failure.raeson }}";
@@ -169,7 +168,13 @@ mistakes! {
     key_that_is_no_column: "    table: metadata" => "    table: metadata\n    key: id\n    columns: { path: path }";
     shared_target: "    table: rejected" => "    table: metadata";
     refused_query: "files: library/*.txt" => "sql: SELECT * FROM missing";
-    no_mistral: "mistral: { api_key: \"${env.KEY}\" }\n" => "";
+    failures_past_a_wave: "    from: extracted.failed" => "    from: extract.failed";
+    an_old_split: "  - sink: rejected" => "  - map: word\n    from: extracted\n    split: { list: path }\n  - map: named\n    fields: { a: word.item }\n  - sink: words\n  - sink: rejected";
+    an_old_item: "  - sink: rejected" => "  - map: word\n    from: extracted\n    split: string_split(path, '/')\n  - map: named\n    fields: { a: word.item, b: word.index }\n  - sink: words\n  - sink: rejected";
+    an_old_loop: "    chat:\n      model: ${params.model}" => "    for_each: [a, b]\n    chat:\n      model: ${params.model}";
+    except_that_is_unknown: "    table: metadata" => "    table: metadata\n    except: [tile, extract.titel]";
+    types_that_are_unknown: "    table: metadata" => "    table: metadata\n    types: { titl: text, title: txt }";
+    two_sets_in_a_wave: "  - wave: extracted\n" => "  - wave: extracted\n    sample: 3\n    unique: path\n";
     no_server: "mistral: { api_key: \"${env.KEY}\" }" => "mistral: { base_url: moon, timeouts: { connect: 0s, whole: 5, first: 1s } }";
     bounds_of_concurrency: "    chat:\n      model: ${params.model}" => "    concurrency: { auto: { min: 9, max: 3 } }\n    chat:\n      model: ${params.model}";
     concurrency_of_jobs: "    chat:\n      model: ${params.model}" => "    batch: {}\n    concurrency: auto\n    chat:\n      model: ${params.model}";

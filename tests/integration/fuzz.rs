@@ -310,7 +310,7 @@ static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
 fn read_spec(text: &str, with_files: bool) -> bool {
     let set = [("model".to_owned(), "large é".to_owned())];
     let env = |name: &str| (name == "HOME").then(|| "/nowhere".to_owned());
-    let describe = |_: &str| Ok(Schema::new([("id", LogicalType::BigInt)]));
+    let describe = |_: &str, _: &[(String, Schema)]| Ok(Schema::new([("id", LogicalType::BigInt)]));
     let name = FOLDER.path().join("spec.yaml").display().to_string();
     let told = match parse(&name, text, &Variables { set: &set, env: &env }) {
         Ok(spec) if with_files => match compile(&spec, &Surroundings { describe: &describe }) {

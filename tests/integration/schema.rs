@@ -50,7 +50,7 @@ fn every_link_within_the_reference_has_its_section() {
 fn explain_finds_stages_keys_and_the_keys_of_keys() {
     for (path, wanted) in [
         ("", "Keys of a file:"),
-        ("sink", "Exactly one of `table`, `jsonl`, `csv`, `parquet`."),
+        ("sink", "At most one of `table`, `jsonl`, `csv`, `parquet`."),
         ("sink.mode", "default   `upsert` for a table, `replace` for a file"),
         ("map.chat", "presence_penalty"),
         ("map.chat.temperature", "number from 0 to 1.5"),

@@ -73,7 +73,7 @@ fn a_database_of_a_newer_program_is_left_as_it_is() {
     Connection::open(&database).unwrap().execute_batch("UPDATE etl.meta SET version = version + 1").unwrap();
     let before = fs::read(&database).unwrap();
     let told = refused(&etl(&folder, &database));
-    assert!(told.contains("has layout 2, and this program knows up to 1: use the newer program"), "{told}");
+    assert!(told.contains("has layout 3, and this program knows up to 2: use the newer program"), "{told}");
     assert!(fs::read(&database).unwrap() == before, "not a byte is changed");
 }
 

@@ -84,6 +84,7 @@ pub(super) fn choice(shape: &Shape) -> Option<String> {
     match shape.choice {
         Choice::One(_, [_]) | Choice::Free => None,
         Choice::One(..) => Some(format!("Exactly one of {}.", named.join(", "))),
+        Choice::Optional(..) => Some(format!("At most one of {}.", named.join(", "))),
         Choice::Some(_) => Some(format!("At least one of {}.", named.join(", "))),
     }
 }

@@ -56,6 +56,10 @@ fn object(shape: &Shape) -> Value {
     match shape.choice {
         Choice::Free => {}
         Choice::One(..) => object["oneOf"] = forms.into(),
+        Choice::Optional(..) => {
+            let none = json!({ "not": { "anyOf": forms } });
+            object["oneOf"] = forms.iter().cloned().chain([none]).collect::<Vec<_>>().into();
+        }
         Choice::Some(_) => object["anyOf"] = forms.into(),
     }
     object

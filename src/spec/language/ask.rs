@@ -49,6 +49,10 @@ pub(super) const ATTEMPTS: Key = key(
 
 pub(crate) static SHAPE: Shape = Shape {
     family: "a map",
+    refused: &[(
+        "for_each",
+        "values that are written out make records of their own: put `- map: NAME` with `split: { values: […] }` above",
+    )],
     ..Shape::new(
         "asks",
         "a map that calls a model",

@@ -13,7 +13,7 @@ pub(super) const FROM: Key = key(
     "from: [extract, extract.failed]",
     "What the stage reads: a stage, a port (`extract.failed`), or a list of them.",
 )
-.or(Preset::Says("the stage above"));
+.or(Preset::Says("the nearest stage above that is no sink"));
 
 pub(super) const WHEN: Key = key(
     "when",

@@ -1,11 +1,12 @@
 //! `mistral:`, how to reach the service: its keys and what they are read into.
 
-use crate::{region::BASE_URL, units::Rate};
+use crate::{diagnostic::Place, region::BASE_URL, units::Rate};
 
 pub use crate::policy::Timeouts;
 use crate::spec::{
     describe::{Preset, Shape, Type, Written, key},
     text::Text,
+    tree::Origin,
     value::{Checked, FromValue, Value},
 };
 
@@ -87,6 +88,31 @@ static TIMEOUTS: Shape = Shape::new(
             .or(Preset::Duration(Timeouts::DEFAULT.whole)),
     ]],
 );
+
+/// The environment variable that the key is taken from by a file without `mistral:`.
+pub(crate) const KEY_VARIABLE: &str = "MISTRAL_API_KEY";
+
+impl MistralSpec {
+    /// What holds without `mistral:`.
+    pub(super) fn from_environment(key: Option<String>, place: Place) -> Self {
+        let key_variable = key.is_none().then(|| KEY_VARIABLE.to_owned());
+        let text = |value| Text {
+            value,
+            raw: format!("${{env.{KEY_VARIABLE}}}"),
+            place,
+            origin: Origin::Caller,
+            secret: true,
+        };
+        Self {
+            api_key: key.map(text),
+            key_variable,
+            base_url: None,
+            requests: None,
+            tokens: None,
+            timeouts: Timeouts::DEFAULT,
+        }
+    }
+}
 
 impl FromValue for MistralSpec {
     fn from_value(value: Value) -> Option<Self> {

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    diagnostic::{Mistake, Source},
+    diagnostic::{Mistake, Place, Source},
     units::Usd,
 };
 
@@ -12,8 +12,9 @@ use super::{
     stage::{STAGE, StageSpec},
 };
 use crate::spec::{
-    describe::{Shape, Type, Written, key},
+    describe::{Preset, Shape, Type, Written, key},
     text::{Name, Text},
+    tree::Origin,
     value::{Checked, Own},
 };
 
@@ -25,13 +26,13 @@ pub struct Spec {
     /// Its folder: where its paths start.
     pub folder: PathBuf,
     /// The pipeline's name.
-    pub name: Option<Name>,
+    pub name: Name,
     /// What it says of itself.
     pub description: Option<Text>,
     /// How to reach Mistral.
-    pub mistral: Option<MistralSpec>,
+    pub mistral: MistralSpec,
     /// The database for rows and ledger.
-    pub duckdb: Option<Text>,
+    pub duckdb: Text,
     /// What a run, and those that resume it, may cost.
     pub budget: Option<Usd>,
     /// Prices that take precedence over the program's own.
@@ -69,7 +70,8 @@ pub(crate) static PIPELINE: Shape = Shape {
         "A pipeline file: what it is, where things are, and what happens. Keys that begin with `x-` are \
          ignored: a place for YAML anchors.",
         &[&[
-            key("pipeline", Type::Name, "pipeline: extract", "The pipeline's name.").required(),
+            key("pipeline", Type::Name, "pipeline: extract", "The pipeline's name.")
+                .or(Preset::Says("the name of the file")),
             key("description", Type::Text(Written::Plain), "description: Metadata of texts.", "For people."),
             key(
                 "params",
@@ -81,15 +83,16 @@ pub(crate) static PIPELINE: Shape = Shape {
                 "mistral",
                 Type::Map(&mistral::SHAPE),
                 "mistral: { api_key: \"${env.MISTRAL_API_KEY}\" }",
-                "How to reach Mistral; needed when a stage calls a model.",
-            ),
+                "How to reach Mistral.",
+            )
+            .or(Preset::Says("the key in the environment variable `MISTRAL_API_KEY`")),
             key(
                 "duckdb",
                 Type::Text(Written::Path),
                 "duckdb: results.duckdb",
                 "The database for the results, and for the ledger that makes a rerun free.",
             )
-            .required(),
+            .or(Preset::Says("beside the spec, with its name: `extract.duckdb` for `extract.yaml`")),
             key(
                 "budget",
                 Type::Money,
@@ -108,7 +111,7 @@ pub(crate) static PIPELINE: Shape = Shape {
                 "stages",
                 Type::List(&STAGE, "stages, each `- kind: name`"),
                 "stages: [{ source: documents, files: '*.txt' }, { sink: texts, table: texts }]",
-                "What happens, in reading order. A stage reads the one above it unless it has `from:`.",
+                "What happens, in reading order. A stage reads the nearest one above that is no sink, unless it has `from:`.",
             )
             .required(),
         ]],
@@ -126,13 +129,24 @@ static PRICE: Shape = Shape::new(
     ]],
 );
 
-/// The file as a spec.
+/// The name of a pipeline whose file has this one.
+fn name_of(stem: &str) -> String {
+    let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { format!("p{name}") }
+}
+
+/// The file as a spec; `key` is the key of the environment, for a file that says nothing of Mistral.
 pub(crate) fn build(
     mut map: Checked,
     source: Arc<Source>,
     mistakes: Vec<Mistake>,
     lost: Vec<String>,
+    key: Option<String>,
 ) -> Spec {
+    let start = Place::start_of(&source);
+    let stem =
+        std::path::Path::new(&source.name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let name = name_of(&stem);
     let Own(prices) = map.or("prices", Own(Vec::<(Name, Checked)>::new()));
     let price = |(model, mut price): (Name, Checked)| ModelPrice {
         model: model.value.to_string(),
@@ -143,10 +157,16 @@ pub(crate) fn build(
     Spec {
         folder: std::path::Path::new(&source.name).parent().map(PathBuf::from).unwrap_or_default(),
         source,
-        name: map.get("pipeline"),
+        name: map.get("pipeline").unwrap_or_else(|| Name { value: name.into(), place: start.clone() }),
         description: map.get("description"),
-        mistral: map.get("mistral"),
-        duckdb: map.get("duckdb"),
+        mistral: map.get("mistral").unwrap_or_else(|| MistralSpec::from_environment(key, start.clone())),
+        duckdb: map.get("duckdb").unwrap_or_else(|| Text {
+            value: format!("{stem}.duckdb"),
+            raw: String::new(),
+            place: start.clone(),
+            origin: Origin::Spec,
+            secret: false,
+        }),
         budget: map.get("budget"),
         prices: prices.into_iter().map(price).collect(),
         stages: map.get("stages").unwrap_or_default(),

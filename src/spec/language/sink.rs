@@ -1,8 +1,10 @@
 //! `sink:` writes records: its keys and what they are read into.
 
+use crate::diagnostic::Fault;
+
 use super::common::{FROM, WHEN, stage_name};
 use crate::spec::{
-    describe::{Choice, Preset, Shape, Type, Word, Written, key},
+    describe::{Broken, Choice, Preset, Shape, Type, Word, Written, key},
     text::{Name, Text},
     value::{Checked, Own},
 };
@@ -10,14 +12,44 @@ use crate::spec::{
 /// `sink:`
 #[derive(Debug, Clone, PartialEq)]
 pub struct SinkSpec {
-    /// Where to.
-    pub target: Target,
+    /// Where to; a table with the sink's name by default.
+    pub target: Option<Target>,
     /// The columns that identify a row.
     pub key: Vec<Text>,
     /// Columns and the expressions that give them; by default what the record holds.
     pub columns: Option<Vec<(Name, Text)>>,
+    /// Fields, or parts of answers, that are no columns.
+    pub except: Vec<Text>,
+    /// Columns that are cast, with their types.
+    pub types: Vec<(Name, Text)>,
     /// How rows meet the rows that are there.
     pub mode: Option<Mode>,
+    /// What happens to rows of earlier runs whose record fails.
+    pub stale: Stale,
+    /// Whether rows of earlier runs go whose record has left its source.
+    pub gone: bool,
+}
+
+/// What happens to a row of an earlier run whose record fails now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stale {
+    /// It stays.
+    Keep,
+    /// It is removed.
+    Delete,
+    /// It stays, and a column `stale` says so.
+    Mark,
+}
+
+impl Stale {
+    /// The word for it in a spec.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Delete => "delete",
+            Self::Mark => "mark",
+        }
+    }
 }
 
 /// Where a sink writes.
@@ -66,7 +98,8 @@ pub(crate) static SHAPE: Shape = Shape::new(
         stage_name("sink", "sink: metadata"),
         FROM,
         WHEN,
-        key("table", Type::Name, "table: metadata", "A table of the pipeline's database."),
+        key("table", Type::Name, "table: metadata", "A table of the pipeline's database.")
+            .or(Preset::Says("the sink's name")),
         key(
             "jsonl",
             Type::Text(Written::Path),
@@ -92,6 +125,18 @@ pub(crate) static SHAPE: Shape = Shape::new(
             "the key, the fields in order (answers with a schema unpacked), `model` and `request`",
         )),
         key(
+            "except",
+            Type::Many(&Type::Text(Written::Field)),
+            "except: [text, extract.notes]",
+            "Fields, or parts of answers (`extract.notes`), that are left out of the default columns.",
+        ),
+        key(
+            "types",
+            Type::Own(true, &Type::Text(Written::Plain), "column: type"),
+            "types: { vector: \"FLOAT[1024]\" }",
+            "Types that columns are cast to: as in `types:` of a source. A value that does not fit fails its record.",
+        ),
+        key(
             "mode",
             Type::Word(
                 "mode",
@@ -110,22 +155,68 @@ pub(crate) static SHAPE: Shape = Shape::new(
         .or(Preset::Made(|| {
             format!("`{}` for a table, `{}` for a file", Mode::DEFAULT.word(), Mode::Replace.word())
         })),
+        key(
+            "stale",
+            Type::Word(
+                "stale",
+                &[
+                    Word(Stale::Keep.word(), "the row stays"),
+                    Word(Stale::Delete.word(), "the row is removed"),
+                    Word(Stale::Mark.word(), "the row stays, and the column `stale` is true"),
+                ],
+            ),
+            "stale: mark",
+            "What happens to a row of an earlier run whose record fails in this one.",
+        )
+        .or(Preset::Word(Stale::Keep.word())),
+        key(
+            "gone",
+            Type::Word(
+                "gone",
+                &[Word("keep", "the row stays"), Word("delete", "the row is removed")],
+            ),
+            "gone: delete",
+            "What happens to a row of an earlier run whose record is no longer in its source, when that was read to its end.",
+        )
+        .or(Preset::Word("keep")),
     ]],
 )
-.choice(Choice::One("sink", &["table", "jsonl", "csv", "parquet"]));
+.choice(Choice::Optional("sink", &["table", "jsonl", "csv", "parquet"]))
+.rule(|sink| {
+    let has = |name: &str| sink.entries.iter().any(|entry| entry.name == name);
+    let found = "`except:` beside `columns:`".to_owned();
+    let fault = Fault::WrongShape { found, wanted: "one of them: `columns:` lists all columns".into() };
+    (has("except") && has("columns")).then_some(Broken { key: "except", fault })
+});
 
 pub(super) fn build(mut map: Checked) -> Option<SinkSpec> {
-    let target = match map.form? {
-        "table" => Target::Table(map.get("table")?),
-        "jsonl" => Target::Jsonl(map.get("jsonl")?),
-        "csv" => Target::Csv(map.get("csv")?),
-        _ => Target::Parquet(map.get("parquet")?),
+    let target = match map.form {
+        None => None,
+        Some("table") => Some(Target::Table(map.get("table")?)),
+        Some("jsonl") => Some(Target::Jsonl(map.get("jsonl")?)),
+        Some("csv") => Some(Target::Csv(map.get("csv")?)),
+        Some(_) => Some(Target::Parquet(map.get("parquet")?)),
     };
     let mode = map.get("mode").map(|word: &str| match word {
         "append" => Mode::Append,
         "replace" => Mode::Replace,
         _ => Mode::Upsert,
     });
+    let stale = match map.get("stale") {
+        Some("delete") => Stale::Delete,
+        Some("mark") => Stale::Mark,
+        _ => Stale::Keep,
+    };
     let columns = map.get("columns").map(|Own(columns)| columns);
-    Some(SinkSpec { target, key: map.get("key").unwrap_or_default(), columns, mode })
+    let types = map.get("types").map(|Own(types)| types).unwrap_or_default();
+    Some(SinkSpec {
+        target,
+        key: map.get("key").unwrap_or_default(),
+        columns,
+        except: map.get("except").unwrap_or_default(),
+        types,
+        mode,
+        stale,
+        gone: map.get("gone") == Some("delete"),
+    })
 }

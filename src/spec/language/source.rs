@@ -65,6 +65,8 @@ pub enum SourceForm {
     Csv(Box<CsvSpec>),
     /// Parquet.
     Parquet(Text),
+    /// Records numbered from 1.
+    Repeat(u64),
 }
 
 /// The default of `max_bytes`: larger texts are longer than any model's context.
@@ -121,12 +123,18 @@ pub(crate) static SHAPE: Shape = Shape::new(
             "One record a row of Parquet files: a path or a pattern.",
         ),
         key(
+            "repeat",
+            Type::Count("records", 1, 1 << 40),
+            "repeat: 100",
+            "This many records with the one field `n`, counted from 1.",
+        ),
+        key(
             "key",
             Type::Many(&Type::Text(Written::Field)),
             "key: id",
             "The field that identifies a record, or a list of fields that do so together.",
         )
-        .or(Preset::Says("`path` for files, otherwise none")),
+        .or(Preset::Says("`path` for files, `n` for `repeat`, otherwise none")),
         key(
             "limit",
             Type::Count("records", 1, u64::MAX),
@@ -158,7 +166,7 @@ pub(crate) static SHAPE: Shape = Shape::new(
         .or(Preset::Flag(false)),
     ]],
 )
-.choice(Choice::One("source", &["files", "rows", "sql", "jsonl", "csv", "parquet"]));
+.choice(Choice::One("source", &["files", "rows", "sql", "jsonl", "csv", "parquet", "repeat"]));
 
 /// Types of columns that are declared instead of proven.
 const TYPES: Key = key(
@@ -271,7 +279,8 @@ pub(super) fn build(mut map: Checked) -> Option<SourceSpec> {
         "sql" => SourceForm::Sql(map.get("sql")?),
         "jsonl" => SourceForm::Jsonl(map.get("jsonl")?),
         "csv" => SourceForm::Csv(Box::new(csv(map.take("csv")?.value, &mut types)?)),
-        _ => SourceForm::Parquet(map.get("parquet")?),
+        "parquet" => SourceForm::Parquet(map.get("parquet")?),
+        _ => SourceForm::Repeat(map.get("repeat")?),
     };
     Some(SourceSpec {
         form,

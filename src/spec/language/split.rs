@@ -4,7 +4,7 @@ use crate::diagnostic::Fault;
 
 use super::common::{FROM, INTO, WHEN, stage_name};
 use crate::spec::{
-    describe::{Broken, Choice, Preset, Shape, Type, Written, key},
+    describe::{Broken, Choice, Preset, Shape, Type, Word, Written, key},
     text::{Name, Text},
     value::{Checked, FromValue, Value},
 };
@@ -33,7 +33,31 @@ pub enum SplitWhat {
         max_chars: usize,
         /// Characters that a chunk repeats of the one before.
         overlap: usize,
+        /// Where a chunk ends.
+        by: Boundary,
     },
+}
+
+/// Where a chunk of a text ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Boundary {
+    /// As late as it may, at the end of a paragraph, a sentence or a word.
+    Length,
+    /// At the end of a paragraph.
+    Paragraph,
+    /// Before a heading of Markdown.
+    Heading,
+}
+
+impl Boundary {
+    /// The word for it in a spec.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Length => "length",
+            Self::Paragraph => "paragraph",
+            Self::Heading => "heading",
+        }
+    }
 }
 
 /// A token is about four characters of English; the exact count is the model's own affair.
@@ -69,54 +93,79 @@ pub(crate) static SHAPE: Shape = Shape {
     .choice(Choice::One("map", &["split"]))
 };
 
-static SPLIT: Shape = Shape::new(
-    "split",
-    "`split:`",
-    "A text in chunks, or values that are written out.",
-    &[&[
-        key(
-            "values",
-            Type::Many(&Type::Text(Written::Plain)),
-            "values: [German, French]",
-            "Values that are written out: one record for each, with the value in its key.",
-        ),
-        key(
-            "text",
-            Type::Text(Written::Expression),
-            "text: text",
-            "An expression that gives a text: one record for each chunk.",
-        ),
-        key(
-            "max_chars",
-            Type::Count("characters", 1, 1 << 40),
-            "max_chars: 4000",
-            "The longest chunk, in characters.",
-        )
-        .or(Preset::Count(MAX_CHARS as u64)),
-        key(
-            "max_tokens",
-            Type::Count("tokens", 1, 1 << 38),
-            "max_tokens: 1000",
-            "The longest chunk, in tokens of four characters.",
-        ),
-        key(
-            "overlap",
-            Type::Count("characters or tokens", 0, 1 << 38),
-            "overlap: 200",
-            "How much a chunk repeats of the one before, in the unit of the longest chunk.",
-        )
-        .or(Preset::Count(OVERLAP as u64)),
-    ]],
-)
-.choice(Choice::One("split of", &["values", "text"]))
-.rule(|split| {
-    // Otherwise the next chunk would begin no further on, and the split would never end.
-    let (found, max_chars) = (split.count("overlap")?, length(split).0 as u64);
-    let is_broken = split.form == Some("text") && found * length(split).1 as u64 >= max_chars;
-    let wanted = "an `overlap` below the chunk's length".into();
-    is_broken
-        .then(|| Broken { key: "overlap", fault: Fault::OutOfBounds { found: found.to_string(), wanted } })
-});
+static SPLIT: Shape = Shape {
+    refused: &[("list", "a list is an expression by itself: write `split: extract.topics`")],
+    ..Shape::new(
+        "split",
+        "`split:`",
+        "A text in chunks, or values that are written out.",
+        &[&[
+            key(
+                "values",
+                Type::Many(&Type::Text(Written::Plain)),
+                "values: [German, French]",
+                "Values that are written out: one record for each, with the value in its key.",
+            ),
+            key(
+                "text",
+                Type::Text(Written::Expression),
+                "text: text",
+                "An expression that gives a text: one record for each chunk.",
+            ),
+            key(
+                "max_chars",
+                Type::Count("characters", 1, 1 << 40),
+                "max_chars: 4000",
+                "The longest chunk, in characters.",
+            )
+            .or(Preset::Count(MAX_CHARS as u64)),
+            key(
+                "max_tokens",
+                Type::Count("tokens", 1, 1 << 38),
+                "max_tokens: 1000",
+                "The longest chunk, in tokens of four characters.",
+            ),
+            key(
+                "overlap",
+                Type::Count("characters or tokens", 0, 1 << 38),
+                "overlap: 200",
+                "How much a chunk repeats of the one before, in the unit of the longest chunk.",
+            )
+            .or(Preset::Count(OVERLAP as u64)),
+            key(
+                "by",
+                Type::Word(
+                    "boundary",
+                    &[
+                        Word(
+                            Boundary::Length.word(),
+                            "chunks as long as they may be, which end at a paragraph, a sentence or a word",
+                        ),
+                        Word(Boundary::Paragraph.word(), "whole paragraphs, several in a chunk"),
+                        Word(
+                            Boundary::Heading.word(),
+                            "a chunk for each heading of Markdown and what is below it",
+                        ),
+                    ],
+                ),
+                "by: paragraph",
+                "Where a chunk ends. What is longer than a chunk may be is cut within.",
+            )
+            .or(Preset::Word(Boundary::Length.word())),
+        ]],
+    )
+    .choice(Choice::One("split of", &["text", "values"]))
+    .rule(|split| {
+        // Otherwise the next chunk would begin no further on, and the split would never end.
+        let (found, max_chars) = (split.count("overlap")?, length(split).0 as u64);
+        let is_broken = split.form == Some("text") && found * length(split).1 as u64 >= max_chars;
+        let wanted = "an `overlap` below the chunk's length".into();
+        is_broken.then(|| Broken {
+            key: "overlap",
+            fault: Fault::OutOfBounds { found: found.to_string(), wanted },
+        })
+    })
+};
 
 /// The longest chunk in characters, and the characters in the unit of `overlap`.
 fn length(split: &Checked) -> (usize, usize) {
@@ -141,5 +190,10 @@ pub(super) fn build(mut map: Checked) -> Option<SplitSpec> {
     let of = split.get("text")?;
     let (max_chars, unit) = length(&split);
     let overlap = split.or("overlap", OVERLAP) * unit;
-    Some(SplitSpec { of, what: SplitWhat::Chunks { max_chars, overlap }, into })
+    let by = match split.get("by") {
+        Some("paragraph") => Boundary::Paragraph,
+        Some("heading") => Boundary::Heading,
+        _ => Boundary::Length,
+    };
+    Some(SplitSpec { of, what: SplitWhat::Chunks { max_chars, overlap, by }, into })
 }

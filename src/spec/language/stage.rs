@@ -4,14 +4,16 @@ use crate::event::StageKind;
 
 use super::{
     ask::{self, AskSpec},
+    filter::{self, FilterSpec},
+    gather::{self, GatherSpec},
     poll::{self, PollSpec},
     reshape::{self, FieldsSpec},
-    sink::{self, SinkSpec},
-    source::{self, SourceSpec},
+    sink::{self, SinkSpec, Target},
+    source::{self, SourceForm, SourceSpec},
     split::{self, SplitSpec},
     submit::{self, CollectSpec},
     throttle::{self, ThrottleSpec},
-    wave::{self, WaveSpec},
+    wave::{self, WaveSet, WaveSpec},
 };
 use crate::spec::{
     describe::Type,
@@ -34,6 +36,26 @@ pub struct StageSpec {
     pub form: Option<Form>,
 }
 
+impl StageSpec {
+    /// The table that a sink writes to.
+    pub fn table(&self) -> Option<&str> {
+        match &self.form {
+            Some(Form::Sink(SinkSpec { target: None, .. })) => Some(&self.name.value),
+            Some(Form::Sink(SinkSpec { target: Some(Target::Table(table)), .. })) => Some(&table.value),
+            _ => None,
+        }
+    }
+
+    /// The query of a source or a wave that has one.
+    pub fn query(&self) -> Option<&Text> {
+        match &self.form {
+            Some(Form::Source(SourceSpec { form: SourceForm::Sql(query), .. })) => Some(query),
+            Some(Form::Wave(WaveSpec { set: Some(WaveSet::Query(text)), .. })) => Some(text),
+            _ => None,
+        }
+    }
+}
+
 /// One entry of `from:`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct From {
@@ -51,7 +73,9 @@ pub enum Form {
     Poll(PollSpec),
     Collect(CollectSpec),
     Fields(FieldsSpec),
+    Filter(FilterSpec),
     Split(SplitSpec),
+    Gather(GatherSpec),
     Throttle(ThrottleSpec),
     Wave(WaveSpec),
     Sink(SinkSpec),
@@ -67,7 +91,9 @@ pub(super) const STAGE: Type = Type::Tagged(
         &submit::SUBMITS,
         &submit::COLLECTS,
         &reshape::SHAPE,
+        &filter::SHAPE,
         &split::SHAPE,
+        &gather::SHAPE,
         &throttle::SHAPE,
         &poll::SHAPE,
         &wave::SHAPE,
@@ -80,6 +106,7 @@ impl FromValue for StageSpec {
         let mut map = Checked::from_value(value)?;
         let (kind, word) = match map.shape {
             "source" => (StageKind::Source, "source"),
+            "gather" => (StageKind::Gather, "gather"),
             "throttle" => (StageKind::Throttle, "throttle"),
             "poll" => (StageKind::Poll, "poll"),
             "wave" => (StageKind::Wave, "wave"),
@@ -101,7 +128,9 @@ fn form(map: Checked) -> Option<Form> {
         "submits" => submit::submit(map).map(|ask| Form::Submit(Box::new(ask))),
         "collects" => submit::collect(map).map(Form::Collect),
         "reshapes" => Some(Form::Fields(reshape::build(map))),
+        "filters" => filter::build(map).map(Form::Filter),
         "splits" => split::build(map).map(Form::Split),
+        "gather" => Some(Form::Gather(gather::build(map))),
         "throttle" => throttle::build(map).map(Form::Throttle),
         "poll" => poll::build(map).map(Form::Poll),
         "wave" => Some(Form::Wave(wave::build(map))),

@@ -2,7 +2,7 @@
 
 use super::common::{FROM, stage_name};
 use crate::spec::{
-    describe::{Shape, Type, Written, key},
+    describe::{Choice, Preset, Shape, Type, Written, key},
     text::Text,
     value::Checked,
 };
@@ -10,10 +10,23 @@ use crate::spec::{
 /// `wave:`
 #[derive(Debug, Clone, PartialEq)]
 pub struct WaveSpec {
-    /// A query over all of its records.
-    pub sql: Option<Text>,
+    /// What it makes of its records; without it they are let through as they are.
+    pub set: Option<WaveSet>,
+    /// The columns of its query's result that identify a record.
+    pub key: Vec<Text>,
     /// The condition on its counts under which the run stops.
     pub stop_if: Option<Text>,
+}
+
+/// What a wave makes of its records.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WaveSet {
+    /// The rows of a query over them.
+    Query(Text),
+    /// This many of them, the same in every run.
+    Sample(u64),
+    /// The first by key for each value of an expression, and all for which it is NULL.
+    Unique(Text),
 }
 
 pub(crate) static SHAPE: Shape = Shape::new(
@@ -30,14 +43,43 @@ pub(crate) static SHAPE: Shape = Shape::new(
             "A query over all records, in which the wave's own name is the table; its rows are the records below.",
         ),
         key(
+            "key",
+            Type::Many(&Type::Text(Written::Field)),
+            "key: [id, topic]",
+            "The column of the query's result that identifies a record, or a list of columns that do so together.",
+        )
+        .or(Preset::Says(
+            "the columns of GROUP BY or DISTINCT; over one relation, the key of its records",
+        )),
+        key(
+            "sample",
+            Type::Count("records", 1, u64::MAX),
+            "sample: 200",
+            "Lets this many records through, chosen by a hash of their keys: the same in every run.",
+        ),
+        key(
+            "unique",
+            Type::Text(Written::Expression),
+            "unique: lower(title)",
+            "Lets one record through for each value of the expression, the first by key; and all for which it is NULL.",
+        ),
+        key(
             "stop_if",
             Type::Text(Written::Condition),
             "stop_if: failed > 0.2 * total",
             "A condition on `total`, `ok` and `failed` under which the run stops here.",
         ),
     ]],
-);
+)
+.choice(Choice::Optional("wave", &["sql", "sample", "unique"]));
 
 pub(super) fn build(mut map: Checked) -> WaveSpec {
-    WaveSpec { sql: map.get("sql"), stop_if: map.get("stop_if") }
+    let query = map.get("sql").map(WaveSet::Query);
+    let sample = map.get("sample").map(WaveSet::Sample);
+    let unique = map.get("unique").map(WaveSet::Unique);
+    WaveSpec {
+        set: query.or(sample).or(unique),
+        key: map.get("key").unwrap_or_default(),
+        stop_if: map.get("stop_if"),
+    }
 }

@@ -1,0 +1,153 @@
+//! The columns of a sink: by default what a record holds, less `except:`, cast by `types:`.
+
+use crate::{
+    diagnostic::{Fault, Place},
+    record::{LogicalType, quote, same_name},
+    spec::{Name, Text},
+};
+
+use super::{Column, ColumnValue, compile::Compiler, inputs::declared, shape::Shape};
+
+/// The column of `stale: mark`.
+pub(crate) const STALE: &str = "stale";
+
+impl Compiler<'_> {
+    /// The columns of a sink that lists none: the key, then the fields in order, answers with a schema unpacked
+    /// one level, then who answered or why it failed; without those of `except:`.
+    pub(super) fn default_columns(
+        &mut self,
+        key: &[String],
+        except: &[Text],
+        shape: &Shape,
+        place: &Place,
+    ) -> Vec<Column> {
+        let candidates = candidates(key, shape);
+        for text in except {
+            let is_known = |(path, _): &(String, Column)| covers(&text.value, path);
+            if !candidates.iter().any(is_known) && shape.schema.get(&text.value).is_none() {
+                let known = candidates.iter().map(|(path, _)| path.clone()).collect();
+                self.report(Fault::UnknownField { name: text.value.clone(), known }, text.place.clone());
+            }
+        }
+        let kept =
+            candidates.into_iter().filter(|(path, _)| !except.iter().any(|text| covers(&text.value, path)));
+        let mut columns: Vec<(String, Column)> = Vec::new();
+        for (second, column) in kept {
+            match columns.iter().find(|(_, known)| same_name(&known.name, &column.name)) {
+                // The user's own field of that name stays.
+                Some(_) if is_own(&column) => {}
+                Some((first, _)) => {
+                    let fault = Fault::ColumnClash { column: column.name, first: first.clone(), second };
+                    self.report(fault, place.clone());
+                }
+                None => columns.push((second, column)),
+            }
+        }
+        columns.into_iter().map(|(_, column)| column).collect()
+    }
+
+    /// The columns with the types that `types:` names.
+    pub(super) fn cast_columns(&mut self, mut columns: Vec<Column>, types: &[(Name, Text)]) -> Vec<Column> {
+        for (name, word) in types {
+            let Some(of) = self.declared(word) else { continue };
+            match columns.iter_mut().find(|column| same_name(&column.name, &name.value)) {
+                Some(column) => column.cast(of),
+                None => {
+                    let known = columns.iter().map(|column| column.name.clone()).collect();
+                    let fault = Fault::UnknownField { name: name.value.to_string(), known };
+                    self.report(fault, name.place.clone());
+                }
+            }
+        }
+        columns
+    }
+
+    /// The column that says whether a row is older than the last run, which failed its record.
+    pub(super) fn mark_column(&mut self, columns: &mut Vec<Column>, place: &Place) {
+        if let Some(known) = columns.iter().find(|column| same_name(&column.name, STALE)) {
+            let (first, second) = (format!("field `{}`", known.name), "`stale: mark`".to_owned());
+            let fault = Fault::ColumnClash { column: STALE.to_owned(), first, second };
+            self.report(fault, place.clone());
+        }
+        let value = ColumnValue::Expression("false".to_owned());
+        columns.push(Column { name: STALE.to_owned(), datatype: LogicalType::Boolean, value });
+    }
+
+    /// The type that a word declares.
+    pub(super) fn declared(&mut self, word: &Text) -> Option<LogicalType> {
+        let of = declared(&word.value);
+        if of.is_none() {
+            let (found, known) = (word.value.clone(), super::inputs::declared_words());
+            self.report(Fault::UnknownWord { what: "type", found, known }, word.place.clone());
+        }
+        of
+    }
+}
+
+/// Whether an entry of `except:` names a column, or the answer that it is a part of.
+fn covers(entry: &str, path: &str) -> bool {
+    let answer = path.split_once('.').map_or(path, |(answer, _)| answer);
+    same_name(entry, path) || same_name(entry, answer)
+}
+
+/// Whether a column is the program's own and gives way to a field of its name.
+const fn is_own(column: &Column) -> bool {
+    !matches!(column.value, ColumnValue::Field(_))
+}
+
+/// All that could be a column, each with its path, in order.
+fn candidates(key: &[String], shape: &Shape) -> Vec<(String, Column)> {
+    let mut found = Vec::new();
+    let mut add = |path: &[&str]| found.extend(shape.column(path).map(|column| (path.join("."), column)));
+    key.iter().for_each(|name| add(&[name]));
+    for field in shape.schema.fields() {
+        let is = |names: &[String]| names.iter().any(|name| same_name(name, &field.name));
+        if is(key) || is(&shape.bulky) {
+            continue;
+        }
+        match &field.datatype {
+            LogicalType::Struct(parts) if is(&shape.answers) => {
+                parts.iter().for_each(|(part, _)| add(&[&field.name, part]));
+            }
+            _ => add(&[&field.name]),
+        }
+    }
+    let mut own = |name: &str, datatype: LogicalType, value: ColumnValue| {
+        found.push((name.to_owned(), Column { name: name.to_owned(), datatype, value }));
+    };
+    if shape.failed {
+        for part in ["stage", "kind", "reason", "attempts", "reply"] {
+            let datatype = if part == "attempts" { LogicalType::BigInt } else { LogicalType::Varchar };
+            own(part, datatype, ColumnValue::Expression(format!("etl.failure.{part}")));
+        }
+    } else if !shape.maps.is_empty() {
+        own("model", LogicalType::Varchar, ColumnValue::Model);
+        own("request", LogicalType::Varchar, ColumnValue::Request);
+    }
+    found
+}
+
+impl Column {
+    fn cast(&mut self, of: LogicalType) {
+        let value = match &self.value {
+            ColumnValue::Field(path) => path.iter().map(|part| quote(part)).collect::<Vec<_>>().join("."),
+            ColumnValue::Expression(text) => format!("({text}\n)"),
+            ColumnValue::Model | ColumnValue::Request => return,
+        };
+        self.value = ColumnValue::Expression(format!("CAST({value} AS {})", of.sql()));
+        self.datatype = of;
+    }
+}
+
+impl Shape {
+    /// The column of a field, or of a part of one.
+    pub(super) fn column(&self, path: &[&str]) -> Option<Column> {
+        let mut of = &self.schema.get(path.first()?)?.datatype;
+        for part in &path[1..] {
+            let LogicalType::Struct(fields) = of else { return None };
+            of = &fields.iter().find(|(name, _)| name == part)?.1;
+        }
+        let value = ColumnValue::Field(path.iter().map(|part| (*part).to_owned()).collect());
+        Some(Column { name: (*path.last()?).to_owned(), datatype: of.clone(), value })
+    }
+}

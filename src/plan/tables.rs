@@ -1,0 +1,118 @@
+//! Tables that a pipeline writes and reads: their columns follow from the pipeline, also before its first run.
+//!
+//! A query is described over temporary tables that stand for those of the pipeline's sinks. Where the columns of a
+//! table are not known yet, because its sink is below the query, those that the query names are assumed without
+//! a type; then the sink's columns follow, and the spec is compiled again with them, until nothing changes.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    diagnostic::Fault,
+    record::{LogicalType, Schema, same_name},
+    spec::Text,
+    sql,
+};
+
+use super::{Sink, Target, compile::Compiler};
+
+/// The columns of the tables of a pipeline's sinks, by their names in lower case.
+pub(super) type Tables = BTreeMap<String, Schema>;
+
+/// Names that are missing in one query, at most.
+const MOST_MISSING: usize = 100;
+
+impl Compiler<'_> {
+    /// The columns of a query over relations that are given as common table expressions, and over tables.
+    pub(super) fn describe(&mut self, with: &[String], query: &str, text: &Text) -> Option<Schema> {
+        let described = match with {
+            [] => query.to_owned(),
+            with => format!("WITH {} SELECT * FROM ({query}\n)", with.join(", ")),
+        };
+        let reads = sql::facts(&self.engine, query).reads;
+        let own: Vec<String> = self
+            .spec
+            .stages
+            .iter()
+            .filter_map(|stage| stage.table())
+            .filter(|table| reads.iter().any(|relation| same_name(&relation.name, table)))
+            .map(str::to_lowercase)
+            .collect();
+        let mut tables = Tables::new();
+        for table in &own {
+            if let Some(columns) = self.found.get(table).or_else(|| self.tables.get(table)) {
+                let there = self.columns_there(table).unwrap_or_default();
+                tables.insert(table.clone(), both(there, columns));
+            }
+        }
+        for _ in 0..MOST_MISSING {
+            let given: Vec<(String, Schema)> = tables.clone().into_iter().collect();
+            let why = match (self.around.describe)(&described, &given) {
+                Ok(columns) => return Some(columns),
+                Err(why) => why,
+            };
+            if !self.assume(&why, &own, &mut tables) {
+                self.report(Fault::BadQuery(why), text.place.clone());
+                return None;
+            }
+            self.assumed = true;
+        }
+        None
+    }
+
+    /// Adds what a query misses to the tables of this pipeline; false where it is nothing of theirs.
+    fn assume(&self, why: &str, own: &[String], tables: &mut Tables) -> bool {
+        let between = |before: &str, after: &str| {
+            let rest = &why[why.find(before)? + before.len()..];
+            Some(rest[..rest.find(after)?].to_owned())
+        };
+        if let Some(table) = between("Table with name ", " does not exist") {
+            let table = table.to_lowercase();
+            return own.contains(&table) && tables.insert(table, Schema::default()).is_none();
+        }
+        let column = between("does not have a column named \"", "\"")
+            .or_else(|| between("Referenced column \"", "\" not found"))
+            .or_else(|| between("column \"", "\" does not exist on right side of join"))
+            .or_else(|| between("column \"", "\" does not exist on left side of join"));
+        let Some(column) = column else { return false };
+        let mut added = false;
+        for table in own {
+            let known = self.found.contains_key(table) || self.tables.contains_key(table);
+            let columns =
+                tables.entry(table.clone()).or_insert_with(|| self.columns_there(table).unwrap_or_default());
+            if !known && columns.get(&column).is_none() {
+                columns.set(column.as_str(), LogicalType::Other("\"NULL\"".to_owned()));
+                added = true;
+            }
+        }
+        added
+    }
+
+    /// The columns of a table of the database, if it is there.
+    fn columns_there(&self, table: &str) -> Option<Schema> {
+        (self.around.describe)(&format!("FROM main.{}", crate::record::quote(table)), &[]).ok()
+    }
+
+    /// Notes the columns that a sink writes.
+    pub(super) fn note_table(&mut self, sink: &Sink) {
+        if let Target::Table(table) = &sink.target {
+            let columns = sink.columns.iter().map(|column| (column.name.as_str(), column.datatype.clone()));
+            let columns = Schema::new(columns);
+            let all = match self.found.remove(&table.to_lowercase()) {
+                Some(known) => both(known, &columns),
+                None => columns,
+            };
+            self.found.insert(table.to_lowercase(), all);
+        }
+    }
+}
+
+/// The columns of a table when more are added, and widened.
+fn both(mut there: Schema, more: &Schema) -> Schema {
+    for field in more.fields() {
+        let known = there.get(&field.name).map(|field| field.datatype.clone());
+        let of =
+            known.and_then(|known| known.widened(&field.datatype)).unwrap_or_else(|| field.datatype.clone());
+        there.set(field.name.as_ref(), of);
+    }
+    there
+}
