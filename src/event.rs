@@ -234,6 +234,8 @@ pub enum RunEnd {
     Complete,
     /// Every record is accounted for, some as failures in the failures table.
     WithFailures,
+    /// Some records got no answer; the same command asks them again. Others may be failures.
+    Pending,
     /// The user stopped it; what was finished is kept.
     Interrupted,
     /// The budget is reached, or the account has no credit; what was finished is kept.
@@ -248,13 +250,15 @@ impl RunEnd {
         match self {
             Self::Complete => "complete",
             Self::WithFailures => "with failures",
+            Self::Pending => "pending",
             Self::Interrupted => "interrupted",
             Self::OutOfMoney(_) => "out of money",
             Self::Fatal(_) => "failed",
         }
     }
 
-    /// The process's exit code: 0 complete, 1 fatal, 3 ended with failures, 4 out of money, 130 interrupted
+    /// The process's exit code: 0 complete, 1 fatal, 3 ended with failures, 4 out of money, 5 ended
+    /// with records pending that got no answer, 130 interrupted
     /// (2 is a wrong spec or call, which never gets as far as a run).
     pub const fn exit_code(&self) -> u8 {
         match self {
@@ -262,6 +266,7 @@ impl RunEnd {
             Self::Fatal(_) => 1,
             Self::WithFailures => 3,
             Self::OutOfMoney(_) => 4,
+            Self::Pending => 5,
             Self::Interrupted => 130,
         }
     }
@@ -276,14 +281,17 @@ pub struct Conservation {
     pub added: i64,
     /// Rows written by the sinks.
     pub rows: u64,
-    /// Records in the failures table.
+    /// Records in the failures table, without those that got no answer.
     pub failures: u64,
+    /// Records that got no answer after all retries: pending, the next run asks them again.
+    pub unanswered: u64,
     /// Records that were skipped.
     pub skipped: u64,
 }
 
 impl Conservation {
-    /// Records that are none of these: still pending, when a run was cut off.
+    /// Records that are neither rows nor failures nor skipped: the unanswered ones, and what a run that was cut
+    /// off did not come to.
     pub const fn pending(self) -> i64 {
         self.read as i64 + self.added - self.rows as i64 - self.failures as i64 - self.skipped as i64
     }

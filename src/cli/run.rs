@@ -109,7 +109,8 @@ async fn run_and_report(
     arguments: &Arguments,
 ) -> Result<u8, RunError> {
     let mut reporter = Reporter::for_terminal(arguments.progress.resolve()).quiet(arguments.quiet);
-    let filter = tracing_subscriber::EnvFilter::try_from_env("ETL_LOG").unwrap_or_else(|_| "warn".into());
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_env("ETL_LOG").unwrap_or_else(|_| "off,etl=warn".into());
     // Only a second run in one process would find one there already.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(reporter.log_writer()).try_init();
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    CallError, Client, Endpoint, ErrorAction, Gauge, Reply, RetryPolicy, WaitCause, decode,
+    ApiError, CallError, Client, Endpoint, ErrorAction, Gauge, Reply, RetryPolicy, WaitCause, decode,
     fault::Fault,
     gauge::{Counted, Waiting},
     http::Answer,
@@ -94,6 +94,11 @@ impl Client {
             };
             refusals += u32::from(wait.is_some());
             tracing::debug!(tries, %fault, "a request has no answer");
+            if let Fault::Api(error, _) = &fault
+                && error.action() == ErrorAction::Doubt
+            {
+                self.own_refusal(&limiter, error).await?;
+            }
             match (backoff.next(&fault, jitter()), wait) {
                 (Ok(Next::Queue), None) => {}
                 (Ok(Next::Queue), Some((wait, cause))) => {
@@ -108,6 +113,14 @@ impl Client {
                 (Err(End::Stop(cause)), _) => return Err(CallError::Stop(cause)),
                 (Err(End::GaveUp(last)), _) => return Err(CallError::Exhausted { tries, last }),
             }
+        }
+    }
+
+    /// Waits until it is known that a refusal does not concern all requests.
+    async fn own_refusal(&self, limiter: &Limiter, error: &ApiError) -> Result<(), CallError> {
+        tokio::select! {
+            concerns = limiter.own_refusal(error) => concerns.map_err(CallError::Stop),
+            () = self.stop.cancelled() => Err(CallError::Stopped),
         }
     }
 
@@ -187,7 +200,7 @@ impl Client {
         let headers = match &sent {
             Ok(answer) => Some(&answer.limits),
             Err(Fault::Api(_, headers)) => Some(&**headers),
-            Err(Fault::Network { .. }) => None,
+            Err(Fault::Network { .. } | Fault::Unreachable(_)) => None,
         };
         let applied =
             headers.map_or(Ok(()), |headers| permit.apply_headers(headers, call.model, sent.is_ok()));

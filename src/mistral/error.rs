@@ -13,6 +13,8 @@ pub enum ErrorAction {
     Retry,
     /// The request waits as the limiter says, then it is sent again.
     RateLimited,
+    /// The record fails if another request has had an answer; the run stops if all are refused like it.
+    Doubt,
     /// The run stops: no request of it can succeed.
     Stop,
     /// The run stops, and goes on once the account can pay.
@@ -26,7 +28,7 @@ pub const ERROR_ACTIONS: &[(RangeInclusive<u16>, ErrorAction, &str)] = &[
     (1..=299, ErrorAction::Retry, "neither answer nor error: a proxy's own page"),
     (
         300..=399,
-        ErrorAction::Stop,
+        ErrorAction::Doubt,
         "a redirect, which is not followed: the message says what to write as `base_url`",
     ),
     (
@@ -36,8 +38,8 @@ pub const ERROR_ACTIONS: &[(RangeInclusive<u16>, ErrorAction, &str)] = &[
     ),
     (401..=401, ErrorAction::Stop, "the key is wrong"),
     (402..=402, ErrorAction::Unpaid, "no credit or no payment method"),
-    (403..=403, ErrorAction::Stop, "the key may not do this"),
-    (404..=404, ErrorAction::Stop, "no such model, or a retired one"),
+    (403..=403, ErrorAction::Doubt, "the key may not do this, or not with this content"),
+    (404..=404, ErrorAction::Doubt, "no such model, or a retired one"),
     (405..=407, ErrorAction::Fail, "the request is wrong"),
     (408..=409, ErrorAction::Retry, "the service gave up waiting, or was busy with the same thing"),
     (
@@ -247,6 +249,16 @@ pub enum StopCause {
         model: String,
         /// `requests a minute`, `tokens a second`.
         what: String,
+    },
+    /// There is no connection to the server, and there has been none.
+    #[error("cannot connect to {host}: {told}")]
+    Unreachable {
+        /// Host and port.
+        host: String,
+        /// What the network says.
+        told: String,
+        /// What to check.
+        advice: &'static str,
     },
     /// Request after request fails in the same way.
     #[error("{count} requests in a row failed in the same way; the last one: {last}")]

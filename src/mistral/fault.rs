@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::{ApiError, rate_limit_headers::RateLimitHeaders};
+use super::{ApiError, StopCause, rate_limit_headers::RateLimitHeaders};
 
 /// Why a single try gave no answer.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(super) enum Fault {
         /// Whether the service may have had the request all the same.
         sent: bool,
     },
+    /// There is no connection, and none is to be expected.
+    Unreachable(StopCause),
 }
 
 impl fmt::Display for Fault {
@@ -24,6 +26,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Api(error, _) => write!(f, "{error}"),
             Self::Network { told, .. } => f.write_str(told),
+            Self::Unreachable(cause) => write!(f, "{cause}"),
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::{
     ApiError, ClientError, Connection, Timeouts, connection::trimmed, decode, fault::Fault,
-    rate_limit_headers::RateLimitHeaders, redirect,
+    rate_limit_headers::RateLimitHeaders, reach::Reach, redirect,
 };
 
 /// The largest file that is read: a file of results may be as large as one that may be sent.
@@ -31,6 +31,7 @@ pub(super) struct Http {
     base: Url,
     timeouts: Timeouts,
     key: Arc<str>,
+    reach: Reach,
 }
 
 /// An answer of 2xx.
@@ -66,7 +67,8 @@ impl Http {
             client = client.no_proxy();
         }
         let client = client.build().map_err(ClientError::Http)?;
-        Ok(Self { client, base, timeouts: connection.timeouts, key: connection.api_key.as_str().into() })
+        let key = connection.api_key.as_str().into();
+        Ok(Self { client, base, timeouts: connection.timeouts, key, reach: Reach::default() })
     }
 
     /// A request to a path, with ids below it and a query.
@@ -125,6 +127,7 @@ impl Http {
     }
 
     async fn read(&self, mut response: reqwest::Response, most: usize) -> Result<Answer, Fault> {
+        self.reach.reached();
         let status = response.status();
         let asked = response.url().clone();
         let headers = std::mem::take(response.headers_mut());
@@ -163,7 +166,19 @@ impl Http {
 
     fn network(&self, error: reqwest::Error) -> Fault {
         let sent = !(error.is_connect() || error.is_builder());
-        Fault::Network { told: self.without_key(&chain(&error.without_url())), sent }
+        let error = error.without_url();
+        let told = self.without_key(&chain(&error));
+        let unreachable = if sent { None } else { self.reach.failed(&error, &told, &self.host()) };
+        match unreachable {
+            Some(cause) => Fault::Unreachable(cause),
+            None => Fault::Network { told, sent },
+        }
+    }
+
+    /// Host and port of the server.
+    fn host(&self) -> String {
+        let host = self.base.host_str().unwrap_or_default();
+        self.base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
     /// Servers quote what they refuse.

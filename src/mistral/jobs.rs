@@ -202,5 +202,6 @@ fn is_open(fault: &Fault) -> bool {
     match fault {
         Fault::Api(error, _) => error.action() == ErrorAction::Retry,
         Fault::Network { sent, .. } => *sent,
+        Fault::Unreachable(_) => false,
     }
 }

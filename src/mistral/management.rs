@@ -80,11 +80,11 @@ impl Client {
         match backoff.next(fault, jitter()) {
             Ok(Next::Wait(wait)) => self.pause(Some(Instant::now() + wait)).await,
             Ok(Next::Queue) => Ok(()),
-            Err(End::Refused(error)) => Err(CallError::Refused(error)),
-            // What is not there is this call's own affair, not the end of all.
-            Err(End::Stop(StopCause::Refused(error))) if error.status == 404 => {
-                Err(CallError::Refused(error))
+            // What is not there is this call's own affair; what may not be done, or is somewhere else, is not.
+            Err(End::Refused(error)) if error.action() == ErrorAction::Doubt && error.status != 404 => {
+                Err(CallError::Stop(StopCause::Refused(error)))
             }
+            Err(End::Refused(error)) => Err(CallError::Refused(error)),
             Err(End::Stop(cause)) => Err(CallError::Stop(cause)),
             Err(End::GaveUp(last)) => Err(CallError::Exhausted { tries, last }),
         }

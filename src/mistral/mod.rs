@@ -20,6 +20,7 @@ mod management;
 mod price_table;
 mod prices;
 mod rate_limit_headers;
+mod reach;
 mod received;
 mod redirect;
 mod reply;

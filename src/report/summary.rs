@@ -198,6 +198,13 @@ fn advice(state: &State, paint: Paint) -> String {
         let pending = counted(sum.pending().max(0).unsigned_abs(), "record");
         text += &format!(": {}\n{pending} pending; what was answered is kept\n", message.trim_end());
     }
+    if *end == RunEnd::Pending {
+        let pending = counted(sum.unanswered, "record");
+        paint.push(&mut text, &format!("{pending} pending"), Ink::Bad);
+        text += ", because no answer came; the same command asks them again, and nothing is paid twice";
+        text += &run.map(|run| format!("; to see why:\n  {}", query(run))).unwrap_or_default();
+        text.push('\n');
+    }
     if sum.failures > 0 {
         let told = format!("{} failed", counted(sum.failures, "record"));
         paint.push(&mut text, &told, Ink::Bad);

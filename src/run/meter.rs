@@ -69,8 +69,10 @@ pub(super) struct Meters {
     by_node: Vec<Arc<Meter>>,
     /// Records that were made in addition: parts of a split, copies for a second reader.
     pub(super) added: AtomicI64,
-    /// Rows of the failures table.
+    /// Rows of the failures table, without those for records that got no answer.
     pub(super) failures: Count,
+    /// Rows of it for records that got no answer.
+    pub(super) unanswered: Count,
     /// Answers and refusals by when, over the last while.
     lately: Mutex<VecDeque<(Instant, [u64; 2])>>,
 }
@@ -81,7 +83,13 @@ const LATELY: Duration = Duration::from_secs(10);
 impl Meters {
     pub(super) fn new(plan: &Plan) -> Self {
         let by_node = plan.nodes.iter().map(|_| Arc::default()).collect();
-        Self { by_node, added: AtomicI64::new(0), failures: Count::default(), lately: Mutex::default() }
+        Self {
+            by_node,
+            added: AtomicI64::new(0),
+            failures: Count::default(),
+            unanswered: Count::default(),
+            lately: Mutex::default(),
+        }
     }
 
     pub(super) fn of(&self, node: NodeId) -> &Arc<Meter> {
@@ -204,6 +212,7 @@ impl Meters {
             added: self.added.load(Ordering::Relaxed),
             rows: sum(|step| matches!(step, Step::Sink(_)), |meter| meter.done.get()),
             failures: self.failures.get(),
+            unanswered: self.unanswered.get(),
             skipped: sum(|_| true, |meter| meter.skipped.get()),
         }
     }

@@ -40,3 +40,4 @@ mod stages;
 mod stops;
 mod store;
 mod twice;
+mod unreachable;

@@ -116,6 +116,49 @@ async fn what_is_refused_is_not_tried_again_and_says_why() {
     }
 }
 
+/// A server that refuses the first request with a status, and answers later ones after a while.
+async fn first_refused(status: u16) -> Server {
+    Server::start(move |_, nth| match (nth, answer()) {
+        (0, _) => say(status, json!({ "message": "not this one" })),
+        (_, Step::Say(ok, _, body)) => Step::Late(Duration::from_millis(100), ok, body),
+        (_, other) => other,
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_refusal_that_others_do_not_meet_is_the_requests_own() {
+    for status in [302, 307, 403, 404] {
+        let server = first_refused(status).await;
+        let client = client(&server);
+        let ends = join_all((0..8).map(|_| ask(&client))).await;
+        let refused: Vec<_> = ends.iter().filter_map(|end| end.as_ref().err()).collect();
+        assert!(matches!(refused[..], [CallError::Refused(error)] if error.status == status), "{refused:?}");
+        assert!(ask(&client).await.is_ok(), "{status}");
+    }
+    // An answer before it is enough, and it is decided at once.
+    let server = Server::start(|_, nth| if nth == 0 { answer() } else { say(403, "{}") }).await;
+    let client = client(&server);
+    ask(&client).await.unwrap();
+    for _ in 0..40 {
+        assert!(matches!(ask(&client).await, Err(CallError::Refused(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_all_meet_ends_the_run_and_is_no_records_own() {
+    for status in [302, 403, 404] {
+        for records in [1, 5, 200] {
+            let server = Server::start(move |_, _| say(status, json!({ "message": "no" }))).await;
+            let client = client(&server).with_slots(Arc::new(ConcurrencyLimiter::fixed(4)));
+            let ends = join_all((0..records).map(|_| ask(&client))).await;
+            let stopped = |end: &Result<CallResponse, CallError>| matches!(end, Err(CallError::Stop(StopCause::Refused(error))) if error.status == status);
+            assert!(ends.iter().all(stopped), "{records} with {status}: {ends:?}");
+            assert!(server.asked().len() <= 30, "{} requests", server.asked().len());
+        }
+    }
+}
+
 #[tokio::test]
 async fn patience_has_an_end_that_names_the_last_fault() {
     let server = Server::start(|_, _| say(503, "busy")).await;

@@ -54,11 +54,14 @@ impl Backoff {
 
     /// What a request does after a fault. `jitter` is 0 to 1.
     pub(in crate::mistral) fn next(&mut self, fault: &Fault, jitter: f64) -> Result<Next, End> {
-        let Fault::Api(error, _) = fault else {
-            return self.fault(&fault.to_string(), None, jitter);
+        let error = match fault {
+            Fault::Api(error, _) => error,
+            Fault::Network { told, .. } => return self.fault(told, None, jitter),
+            Fault::Unreachable(cause) => return Err(End::Stop(cause.clone())),
         };
         match error.action() {
-            ErrorAction::Fail => Err(End::Refused(error.clone())),
+            // Whether it concerns all is the limiter's to find out.
+            ErrorAction::Fail | ErrorAction::Doubt => Err(End::Refused(error.clone())),
             ErrorAction::Stop => Err(End::Stop(StopCause::Refused(error.clone()))),
             ErrorAction::Unpaid => Err(End::Stop(StopCause::Unpaid(error.clone()))),
             ErrorAction::Retry => self.fault(&error.to_string(), error.retry_after, jitter),

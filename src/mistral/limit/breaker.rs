@@ -59,6 +59,11 @@ impl Breaker {
         self.broken.as_ref()
     }
 
+    /// Whether there has been an answer.
+    pub(super) fn has_answered(&self) -> bool {
+        self.answered
+    }
+
     /// An answer came.
     pub(super) fn answered(&mut self) {
         *self = Self { answered: true, broken: self.broken.take(), ..Self::default() };
@@ -70,7 +75,7 @@ impl Breaker {
             return self.end(cause);
         }
         let kind = match fault {
-            Fault::Network { sent: false, .. } => Kind::Unreachable,
+            Fault::Network { sent: false, .. } | Fault::Unreachable(_) => Kind::Unreachable,
             Fault::Network { sent: true, .. } => Kind::Faulty,
             Fault::Api(error, _) if error.status >= 500 => Kind::Faulty,
             Fault::Api(error, _) => Kind::Refused(error.status, error.code.clone()),
@@ -86,7 +91,13 @@ impl Breaker {
         }
         if refusal {
             // Once there has been an answer, a row of refusals is a row of bad records, not a bad setting.
-            return if self.answered { Verdict::Alone } else { self.give_up(fault) };
+            return match fault {
+                _ if self.answered => Verdict::Alone,
+                Fault::Api(error, _) if error.action() == ErrorAction::Doubt => {
+                    self.end(StopCause::Refused(error.clone()))
+                }
+                _ => self.give_up(fault),
+            };
         }
         // What was under way when it opened says nothing new.
         self.probes += u32::from(probe);
@@ -108,11 +119,15 @@ impl Breaker {
 
 /// What no other request will fare better than.
 fn final_word(fault: &Fault) -> Option<StopCause> {
-    let Fault::Api(error, _) = fault else { return None };
+    let error = match fault {
+        Fault::Api(error, _) => error,
+        Fault::Network { .. } => return None,
+        Fault::Unreachable(cause) => return Some(cause.clone()),
+    };
     match error.action() {
         ErrorAction::Stop => Some(StopCause::Refused(error.clone())),
         ErrorAction::Unpaid => Some(StopCause::Unpaid(error.clone())),
-        ErrorAction::Fail | ErrorAction::Retry | ErrorAction::RateLimited => None,
+        ErrorAction::Fail | ErrorAction::Doubt | ErrorAction::Retry | ErrorAction::RateLimited => None,
     }
 }
 

@@ -79,12 +79,17 @@ pub(in crate::mistral) struct Limiter {
     turn: tokio::sync::Mutex<()>,
     /// Something has come that may let the head go on sooner.
     changed: Notify,
+    /// There was a first answer, or no request is sent any more.
+    pub(super) decided: Notify,
     begun: Instant,
 }
 
-struct State {
+pub(super) struct State {
     controller: Controller,
-    breaker: Breaker,
+    pub(super) breaker: Breaker,
+    /// Requests sent, and how many of them are under way.
+    pub(super) sent: u64,
+    pub(super) under_way: u64,
     /// While the breaker is half open: when the next probe may be sent, and whether one is under way.
     resume: Option<Instant>,
     probing: bool,
@@ -112,10 +117,18 @@ impl Limiter {
         Self {
             requests: Bucket::new(requests),
             tokens: Bucket::new(tokens),
-            state: Mutex::new(State { controller, breaker, resume: None, probing: false }),
+            state: Mutex::new(State {
+                controller,
+                breaker,
+                sent: 0,
+                under_way: 0,
+                resume: None,
+                probing: false,
+            }),
             account,
             turn: tokio::sync::Mutex::default(),
             changed: Notify::new(),
+            decided: Notify::new(),
             begun: Instant::now(),
         }
     }
@@ -186,6 +199,8 @@ impl Limiter {
         match state.controller.admit(now, cost) {
             Ok(start) => {
                 state.probing |= is_probe;
+                state.sent += 1;
+                state.under_way += 1;
                 let id = account.next;
                 account.next += 1;
                 account.windows.sent(now, cost, shared);
@@ -196,8 +211,14 @@ impl Limiter {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         unpoisoned(&self.state)
+    }
+
+    /// Wakes whoever waits: no request is sent any more.
+    pub(super) fn wake_all(&self) {
+        self.changed.notify_one();
+        self.decided.notify_waiters();
     }
 
     /// Seconds since this limiter began, by which the controller counts.
@@ -263,6 +284,7 @@ impl Permit<'_> {
         };
         self.take_as_accepted(used);
         self.limiter.state().breaker.answered();
+        self.limiter.decided.notify_waiters();
     }
 
     /// The service refused the request for its own sake: it used nothing, and no limit stood in its way.
@@ -328,7 +350,11 @@ impl Permit<'_> {
                 state.resume = Some(state.resume.map_or(until, |known| known.max(until)));
                 Ok(())
             }
-            Verdict::Broken(cause) => Err(cause),
+            Verdict::Broken(cause) => {
+                drop(state);
+                limiter.wake_all();
+                Err(cause)
+            }
         }
     }
 }
@@ -340,9 +366,12 @@ impl Drop for Permit<'_> {
             unpoisoned(&self.limiter.account).windows.failed();
             self.limiter.state().controller.on_failed(now, &self.start, jitter());
         }
+        let mut state = self.limiter.state();
+        state.under_way -= 1;
         if self.is_probe {
-            self.limiter.state().probing = false;
+            state.probing = false;
         }
+        drop(state);
         self.limiter.changed.notify_one();
     }
 }

@@ -10,6 +10,7 @@ mod breaker;
 mod bucket;
 pub(super) mod concurrency;
 mod controller;
+mod doubt;
 mod evidence;
 mod former;
 pub(super) mod gate;

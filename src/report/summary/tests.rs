@@ -183,9 +183,19 @@ fn a_run_that_goes_on_has_no_summary() {
 }
 
 #[test]
+fn what_got_no_answer_is_pending_and_not_failed() {
+    let sum = Conservation { read: 47, rows: 41, unanswered: 6, ..Conservation::default() };
+    let text = super::summary(&told(false, RunEnd::Pending, &final_counts(), usage(), sum), PLAIN);
+    assert!(text.contains("47 records = 41 rows + 0 failures + 0 skipped + 6 pending"), "{text}");
+    let words = "6 records pending, because no answer came; the same command asks them again, and nothing is paid twice; to see why:";
+    assert!(text.contains(words) && !text.contains("6 records failed"), "{text}");
+}
+
+#[test]
 fn the_sum_always_adds_up() {
-    let told =
-        |read, added, rows, failures, skipped| sum(Conservation { read, added, rows, failures, skipped });
+    let told = |read, added, rows, failures, skipped| {
+        sum(Conservation { read, added, rows, failures, skipped, unanswered: 0 })
+    };
     assert_snapshot!(told(47, 0, 41, 6, 0), @"47 records = 41 rows + 6 failures + 0 skipped");
     assert_snapshot!(told(1, 0, 1, 0, 0), @"1 record = 1 row + 0 failures + 0 skipped");
     assert_snapshot!(told(47, 120, 160, 6, 1), @"47 records + 120 parts = 160 rows + 6 failures + 1 skipped");
