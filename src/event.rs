@@ -174,7 +174,7 @@ pub struct LostTime {
     pub outage_ms: u64,
 }
 
-/// One stage's counts. `taken = done + failed + skipped + inside` for every stage that is one to one;
+/// One stage's counts. `taken = done + failed + skipped + duplicates + inside` for every stage that is one to one;
 /// a source takes nothing, a split gives more than it takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct StageCounts {
@@ -188,6 +188,8 @@ pub struct StageCounts {
     pub failed: u64,
     /// Records that it ended without a row and without a failure: a sink's `when` was false, a split had no part.
     pub skipped: u64,
+    /// Rows of a sink that another row with the same key stands for.
+    pub duplicates: u64,
     /// Records answered from the ledger, without a request.
     pub reused: u64,
     /// Requests under way now.
@@ -207,6 +209,8 @@ pub struct Usage {
     pub reused: u64,
     /// Tokens that were read.
     pub prompt_tokens: u64,
+    /// Of these, tokens that cost less because the service had read them before.
+    pub cached_tokens: u64,
     /// Tokens that were written.
     pub completion_tokens: u64,
     /// Millionths of a US dollar; what the answers of a simulator would have cost.
@@ -287,12 +291,15 @@ pub struct Conservation {
     pub unanswered: u64,
     /// Records that were skipped.
     pub skipped: u64,
+    /// Records whose row another row with the same key stands for.
+    pub duplicates: u64,
 }
 
 impl Conservation {
     /// Records that are neither rows nor failures nor skipped: the unanswered ones, and what a run that was cut
     /// off did not come to.
     pub const fn pending(self) -> i64 {
-        self.read as i64 + self.added - self.rows as i64 - self.failures as i64 - self.skipped as i64
+        let settled = self.rows + self.failures + self.skipped + self.duplicates;
+        self.read as i64 + self.added - settled as i64
     }
 }

@@ -182,10 +182,28 @@ pub struct Stamp {
     modified: Option<std::time::SystemTime>,
 }
 
+/// After this time a file that is written to has another time.
+const SETTLED: std::time::Duration = std::time::Duration::from_secs(2);
+
 impl Stamp {
     /// The stamp of a file.
     pub fn of(meta: &fs::Metadata) -> Self {
         Self { bytes: meta.len(), modified: meta.modified().ok() }
+    }
+
+    /// The file's size.
+    pub const fn bytes(self) -> u64 {
+        self.bytes
+    }
+
+    /// As text, to be compared in a later run. `None` for a file without a time, and for one that was written to
+    /// a moment ago: another write could leave it with the same time.
+    pub fn lasting(self) -> Option<String> {
+        let modified = self.modified?;
+        let age = std::time::SystemTime::now().duration_since(modified).ok()?;
+        let time = modified.duration_since(std::time::UNIX_EPOCH).ok()?;
+        (age > SETTLED)
+            .then(|| format!("{} bytes, {}.{:09}", self.bytes, time.as_secs(), time.subsec_nanos()))
     }
 
     /// Compares it with that of the file as it is now.

@@ -13,6 +13,11 @@ pub(super) fn plan(arguments: &Arguments) -> u8 {
         Err(code) => code,
         Ok(pipeline) => {
             show(&pipeline.plan().to_string());
+            for (model, context) in pipeline.contexts() {
+                show(&format!(
+                    "\ncontext  {model} reads {context} tokens: a request that is longer fails without being sent, kind `context`\n"
+                ));
+            }
             0
         }
     }

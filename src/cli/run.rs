@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     region,
     report::{Choice, Reporter},
-    run::{Asks, Estimate, Options, Pipeline, RunError, estimate},
+    run::{Answers, Asks, Estimate, Options, Pipeline, RunError, estimate},
     sim::SimConfig,
     units::Usd,
 };
@@ -29,6 +29,9 @@ pub(super) struct Arguments {
     /// How the simulator behaves: the name of a scenario (calm, busy, flaky, hostile, philosophy, outage, sporadic, limit-…) or a YAML file.
     #[arg(long, value_name = "NAME|FILE", requires = "offline")]
     scenario: Option<String>,
+    /// What the simulator answers, by stage and key, or by stage and condition; it makes up the rest.
+    #[arg(long, value_name = "FILE", requires = "offline")]
+    answers: Option<std::path::PathBuf>,
     /// Ask another server than the pipeline says.
     #[arg(long, value_name = "URL", conflicts_with = "offline", value_parser = base_url)]
     base_url: Option<String>,
@@ -74,6 +77,13 @@ pub(super) fn run(arguments: &Arguments) -> u8 {
             return WRONG;
         }
     };
+    let answers = match arguments.answers.as_deref().map(answers).transpose() {
+        Ok(answers) => answers,
+        Err(error) => {
+            tell(&error);
+            return WRONG;
+        }
+    };
     let options = Options {
         limit: arguments.limit,
         offline: arguments.offline,
@@ -82,6 +92,7 @@ pub(super) fn run(arguments: &Arguments) -> u8 {
         retry_failed: arguments.retry_failed,
         only: arguments.only.clone(),
         sim,
+        answers,
     };
     if let Some(only) = &options.only
         && let Err(why) = pipeline.asks_at(only)
@@ -98,9 +109,17 @@ pub(super) fn run(arguments: &Arguments) -> u8 {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
             tell(&error.to_string());
-            if matches!(error, RunError::NoKey { .. }) { WRONG } else { FATAL }
+            if matches!(error, RunError::NoKey { .. } | RunError::Answers(_)) { WRONG } else { FATAL }
         }
     }
+}
+
+/// The answers of a file.
+fn answers(path: &std::path::Path) -> Result<Answers, String> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read the answers `{name}`: {error}"))?;
+    Answers::parse(&name, &text).map_err(|error| format!("the answers cannot be used: {error}"))
 }
 
 async fn run_and_report(
@@ -147,10 +166,13 @@ async fn interrupted() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        let both = (signal(SignalKind::terminate()), signal(SignalKind::hangup()));
+        if let (Ok(mut terminate), Ok(mut hangup)) = both {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => {}
                 _ = terminate.recv() => {}
+                // The terminal was closed.
+                _ = hangup.recv() => {}
             }
             return;
         }

@@ -1,8 +1,11 @@
 //! `etl sql DATABASE QUERY`
 
-use std::path::PathBuf;
+use std::{io::IsTerminal, path::PathBuf};
 
-use crate::store;
+use crate::{
+    report::{Align, clean, pad, width},
+    store,
+};
 
 use super::{FATAL, WRONG, show, tell};
 
@@ -14,9 +17,6 @@ pub(super) struct Arguments {
     query: String,
 }
 
-/// The widest that a column is shown.
-const WIDEST: usize = 48;
-
 pub(super) fn sql(arguments: &Arguments) -> u8 {
     if !arguments.database.exists() {
         tell(&format!("there is no database `{}`", arguments.database.display()));
@@ -24,7 +24,10 @@ pub(super) fn sql(arguments: &Arguments) -> u8 {
     }
     match store::show(&arguments.database, &arguments.query) {
         Ok((names, rows)) => {
-            show(&table(&names, &rows));
+            // What reads a pipe reads all of it; a person reads lines that are not broken.
+            let columns =
+                std::io::stdout().is_terminal().then(|| usize::from(console::Term::stdout().size().1));
+            show(&table(&names, &rows, columns));
             0
         }
         Err(error) => {
@@ -34,27 +37,23 @@ pub(super) fn sql(arguments: &Arguments) -> u8 {
     }
 }
 
-fn table(names: &[String], rows: &[Vec<Option<String>>]) -> String {
-    let cell = |text: &str| -> String {
-        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        match line.char_indices().nth(WIDEST) {
-            Some((at, _)) => format!("{}…", &line[..at]),
-            None => line,
-        }
-    };
+/// The rows as lines; only where a terminal is narrower, the widest columns are cut to fit.
+fn table(names: &[String], rows: &[Vec<Option<String>>], columns: Option<usize>) -> String {
+    let cell = |text: &str| clean(&text.split_whitespace().collect::<Vec<_>>().join(" "));
     let head: Vec<String> = names.iter().map(|name| cell(name)).collect();
     let body: Vec<Vec<String>> = rows
         .iter()
         .map(|row| row.iter().map(|value| value.as_deref().map_or("NULL".to_owned(), cell)).collect())
         .collect();
-    let width = |at: usize| {
-        let cells = body.iter().map(|row: &Vec<String>| row[at].chars().count());
-        cells.chain([head[at].chars().count()]).max().unwrap_or(0)
+    let widest = |at: usize| {
+        let cells = body.iter().map(|row: &Vec<String>| width(&row[at]));
+        cells.chain([width(&head[at])]).max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let widths: Vec<usize> = (0..head.len()).map(widest).collect();
+    let widths = columns.map_or(widths.clone(), |columns| fitted(widths, columns));
     let line = |row: &[String]| {
         let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            row.iter().zip(&widths).map(|(cell, width)| pad(cell, *width, Align::Left)).collect();
         format!("{}\n", cells.join("  ").trim_end())
     };
     let rule: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
@@ -62,20 +61,36 @@ fn table(names: &[String], rows: &[Vec<Option<String>>]) -> String {
     format!("{}{}{body}", line(&head), line(&rule))
 }
 
+/// Widths that fit into so many columns together: the widest give way first, down to what shows that there is more.
+fn fitted(mut widths: Vec<usize>, columns: usize) -> Vec<usize> {
+    const NARROWEST: usize = 8;
+    let gaps = 2 * widths.len().saturating_sub(1);
+    while widths.iter().sum::<usize>() + gaps > columns {
+        match widths.iter_mut().max() {
+            Some(widest) if *widest > NARROWEST => *widest -= 1,
+            _ => break,
+        }
+    }
+    widths
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_table_is_aligned_and_long_values_are_cut() {
+    fn a_table_is_aligned_and_cut_only_where_a_terminal_is_narrow() {
         let names = ["path".to_owned(), "summary".to_owned()];
         let rows =
             [vec![Some("a.txt".to_owned()), None], vec![Some("b".to_owned()), Some("words\n".repeat(20))]];
-        insta::assert_snapshot!(table(&names, &rows), @r"
+        assert!(table(&names, &rows, None).contains(&"words ".repeat(20).trim_end().to_owned()));
+        insta::assert_snapshot!(table(&names, &rows, Some(56)), @r"
         path   summary
         ─────  ─────────────────────────────────────────────────
         a.txt  NULL
         b      words words words words words words words words …
         ");
+        let escape = [vec![Some("\u{1b}[2Jgone".to_owned()), None]];
+        assert!(!table(&names, &escape, None).contains('\u{1b}'));
     }
 }

@@ -37,12 +37,13 @@ impl Fault {
             Self::Cycle(_) => "reads from itself in the end".to_owned(),
             Self::Unread(_) => "its records go nowhere".to_owned(),
             Self::UnsetEnv(_) => "not set".to_owned(),
-            Self::Expression { help, .. } => help.clone(),
+            Self::Expression { help, .. } | Self::ShortSchema { help, .. } => help.clone(),
             Self::FieldTaken { .. } => "expected a name that no field has".to_owned(),
             Self::NoKey { .. } => "expected a key".to_owned(),
             Self::BadName(_) => "wanted letters, digits and `_`, a letter first".to_owned(),
             Self::EmptyGlob { missing: Some(folder), .. } => format!("there is no folder `{folder}`"),
             Self::EmptyGlob { .. } => "matches nothing".to_owned(),
+            Self::NoTemplate => "would be taken as it is written".to_owned(),
             _ => "here".to_owned(),
         }
     }
@@ -51,6 +52,11 @@ impl Fault {
     pub fn help(&self) -> Option<String> {
         match self {
             Self::UnknownKey { known, .. } => Some(format!("its keys are {}", listed(known))),
+            Self::NoTemplate => Some(
+                "the texts of a request are templates (`prompt`, `system`, `input`, `images`, `documents`, `document`, `model`, \
+                 `metadata`, `stop`, `random_seed`, `prompt_cache_key`); `${params.name}` is put into every value"
+                    .to_owned(),
+            ),
             Self::Forms { known, .. } => Some(format!("wanted exactly one of {}", listed(known))),
             Self::MissingKey { example, .. } => Some(format!("for example `{example}`")),
             Self::UnknownStage { known, .. } if !known.is_empty() => {
@@ -97,9 +103,13 @@ impl Fault {
             Self::ColumnClash { .. } => {
                 Some("say `columns:` on the sink, or `into:` on one of the maps".to_owned())
             }
-            Self::SharedTarget { .. } => Some("one sink can read several stages: `from: [a, b]`".to_owned()),
+            Self::SharedTarget { .. } => Some(
+                "one sink can read several stages (`from: [a, b]`); two sinks write one table with the same `key:`, and not by \
+                 `mode: replace`"
+                    .to_owned(),
+            ),
             Self::SchemaWithoutObject(_) => {
-                Some("wanted `\"type\": \"object\"` with `\"properties\"` at its top".to_owned())
+                Some("wrap it: `schema: { answer: integer }`, or say `\"type\": \"object\"` with `\"properties\"` at its top".to_owned())
             }
             Self::EmptyGlob { .. } => Some(
                 "a path in the spec starts at the spec's folder, one from `--set` at the working folder"

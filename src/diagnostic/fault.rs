@@ -184,6 +184,9 @@ pub enum Fault {
         /// The folder.
         folder: String,
     },
+    /// A template where a text is taken as it is.
+    #[error("this key is no template")]
+    NoTemplate,
     /// A template that does not parse.
     #[error("{0}")]
     TemplateSyntax(String),
@@ -252,8 +255,16 @@ pub enum Fault {
         /// Why.
         why: String,
     },
+    /// A schema in the short form that is none.
+    #[error("{what}")]
+    ShortSchema {
+        /// What is wrong.
+        what: String,
+        /// What to write.
+        help: String,
+    },
     /// A schema whose answers would have no fields.
-    #[error("the schema `{0}` does not describe an object")]
+    #[error("the schema `{0}` describes neither an object nor a list")]
     SchemaWithoutObject(String),
     /// Two stages give the same column.
     #[error("column `{column}` comes twice: {first} and {second}")]

@@ -130,10 +130,14 @@ impl Walk {
             return None;
         }
         let reason = match (error.loop_ancestor(), error.io_error()) {
-            (Some(ancestor), _) => format!(
-                "this link leads back to `{}`, the folder that it is in: it is not followed",
-                shown(&self.relative(ancestor))
-            ),
+            (Some(ancestor), _) => {
+                let ancestor = match self.relative(ancestor) {
+                    own if own.as_os_str().is_empty() => self.root.clone(),
+                    below => below,
+                };
+                let ancestor = shown(&ancestor);
+                format!("this link leads back to `{ancestor}`, the folder that it is in: it is not followed")
+            }
             (None, Some(error)) => format!("cannot read it: {error}"),
             (None, None) => error.to_string(),
         };

@@ -21,6 +21,12 @@ impl RequestId {
         Self(id)
     }
 
+    /// The identity of another sample of the same request: it is another answer.
+    #[must_use]
+    pub fn sample(self, number: i64) -> Self {
+        Self::of("sample", &[&self.0[..], &number.to_le_bytes()[..]].concat())
+    }
+
     /// Reads what `Display` writes.
     pub fn parse(text: &str) -> Option<Self> {
         let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b'-').collect();

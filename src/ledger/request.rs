@@ -20,6 +20,8 @@ pub struct Answer {
     pub finish_reason: Option<String>,
     /// Tokens read.
     pub prompt_tokens: u64,
+    /// Of these, tokens that cost less because the service had read them before.
+    pub cached_tokens: u64,
     /// Tokens written.
     pub completion_tokens: u64,
     /// Its price, where that is known.
@@ -229,9 +231,17 @@ impl History {
         self.entries.last().map_or(0, |entry| entry.attempt) + 1
     }
 
+    /// The last step of each attempt that has an answer: an answer that was judged anew counts once.
+    pub fn answers(&self) -> impl Iterator<Item = (&Entry, &Answer)> {
+        let is_last =
+            |at: usize| self.entries.get(at + 1).is_none_or(|next| next.attempt != self.entries[at].attempt);
+        let answers = self.entries.iter().enumerate().filter(move |(at, _)| is_last(*at));
+        answers.filter_map(|(_, entry)| Some((entry, entry.step.answer()?)))
+    }
+
     /// How many answers did not fit.
     pub fn refusals(&self) -> u32 {
-        self.entries.iter().filter(|entry| matches!(entry.step, Step::Refused(..))).count() as u32
+        self.answers().filter(|(entry, _)| matches!(entry.step, Step::Refused(..))).count() as u32
     }
 
     /// The job that it is a line of, if that job has not been read.
@@ -253,6 +263,7 @@ mod tests {
             reply: "{}".into(),
             finish_reason: Some("stop".into()),
             prompt_tokens: 1,
+            cached_tokens: 0,
             completion_tokens: 1,
             cost: None,
             latency_ms: None,

@@ -130,7 +130,8 @@ impl ApiError {
         self.status == 429 && is_quota()
     }
 
-    fn is_about_the_model(&self) -> bool {
+    /// Whether it says that there is no such model.
+    pub fn is_about_the_model(&self) -> bool {
         self.code.as_deref().is_some_and(|code| STOPS.contains(&code))
             || self.message.to_lowercase().contains("invalid model")
     }
@@ -367,7 +368,7 @@ mod tests {
                 "429: Monthly token limit reached",
                 ErrorAction::Unpaid,
             ),
-            (307, "", "307: no message", ErrorAction::Stop),
+            (307, "", "307: no message", ErrorAction::Doubt),
             (
                 503,
                 "<html><body><h1>503 Service Unavailable</h1></body></html>",

@@ -116,6 +116,7 @@ impl Http {
             told: format!("{what} within {}s", limit.as_secs_f64()),
             sent: true,
         };
+        self.reach.asked();
         let exchange = async {
             let response = match timeout(first_byte, request.send()).await {
                 Ok(response) => response.map_err(|error| self.network(error))?,

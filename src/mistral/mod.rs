@@ -37,7 +37,9 @@ pub use endpoint::Endpoint;
 pub use error::{ApiError, CallError, ClientError, ERROR_ACTIONS, ErrorAction, StopCause};
 pub use gauge::{Gauge, WaitCause, Waits};
 pub use limit::{AdaptiveLimit, ConcurrencyLimiter, Limits, MIN_RATE_LIMIT_RETRIES, RetryPolicy};
-pub use prices::{PRICES_DATE, PRICES_SOURCE, Price, Prices, Used, estimate_tokens, price};
+pub use prices::{
+    PRICES_DATE, PRICES_SOURCE, Price, Prices, Used, context, estimate_tokens, least_tokens, price,
+};
 pub use received::received;
 pub use reply::{Reply, read_reply};
 pub use results::{ResultRow, read_result};

@@ -37,8 +37,23 @@ pub struct Used {
 /// The price of a model, if it is known. A simulated model has the price of the one it stands for.
 pub fn price(model: &str) -> Option<Price> {
     let model = plain(model);
-    let (_, prompt, cached, completion, pages) = *PRICES.iter().find(|(name, ..)| *name == model)?;
+    let (_, prompt, cached, completion, pages, _) = *PRICES.iter().find(|(name, ..)| *name == model)?;
     Some(Price { prompt, cached, completion, pages })
+}
+
+/// The tokens of a model's context, where they are known.
+pub fn context(model: &str) -> Option<u64> {
+    let model = plain(model);
+    PRICES
+        .iter()
+        .find(|(name, ..)| *name == model)
+        .map(|(.., context)| *context)
+        .filter(|context| *context > 0)
+}
+
+/// Tokens that a text has at least: no tokenizer takes this much of what is no space for one token.
+pub fn least_tokens(text: &[u8]) -> u64 {
+    text.iter().filter(|byte| !byte.is_ascii_whitespace()).count() as u64 / 8
 }
 
 fn plain(model: &str) -> &str {
@@ -165,6 +180,15 @@ mod tests {
         assert_eq!(price("voxtral-mini-2602"), None);
         let names: std::collections::BTreeSet<_> = PRICES.iter().map(|(name, ..)| name).collect();
         assert_eq!(names.len(), PRICES.len(), "a name that is there twice");
+    }
+
+    #[test]
+    fn contexts_are_known_and_a_text_is_not_thought_longer_than_it_is() {
+        assert_eq!(context("simulated:mistral-large-latest"), Some(262_144));
+        assert_eq!(context("llama"), None);
+        let english = "The ferryman measured the river every day, and nobody knew why. ".repeat(100);
+        assert!(least_tokens(english.as_bytes()) < estimate_tokens(english.len()) / 2);
+        assert_eq!(least_tokens(&b" ".repeat(1000)), 0);
     }
 
     #[test]

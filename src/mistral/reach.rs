@@ -26,8 +26,8 @@ pub(super) struct Reach(Arc<Mutex<State>>);
 enum State {
     #[default]
     Unknown,
-    /// No connection since then.
-    Failing(Instant),
+    /// No answer to what was sent first at that time.
+    Asking(Instant),
     Reached,
 }
 
@@ -74,6 +74,14 @@ impl Obstacle {
 }
 
 impl Reach {
+    /// A request is sent.
+    pub(super) fn asked(&self) {
+        let mut state = unpoisoned(&self.0);
+        if let State::Unknown = *state {
+            *state = State::Asking(Instant::now());
+        }
+    }
+
     /// The server said something.
     pub(super) fn reached(&self) {
         *unpoisoned(&self.0) = State::Reached;
@@ -82,14 +90,12 @@ impl Reach {
     /// There was no connection, which `text` describes; gives the cause if none is to be expected.
     pub(super) fn failed(&self, error: &(dyn Error + 'static), text: &str, host: &str) -> Option<StopCause> {
         let obstacle = Obstacle::of(error, text)?;
-        let mut state = unpoisoned(&self.0);
-        let since = match *state {
+        let waited = match *unpoisoned(&self.0) {
             State::Reached => return None,
-            State::Failing(since) => since,
-            State::Unknown => Instant::now(),
+            State::Asking(since) => since.elapsed(),
+            State::Unknown => Duration::ZERO,
         };
-        *state = State::Failing(since);
-        let is_final = obstacle == Obstacle::Certificate || since.elapsed() >= PATIENCE;
+        let is_final = obstacle == Obstacle::Certificate || waited >= PATIENCE;
         is_final.then(|| StopCause::Unreachable {
             host: host.to_owned(),
             told: text.to_owned(),
@@ -111,6 +117,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_server_that_may_be_starting_has_three_seconds_and_a_bad_certificate_none() {
         let reach = Reach::default();
+        reach.asked();
         let failed = |reach: &Reach, text: &str| reach.failed(&refused(), text, "h").is_some();
         assert!(!failed(&reach, "connection refused"));
         advance(Duration::from_secs(2)).await;

@@ -51,7 +51,8 @@ pub fn read_reply(endpoint: Endpoint, body: &Value) -> Result<Reply, String> {
             .ok_or_else(|| lacks("data[0].embedding"))?
             .to_string(),
         Endpoint::Ocr => ocr(body)?,
-        Endpoint::Moderate | Endpoint::Classify => first(body, "results")?.to_string(),
+        Endpoint::Moderate => flagged(first(body, "results")?).to_string(),
+        Endpoint::Classify => first(body, "results")?.to_string(),
     };
     Ok(Reply { text, ..cost(body) })
 }
@@ -151,6 +152,17 @@ fn usage(usage: &Value) -> TokenUsage {
 /// A number that is there, or none; capped, so that sums of what a server claims cannot overflow.
 fn count(value: &Value) -> u64 {
     value.as_u64().unwrap_or_default().min(1 << 40)
+}
+
+/// A moderation with `flagged`: whether any category is true.
+fn flagged(result: &Value) -> Value {
+    let mut result = result.clone();
+    let categories = result["categories"].as_object();
+    let any = categories.is_some_and(|categories| categories.values().any(|value| value == true));
+    if let Some(fields) = result.as_object_mut() {
+        fields.insert("flagged".to_owned(), any.into());
+    }
+    result
 }
 
 #[cfg(test)]
@@ -258,7 +270,7 @@ mod tests {
         assert_eq!(value["pages"][1]["index"], 1);
         assert_eq!(value["document_annotation"]["kind"], "letter");
         let moderation = json!({ "results": [{ "categories": { "pii": true } }] });
-        assert_eq!(text(Endpoint::Moderate, &moderation), "{\"categories\":{\"pii\":true}}");
+        assert_eq!(text(Endpoint::Moderate, &moderation), "{\"categories\":{\"pii\":true},\"flagged\":true}");
     }
 
     #[test]

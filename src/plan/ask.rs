@@ -8,34 +8,44 @@ use std::{
 use crate::{
     diagnostic::{Fault, Place, Source as Written},
     record::LogicalType,
-    spec::{AskSpec, Name, Prompt as PromptSpec, TaskSpec},
+    spec::{AskSpec, MockSpec, Prompt as PromptSpec, StageSpec, TaskSpec, Text, is_template},
     template::{self, TemplateFault, TemplateMistake},
 };
 
 use super::{
-    Ask, Prompt, Task,
+    Ask, Mock, Model, Prompt, Task,
     compile::Compiler,
     inputs::{clean, plain, read_text},
-    shape::Shape,
+    shape::{Shape, SplitLevel},
 };
 
 /// Where in a person's own file a mistake of a template stands.
 type PlaceOf<'a> = dyn Fn(&TemplateMistake) -> Place + 'a;
 
+/// The field of a sample's number.
+pub(super) fn sample_of(map: &str) -> String {
+    format!("{map}_sample")
+}
+
 impl Compiler<'_> {
-    /// Compiles a stage that asks over the shape of what it reads, if that is known. `into` is where
-    /// the result is put.
+    /// Compiles a stage that asks over the shape of what it reads, if that is known. `map` is the stage that
+    /// its answers come out of, `into` where they are put.
     pub(super) fn ask(
         &mut self,
-        name: &Name,
         spec: &AskSpec,
+        map: &Arc<str>,
         into: &str,
         shape: Option<&Shape>,
     ) -> (Option<Ask>, Option<Shape>) {
-        let (task, datatype) = self.task(&spec.task, shape);
-        let after = shape.zip(datatype.clone()).map(|(shape, of)| shape.answered(&name.value, into, of));
-        let ask = task.zip(datatype).map(|(task, result)| Ask {
-            model: spec.model.value.clone(),
+        let (task, datatype) = self.task(map, &spec.task, shape);
+        let after = shape.zip(datatype.clone()).map(|(shape, of)| shape.answered(map, into, of));
+        for (_, condition) in &spec.expect {
+            self.condition(condition, after.as_ref());
+        }
+        let model = self.model(&spec.model, shape);
+        let mock = spec.mock.as_ref().and_then(|mock| self.mock(mock, shape));
+        let ask = task.zip(datatype).zip(model).map(|((task, result), model)| Ask {
+            model,
             task,
             concurrency: spec.concurrency,
             attempts: spec.attempts,
@@ -43,17 +53,78 @@ impl Compiler<'_> {
             into: into.to_owned(),
             result,
             batch: spec.batch,
+            expect: spec
+                .expect
+                .iter()
+                .map(|(name, text)| (name.value.to_string(), text.value.clone()))
+                .collect(),
+            feedback: spec.feedback,
+            sample: spec.samples.map(|_| sample_of(map)),
+            mock,
         });
         (ask, after)
     }
 
+    /// What a simulator answers.
+    fn mock(&mut self, mock: &MockSpec, shape: Option<&Shape>) -> Option<Mock> {
+        match mock {
+            MockSpec::Expression(text) => {
+                self.expression(text, shape).map(|of| Mock::Expression(text.value.clone(), of))
+            }
+            MockSpec::ByKey(answers) => {
+                let answers = answers.as_object().into_iter().flatten();
+                // NULL leaves it to the simulator.
+                let answers = answers.filter(|(_, answer)| !answer.is_null());
+                Some(Mock::ByKey(answers.map(|(key, answer)| (key.clone(), answer_text(answer))).collect()))
+            }
+        }
+    }
+
+    /// The model, or the template of its name.
+    fn model(&mut self, text: &Text, shape: Option<&Shape>) -> Option<Model> {
+        if !is_template(&text.value) {
+            return Some(Model::Named(text.value.clone()));
+        }
+        let name = self.prompt(&PromptSpec::Inline(text.clone()), shape)?;
+        Some(Model::Template { name, known: self.spec.models(&text.value) })
+    }
+
+    /// The records that a stage asks about: each of them as often as there are samples.
+    pub(super) fn sampled(
+        &mut self,
+        stage: &StageSpec,
+        map: &str,
+        spec: &AskSpec,
+        shape: Option<&Shape>,
+    ) -> Option<Shape> {
+        let shape = shape?;
+        if spec.samples.is_none() {
+            return Some(shape.clone());
+        }
+        let field = sample_of(map);
+        self.free_name(stage, &field, Some(shape));
+        let mut after = shape.clone();
+        let (before, own) = (Box::new(shape.clone()), vec![field.clone()]);
+        after.splits.push(SplitLevel { stage: map.to_owned(), own, before });
+        after.make(&field, LogicalType::BigInt);
+        if !after.key.is_empty() {
+            after.key.push(field);
+        }
+        Some(after)
+    }
+
     /// What is asked, and the type of what comes of it.
-    fn task(&mut self, task: &TaskSpec, shape: Option<&Shape>) -> (Option<Task>, Option<LogicalType>) {
+    fn task(
+        &mut self,
+        name: &str,
+        task: &TaskSpec,
+        shape: Option<&Shape>,
+    ) -> (Option<Task>, Option<LogicalType>) {
         let structure = |fields: &[(&str, LogicalType)]| {
             LogicalType::Struct(fields.iter().map(|(name, of)| ((*name).to_owned(), of.clone())).collect())
         };
         match task {
-            TaskSpec::Chat(chat) => self.chat(chat, shape),
+            TaskSpec::Chat(chat) => self.chat(name, chat, shape),
             TaskSpec::Embed { input, dimension } => {
                 let input = self.prompt(input, shape);
                 let task = input.map(|input| Task::Embed { input, dimension: *dimension });
@@ -70,8 +141,11 @@ impl Compiler<'_> {
                 (document.map(|document| Task::Ocr { document, pages }), Some(of))
             }
             TaskSpec::Moderate { input } => {
-                let of =
-                    structure(&[("categories", LogicalType::Json), ("category_scores", LogicalType::Json)]);
+                let of = structure(&[
+                    ("flagged", LogicalType::Boolean),
+                    ("categories", LogicalType::Json),
+                    ("category_scores", LogicalType::Json),
+                ]);
                 (self.prompt(input, shape).map(|input| Task::Moderate { input }), Some(of))
             }
             TaskSpec::Classify { input } => {
@@ -171,6 +245,11 @@ impl Shape {
         shape.failed = false;
         shape
     }
+}
+
+/// An answer as a model writes it: a text as it is, anything else as JSON.
+pub(crate) fn answer_text(answer: &serde_json::Value) -> String {
+    answer.as_str().map_or_else(|| answer.to_string(), str::to_owned)
 }
 
 /// Whether a path lies in a folder, links followed where the file is there.

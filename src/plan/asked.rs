@@ -1,6 +1,6 @@
 //! What is asked of a model, as a plan has it.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::Value;
 
@@ -16,6 +16,40 @@ pub struct Prompt {
     pub text: String,
     /// The files that it includes, by the name it uses.
     pub includes: Vec<(String, String)>,
+}
+
+/// The model that is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Model {
+    /// The same for each record.
+    Named(String),
+    /// A template.
+    Template {
+        /// The template.
+        name: Prompt,
+        /// All names that it gives, where they are written out in the spec.
+        known: Vec<String>,
+    },
+}
+
+impl Model {
+    /// Whether a name is written in the spec, and so a mistake of the spec if there is no such model.
+    pub fn is_written(&self, name: &str) -> bool {
+        match self {
+            Self::Named(model) => model == name,
+            Self::Template { known, .. } => known.iter().any(|known| known == name),
+        }
+    }
+}
+
+impl std::fmt::Display for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Named(name) => f.write_str(name),
+            Self::Template { name, known } if known.is_empty() => f.write_str(name.text.trim()),
+            Self::Template { known, .. } => f.write_str(&known.join(", ")),
+        }
+    }
 }
 
 /// Something that is sent along: an address, or a file that is read when the request is written.
@@ -35,7 +69,7 @@ pub struct Attachment {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ask {
     /// The model.
-    pub model: String,
+    pub model: Model,
     /// What it is asked.
     pub task: Task,
     /// Requests under way at once.
@@ -50,6 +84,23 @@ pub struct Ask {
     pub result: LogicalType,
     /// How requests are grouped into jobs, if they are.
     pub batch: Option<BatchSpec>,
+    /// Conditions that an answer must fulfil for its record: name and expression.
+    pub expect: Vec<(String, String)>,
+    /// Whether the next attempt is shown the answer before it, and why that was refused.
+    pub feedback: bool,
+    /// What a simulator answers.
+    pub mock: Option<Mock>,
+    /// The field of a sample's number, which from the second on makes a request another.
+    pub sample: Option<String>,
+}
+
+/// What a simulator answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mock {
+    /// An expression over the record, and its type.
+    Expression(String, LogicalType),
+    /// By the record's key.
+    ByKey(BTreeMap<String, String>),
 }
 
 /// What a model is asked.
@@ -103,10 +154,10 @@ pub struct Chat {
 /// A JSON Schema that compiles.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schema {
-    /// The name that the service is told: the file's, without its endings.
+    /// The name that the service is told: the file's, without its endings, or the map's.
     pub name: String,
-    /// The file, as it may be shown.
-    pub file: String,
+    /// The file, as it may be shown; nothing where it is written in the spec.
+    pub file: Option<String>,
     /// The schema.
     pub json: Value,
     /// The type of the answers.

@@ -73,7 +73,7 @@ impl Compiler<'_> {
             Some(Form::Collect(CollectSpec { into: Some(into) })) => into.value.to_string(),
             _ => collecting.name.value.to_string(),
         };
-        let (ask, after) = self.ask(name, ask, &into, shape);
+        let (ask, after) = self.ask(ask, &collecting.name.value, &into, shape);
         if let Some((before, after)) = shape.cloned().zip(after) {
             self.collected.insert(at, (before, after));
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     diagnostic::{Fault, Place, Source as Written},
     record::{LogicalType, of_json_schema, same_name},
-    spec::{ChatSpec, Parameters, Settings, Text, ToolSpec},
+    spec::{ChatSpec, Prompt, SchemaSpec, Settings, Text, ToolSpec, is_template},
 };
 
 use super::{Chat, Schema, Task, compile::Compiler, shape::Shape};
@@ -16,8 +16,10 @@ use super::{Chat, Schema, Task, compile::Compiler, shape::Shape};
 const CHOICES: &[&str] = &["auto", "none", "any", "required"];
 
 impl Compiler<'_> {
+    /// Compiles `chat:` of the map `name`.
     pub(super) fn chat(
         &mut self,
+        name: &str,
         spec: &ChatSpec,
         shape: Option<&Shape>,
     ) -> (Option<Task>, Option<LogicalType>) {
@@ -28,12 +30,12 @@ impl Compiler<'_> {
         };
         let images = attachments(&spec.images, "the picture");
         let documents = attachments(&spec.documents, "the document");
-        let schema = spec.schema.as_ref().map(|file| self.schema(file));
+        let schema = spec.schema.as_ref().map(|schema| self.schema(name, schema));
         let datatype = match &schema {
             None => Some(LogicalType::Varchar),
             Some(schema) => schema.as_ref().map(|schema| schema.datatype.clone()),
         };
-        let settings = self.settings(spec);
+        let settings = self.settings(spec, shape);
         let chat = || {
             Some(Chat {
                 system: match system {
@@ -53,8 +55,24 @@ impl Compiler<'_> {
         (chat().map(|chat| Task::Chat(Box::new(chat))), datatype)
     }
 
-    fn settings(&mut self, spec: &ChatSpec) -> Settings {
+    fn settings(&mut self, spec: &ChatSpec, shape: Option<&Shape>) -> Settings {
         let mut settings = spec.settings.clone();
+        for setting in settings.iter() {
+            for text in &setting.templates {
+                if !is_template(&text.value) && text.value.trim().parse::<u64>().is_err() {
+                    let wanted = "a whole number, 0 or more, or a template that gives one".into();
+                    let found = format!("`{}`", text.shown());
+                    self.report(Fault::WrongShape { found, wanted }, text.place.clone());
+                    continue;
+                }
+                let found = self.prompt(&Prompt::Inline(text.clone()), shape);
+                if found.is_some_and(|prompt| !prompt.includes.is_empty()) {
+                    let help = "write the text here".to_owned();
+                    let what = format!("`{}` includes a file", setting.name);
+                    self.report(Fault::Expression { what, help }, text.place.clone());
+                }
+            }
+        }
         if !spec.tools.is_empty() {
             let tools: Value = spec.tools.iter().filter_map(|tool| self.tool(tool)).collect();
             let names: Vec<&str> = spec.tools.iter().map(|tool| &*tool.name.value).collect();
@@ -79,14 +97,9 @@ impl Compiler<'_> {
 
     fn tool(&mut self, tool: &ToolSpec) -> Option<Value> {
         let parameters = match &tool.parameters {
-            Parameters::File(file) => self.json_schema(file)?.1,
-            Parameters::Inline(place, schema) => {
-                if let Err(error) = jsonschema::options().build(schema) {
-                    self.report(Fault::BadSchema { why: error.to_string() }, place.clone());
-                    return None;
-                }
-                schema.clone()
-            }
+            SchemaSpec::File(file) => self.json_schema(file)?.1,
+            SchemaSpec::Json(_, schema) | SchemaSpec::Short(_, schema, _) => schema.clone(),
+            SchemaSpec::Wrong => return None,
         };
         let mut function = json!({ "name": &*tool.name.value, "parameters": parameters });
         if let Some(description) = &tool.description {
@@ -98,26 +111,39 @@ impl Compiler<'_> {
         Some(json!({ "type": "function", "function": function }))
     }
 
-    fn schema(&mut self, file: &Text) -> Option<Schema> {
-        let (source, json) = self.json_schema(file)?;
-        let datatype = of_json_schema(&json);
-        if !matches!(datatype, LogicalType::Struct(_)) {
-            self.report(Fault::SchemaWithoutObject(source.name.clone()), Place::start_of(&source));
+    fn schema(&mut self, map: &str, spec: &SchemaSpec) -> Option<Schema> {
+        let (place, name, file, json, datatype) = match spec {
+            SchemaSpec::File(file) => {
+                let (source, json) = self.json_schema(file)?;
+                let datatype = of_json_schema(&json);
+                (Place::start_of(&source), stem(&source.name), Some(source.name.clone()), json, datatype)
+            }
+            SchemaSpec::Json(place, json) => {
+                (place.clone(), map.to_owned(), None, json.clone(), of_json_schema(json))
+            }
+            SchemaSpec::Short(place, json, datatype) => {
+                (place.clone(), map.to_owned(), None, json.clone(), datatype.clone())
+            }
+            SchemaSpec::Wrong => return None,
+        };
+        let is_value = match &datatype {
+            LogicalType::Struct(_) | LogicalType::List(_) => false,
+            // An object that has no columns of its own, or several kinds of it.
+            LogicalType::Json => !["type", "$ref", "allOf", "anyOf", "oneOf", "patternProperties"]
+                .iter()
+                .any(|keyword| json.get(*keyword).is_some()),
+            _ => true,
+        };
+        if is_value {
+            let shown = file.unwrap_or_else(|| format!("schema of `{map}`"));
+            self.report(Fault::SchemaWithoutObject(shown), place);
             return None;
         }
         if let Some((name, twin)) = twins(&datatype) {
-            self.report(Fault::SchemaTwins { name, twin }, Place::start_of(&source));
+            self.report(Fault::SchemaTwins { name, twin }, place);
             return None;
         }
-        let stem = Path::new(&source.name).file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let name: String = stem
-            .split('.')
-            .next()
-            .unwrap_or("answer")
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-            .collect();
-        Some(Schema { name, file: source.name.clone(), json, datatype })
+        Some(Schema { name, file, json, datatype })
     }
 
     /// Reads a file that is to be a JSON Schema.
@@ -154,6 +180,13 @@ impl Compiler<'_> {
         }
         Some((source, json))
     }
+}
+
+/// The name of a schema that the service is told: its file's without endings.
+fn stem(path: &str) -> String {
+    let file = Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = file.split('.').next().unwrap_or("answer").chars();
+    stem.map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
 /// Two properties of one object that no table can tell apart, or one without a name.

@@ -98,7 +98,14 @@ const fn is_own(column: &Column) -> bool {
 /// All that could be a column, each with its path, in order.
 fn candidates(key: &[String], shape: &Shape) -> Vec<(String, Column)> {
     let mut found = Vec::new();
-    let mut add = |path: &[&str]| found.extend(shape.column(path).map(|column| (path.join("."), column)));
+    // Also a list within an answer, which a split took apart.
+    let is_bulky = |path: &str| shape.bulky.iter().any(|bulky| same_name(bulky, path));
+    let mut add = |path: &[&str]| {
+        let name = path.join(".");
+        if !is_bulky(&name) || key.iter().any(|key| same_name(key, &name)) {
+            found.extend(shape.column(path).map(|column| (name, column)));
+        }
+    };
     key.iter().for_each(|name| add(&[name]));
     for field in shape.schema.fields() {
         let is = |names: &[String]| names.iter().any(|name| same_name(name, &field.name));

@@ -5,14 +5,15 @@ use std::{collections::HashMap, path::PathBuf};
 
 use crate::{
     diagnostic::{Fault, Mistake, Mistakes, Place},
+    read,
     record::{Schema, same_name},
     region::{BASE_URL, base_url},
-    spec::{Form, MistralSpec, Spec, StageSpec},
-    sql::{self, Engine},
+    spec::{Form, MistralSpec, Mode, Spec, StageSpec, Text},
+    sql::{self, Engine, Resources},
 };
 
 use super::{
-    Mistral, NodeId, Plan, Port, RecordType, Secret, Step, Target, Throttle,
+    Mistral, NodeId, Plan, Port, RecordType, Secret, Sink, Step, Target, Throttle,
     batch::Collected,
     graph::{self, Edge, Graph},
     inputs::resolve,
@@ -28,6 +29,8 @@ pub(super) type Describe<'a> = dyn Fn(&str, &[(String, Schema)]) -> Result<Schem
 pub struct Surroundings<'a> {
     /// The columns of a query, or why DuckDB refuses it; with tables that are to be as said.
     pub describe: &'a Describe<'a>,
+    /// What earlier runs have proven of files.
+    pub proofs: read::Proofs<'a>,
 }
 
 pub(super) struct Compiler<'a> {
@@ -48,7 +51,12 @@ pub(super) struct Compiler<'a> {
 
 /// The database of a spec, which a query may be about before the plan is there.
 pub fn database(spec: &Spec) -> PathBuf {
-    resolve(&spec.duckdb, &spec.folder)
+    resolve(&spec.duckdb.path, &spec.folder)
+}
+
+/// What DuckDB may take for it.
+pub fn resources(spec: &Spec) -> Resources {
+    spec.duckdb.resources(|text: &Text| resolve(text, &spec.folder))
 }
 
 /// Finds out what a spec means.
@@ -133,12 +141,13 @@ fn pass(spec: &Spec, around: &Surroundings<'_>, tables: &Tables) -> Pass {
     let plan = Plan {
         name: name.value.to_string(),
         folder: spec.folder.clone(),
-        database: compiler.path(duckdb),
-        database_shown: if duckdb.secret {
-            duckdb.shown().to_owned()
+        database: compiler.path(&duckdb.path),
+        database_shown: if duckdb.path.secret {
+            duckdb.path.shown().to_owned()
         } else {
-            compiler.path(duckdb).display().to_string()
+            compiler.path(&duckdb.path).display().to_string()
         },
+        resources: resources(spec),
         mistral: asks.then_some(mistral),
         budget: spec.budget,
         prices: spec.prices.clone(),
@@ -154,6 +163,17 @@ fn in_order(mut mistakes: Vec<Mistake>, spec: &Spec) -> Vec<Mistake> {
         (!own, mistake.place.source.name.clone(), mistake.place.span.start)
     });
     mistakes.dedup();
+    // What is no template is not also a file that is not there.
+    let templates: Vec<Place> =
+        mistakes.iter().filter(|m| m.fault == Fault::NoTemplate).map(|m| m.place.clone()).collect();
+    let is_around = |place: &Place, inner: &Place| {
+        place.source.name == inner.source.name
+            && place.span.start <= inner.span.start
+            && inner.span.end <= place.span.end
+    };
+    mistakes.retain(|mistake| {
+        mistake.fault == Fault::NoTemplate || !templates.iter().any(|inner| is_around(&mistake.place, inner))
+    });
     mistakes
 }
 
@@ -199,7 +219,8 @@ impl Compiler<'_> {
             Form::Ask(ask) => {
                 let into = ask.into.as_ref().unwrap_or(&stage.name).value.to_string();
                 self.free_name(stage, &into, shape.as_ref());
-                let (ask, after) = self.ask(&stage.name, ask, &into, shape.as_ref());
+                let sampled = self.sampled(stage, &stage.name.value, ask, shape.as_ref());
+                let (ask, after) = self.ask(ask, &stage.name.value, &into, sampled.as_ref());
                 (ask.map(|ask| Step::Ask(Box::new(ask))), after)
             }
             Form::Submit(ask) => self.submit(at, &stage.name, ask, graph, shape.as_ref()),
@@ -266,7 +287,7 @@ impl Compiler<'_> {
     }
 
     /// A map's field must not hide one of a source; one of an earlier map it replaces only with `into:`.
-    fn free_name(&mut self, stage: &StageSpec, into: &str, shape: Option<&Shape>) {
+    pub(super) fn free_name(&mut self, stage: &StageSpec, into: &str, shape: Option<&Shape>) {
         let Some(shape) = shape else { return };
         let taken = shape.schema.get(into).is_some();
         let replaces = *stage.name.value != *into && shape.made.iter().any(|made| same_name(made, into));
@@ -309,20 +330,27 @@ impl Compiler<'_> {
         }
     }
 
+    /// Two sinks may write one table if they do so in the same way, by the same key; nothing else twice.
     fn shared_targets(&mut self, steps: &HashMap<usize, Step>) {
-        let mut seen: Vec<(String, String)> = Vec::new();
+        let mut seen: Vec<(&Sink, String)> = Vec::new();
         for (at, stage) in self.spec.stages.iter().enumerate() {
             let Some(Step::Sink(sink)) = steps.get(&at) else { continue };
             let target = sink.target.to_string();
-            if let Some((_, first)) = seen.iter().find(|(known, _)| known.eq_ignore_ascii_case(&target)) {
-                let fault = Fault::SharedTarget {
-                    first: first.clone(),
-                    second: stage.name.value.to_string(),
-                    target,
-                };
-                self.mistakes.push(Mistake { fault, place: stage.name.place.clone() });
+            let first = seen.iter().find(|(known, _)| known.target.to_string().eq_ignore_ascii_case(&target));
+            if let Some((known, first)) = first {
+                let is_table = matches!(sink.target, Target::Table(_)) && sink.mode != Mode::Replace;
+                let same = (&known.key, known.mode, known.duplicates, known.owned)
+                    == (&sink.key, sink.mode, sink.duplicates, sink.owned);
+                if !is_table || !same {
+                    let fault = Fault::SharedTarget {
+                        first: first.clone(),
+                        second: stage.name.value.to_string(),
+                        target,
+                    };
+                    self.mistakes.push(Mistake { fault, place: stage.name.place.clone() });
+                }
             } else {
-                seen.push((target, stage.name.value.to_string()));
+                seen.push((sink, stage.name.value.to_string()));
             }
         }
     }

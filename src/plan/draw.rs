@@ -5,18 +5,22 @@ use std::fmt;
 use crate::{
     event::StageKind,
     read,
-    spec::{BatchSpec, Boundary, Mode, Needs, OnTimeout, PollSchedule, SplitWhat, Stale, Timeouts},
+    spec::{
+        BatchSpec, Boundary, Duplicates, Mode, Needs, OnTimeout, PollSchedule, SplitWhat, Stale, Timeouts,
+    },
+    sql::Resources,
     units::{Size, Span},
 };
 
 use super::{
-    Ask, Attachment, Format, Input, Node, Origin, Owned, Plan, Poll, Port, ReadFiles, Set, Sink, Step,
-    Target, Task, without_login,
+    Ask, Attachment, Format, Input, Mock, Node, Origin, Owned, Plan, Poll, Port, ReadFiles, Set, Sink, Step,
+    Target, Task, fold::folded_json, without_login,
 };
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} → {}", self.name, self.database_shown)?;
+        resources(&self.resources, f)?;
         if let Some(mistral) = &self.mistral {
             write!(f, "asks {}", without_login(&mistral.base_url))?;
             let limits = [("requests", mistral.requests), ("tokens", mistral.tokens)];
@@ -121,6 +125,7 @@ impl Plan {
                 SplitWhat::Values(values) => {
                     format!("one record for each of {} → {}", values.join(", "), split.into)
                 }
+                SplitWhat::Samples => format!("{} of each record → {}", one_line(&split.of), split.into),
                 SplitWhat::Chunks { max_chars, overlap, by } => {
                     let by = match by {
                         Boundary::Length => "",
@@ -200,14 +205,36 @@ fn ask_lines(ask: &Ask) -> Vec<String> {
     let mut lines = vec![format!("{} {}, {} → {}", verb(&ask.task), ask.model, ask.concurrency, ask.into)];
     lines.extend(task_lines(&ask.task));
     let retry = ask.retry;
+    lines.extend(expect_lines(ask));
+    lines.extend(mock_line(ask));
     lines.push(format!(
-        "attempts {} for a refused answer; without an answer {} retries, {} to {} apart",
+        "attempts {} for a refused answer{}; without an answer {} retries, {} to {} apart",
         ask.attempts,
+        feedback(ask),
         retry.times,
         Span(retry.wait),
         Span(retry.max_wait)
     ));
     lines
+}
+
+fn expect_lines(ask: &Ask) -> impl Iterator<Item = String> {
+    ask.expect.iter().map(|(name, text)| format!("expects {name}: {}", one_line(text)))
+}
+
+fn mock_line(ask: &Ask) -> Option<String> {
+    Some(match ask.mock.as_ref()? {
+        Mock::Expression(text, _) => format!("offline it answers {}", one_line(text)),
+        Mock::ByKey(answers) => format!("offline it answers by key, for {} records", answers.len()),
+    })
+}
+
+fn feedback(ask: &Ask) -> &'static str {
+    match (&ask.task, ask.attempts > 1, ask.feedback) {
+        (Task::Chat(_), true, true) => ", each shown the one before and why it was refused",
+        (_, true, _) => ", the same again",
+        _ => "",
+    }
 }
 
 fn verb(task: &Task) -> &'static str {
@@ -228,7 +255,11 @@ fn task_lines(task: &Task) -> Vec<String> {
     };
     let mut lines: Vec<String> = chat.images.iter().map(|image| attachment_line("image", image)).collect();
     lines.extend(chat.documents.iter().map(|document| attachment_line("document", document)));
-    lines.extend(chat.schema.iter().map(|schema| format!("schema {}", schema.file)));
+    if let Some(schema) = &chat.schema {
+        let file = schema.file.as_ref().map(|file| format!(" {file}")).unwrap_or_default();
+        lines.push(format!("schema{file}, sent as `{}`", schema.name));
+        lines.extend(folded_json(&schema.json, "  "));
+    }
     let settings: Vec<String> =
         chat.settings.iter().map(|setting| format!("{} {}", setting.name, setting.shown)).collect();
     if !settings.is_empty() {
@@ -253,9 +284,12 @@ fn submit_lines(ask: &Ask) -> Vec<String> {
         Span(batch.wait),
         batch.timeout_hours
     ));
+    lines.extend(expect_lines(ask));
+    lines.extend(mock_line(ask));
     lines.push(format!(
-        "attempts {} for what is refused or missing; {} jobs are sent at a time",
+        "attempts {} for what is refused or missing{}; {} jobs are sent at a time",
         ask.attempts,
+        feedback(ask),
         ask.concurrency.most()
     ));
     lines
@@ -275,6 +309,17 @@ fn poll_lines(poll: &Poll) -> Vec<String> {
     )];
     lines.extend(poll.until.as_ref().map(|until| format!("until {until}")));
     lines
+}
+
+/// What the pipeline says of the machine's resources.
+fn resources(Resources { memory, threads, temp }: &Resources, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let said = [
+        memory.map(|memory| format!("memory {memory}")),
+        threads.map(|threads| format!("threads {threads}")),
+        temp.as_ref().map(|temp| format!("temp {}", temp.display())),
+    ];
+    let said: Vec<String> = said.into_iter().flatten().collect();
+    if said.is_empty() { Ok(()) } else { writeln!(f, "duckdb may use {}", said.join(", ")) }
 }
 
 fn sink_lines(sink: &Sink) -> Vec<String> {
@@ -302,6 +347,11 @@ fn sink_lines(sink: &Sink) -> Vec<String> {
                 Stale::Mark => lines.push("rows of records that fail are marked in `stale`".to_owned()),
             }
         }
+    }
+    match sink.duplicates {
+        Duplicates::Fail => {}
+        Duplicates::First => lines.push("of rows with one key the first is kept".to_owned()),
+        Duplicates::Last => lines.push("of rows with one key the last is kept".to_owned()),
     }
     let width = sink.columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0);
     lines.extend(

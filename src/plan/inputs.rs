@@ -152,7 +152,7 @@ impl Compiler<'_> {
             prove: Some(PROVEN_AT_CHECK),
             ..read::Options::new(format)
         };
-        match read::describe(&set, &options) {
+        match read::describe_with(&set, &options, self.around.proofs) {
             Ok(description) => {
                 let schema = description.schema.clone();
                 Some((Origin::Read(Box::new(ReadFiles { set, options, description })), Some(schema)))

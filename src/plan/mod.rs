@@ -13,6 +13,7 @@ mod columns;
 mod compile;
 mod draw;
 mod expression;
+mod fold;
 mod gather;
 mod graph;
 mod inputs;
@@ -30,11 +31,13 @@ use crate::{
     event::StageKind,
     record::{self, ETL, etl_type},
     spec::{ModelPrice, Timeouts},
+    sql::Resources,
     units::{Rate, Usd},
 };
 
-pub use asked::{Ask, Attachment, Chat, Prompt, Schema, Task};
-pub use compile::{Surroundings, compile, database};
+pub(crate) use ask::answer_text;
+pub use asked::{Ask, Attachment, Chat, Mock, Model, Prompt, Schema, Task};
+pub use compile::{Surroundings, compile, database, resources};
 pub use step::{
     Column, ColumnValue, Format, Gather, Origin, Owned, Poll, ReadFiles, Relation, Reshape, Set, Sink,
     Source, Split, Step, Target, Throttle, Wave, WaveQuery,
@@ -53,6 +56,8 @@ pub struct Plan {
     pub database: PathBuf,
     /// The database as it may be shown.
     pub database_shown: String,
+    /// What DuckDB may take of the machine.
+    pub resources: Resources,
     /// How to reach Mistral, if the pipeline does.
     pub mistral: Option<Mistral>,
     /// What a run, and those that go on from it, may cost.

@@ -4,11 +4,14 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     event::StageKind,
-    spec::{Form, Spec, StageSpec},
+    record::LogicalType,
+    spec::{Form, Spec, SplitWhat, StageSpec},
 };
 
 use super::{
-    Input, Node, NodeId, Poll, Port, RecordType, Step, batch,
+    Input, Node, NodeId, Poll, Port, RecordType, Split, Step,
+    ask::sample_of,
+    batch,
     graph::{Edge, Graph},
 };
 
@@ -56,6 +59,34 @@ pub(super) fn nodes(
             .iter()
             .filter_map(|edge| Some(Input { node: *nodes.ids.get(&edge.stage)?, port: edge.port }))
             .collect();
+        let mut of = of;
+        // The samples are taken before the look into the ledger, which may be above a throttle.
+        let is_head = recall_before.contains_key(&at) || !recall_before.values().any(|asking| *asking == at);
+        let asking = recall_before.get(&at).copied().unwrap_or(at);
+        let sampled = samples(spec, asking);
+        if let Some((_, field)) = &sampled
+            && !is_head
+        {
+            of = with_field(&of, field);
+        }
+        if let Some((samples, field)) = sampled.filter(|_| is_head) {
+            let name: Arc<str> = format!("{}.samples", spec.stages[asking].name.value).into();
+            let counted = match &spec.stages[asking].when {
+                // A record that passes the stage untouched goes on as one.
+                Some(when) => format!("CASE WHEN ({}\n) THEN {samples} ELSE 1 END", when.value),
+                None => samples.to_string(),
+            };
+            let split = Split {
+                of: counted,
+                what: SplitWhat::Samples,
+                into: field.clone(),
+                item: LogicalType::BigInt,
+            };
+            let before = (std::mem::take(&mut inputs), of.clone());
+            let id = nodes.add(name, StageKind::Map, before, None, Step::Split(split));
+            inputs = vec![Input { node: id, port: Port::Out }];
+            of = with_field(&of, &field);
+        }
         if let Some(&asking) = recall_before.get(&at) {
             let name = format!("{}.recall", spec.stages[asking].name.value).into();
             let id = nodes.add(name, StageKind::Map, (inputs, of.clone()), None, Step::Recall(NodeId(0)));
@@ -89,7 +120,7 @@ pub(super) fn nodes(
         .list
         .iter()
         .filter(|node| matches!(node.step, Step::Split(_)))
-        .map(|node| (Arc::clone(&node.name), node.id))
+        .map(|node| (node.name.strip_suffix(".samples").unwrap_or(&node.name).into(), node.id))
         .collect();
     for node in &mut nodes.list {
         if let Step::Gather(gather) = &mut node.step
@@ -111,6 +142,21 @@ pub(super) fn nodes(
         }
     }
     nodes.list
+}
+
+fn with_field(of: &RecordType, field: &str) -> RecordType {
+    let mut schema = (*of.schema).clone();
+    schema.set(field, LogicalType::BigInt);
+    RecordType { schema: Arc::new(schema), ..of.clone() }
+}
+
+/// How many samples a stage takes of each record, and the field of their number.
+fn samples(spec: &Spec, asking: usize) -> Option<(u64, String)> {
+    let stage = &spec.stages[asking];
+    match &stage.form {
+        Some(Form::Ask(ask)) => Some((ask.samples?, sample_of(&stage.name.value))),
+        _ => None,
+    }
 }
 
 /// For each stage that asks, the stage that its records enter first: itself, or the first of its

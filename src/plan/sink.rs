@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use crate::{
-    diagnostic::Fault,
+    diagnostic::{Fault, Place},
     record::same_name,
-    spec::{Mode, Name, SinkSpec, Stale, Target as TargetSpec, Text},
+    spec::{Duplicates, Mode, Name, SinkSpec, Stale, Target as TargetSpec, Text},
 };
 
 use super::{Column, ColumnValue, Format, Owned, Sink, Target, compile::Compiler, shape::Shape};
@@ -66,7 +66,22 @@ impl Compiler<'_> {
             self.report(fault, name.place.clone());
         }
         let owned = is_owned.then_some(Owned { stale: spec.stale, gone: spec.gone });
-        Some(Sink { target, columns, key, owned, mode })
+        if spec.duplicates != Duplicates::Fail {
+            self.can_tell_duplicates(spec.duplicates, mode, &key, &name.place);
+        }
+        Some(Sink { target, columns, key, owned, mode, duplicates: spec.duplicates })
+    }
+
+    /// A duplicate is a row with the same key: without one, or where rows are only added, there is none.
+    fn can_tell_duplicates(&mut self, duplicates: Duplicates, mode: Mode, key: &[String], place: &Place) {
+        let wanted = match mode {
+            Mode::Append => "`mode: upsert` or `mode: replace`: `mode: append` adds rows whatever their key",
+            Mode::Replace if key.is_empty() => "a `key:` beside it, which tells which rows are duplicates",
+            // An upsert without a key is a mistake of its own.
+            Mode::Upsert | Mode::Replace => return,
+        };
+        let found = format!("`duplicates: {}`", duplicates.word());
+        self.report(Fault::WrongShape { found, wanted: wanted.into() }, place.clone());
     }
 
     fn target(&self, format: Format, path: &Text) -> Target {

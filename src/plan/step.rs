@@ -6,7 +6,7 @@ use crate::{
     files::FileSet,
     read,
     record::{self, LogicalType, Record},
-    spec::{Mode, Needs, PollSchedule, SplitWhat, Stale},
+    spec::{Duplicates, Mode, Needs, PollSchedule, SplitWhat, Stale},
     units::Rate,
 };
 
@@ -203,6 +203,8 @@ pub struct Sink {
     pub owned: Option<Owned>,
     /// How rows meet rows that are there.
     pub mode: Mode,
+    /// What becomes of a second row with the same key in one run.
+    pub duplicates: Duplicates,
 }
 
 /// What happens to rows of earlier runs that a run does not write.

@@ -83,7 +83,7 @@ impl Compiler<'_> {
         shape: Option<&Shape>,
     ) -> (Split, Option<Shape>) {
         let of = match &spec.what {
-            SplitWhat::Values(_) => None,
+            SplitWhat::Values(_) | SplitWhat::Samples => None,
             SplitWhat::Items | SplitWhat::Chunks { .. } => self.expression(&spec.of, shape),
         };
         let item = match (&spec.what, &of) {
@@ -98,7 +98,7 @@ impl Compiler<'_> {
         if let (None, Some(of)) = (&item, &of) {
             let wanted = match spec.what {
                 SplitWhat::Items => "an expression that gives a list",
-                SplitWhat::Chunks { .. } | SplitWhat::Values(_) => "an expression that gives a text",
+                _ => "an expression that gives a text",
             };
             let found = format!("`{}`, which is {}", spec.of.value, of.sql());
             self.report(Fault::WrongShape { found, wanted: wanted.into() }, spec.of.place.clone());
@@ -113,7 +113,7 @@ impl Compiler<'_> {
             after.make(into, item.clone());
             after.make(&index, LogicalType::BigInt);
             // The list itself is in its parts.
-            if after.schema.get(spec.of.value.trim()).is_some() && !same_name(spec.of.value.trim(), into) {
+            if !same_name(spec.of.value.trim(), into) {
                 after.bulky.push(spec.of.value.trim().to_owned());
             }
             if !after.key.is_empty() {

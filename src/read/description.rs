@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{files::Stamp, record::Schema};
 
-use super::BadLine;
+use super::{BadLine, Kept};
 
 /// The columns of a set of files, and what they are based on.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -17,6 +19,8 @@ pub struct Description {
     pub files: Vec<FileDescription>,
     /// What matches the pattern and is not read: a named pipe, a loop of links. Each is a failure.
     pub skipped: Vec<BadLine>,
+    /// What was newly proven of whole files, to be kept.
+    pub proofs: Vec<Kept>,
 }
 
 impl Description {
@@ -36,7 +40,7 @@ pub struct Column {
 }
 
 /// A value that rules out a type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The file.
     pub file: Arc<str>,

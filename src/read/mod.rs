@@ -15,6 +15,7 @@ mod error;
 mod fixture;
 mod input;
 mod jsonl;
+mod kept;
 mod options;
 mod parquet;
 mod proof;
@@ -26,6 +27,7 @@ use crate::files::FileSet;
 
 pub use description::{Column, Description, Evidence, FileDescription};
 pub use error::ReadError;
+pub use kept::{Kept, ProofId, Proofs, no_proofs};
 pub use options::{Csv, Encoding, Format, Options, Types};
 pub use row::{BadLine, Counts, Entry, Row};
 
@@ -37,6 +39,14 @@ use row::Output;
 /// A pattern that is none, no file (without `optional`), a file that cannot be read or has no usable header,
 /// types of two files that nothing holds both of.
 pub fn describe(set: &FileSet, options: &Options) -> Result<Description, ReadError> {
+    describe_with(set, options, &no_proofs)
+}
+
+/// As [`describe`]; a file of which an earlier proof is known, and which has not changed, is not read.
+///
+/// # Errors
+/// As [`describe`].
+pub fn describe_with(set: &FileSet, options: &Options, known: Proofs<'_>) -> Result<Description, ReadError> {
     let mut files = Vec::new();
     let mut skipped = Vec::new();
     let listed = set.paths().map_err(|error| ReadError::Pattern(error.to_string()))?;
@@ -56,8 +66,8 @@ pub fn describe(set: &FileSet, options: &Options) -> Result<Description, ReadErr
         return Err(ReadError::NoFile { pattern, skipped: skipped.into_iter().next() });
     }
     let mut description = match &options.format {
-        Format::Csv(format) => csv::describe(set, files, format, options)?,
-        Format::Jsonl => jsonl::describe(set, files, options)?,
+        Format::Csv(format) => csv::describe(set, files, format, options, known)?,
+        Format::Jsonl => jsonl::describe(set, files, options, known)?,
         Format::Parquet => parquet::describe(set, files, options)?,
     };
     description.skipped = skipped;

@@ -5,19 +5,38 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::record::{LogicalType, Value, double};
 
 use super::Evidence;
 
-/// What was seen of a column.
-#[derive(Debug, Clone, Default)]
+/// What was seen of a column, first in one file and then in all of them.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Proof {
     state: State,
+    /// The first value.
+    first: Option<Seen>,
     /// The first value that made the column text.
-    pub(super) evidence: Option<Evidence>,
+    against: Option<Seen>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// A value, shortened, and where it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Seen {
+    /// The file, once there are several.
+    file: Option<Arc<str>>,
+    line: u64,
+    value: String,
+}
+
+impl Seen {
+    fn new(text: &str, line: u64) -> Self {
+        Self { file: None, line, value: text.chars().take(40).collect() }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     /// NULL alone.
     #[default]
@@ -31,7 +50,7 @@ enum State {
 }
 
 /// A type that a column of texts is proven to have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Plain {
     Boolean,
     BigInt,
@@ -43,29 +62,60 @@ pub(super) enum Plain {
 impl Proof {
     /// The proof for a column that is text whatever is in it.
     pub(super) const fn text() -> Self {
-        Self { state: State::Text, evidence: None }
+        Self { state: State::Text, first: None, against: None }
     }
 
     /// Takes note of a value that is not NULL.
-    pub(super) fn see(&mut self, text: &str, place: impl FnOnce() -> (Arc<str>, u64)) {
+    pub(super) fn see(&mut self, text: &str, line: impl FnOnce() -> u64) {
         let state = match self.state {
             State::Text => return,
             State::Of(of) if fits(text, of) => return,
             State::Of(Plain::Double) | State::NotFinite if is_not_finite(text) => return,
             State::NotFinite if fits(text, Plain::Double) => State::Of(Plain::Double),
-            State::Empty => match plain(text) {
-                Some(of) => State::Of(of),
-                None if is_not_finite(text) => State::NotFinite,
-                None => State::Text,
-            },
+            State::Empty => {
+                self.first = Some(Seen::new(text, line()));
+                match plain(text) {
+                    Some(of) => State::Of(of),
+                    None if is_not_finite(text) => State::NotFinite,
+                    None => State::Text,
+                }
+            }
             State::Of(_) | State::NotFinite => {
-                let (file, line) = place();
-                let value = text.chars().take(40).collect();
-                self.evidence = Some(Evidence { file, line, value });
+                self.against = Some(Seen::new(text, line()));
                 State::Text
             }
         };
         self.state = state;
+    }
+
+    /// Takes note of what was seen of the column in another file.
+    pub(super) fn merge(&mut self, other: Self, file: &Arc<str>) {
+        let within = |seen: Option<Seen>| seen.map(|seen| Seen { file: Some(Arc::clone(file)), ..seen });
+        let (first, against) = (within(other.first), within(other.against));
+        let state = match (self.state, other.state) {
+            (State::Empty, state) => {
+                self.against = against;
+                state
+            }
+            (state, State::Empty) => state,
+            (state, other) if state == other => state,
+            (State::NotFinite, State::Of(Plain::Double)) | (State::Of(Plain::Double), State::NotFinite) => {
+                State::Of(Plain::Double)
+            }
+            (State::Text, _) => State::Text,
+            _ => {
+                self.against = against.or_else(|| first.clone());
+                State::Text
+            }
+        };
+        self.state = state;
+        self.first = self.first.take().or(first);
+    }
+
+    /// The value that made the column text.
+    pub(super) fn evidence(&self) -> Option<Evidence> {
+        let Seen { file, line, value } = self.against.clone()?;
+        Some(Evidence { file: file?, line, value })
     }
 
     /// The type of the column.
@@ -208,7 +258,7 @@ mod tests {
     fn of(values: &[&str]) -> LogicalType {
         let mut proof = Proof::default();
         for value in values {
-            proof.see(value, || ("a.csv".into(), 1));
+            proof.see(value, || 1);
         }
         proof.datatype()
     }

@@ -53,9 +53,7 @@ pub fn from_json(text: &str, of: &LogicalType) -> Result<Value, Misfit> {
             Ok(Value::Struct(values.collect::<Result<_, _>>()?))
         }
         LogicalType::Boolean => text.parse().map(Value::Boolean).map_err(|_| misfit()),
-        LogicalType::Double => {
-            number(text).and_then(|text| text.parse().ok()).map(Value::Double).ok_or_else(misfit)
-        }
+        LogicalType::Double => double_of(text).map(Value::Double).ok_or_else(misfit),
         of if of.is_number() => exact(text, of).ok_or_else(misfit),
         of => {
             let string: String = serde_json::from_str(text).map_err(|_| misfit())?;
@@ -80,6 +78,42 @@ fn shown(text: &str) -> String {
 
 fn number(text: &str) -> Option<&str> {
     text.starts_with(|c: char| c == '-' || c.is_ascii_digit()).then_some(text)
+}
+
+/// A number as a DOUBLE. A whole number that it does not hold is none.
+fn double_of(text: &str) -> Option<f64> {
+    let value: f64 = number(text)?.parse().ok().filter(|value: &f64| value.is_finite())?;
+    let is_whole = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let held = !is_whole || text.parse::<i128>().is_ok_and(|exact| value as i128 == exact);
+    held.then_some(value)
+}
+
+/// The paths of the fields of a JSON text that its type does not have.
+pub fn left_out(text: &str, of: &LogicalType) -> Vec<String> {
+    let mut found = Vec::new();
+    leave_out(text.trim(), of, "", &mut found);
+    found
+}
+
+fn leave_out(text: &str, of: &LogicalType, path: &str, found: &mut Vec<String>) {
+    match of {
+        LogicalType::List(item) | LogicalType::Array(item, _) => {
+            let items: Vec<&RawValue> = serde_json::from_str(text).unwrap_or_default();
+            items.iter().for_each(|raw| leave_out(raw.get().trim(), item, path, found));
+        }
+        LogicalType::Struct(fields) => {
+            let Ok(Entries(entries)) = serde_json::from_str(text) else { return };
+            for (name, raw) in &entries {
+                let inner = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                match fields.iter().find(|(known, _)| same_name(known, name)) {
+                    Some((_, of)) => leave_out(raw.get().trim(), of, &inner, found),
+                    None if !found.contains(&inner) => found.push(inner),
+                    None => {}
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 /// A number of an exact type, digit by digit.
@@ -149,6 +183,8 @@ fn decimal(text: &str) -> Option<(bool, String, usize)> {
 /// A leaf that JSON writes as a string.
 fn leaf(text: &str, of: &LogicalType) -> Option<Value> {
     match of {
+        // No text of DuckDB's holds it on its way through a chunk.
+        _ if text.contains('\0') => None,
         LogicalType::Date => {
             let date: jiff::civil::Date = text.parse().ok()?;
             Some(Value::from(date.to_string()))
@@ -160,11 +196,35 @@ fn leaf(text: &str, of: &LogicalType) -> Option<Value> {
 
 /// An instant in UTC from a date-time with an offset, or one without, which is read as UTC.
 fn utc(text: &str) -> Option<jiff::civil::DateTime> {
-    let with_offset = text.parse::<jiff::Timestamp>().ok();
-    with_offset
-        .map(|at| at.to_zoned_datetime(jiff::tz::TimeZone::UTC).datetime())
-        .or_else(|| text.parse().ok())
-        .map(|at| at.round(jiff::Unit::Microsecond).unwrap_or(at))
+    // A leap second would be read as the one before it.
+    if text.contains(":60") {
+        return None;
+    }
+    let (local, offset) = offset_of(text)?;
+    let at: jiff::civil::DateTime = local.parse().ok()?;
+    let at = at.checked_sub(jiff::Span::new().seconds(offset)).ok()?;
+    // A TIMESTAMP has microseconds, and nothing is rounded.
+    (at.subsec_nanosecond() % 1000 == 0).then_some(at)
+}
+
+/// A date-time without its offset, and the offset in seconds.
+fn offset_of(text: &str) -> Option<(&str, i64)> {
+    let time = text.find(['T', 't', ' ']).map_or(text.len(), |at| at + 1);
+    let Some(at) = text[time..].find(['Z', 'z', '+', '-']).map(|at| time + at) else {
+        return Some((text, 0));
+    };
+    let (local, offset) = text.split_at(at);
+    let seconds = match offset {
+        "Z" | "z" => 0,
+        _ => {
+            let digits: String = offset[1..].chars().filter(|c| *c != ':').collect();
+            let number = |from: usize| digits.get(from..from + 2).map_or(Some(0), |two| two.parse().ok());
+            let (hours, minutes): (i64, i64) = (number(0)?, number(2)?);
+            let seconds = hours * 3600 + minutes * 60;
+            if offset.starts_with('-') { -seconds } else { seconds }
+        }
+    };
+    Some((local, seconds))
 }
 
 /// The entries of an object, in their order.
@@ -293,6 +353,36 @@ mod tests {
         );
         assert_eq!(typed("\"2026-02-30\"", "DATE"), Err("found \"2026-02-30\", expected DATE".into()));
         assert_eq!(typed("3", "VARCHAR"), Err("found 3, expected VARCHAR".into()));
+    }
+
+    #[test]
+    fn what_no_column_holds_does_not_fit() {
+        for (text, of) in [
+            ("9007199254740993", "DOUBLE"),
+            ("1e999", "DOUBLE"),
+            (r#""a\u0000b""#, "VARCHAR"),
+            (r#""2016-12-31T23:59:60Z""#, "TIMESTAMP"),
+            (r#""2026-02-17T08:30:00.1234567Z""#, "TIMESTAMP"),
+            (r#""9999-12-31T23:59:59-01:00""#, "TIMESTAMP"),
+        ] {
+            assert!(typed(text, of).is_err(), "{text} {of}: {:?}", typed(text, of));
+        }
+        assert_eq!(typed("9007199254740992", "DOUBLE"), Ok("9007199254740992.0".into()));
+        for (text, utc) in [
+            ("9999-12-31T23:59:59Z", "9999-12-31 23:59:59"),
+            ("2026-02-17T09:30:00+01:00", "2026-02-17 08:30:00"),
+            ("2026-02-17t00:30:00.5-0530", "2026-02-17 06:00:00.5"),
+        ] {
+            assert_eq!(typed(&format!("\"{text}\""), "TIMESTAMP"), Ok(format!("\"{utc}\"")), "{text}");
+        }
+        assert_eq!(typed("0.1", "DOUBLE"), Ok("0.1".into()));
+        assert_eq!(
+            typed(r#""2026-02-17T08:30:00.123456Z""#, "TIMESTAMP"),
+            Ok("\"2026-02-17 08:30:00.123456\"".into())
+        );
+        let of = parse_type("STRUCT(a VARCHAR, b STRUCT(c BIGINT)[])");
+        let text = r#"{"a": "x", "more": 1, "b": [{"c": 1, "d": 2}, {"d": 3}]}"#;
+        assert_eq!(left_out(text, &of), ["more", "b.d"]);
     }
 
     #[test]

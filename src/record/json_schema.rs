@@ -1,89 +1,245 @@
-//! JSON Schema → [`LogicalType`]: the type of the answers that a schema admits.
+//! JSON Schema → [`LogicalType`]: the type that holds every value that a schema admits.
+//!
+//! Objects become STRUCTs of all properties that any part of the schema names; what has no type of its own (an
+//! object with fields that are not named, several kinds of value, a schema within itself) is JSON. Main function:
+//! [`of_json_schema`], called where a plan is made.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::LogicalType;
 
-/// Deeper than this a schema that refers to itself is no longer followed, but kept as JSON.
-const MAX_DEPTH: usize = 16;
-
-/// The type of the values that a JSON Schema admits; [`LogicalType::Json`] where it admits several.
+/// The type of the values that a JSON Schema admits; [`LogicalType::Json`] where no other holds them all.
+///
+/// An object that does not say `additionalProperties` is read as one with the named properties alone; with
+/// `additionalProperties: true` or `patternProperties` it is JSON.
 pub fn of_json_schema(schema: &Value) -> LogicalType {
-    of(schema, schema, 0)
+    match (Walk { root: schema, open: Vec::new() }).of(schema) {
+        Found::Type(of) => of,
+        Found::Any | Found::Null => LogicalType::Json,
+    }
 }
 
-fn of(schema: &Value, root: &Value, depth: usize) -> LogicalType {
-    if depth > MAX_DEPTH {
-        return LogicalType::Json;
+/// What a part of a schema says.
+#[derive(Debug, Clone, PartialEq)]
+enum Found {
+    /// Nothing about the type.
+    Any,
+    /// There is no value.
+    Null,
+    Type(LogicalType),
+}
+
+struct Walk<'a> {
+    root: &'a Value,
+    /// References on the way here: one of them again is a schema within itself.
+    open: Vec<&'a str>,
+}
+
+impl<'a> Walk<'a> {
+    fn of(&mut self, schema: &'a Value) -> Found {
+        let Some(keywords) = schema.as_object() else { return Found::Any };
+        let mut found = self.own(keywords);
+        if let Some(reference) = schema["$ref"].as_str() {
+            found = both(found, self.reference(reference));
+        }
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            found = both(found, self.of(part));
+        }
+        for union in ["anyOf", "oneOf"] {
+            if let Some(branches) = schema[union].as_array() {
+                let types: Vec<Found> = branches.iter().map(|branch| self.of(branch)).collect();
+                found = both(found, either(types));
+            }
+        }
+        // What applies under a condition may name more properties.
+        let conditional = ["then", "else"].iter().filter_map(|name| keywords.get(*name));
+        let dependent = schema["dependentSchemas"].as_object().into_iter().flat_map(Map::values);
+        for part in conditional.chain(dependent) {
+            let more = self.of(part);
+            let is_struct =
+                |of: &Found| matches!(of, Found::Type(LogicalType::Struct(_) | LogicalType::Json));
+            if is_struct(&more) && is_struct(&found) {
+                found = either(vec![found, more]);
+            }
+        }
+        found
     }
-    if let Some(reference) = schema["$ref"].as_str() {
-        let target = reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
-        return target.map_or(LogicalType::Json, |target| of(target, root, depth + 1));
-    }
-    for union in ["anyOf", "oneOf"] {
-        if let Some(branches) = schema[union].as_array() {
-            let types = branches.iter().filter(|branch| branch["type"] != "null");
-            return merged(types.map(|branch| of(branch, root, depth + 1)));
+
+    fn reference(&mut self, reference: &'a str) -> Found {
+        let target = reference.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
+        match target {
+            Some(target) if !self.open.contains(&reference) => {
+                self.open.push(reference);
+                let found = self.of(target);
+                self.open.pop();
+                found
+            }
+            // A schema within itself, or one that is found by an anchor.
+            _ => Found::Type(LogicalType::Json),
         }
     }
-    match &schema["type"] {
-        Value::String(name) => named(name, schema, root, depth),
-        Value::Array(names) => {
-            let names = names.iter().filter_map(Value::as_str).filter(|name| *name != "null");
-            merged(names.map(|name| named(name, schema, root, depth)))
+
+    /// What the keywords of a schema say by themselves.
+    fn own(&mut self, keywords: &'a Map<String, Value>) -> Found {
+        let get = |name: &str| keywords.get(name).unwrap_or(&Value::Null);
+        match get("type") {
+            Value::String(name) => self.named(name, keywords),
+            Value::Array(names) => {
+                let names: Vec<&'a str> = names.iter().filter_map(Value::as_str).collect();
+                either(names.into_iter().map(|name| self.named(name, keywords)).collect())
+            }
+            _ => match (get("enum"), keywords.get("const")) {
+                (Value::Array(values), _) => either(values.iter().map(of_constant).collect()),
+                (_, Some(constant)) => of_constant(constant),
+                _ if keywords.contains_key("properties") || keywords.contains_key("patternProperties") => {
+                    self.named("object", keywords)
+                }
+                _ if keywords.contains_key("items") || keywords.contains_key("prefixItems") => {
+                    self.named("array", keywords)
+                }
+                _ => Found::Any,
+            },
         }
-        _ => match (&schema["enum"], &schema["const"], &schema["properties"]) {
-            (Value::Array(values), ..) => merged(values.iter().filter(|v| !v.is_null()).map(of_constant)),
-            (_, constant, _) if !constant.is_null() => of_constant(constant),
-            (.., Value::Object(_)) => named("object", schema, root, depth),
+    }
+
+    fn named(&mut self, name: &str, keywords: &'a Map<String, Value>) -> Found {
+        let format = keywords.get("format").and_then(Value::as_str).unwrap_or_default();
+        Found::Type(match name {
+            "string" => match format {
+                "date" => LogicalType::Date,
+                "date-time" => LogicalType::Timestamp,
+                _ => LogicalType::Varchar,
+            },
+            "integer" => LogicalType::BigInt,
+            "number" => LogicalType::Double,
+            "boolean" => LogicalType::Boolean,
+            "array" => LogicalType::List(Box::new(self.items(keywords))),
+            "object" => self.object(keywords),
+            "null" => return Found::Null,
             _ => LogicalType::Json,
-        },
+        })
+    }
+
+    fn items(&mut self, keywords: &'a Map<String, Value>) -> LogicalType {
+        let list = |name: &str| keywords.get(name).and_then(Value::as_array).into_iter().flatten();
+        let mut items: Vec<&'a Value> = list("prefixItems").chain(list("items")).collect();
+        let has_more = |name: &str| keywords.get(name).is_some_and(Value::is_object);
+        let rest =
+            if keywords.get("items").is_some_and(Value::is_array) { "additionalItems" } else { "items" };
+        match keywords.get(rest) {
+            Some(Value::Bool(false)) => {}
+            Some(schema) if has_more(rest) => items.push(schema),
+            _ => return LogicalType::Json,
+        }
+        match either(items.into_iter().map(|item| self.of(item)).collect()) {
+            Found::Type(of) => of,
+            Found::Any | Found::Null => LogicalType::Json,
+        }
+    }
+
+    fn object(&mut self, keywords: &'a Map<String, Value>) -> LogicalType {
+        let is_open = |name: &str| matches!(keywords.get(name), Some(Value::Bool(true) | Value::Object(_)));
+        let has_patterns =
+            keywords.get("patternProperties").and_then(Value::as_object).is_some_and(|p| !p.is_empty());
+        if has_patterns || is_open("additionalProperties") || is_open("unevaluatedProperties") {
+            return LogicalType::Json;
+        }
+        match keywords.get("properties").and_then(Value::as_object) {
+            Some(properties) if !properties.is_empty() => {
+                let fields = properties.iter().map(|(name, schema)| {
+                    let of = match self.of(schema) {
+                        Found::Type(of) => of,
+                        Found::Any | Found::Null => LogicalType::Json,
+                    };
+                    (name.clone(), of)
+                });
+                LogicalType::Struct(fields.collect())
+            }
+            _ => LogicalType::Json,
+        }
     }
 }
 
-/// One type for all, widened without loss; numbers of JSON are one kind, as in the schema.
-fn merged(mut types: impl Iterator<Item = LogicalType>) -> LogicalType {
-    let first = types.next().unwrap_or(LogicalType::Json);
-    types.fold(first, |a, b| match (&a, &b) {
-        (LogicalType::BigInt, LogicalType::Double) | (LogicalType::Double, LogicalType::BigInt) => {
-            LogicalType::Double
-        }
-        _ => a.widened(&b).unwrap_or(LogicalType::Json),
-    })
-}
-
-fn of_constant(value: &Value) -> LogicalType {
-    match value {
+fn of_constant(value: &Value) -> Found {
+    Found::Type(match value {
+        Value::Null => return Found::Null,
         Value::String(_) => LogicalType::Varchar,
         Value::Bool(_) => LogicalType::Boolean,
         Value::Number(number) if number.is_f64() => LogicalType::Double,
         Value::Number(_) => LogicalType::BigInt,
+        Value::Array(_) | Value::Object(_) => LogicalType::Json,
+    })
+}
+
+/// What holds of a value that both describe.
+fn both(a: Found, b: Found) -> Found {
+    match (a, b) {
+        (Found::Any, other) | (other, Found::Any) => other,
+        (Found::Null, _) | (_, Found::Null) => Found::Null,
+        (Found::Type(a), Found::Type(b)) => Found::Type(match (a, b) {
+            (a, b) if a == b => a,
+            (LogicalType::Struct(a), LogicalType::Struct(b)) => {
+                joined(a, b, |a, b| match both(Found::Type(a), Found::Type(b)) {
+                    Found::Type(of) => of,
+                    Found::Any | Found::Null => LogicalType::Json,
+                })
+            }
+            (LogicalType::BigInt, LogicalType::Double) | (LogicalType::Double, LogicalType::BigInt) => {
+                LogicalType::BigInt
+            }
+            // One says nothing about it; what an open object holds is no single value.
+            (LogicalType::Json, of) | (of, LogicalType::Json)
+                if !matches!(of, LogicalType::Struct(_) | LogicalType::List(_)) =>
+            {
+                of
+            }
+            // A format may be said in one of them.
+            (of @ (LogicalType::Date | LogicalType::Timestamp), LogicalType::Varchar)
+            | (LogicalType::Varchar, of @ (LogicalType::Date | LogicalType::Timestamp)) => of,
+            _ => LogicalType::Json,
+        }),
+    }
+}
+
+/// What holds of a value that one of them describes.
+fn either(types: Vec<Found>) -> Found {
+    let mut types = types.into_iter().filter(|of| *of != Found::Null);
+    let Some(first) = types.next() else { return Found::Null };
+    types.fold(first, |a, b| match (a, b) {
+        (Found::Type(a), Found::Type(b)) => Found::Type(wider(a, b)),
+        _ => Found::Type(LogicalType::Json),
+    })
+}
+
+/// One type for the values of both; numbers of JSON are one kind, and so are its strings.
+fn wider(a: LogicalType, b: LogicalType) -> LogicalType {
+    let is_text =
+        |of: &LogicalType| matches!(of, LogicalType::Varchar | LogicalType::Date | LogicalType::Timestamp);
+    match (a, b) {
+        (a, b) if a == b => a,
+        (LogicalType::Struct(a), LogicalType::Struct(b)) => joined(a, b, wider),
+        (LogicalType::List(a), LogicalType::List(b)) => LogicalType::List(Box::new(wider(*a, *b))),
+        (LogicalType::BigInt, LogicalType::Double) | (LogicalType::Double, LogicalType::BigInt) => {
+            LogicalType::Double
+        }
+        (a, b) if is_text(&a) && is_text(&b) => LogicalType::Varchar,
         _ => LogicalType::Json,
     }
 }
 
-fn named(name: &str, schema: &Value, root: &Value, depth: usize) -> LogicalType {
-    match name {
-        "string" => match schema["format"].as_str() {
-            Some("date") => LogicalType::Date,
-            Some("date-time") => LogicalType::Timestamp,
-            _ => LogicalType::Varchar,
-        },
-        "integer" => LogicalType::BigInt,
-        "number" => LogicalType::Double,
-        "boolean" => LogicalType::Boolean,
-        "array" => LogicalType::List(Box::new(match &schema["items"] {
-            items @ Value::Object(_) => of(items, root, depth + 1),
-            _ => LogicalType::Json,
-        })),
-        "object" => match schema["properties"].as_object() {
-            Some(properties) if !properties.is_empty() => LogicalType::Struct(
-                properties.iter().map(|(name, schema)| (name.clone(), of(schema, root, depth + 1))).collect(),
-            ),
-            _ => LogicalType::Json,
-        },
-        _ => LogicalType::Json,
+/// The fields of both.
+fn joined(
+    mut a: Vec<(String, LogicalType)>,
+    b: Vec<(String, LogicalType)>,
+    of_both: impl Fn(LogicalType, LogicalType) -> LogicalType,
+) -> LogicalType {
+    for (name, of) in b {
+        match a.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = of_both(known.clone(), of),
+            None => a.push((name, of)),
+        }
     }
+    LogicalType::Struct(a)
 }
 
 #[cfg(test)]
@@ -110,7 +266,7 @@ mod tests {
             }
         });
         let LogicalType::Struct(fields) = of_json_schema(&schema) else { panic!("a struct") };
-        let sql: Vec<String> = fields[..8].iter().map(|(name, of)| format!("{name} {}", of.sql())).collect();
+        let sql: Vec<String> = fields.iter().map(|(name, of)| format!("{name} {}", of.sql())).collect();
         insta::assert_snapshot!(sql.join("\n"), @r#"
         title VARCHAR
         year BIGINT
@@ -120,8 +276,55 @@ mod tests {
         seen TIMESTAMP
         about STRUCT("summary" VARCHAR)
         any JSON
+        self STRUCT("title" VARCHAR, "year" BIGINT, "score" DOUBLE, "topics" VARCHAR[], "written" DATE, "seen" TIMESTAMP, "about" STRUCT("summary" VARCHAR), "any" JSON, "self" JSON)
         "#);
-        // A schema that refers to itself ends.
-        assert!(matches!(fields[8].1, LogicalType::Struct(_)));
+    }
+
+    #[test]
+    fn the_roots_of_real_schemas_hold_all_their_values() {
+        let object = |properties: Value| json!({ "type": "object", "properties": properties });
+        for (schema, sql) in [
+            (
+                json!({ "$ref": "#/$defs/n", "$defs": { "n": object(json!({ "name": { "type": "string" }, "parts": { "type": "array", "items": { "$ref": "#/$defs/n" } } })) } }),
+                r#"STRUCT("name" VARCHAR, "parts" JSON[])"#,
+            ),
+            (
+                json!({ "allOf": [object(json!({ "id": { "type": "string" } })), object(json!({ "size": { "type": "number" }, "id": { "format": "date" } }))] }),
+                r#"STRUCT("id" VARCHAR, "size" DOUBLE)"#,
+            ),
+            (
+                json!({ "anyOf": [object(json!({ "kind": { "const": "person" }, "born": { "type": "string", "format": "date" } })), object(json!({ "kind": { "const": "place" }, "size": { "type": "integer" } })), { "type": "null" }] }),
+                r#"STRUCT("kind" VARCHAR, "born" DATE, "size" BIGINT)"#,
+            ),
+            (
+                json!({ "type": "array", "items": object(json!({ "who": { "type": "string" } })) }),
+                r#"STRUCT("who" VARCHAR)[]"#,
+            ),
+            (
+                json!({ "type": "object", "patternProperties": { "^a": { "type": "integer" } }, "additionalProperties": false }),
+                "JSON",
+            ),
+            (
+                json!({ "type": "object", "properties": { "a": { "type": "string" } }, "additionalProperties": true }),
+                "JSON",
+            ),
+            (
+                json!({ "type": "object", "properties": { "a": { "type": "string" } }, "additionalProperties": { "type": "integer" } }),
+                "JSON",
+            ),
+            (
+                json!({ "type": "array", "prefixItems": [{ "type": "integer" }, { "type": "number" }], "items": false }),
+                "DOUBLE[]",
+            ),
+            (json!({ "type": "array", "prefixItems": [{ "type": "integer" }] }), "JSON[]"),
+            (json!({ "type": ["string", "integer"] }), "JSON"),
+            (json!({ "oneOf": [{ "type": "string", "format": "date" }, { "type": "string" }] }), "VARCHAR"),
+            (
+                json!({ "type": "object", "properties": { "a": { "type": "string" } }, "if": {}, "then": { "properties": { "b": { "type": "integer" } } } }),
+                r#"STRUCT("a" VARCHAR, "b" BIGINT)"#,
+            ),
+        ] {
+            assert_eq!(of_json_schema(&schema).sql(), sql, "{schema}");
+        }
     }
 }

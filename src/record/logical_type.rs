@@ -100,6 +100,40 @@ impl LogicalType {
         }
     }
 
+    /// The type of the column that a query's or a file's column of this type becomes: itself, unless its text would
+    /// not say all of a value. A UNION, a VARIANT, and a MAP of lists, structs or maps are JSON; NULL alone is VARCHAR.
+    #[must_use]
+    pub fn as_column(self) -> Self {
+        match self {
+            Self::List(of) => Self::List(Box::new(of.as_column())),
+            Self::Array(of, length) => Self::Array(Box::new(of.as_column()), length),
+            Self::Struct(fields) => {
+                Self::Struct(fields.into_iter().map(|(name, of)| (name, of.as_column())).collect())
+            }
+            Self::Other(text) if text == "\"NULL\"" || text == "NULL" => Self::Varchar,
+            Self::Other(text) if text == "VARIANT" || text.starts_with("UNION(") => Self::Json,
+            Self::Other(text) => {
+                let inside = text.strip_prefix("MAP(").unwrap_or_default();
+                let nested = ["STRUCT(", "MAP(", "UNION(", "VARIANT", "["];
+                if nested.iter().any(|word| inside.contains(word)) { Self::Json } else { Self::Other(text) }
+            }
+            of => of,
+        }
+    }
+
+    /// The SQL that gives the value of a column as the carrier of this type. `column` is named twice.
+    pub fn carried(&self, column: &str) -> String {
+        let carrier = self.carrier();
+        match self {
+            // The JSON of a VARIANT that is NULL would be `null`.
+            Self::Json => {
+                format!("CASE WHEN {column} IS NOT NULL THEN CAST(CAST({column} AS JSON) AS {carrier}) END")
+            }
+            of if of.sql().contains("JSON") => format!("CAST(CAST({column} AS {}) AS {carrier})", of.sql()),
+            _ => format!("CAST({column} AS {carrier})"),
+        }
+    }
+
     /// Whether its values are integers that fit 64 bits.
     pub const fn is_small_integer(&self) -> bool {
         matches!(

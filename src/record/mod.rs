@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use about::{About, Answered, ETL, Failed, PieceOf, RESERVED, etl_type, origin_of};
-pub use json::{Misfit, from_json, json_text, write_json};
+pub use json::{Misfit, from_json, json_text, left_out, write_json};
 pub use json_schema::of_json_schema;
 pub use logical_type::LogicalType;
 pub use parse_type::parse as parse_type;
@@ -145,8 +145,14 @@ pub enum FailureKind {
     Expression,
     /// A text meets NULL, and does not say what to do about it.
     Null,
+    /// The model that a template names is not there, is retired, or has no price under a budget.
+    Model,
+    /// The request is longer than the model's context.
+    Context,
     /// The answer does not fit what was asked for.
     Refused,
+    /// The answer fits its schema and not what `expect:` says of it for this record.
+    Expectation,
     /// The answer was cut at the length limit.
     Length,
     /// The service refused the request itself (4xx).
@@ -169,7 +175,10 @@ impl FailureKind {
             Self::Template => "template",
             Self::Expression => "expression",
             Self::Null => "null",
+            Self::Model => "model",
+            Self::Context => "context",
             Self::Refused => "refused",
+            Self::Expectation => "expectation",
             Self::Length => "length",
             Self::Invalid => "invalid",
             Self::Unanswered => "unanswered",

@@ -28,6 +28,7 @@ pub(super) fn usage() -> Usage {
         retries: 6,
         reused: 0,
         prompt_tokens: 1_234_567,
+        cached_tokens: 0,
         completion_tokens: 45_210,
         cost_micros: 12_345,
         unpriced: 0,

@@ -24,3 +24,4 @@ mod fixture;
 pub use log::{LogLine, LogWriter};
 pub use mode::{Choice, Mode};
 pub use reporter::Reporter;
+pub(crate) use text::{Align, clean, pad, width};

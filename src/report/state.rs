@@ -180,8 +180,8 @@ impl Stage {
     /// Records that it is through with, however that went; for a wave, records gathered.
     /// A split gives more than it takes, hence the cap.
     pub(crate) fn settled(&self) -> u64 {
-        let StageCounts { taken, done, failed, skipped, .. } = self.counts;
-        if self.kind == StageKind::Wave { taken } else { (done + failed + skipped).min(taken) }
+        let StageCounts { taken, done, failed, skipped, duplicates, .. } = self.counts;
+        if self.kind == StageKind::Wave { taken } else { (done + failed + skipped + duplicates).min(taken) }
     }
 
     /// Records that it will take in all; a forecast that was too low is corrected, and a stage

@@ -11,7 +11,7 @@ use super::{
     text::{Align, Ink, Paint, clean, pad, width},
 };
 use crate::{
-    event::{Conservation, LostTime, RunEnd, TableChange, Usage},
+    event::{Conservation, LostTime, RunEnd, StageCounts, TableChange, Usage},
     units::Usd,
 };
 
@@ -38,32 +38,30 @@ pub(crate) fn troubles(state: &State, paint: Paint) -> String {
 }
 
 fn table(stages: &[Stage], paint: Paint) -> String {
-    let mut heads = vec!["in", "out", "failed", "skipped"];
-    if stages.iter().any(|stage| stage.counts.reused > 0) {
-        heads.push("reused");
-    }
-    let numbers = |stage: &Stage| {
-        let c = &stage.counts;
-        [c.taken, c.done, c.failed, c.skipped, c.reused]
-    };
+    type Of = fn(&StageCounts) -> u64;
+    let mut columns: Vec<(&str, Of)> =
+        vec![("in", |c| c.taken), ("out", |c| c.done), ("failed", |c| c.failed), ("skipped", |c| c.skipped)];
+    let rare: [(&str, Of); 2] = [("duplicates", |c| c.duplicates), ("reused", |c| c.reused)];
+    columns.extend(rare.into_iter().filter(|(_, of)| stages.iter().any(|stage| of(&stage.counts) > 0)));
     let name = stages.iter().map(|stage| width(&stage.name)).chain([width("stage")]).max().unwrap_or(0);
     let wide = |at: usize| {
-        let cells = stages.iter().map(|stage| count(numbers(stage)[at]).len());
-        cells.chain([heads[at].len()]).max().unwrap_or(0)
+        let (head, of) = columns[at];
+        stages.iter().map(|stage| count(of(&stage.counts)).len()).chain([head.len()]).max().unwrap_or(0)
     };
 
-    let mut head = pad("stage", name, Align::Left);
-    for (at, text) in heads.iter().enumerate() {
-        head += "  ";
-        head += &pad(text, wide(at), Align::Right);
+    let mut line = pad("stage", name, Align::Left);
+    for (at, (head, _)) in columns.iter().enumerate() {
+        line += "  ";
+        line += &pad(head, wide(at), Align::Right);
     }
     let mut table = String::new();
-    paint.push(&mut table, &head, Ink::Dim);
+    paint.push(&mut table, &line, Ink::Dim);
     table.push('\n');
     for stage in stages {
         table += &pad(&stage.name, name, Align::Left);
-        for (at, number) in numbers(stage).into_iter().enumerate().take(heads.len()) {
-            let ink = if heads[at] == "failed" && number > 0 { Ink::Bad } else { Ink::Plain };
+        for (at, (head, of)) in columns.iter().enumerate() {
+            let number = of(&stage.counts);
+            let ink = if *head == "failed" && number > 0 { Ink::Bad } else { Ink::Plain };
             table += "  ";
             paint.push(&mut table, &pad(&count(number), wide(at), Align::Right), ink);
         }
@@ -78,7 +76,7 @@ pub(crate) fn sum(sum: Conservation) -> String {
     let mut text = counted(sum.read, "record");
     match sum.added {
         0 => {}
-        1.. => text += &format!(" + {}", counted(sum.added.unsigned_abs(), "part")),
+        1.. => text += &format!(" + {} by splits and branches", count(sum.added.unsigned_abs())),
         _ => text += &format!(" - {} merged", count(sum.added.unsigned_abs())),
     }
     text += &format!(
@@ -87,6 +85,9 @@ pub(crate) fn sum(sum: Conservation) -> String {
         counted(sum.failures, "failure"),
         count(sum.skipped)
     );
+    if sum.duplicates > 0 {
+        text += &format!(" + {}", counted(sum.duplicates, "duplicate"));
+    }
     let pending = sum.pending();
     match pending {
         0 => {}
@@ -112,8 +113,16 @@ fn change(table: &TableChange) -> String {
 
 /// Requests, tokens, money, time.
 fn spent(state: &State, end: &End) -> String {
-    let Usage { requests, retries, reused, prompt_tokens, completion_tokens, cost_micros, unpriced } =
-        state.usage;
+    let Usage {
+        requests,
+        retries,
+        reused,
+        prompt_tokens,
+        cached_tokens,
+        completion_tokens,
+        cost_micros,
+        unpriced,
+    } = state.usage;
     let mut lines: Vec<(&str, String)> = Vec::new();
     if requests == 0 && reused > 0 && end.end == RunEnd::Complete {
         let all = if reused == 1 {
@@ -138,7 +147,14 @@ fn spent(state: &State, end: &End) -> String {
         lines.push(("requests", text));
     }
     if prompt_tokens + completion_tokens > 0 {
-        lines.push(("tokens", format!("{} in, {} out", short(prompt_tokens), short(completion_tokens))));
+        let cached = match cached_tokens {
+            0 => String::new(),
+            cached => format!(" ({} of them from the cache)", short(cached)),
+        };
+        lines.push((
+            "tokens",
+            format!("{} in{cached}, {} out", short(prompt_tokens), short(completion_tokens)),
+        ));
     }
     if requests > 0 || cost_micros > 0 {
         let cost = Usd::from_micros(cost_micros);

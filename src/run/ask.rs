@@ -1,10 +1,7 @@
 //! A stage that asks, as streams: recall what is answered, ask the rest, keep each answer before anything
 //! depends on it.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures::{
     StreamExt,
@@ -14,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::{
     ledger::{Entry, History, Step},
-    mistral::{CallError, Client, ConcurrencyLimiter},
+    mistral::{CallError, Client, ConcurrencyLimiter, StopCause},
     record::{FailureKind, Outcome, Record, weight},
     spec::Concurrency,
     stage::{self, Bounds, RecordStream, ahead, chunk},
@@ -23,10 +20,11 @@ use crate::{
 
 use super::{
     Context, RunError,
-    claims::{Claim, Claimed},
+    claims::{Claim, Claimed, Told},
+    counted::count,
     meter::Meter,
     question::{Course, Question, Settled},
-    request::{WriteError, Written},
+    request::{Sending, WriteError, Written},
 };
 
 /// Records that are looked up in the ledger together, and how long one waits for others: a look
@@ -49,9 +47,16 @@ pub(super) enum Ticket {
     /// The ledger has its answer, or the failure that all its attempts came to.
     Known(Record, Settled),
     /// Another record asks the same.
-    Shared(Record, watch::Receiver<Option<Settled>>),
+    Shared(Box<Follower>),
     /// It is to be asked.
     Ask(Box<Ask>),
+}
+
+/// A record whose request another one has claimed.
+pub(super) struct Follower {
+    record: Record,
+    written: Written,
+    told: Told,
 }
 
 /// A question that is to be asked.
@@ -68,6 +73,7 @@ pub(super) struct Ask {
 struct Answered {
     record: Record,
     settled: Settled,
+    history: History,
     last: Entry,
     claim: Option<Claim>,
 }
@@ -86,7 +92,8 @@ impl Ticket {
     pub(super) fn into_outcome(self) -> Outcome {
         match self {
             Self::Pass(outcome) => outcome,
-            Self::Known(record, _) | Self::Shared(record, _) => Ok(record),
+            Self::Known(record, _) => Ok(record),
+            Self::Shared(follower) => Ok(follower.record),
             Self::Ask(ask) => Ok(ask.record),
         }
     }
@@ -130,20 +137,23 @@ async fn look_up(
         tickets.push(ticket(outcome, question, claim, meter, context).await);
     }
     let asks = tickets.iter().filter_map(|ticket| match ticket {
-        Ticket::Ask(ask) => Some(ask.written.id),
+        Ticket::Ask(ask) => Some(ask.written.ids()),
         _ => None,
     });
-    let mut known = context.known(asks.collect()).await;
+    let known = context.known(asks.flatten().collect()).await;
     let mut anew = Vec::new();
     for ticket in &mut tickets {
         let Ticket::Ask(ask) = ticket else { continue };
-        if let Some(history) = known.remove(&ask.written.id) {
+        if let Some(history) = ask.written.recalled(&known) {
             ask.history = history;
         }
-        match question.course(&ask.history, None, context.retry_failed) {
+        match question.course(&ask.record, &ask.history, None, context.retry_failed) {
             Course::Ask { until } => {
                 ask.until = until;
-                if claim && let Some(entry) = question.judged_anew(&ask.history) {
+                if claim
+                    && let Some(last) = ask.history.entries.last()
+                    && let Some(entry) = question.judged_anew(&ask.record, last)
+                {
                     ask.history.entries.push(entry.clone());
                     anew.push(entry);
                 }
@@ -153,16 +163,14 @@ async fn look_up(
             Course::Settled(settled) => {
                 meter.reused.add(1);
                 if let Some(claim) = ask.claim.take() {
-                    claim.settle(settled.clone());
+                    claim.settle(ask.history.clone());
                 }
                 *ticket = Ticket::Known(ask.record.clone(), settled);
             }
             Course::Placed(job) if claim => {
-                let reason = format!(
-                    "its request is in batch job {job}, which has not been read: asked for at once it would be paid twice"
-                );
                 meter.failed.add(1);
-                let failure = question.failure(ask.record.clone(), FailureKind::Unanswered, reason, 0);
+                let failure =
+                    question.failure(ask.record.clone(), FailureKind::Unanswered, in_a_job(&job), 0);
                 *ticket = Ticket::Pass(Err(failure));
             }
             // The stage that submits comes back to its own job, which costs nothing.
@@ -173,6 +181,12 @@ async fn look_up(
         context.commit(anew).await;
     }
     tickets
+}
+
+fn in_a_job(job: &str) -> String {
+    format!(
+        "its request is in batch job {job}, which has not been read: asked for at once it would be paid twice"
+    )
 }
 
 async fn ticket(
@@ -208,7 +222,7 @@ async fn ticket(
         }
     };
     let claim = match claim.then(|| context.claims.claim(written.id)) {
-        Some(Claimed::Theirs(settled)) => return Ticket::Shared(record, settled),
+        Some(Claimed::Theirs(told)) => return Ticket::Shared(Box::new(Follower { record, written, told })),
         Some(Claimed::Ours(claim)) => Some(claim),
         None => None,
     };
@@ -244,9 +258,7 @@ pub(super) fn ask(
                     Ticket::Known(record, settled) => {
                         Asked::Done(told(question.outcome(record, settled), &meter))
                     }
-                    Ticket::Shared(record, settled) => {
-                        shared(record, settled, &question, &meter, &context).await
-                    }
+                    Ticket::Shared(follower) => shared(*follower, &question, &meter, &client, &context).await,
                     Ticket::Ask(ask) => answer(*ask, &question, &meter, &client, &context).await,
                 }
             }
@@ -276,9 +288,9 @@ async fn keep(batch: Vec<Asked>, question: &Question, meter: &Meter, context: &C
     let outcomes = batch.into_iter().filter_map(|asked| match asked {
         Asked::Done(outcome) => Some(outcome),
         Asked::Answered(answered) if kept => {
-            let Answered { record, settled, claim, .. } = *answered;
+            let Answered { record, settled, history, claim, .. } = *answered;
             if let Some(claim) = claim {
-                claim.settle(settled.clone());
+                claim.settle(history);
             }
             Some(told(question.outcome(record, settled), meter))
         }
@@ -295,25 +307,67 @@ fn told(outcome: Outcome, meter: &Meter) -> Outcome {
     outcome
 }
 
-/// Waits for the answer that another record asked for.
+/// Waits for the answer that another record asked for, and judges it for this one. If it is refused here, this
+/// record asks on.
 async fn shared(
-    record: Record,
-    mut settled: watch::Receiver<Option<Settled>>,
+    follower: Follower,
     question: &Question,
     meter: &Meter,
+    client: &Client,
     context: &Context,
 ) -> Asked {
-    let got = settled.wait_for(Option::is_some).await.ok().and_then(|settled| settled.clone());
-    match got {
-        Some(settled) => {
-            meter.reused.add(1);
-            Asked::Done(told(question.outcome(record, settled), meter))
+    let Follower { record, mut written, mut told } = follower;
+    let claimed = written.id;
+    let fails = |record, reason: String| {
+        meter.failed.add(1);
+        Asked::Done(Err(question.failure(record, FailureKind::Unanswered, reason, 0)))
+    };
+    loop {
+        let got = told.wait_for(Option::is_some).await.ok().and_then(|history| history.clone());
+        let Some(history) = got else {
+            if context.halt.is_stopped() {
+                return Asked::Pending;
+            }
+            // What keeps it from being asked keeps this one, too.
+            if let Ok(Err(error)) = context.may_be_asked(client, question, &written).await {
+                return Asked::Done(self::told(Err(question.unwritten(record, &error)), meter));
+            }
+            return fails(record, "another record asks the same, and got no answer".to_owned());
+        };
+        match question.course(&record, &history, None, false) {
+            Course::Settled(settled) => {
+                meter.reused.add(1);
+                return Asked::Done(self::told(question.outcome(record, settled), meter));
+            }
+            Course::Placed(job) => return fails(record, in_a_job(&job)),
+            Course::Ask { .. } => {}
         }
-        None if context.halt.is_stopped() => Asked::Pending,
-        None => {
-            let reason = "another record asks the same, and got no answer".to_owned();
-            Asked::Done(told(Err(question.failure(record, FailureKind::Unanswered, reason, 0)), meter))
+        let claim = match context.claims.claim(claimed) {
+            Claimed::Ours(claim) => claim,
+            Claimed::Theirs(theirs) => {
+                told = theirs;
+                continue;
+            }
+        };
+        // Others may have asked on in the meantime.
+        let known = context.known(written.ids().collect()).await;
+        let mut history = written.recalled(&known).unwrap_or((*history).clone());
+        let Course::Ask { until } = question.course(&record, &history, None, false) else {
+            let (sender, receiver) = watch::channel(Some(Arc::new(history.clone())));
+            told = receiver;
+            drop(sender);
+            claim.settle(history);
+            continue;
+        };
+        let anew = history.entries.last().and_then(|last| question.judged_anew(&record, last));
+        if let Some(entry) = anew {
+            history.entries.push(entry.clone());
+            if !context.commit(vec![entry]).await {
+                return Asked::Pending;
+            }
         }
+        let ask = Ask { record, written, claim: Some(claim), history, until };
+        return answer(ask, question, meter, client, context).await;
     }
 }
 
@@ -326,22 +380,34 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
         let failure = question.failure(record, FailureKind::Unanswered, reason, attempts);
         return Asked::Done(told(Err(failure), meter));
     }
-    if let Err(error) = context.preflight(client, question).await {
-        context.halt.fail(error);
-        return Asked::Pending;
+    match context.may_be_asked(client, question, &written).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return Asked::Done(told(Err(question.unwritten(record, &error)), meter)),
+        Err(error) => {
+            context.halt.fail(error);
+            return Asked::Pending;
+        }
     }
-    let body = match question.body(&record, &written).await {
-        Ok(body) => body,
-        Err(error) => return Asked::Done(told(Err(question.unwritten(record, &error)), meter)),
-    };
     loop {
         let attempt = history.next_attempt();
-        let Some(reserved) = context.reserve(written.cost) else { return Asked::Pending };
-        let (model, body) = (&question.ask.model, body.clone());
-        let asked = client.ask(question.endpoint, model, body, written.tokens, policy, &meter.gauge).await;
+        let Sending { body, tokens, cost } = match question.sending(&record, &written, &history).await {
+            Ok(sending) => sending,
+            Err(error) => return Asked::Done(told(Err(question.unwritten(record, &error)), meter)),
+        };
+        let Some(reserved) = context.reserve(cost) else { return Asked::Pending };
+        let model = &*written.model;
+        let asked = client.ask(question.endpoint, model, body, tokens, policy, &meter.gauge).await;
         let step = match asked {
-            Ok(said) => question.judged(said.reply, Some(said.latency), said.correlation_id),
+            Ok(said) => question.judged(model, said.reply, Some(said.latency), said.correlation_id),
             Err(CallError::Stopped) => return Asked::Pending,
+            // A model that only the record names: the others may be there.
+            Err(CallError::Stop(StopCause::Refused(error)))
+                if (error.status == 404 || error.is_about_the_model())
+                    && !question.ask.model.is_written(model) =>
+            {
+                let error = WriteError::Model(format!("`{model}` cannot be asked: {error}"));
+                return Asked::Done(told(Err(question.unwritten(record, &error)), meter));
+            }
             Err(CallError::Stop(cause)) => {
                 context.halt.fail(cause);
                 return Asked::Pending;
@@ -354,37 +420,19 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
         };
         reserved.settle(step.answer().and_then(|answer| answer.cost).unwrap_or_default());
         count(meter, &step);
-        let last = question.entry(written.id, &record.key, history.generation, attempt, step);
+        let last = question.entry(written.id, model, &record.key, history.generation, attempt, step);
+        let last = question.judged_anew(&record, &last).unwrap_or(last);
         history.entries.push(last.clone());
         if let Err(error) = history.state() {
             context.halt.fail(RunError::from(StoreError::from(error)));
             return Asked::Pending;
         }
-        if let Course::Settled(settled) = question.course(&history, Some(until), false) {
-            return Asked::Answered(Box::new(Answered { record, settled, last, claim }));
+        if let Course::Settled(settled) = question.course(&record, &history, Some(until), false) {
+            return Asked::Answered(Box::new(Answered { record, settled, history, last, claim }));
         }
         // The next attempt depends on this one having been made.
         if !context.commit(vec![last]).await || context.halt.is_stopped() {
             return Asked::Pending;
         }
-    }
-}
-
-/// Counts what an answer cost.
-pub(super) fn count(meter: &Meter, step: &Step) {
-    let Some(answer) = step.answer() else { return };
-    meter.prompt_tokens.add(answer.prompt_tokens);
-    meter.completion_tokens.add(answer.completion_tokens);
-    match answer.cost {
-        Some(cost) => meter.cost_micros.add(cost.micros()),
-        None => meter.unpriced.add(1),
-    }
-}
-
-/// Tells a meter of records that wait for a pace.
-pub(super) fn paced(meter: &Arc<Meter>) -> impl Fn(i64) + Send + 'static {
-    let meter = Arc::clone(meter);
-    move |change| {
-        meter.paced.fetch_add(change, Ordering::Relaxed);
     }
 }

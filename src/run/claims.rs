@@ -7,22 +7,23 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::ledger::RequestId;
+use crate::ledger::{History, RequestId};
 
-use super::question::Settled;
+/// What became of a request, once it is in the ledger. Each record judges it for itself.
+pub(super) type Told = watch::Receiver<Option<Arc<History>>>;
 
 /// Requests that somebody is on the way to an answer of.
 ///
 /// A claim is made before the ledger is looked into, and given up after the answer is in it:
 /// whoever finds no claim finds the answer.
 #[derive(Clone, Default)]
-pub(super) struct Claims(Arc<Mutex<HashMap<RequestId, watch::Receiver<Option<Settled>>>>>);
+pub(super) struct Claims(Arc<Mutex<HashMap<RequestId, Told>>>);
 
 /// The right to ask; given up when dropped.
 pub(super) struct Claim {
     id: RequestId,
     claims: Claims,
-    settled: watch::Sender<Option<Settled>>,
+    settled: watch::Sender<Option<Arc<History>>>,
 }
 
 /// What comes of claiming a request.
@@ -30,7 +31,7 @@ pub(super) enum Claimed {
     /// It is ours to ask.
     Ours(Claim),
     /// Another record asks it already.
-    Theirs(watch::Receiver<Option<Settled>>),
+    Theirs(Told),
 }
 
 impl Claims {
@@ -49,8 +50,8 @@ impl Claims {
 
 impl Claim {
     /// Tells those who wait. Only what is in the ledger may be told.
-    pub(super) fn settle(self, settled: Settled) {
-        self.settled.send_replace(Some(settled));
+    pub(super) fn settle(self, history: History) {
+        self.settled.send_replace(Some(Arc::new(history)));
     }
 }
 

@@ -19,10 +19,10 @@ use crate::{
 
 use super::{
     Context,
-    ask::count,
     batch::{AGAIN, Batched, Desk, JobStream, Underway, has_ended},
+    counted::count,
     meter::Meter,
-    question::Course,
+    question::{Course, Settled},
 };
 
 /// Jobs that are read at once: each holds its output.
@@ -147,7 +147,7 @@ fn entry(line: &[u8], placed: &mut HashMap<RequestId, Entry>, desk: &Desk) -> Op
     let question = &desk.question;
     let step = match row.outcome {
         Ok(body) => match received(question.endpoint, &body) {
-            Ok(reply) => question.judged(reply, None, None),
+            Ok(reply) => question.judged(&entry.asked_model, reply, None, None),
             Err(why) => Step::Missing(format!("the answer {why}")),
         },
         Err(error) => match error.action() {
@@ -219,12 +219,17 @@ impl Giving {
         let known = self.context.known(requests).await;
         let none = History::new(self.context.generation());
         let mut outcomes = Vec::with_capacity(page.len());
-        let mut again = Vec::new();
+        let (mut again, mut anew) = (Vec::new(), Vec::new());
         for Parked { place, request, until, record } in page {
             let history = request.and_then(|request| known.get(&request)).unwrap_or(&none);
             let question = &self.desk.question;
-            let outcome = match question.course(history, Some(until), false) {
-                Course::Settled(settled) => question.outcome(record, settled),
+            let outcome = match question.course(&record, history, Some(until), false) {
+                Course::Settled(settled) => {
+                    // It fits its schema, and not what is expected of it for this record.
+                    let last = history.entries.last().filter(|_| matches!(settled, Settled::Failed { .. }));
+                    anew.extend(last.and_then(|last| question.judged_anew(&record, last)));
+                    question.outcome(record, settled)
+                }
                 // The run is over before it had an answer: it is pending, and has not failed.
                 Course::Ask { .. } | Course::Placed(_) if self.context.halt.is_stopped() => continue,
                 Course::Ask { .. } => {
@@ -246,6 +251,9 @@ impl Giving {
                 self.meter.failed.add(1);
             }
             outcomes.push(outcome);
+        }
+        if !anew.is_empty() && !self.context.commit(anew).await {
+            return None;
         }
         let count = again.len() as u64;
         if count > 0 {

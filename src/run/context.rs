@@ -13,12 +13,14 @@ use crate::{
     ledger::{Entry, Generation, History, RequestId},
     mistral::Prices,
     plan::NodeId,
+    sim::GivenAnswers,
     sql::Engine,
     store::{Batch, Run, Store},
 };
 
 use super::{
-    claims::Claims, halt::Halt, meter::Meters, money::Purse, preflight::Preflight, read_log::ReadLog,
+    claims::Claims, halt::Halt, meter::Meters, mocks::Answers, money::Purse, preflight::Preflight,
+    read_log::ReadLog,
 };
 
 /// What all stages of a run share.
@@ -45,6 +47,10 @@ pub(super) struct Context {
     pub(super) prices: Prices,
     pub(super) purse: Purse,
     pub(super) preflight: Preflight,
+    pub(super) offline: bool,
+    pub(super) answers: Option<Answers>,
+    /// Where the simulator finds what it is to answer.
+    pub(super) given: GivenAnswers,
     pub(super) meters: Arc<Meters>,
     /// Which records the sources have read.
     pub(super) read: ReadLog,

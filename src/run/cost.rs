@@ -18,7 +18,6 @@ pub(super) const MOST_PAGES: u64 = 1000;
 /// What the requests of one stage cost.
 pub(super) struct Costs {
     prices: Prices,
-    model: String,
     batch: bool,
     /// Whether the service may take the priority tier, which costs more.
     priority: bool,
@@ -30,7 +29,7 @@ impl Costs {
             chat.settings.iter().any(|setting| setting.name == "service_tier" && setting.value == "auto")
         };
         let priority = matches!(&ask.task, Task::Chat(chat) if auto(chat));
-        Self { prices: prices.clone(), model: ask.model.clone(), batch: ask.batch.is_some(), priority }
+        Self { prices: prices.clone(), batch: ask.batch.is_some(), priority }
     }
 
     fn price(&self, model: &str) -> Option<Price> {
@@ -38,16 +37,16 @@ impl Costs {
         Some(if self.batch { price.in_batch() } else { price })
     }
 
-    /// What a request costs at most, where the model's price is known: nothing of it is in the cache.
-    pub(super) fn most(&self, used: Used) -> Option<Usd> {
-        let price = self.price(&self.model)?;
+    /// What a request to a model costs at most, where its price is known: nothing of it is in the cache.
+    pub(super) fn most(&self, model: &str, used: Used) -> Option<Usd> {
+        let price = self.price(model)?;
         Some(if self.may_be_priority() { price.in_priority() } else { price }.of(used))
     }
 
-    /// What an answer has cost, where the model's price is known.
-    pub(super) fn actual(&self, reply: &Reply) -> Option<Usd> {
+    /// What an answer of a model has cost, where its price is known.
+    pub(super) fn actual(&self, model: &str, reply: &Reply) -> Option<Usd> {
         // A server may name the model in a way of its own.
-        let price = self.price(&reply.model).or_else(|| self.price(&self.model))?;
+        let price = self.price(&reply.model).or_else(|| self.price(model))?;
         let priority = match reply.service_tier.as_deref() {
             Some(tier) => tier == "priority",
             None => self.may_be_priority(),

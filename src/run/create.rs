@@ -194,7 +194,7 @@ async fn send(
     client: &Client,
     context: &Context,
 ) -> Result<Job, CallError> {
-    if let Err(error) = context.preflight(client, &desk.question).await {
+    if let Err(error) = context.preflight(client, &desk.question, &job.model).await {
         context.halt.fail(error);
         return Err(CallError::Stopped);
     }

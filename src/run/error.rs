@@ -100,6 +100,9 @@ pub enum RunError {
         /// Why.
         why: String,
     },
+    /// The file of `--answers` does not fit the pipeline.
+    #[error("the answers cannot be used: {0}")]
+    Answers(String),
     /// The service did not answer what was asked of it beside a run.
     #[error("the service cannot be asked: {0}")]
     Call(#[from] CallError),

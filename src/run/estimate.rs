@@ -1,6 +1,6 @@
 //! What a run would ask and cost, found out without asking: nothing is sent, nothing is written.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     ledger::History,
     mistral::Used,
-    plan::{Node, NodeId, Plan, Port, Step},
+    plan::{Model, Node, NodeId, Plan, Port, Step},
     record::{Record, weight},
     stage::{Bounds, RecordStream, chunk, merge},
     store::{Run, Store},
@@ -32,7 +32,7 @@ pub struct Estimate {
     pub records: u64,
     /// Records that the sources cannot read.
     pub unreadable: u64,
-    /// By stage that asks.
+    /// By stage that asks, and by model where a template names it.
     pub stages: Vec<StageEstimate>,
 }
 
@@ -81,12 +81,13 @@ const LOOK_UP: Bounds = Bounds { items: 256, weight: 4_000_000, wait: std::time:
 pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate, RunError> {
     let mut plan = pipeline.plan.clone();
     plan.limit(options.limit);
+    options.answers.as_ref().map_or(Ok(()), |answers| super::mocks::check(answers, &plan))?;
     #[expect(clippy::disallowed_methods, reason = "a dry run has no reader of events")]
     let (events, _no_reader) = mpsc::channel(1);
     let context = Arc::new(Context {
         pipeline: plan.name.clone(),
         batches: plan.batches(),
-        store: Store::peek(&plan.database, &plan.folder).await?,
+        store: Store::peek(&plan.database, &plan.folder, &plan.resources).await?,
         engine: std::sync::Mutex::new(
             crate::sql::Engine::start().map_err(|error| RunError::Plan(error.to_string()))?,
         ),
@@ -102,6 +103,9 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
         prices: super::prices(&plan.prices),
         purse: super::Purse::new(None, Usd::default()),
         preflight: super::Preflight::default(),
+        offline: options.offline,
+        answers: options.answers.clone(),
+        given: options.sim.given.clone(),
         meters: Arc::new(Meters::new(&plan)),
         read: super::read_log::ReadLog::default(),
         written: tokio::sync::watch::Sender::default(),
@@ -111,11 +115,19 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
     let mut estimate = Estimate::default();
     for node in &plan.nodes {
         let (Step::Ask(ask) | Step::Submit(ask)) = &node.step else { continue };
-        let asks = match records(&plan, node, &context).await? {
-            Some(records) => Some(asks(records, &Question::new(node, ask, &context)?, &context).await?),
-            None => None,
+        let stage = node.name.to_string();
+        let by_model = match records(&plan, node, &context).await? {
+            Some(records) => asks(records, &Question::new(node, ask, &context)?, &context).await?,
+            None => {
+                estimate.stages.push(StageEstimate { stage, model: ask.model.to_string(), asks: None });
+                continue;
+            }
         };
-        estimate.stages.push(StageEstimate { stage: node.name.to_string(), model: ask.model.clone(), asks });
+        estimate.stages.extend(by_model.into_iter().map(|(model, asks)| StageEstimate {
+            stage: stage.clone(),
+            model,
+            asks: Some(asks),
+        }));
     }
     // Counted apart, because a source may have several readers or none that asks.
     for node in &plan.nodes {
@@ -168,8 +180,17 @@ fn records<'a>(
     .boxed()
 }
 
-async fn asks(records: RecordStream, question: &Question, context: &Context) -> Result<Asks, RunError> {
-    let mut asks = Asks::default();
+/// What a stage asks of each model.
+async fn asks(
+    records: RecordStream,
+    question: &Question,
+    context: &Context,
+) -> Result<BTreeMap<String, Asks>, RunError> {
+    let mut by_model: BTreeMap<String, Asks> = BTreeMap::new();
+    if matches!(question.ask.model, Model::Named(_)) {
+        by_model.insert(question.ask.model.to_string(), Asks::default());
+    }
+    let mut broken = 0;
     let mut seen = std::collections::HashSet::new();
     let mut batches = chunk(records, LOOK_UP, weight);
     while let Some(batch) = batches.next().await {
@@ -177,17 +198,19 @@ async fn asks(records: RecordStream, question: &Question, context: &Context) -> 
         for record in batch.into_iter().filter_map(Result::ok) {
             match question.when.holds(&record) {
                 Ok(true) => match question.write(&record).await {
+                    Ok(request) if context.too_long(question, &request).is_some() => broken += 1,
                     Ok(request) => written.push((record, request)),
-                    Err(_) => asks.broken += 1,
+                    Err(_) => broken += 1,
                 },
                 Ok(false) => {}
-                Err(_) => asks.broken += 1,
+                Err(_) => broken += 1,
             }
         }
-        let mut known = context.known(written.iter().map(|(_, written)| written.id).collect()).await;
-        for (record, request) in written {
-            let history = known.remove(&request.id).unwrap_or(History::new(context.generation()));
-            let course = question.course(&history, None, context.retry_failed);
+        let known = context.known(written.iter().flat_map(|(_, written)| written.ids()).collect()).await;
+        for (record, mut request) in written {
+            let history = request.recalled(&known).unwrap_or(History::new(context.generation()));
+            let asks = by_model.entry(request.model.to_string()).or_default();
+            let course = question.course(&record, &history, None, context.retry_failed);
             if !matches!(course, Course::Ask { .. }) || !seen.insert(request.id) {
                 asks.answered += 1;
                 if asks.first.is_none() {
@@ -204,13 +227,23 @@ async fn asks(records: RecordStream, question: &Question, context: &Context) -> 
             asks.completion_tokens += question.answer_tokens().min(ANSWER_TOKENS);
         }
     }
-    asks.cost = question.costs.most(Used {
-        prompt_tokens: asks.prompt_tokens,
-        cached_tokens: 0,
-        completion_tokens: asks.completion_tokens,
-        pages: asks.pages,
-    });
-    Ok(asks)
+    for (model, asks) in &mut by_model {
+        asks.cost = question.costs.most(
+            model,
+            Used {
+                prompt_tokens: asks.prompt_tokens,
+                cached_tokens: 0,
+                completion_tokens: asks.completion_tokens,
+                pages: asks.pages,
+            },
+        );
+    }
+    if broken > 0 {
+        // A record without a request is of no model: the first line says it.
+        let first = by_model.keys().next().cloned().unwrap_or_else(|| question.ask.model.to_string());
+        by_model.entry(first).or_default().broken = broken;
+    }
+    Ok(by_model)
 }
 
 /// The most that is shown of a file within a request.

@@ -10,6 +10,7 @@ use crate::{
     record::Record,
     spec::BatchSpec,
     store::JobRecord,
+    units::Usd,
 };
 
 use super::{
@@ -34,8 +35,8 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// One without a line.
-    pub(super) fn new(desk: &Desk, context: &Context, wait: Duration) -> Self {
+    /// One without a line, for requests to a model.
+    pub(super) fn new(desk: &Desk, context: &Context, model: &str, wait: Duration) -> Self {
         let question = &desk.question;
         let job = JobRecord {
             token: new_token(),
@@ -44,7 +45,7 @@ impl Group {
             server: context.server.clone(),
             account: context.account.clone(),
             endpoint: question.endpoint.path().to_owned(),
-            model: question.ask.model.clone(),
+            model: model.to_owned(),
             requests: 0,
             state: JobState::New,
             job: None,
@@ -80,18 +81,25 @@ impl Group {
         &mut self,
         record: &Record,
         written: &Written,
-        line: &[u8],
+        (line, cost): (&[u8], Usd),
         history: &History,
         desk: &Desk,
     ) -> String {
         let attempt = history.next_attempt();
         let entry = Entry {
             job: Some(self.job.token.clone()),
-            ..desk.question.entry(written.id, &record.key, history.generation, attempt, Step::Placed)
+            ..desk.question.entry(
+                written.id,
+                &written.model,
+                &record.key,
+                history.generation,
+                attempt,
+                Step::Placed,
+            )
         };
         self.lines.extend_from_slice(line);
         self.placed.insert(written.id, entry);
-        self.cost += written.cost.micros();
+        self.cost += cost.micros();
         self.job.estimate = self.cost;
         self.job.requests += 1;
         self.job.token.clone()

@@ -38,7 +38,7 @@ impl Pipeline {
     /// A database that cannot be read, or a key that is none. Without a key the service is not asked.
     pub async fn jobs(&self, options: &Options) -> Result<Jobs, RunError> {
         let plan = self.plan();
-        let store = Store::peek(&plan.database, &plan.folder).await?;
+        let store = Store::peek(&plan.database, &plan.folder, &plan.resources).await?;
         let (server, account) = (options.server(plan), options.account(plan));
         let jobs = store.jobs(&plan.name, &server).await?.into_iter();
         let jobs = jobs.map(|job| JobView { own: job.account == account, job }).collect();

@@ -43,10 +43,12 @@ pub(super) struct Meter {
     pub(super) done: Count,
     pub(super) failed: Count,
     pub(super) skipped: Count,
+    pub(super) duplicates: Count,
     pub(super) reused: Count,
     /// Records of a wave that an earlier run closed.
     pub(super) resumed: Count,
     pub(super) prompt_tokens: Count,
+    pub(super) cached_tokens: Count,
     pub(super) completion_tokens: Count,
     pub(super) cost_micros: Count,
     pub(super) unpriced: Count,
@@ -113,6 +115,7 @@ impl Meters {
                     done: meter.done.get(),
                     failed: meter.failed.get(),
                     skipped: meter.skipped.get(),
+                    duplicates: meter.duplicates.get(),
                     reused: meter.reused.get(),
                     in_flight: now(&meter.gauge.in_flight),
                     waiting: now(&meter.gauge.waiting) + now(&meter.paced),
@@ -195,6 +198,7 @@ impl Meters {
             retries: sum(|meter| meter.gauge.retries.load(Ordering::Relaxed)),
             reused: sum(|meter| meter.reused.get()),
             prompt_tokens: sum(|meter| meter.prompt_tokens.get()),
+            cached_tokens: sum(|meter| meter.cached_tokens.get()),
             completion_tokens: sum(|meter| meter.completion_tokens.get()),
             cost_micros: sum(|meter| meter.cost_micros.get()),
             unpriced: sum(|meter| meter.unpriced.get()),
@@ -214,6 +218,7 @@ impl Meters {
             failures: self.failures.get(),
             unanswered: self.unanswered.get(),
             skipped: sum(|_| true, |meter| meter.skipped.get()),
+            duplicates: sum(|_| true, |meter| meter.duplicates.get()),
         }
     }
 }

@@ -10,16 +10,20 @@ mod claims;
 mod collect;
 mod context;
 mod cost;
+mod counted;
 mod create;
 mod error;
 mod estimate;
+mod expectation;
 mod expressions;
 mod gather;
 mod group;
 mod halt;
 mod jobs;
 mod meter;
+mod mocks;
 mod money;
+mod options;
 mod poll;
 mod preflight;
 mod priced;
@@ -27,6 +31,7 @@ mod question;
 mod read_log;
 mod request;
 mod resume;
+mod settings;
 mod sink;
 mod source;
 mod submit;
@@ -48,9 +53,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     diagnostic::Mistakes,
     event::{Event, EventKind, RunEnd},
-    mistral::{self, Client, Connection, Limits, Prices, account},
+    mistral::{self, Client, Connection, Limits, Prices},
     plan::{self, Plan, Step, Surroundings, compile},
-    sim::{Sim, SimConfig},
+    read::ProofId,
+    sim::Sim,
     spec::{ModelPrice, Timeouts, Variables, parse},
     sql::Engine,
     store::{self, RunRecord, Store},
@@ -60,6 +66,9 @@ use crate::{
 pub use error::RunError;
 pub use estimate::{Asks, Estimate, StageEstimate, estimate};
 pub use jobs::{JobView, Jobs};
+
+pub use mocks::Answers;
+pub use options::Options;
 
 use claims::Claims;
 use context::Context;
@@ -77,25 +86,6 @@ pub struct Pipeline {
     plan: Plan,
 }
 
-/// How to run it.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// Sources stop after so many records.
-    pub limit: Option<u64>,
-    /// Answers come from a simulator within this process.
-    pub offline: bool,
-    /// Another server than the spec says.
-    pub base_url: Option<String>,
-    /// Everything is asked anew, whatever the ledger has.
-    pub fresh: bool,
-    /// What failed for good is asked again.
-    pub retry_failed: bool,
-    /// Only the stage of this name asks; the others take what the ledger has.
-    pub only: Option<String>,
-    /// How the simulator of an offline run behaves.
-    pub sim: SimConfig,
-}
-
 impl Pipeline {
     /// Reads and compiles a pipeline file; `set` are values for its parameters.
     ///
@@ -105,10 +95,13 @@ impl Pipeline {
         let env = |name: &str| std::env::var(name).ok();
         let spec = parse(&path.display().to_string(), text, &Variables { set, env: &env })?;
         let database = plan::database(&spec);
+        let resources = plan::resources(&spec);
         let describe = |sql: &str, tables: &[(String, crate::record::Schema)]| {
-            store::describe(&database, &spec.folder, sql, tables)
+            store::describe(&database, &spec.folder, &resources, sql, tables)
         };
-        let compiled = compile(&spec, &Surroundings { describe: &describe });
+        let known = store::KnownProofs::of(&database);
+        let proofs = |id: &ProofId| known.find(&id.file, &id.stamp, &id.options);
+        let compiled = compile(&spec, &Surroundings { describe: &describe, proofs: &proofs });
         let unpriced = priced::unpriced(&spec, &prices(&spec.prices));
         match compiled {
             Ok(plan) if unpriced.is_empty() => Ok(Self { plan }),
@@ -151,6 +144,7 @@ impl Pipeline {
     ) -> Result<RunEnd, RunError> {
         let mut plan = self.plan.clone();
         plan.limit(options.limit);
+        options.answers.as_ref().map_or(Ok(()), |answers| mocks::check(answers, &plan))?;
         let started = Instant::now();
         let server = options.server(&plan);
         let sim = match options.offline && plan.asks() {
@@ -163,7 +157,7 @@ impl Pipeline {
             false => None,
         };
         let engine = Engine::start().map_err(|error| RunError::Plan(error.to_string()))?;
-        let store = Store::open(&plan.database, &plan.folder).await?;
+        let store = Store::open(&plan.database, &plan.folder, &plan.resources).await?;
         let spent = store.spent(&plan.name, &server).await?;
         let tables = plan.nodes.iter().filter_map(|node| match &node.step {
             Step::Sink(to) => Some(sink::table(node, to)),
@@ -212,6 +206,9 @@ impl Pipeline {
             prices: prices(&plan.prices),
             purse: Purse::new(plan.budget, spent),
             preflight: Preflight::default(),
+            offline: options.offline,
+            answers: options.answers.clone(),
+            given: options.sim.given.clone(),
             meters: Arc::new(Meters::new(&plan)),
             read: read_log::ReadLog::new(plan.removes_rows()),
             written: watch::Sender::default(),
@@ -272,37 +269,6 @@ impl Pipeline {
         let seconds = started.elapsed().as_secs_f64();
         context.tell(EventKind::RunEnded { end: end.clone(), progress, sum, tables, seconds }).await;
         Ok(end)
-    }
-}
-
-impl Options {
-    /// Whose answers these are, for the ledger: an answer of the simulator is never one of the service,
-    /// and the service is the same in every region.
-    fn server(&self, plan: &Plan) -> String {
-        if self.offline {
-            return "simulator".to_owned();
-        }
-        let url = self.base_url(plan);
-        let host = url.split("://").nth(1).unwrap_or(url).split(['/', ':']).next().unwrap_or_default();
-        if host == "mistral.ai" || host.ends_with(".mistral.ai") {
-            "mistral".to_owned()
-        } else {
-            plan::without_login(url)
-        }
-    }
-
-    /// Whose key is used, as a fingerprint.
-    fn account(&self, plan: &Plan) -> String {
-        if self.offline {
-            return "offline".to_owned();
-        }
-        let key = plan.mistral.as_ref().and_then(|mistral| mistral.api_key.as_ref());
-        account(key.map_or("none", plan::Secret::expose), self.base_url(plan))
-    }
-
-    fn base_url<'a>(&'a self, plan: &'a Plan) -> &'a str {
-        let spec = plan.mistral.as_ref().map_or("", |mistral| &mistral.base_url);
-        self.base_url.as_deref().unwrap_or(spec).trim_end_matches('/')
     }
 }
 

@@ -30,6 +30,11 @@ impl Purse {
         Self(Arc::new(Mutex::new(sums)))
     }
 
+    /// Whether there is a budget.
+    pub(super) fn is_limited(&self) -> bool {
+        self.0.lock().is_ok_and(|sums| sums.budget.is_some())
+    }
+
     /// Reserves the cost of a request; nothing if the budget does not have it.
     pub(super) fn reserve(&self, cost: Usd) -> Result<Reserved, RunError> {
         let micros = cost.micros();

@@ -3,20 +3,49 @@
 use tokio::sync::OnceCell;
 
 use crate::{
-    mistral::{CallError, Client, wire::Model},
-    plan::Task,
+    mistral::{self, CallError, Client, wire::Model},
+    plan::{Model as Asked, Step, Task},
 };
 
-use super::{Context, RunError, question::Question};
+use super::{
+    Context, Pipeline, RunError,
+    question::Question,
+    request::{WriteError, Written},
+};
 
 /// The models that the server has, asked for once and only when something is to be asked.
 #[derive(Default)]
 pub(super) struct Preflight(OnceCell<Vec<Model>>);
 
+impl Pipeline {
+    /// The contexts of the models that are written in the spec, in tokens, where they are known.
+    pub fn contexts(&self) -> Vec<(String, u64)> {
+        let mut contexts: Vec<(String, u64)> = Vec::new();
+        for node in &self.plan().nodes {
+            let (Step::Ask(ask) | Step::Submit(ask)) = &node.step else { continue };
+            let names = match &ask.model {
+                Asked::Named(name) => vec![name.clone()],
+                Asked::Template { known, .. } => known.clone(),
+            };
+            for name in names {
+                let context = mistral::context(&name);
+                let is_new = contexts.iter().all(|(other, _)| *other != name);
+                contexts.extend(context.filter(|_| is_new).map(|context| (name, context)));
+            }
+        }
+        contexts
+    }
+}
+
 impl Context {
     /// Checks a stage's model. A server that lists no models, or not this one's, is no reason to stop: only
     /// Mistral's own list is complete.
-    pub(super) async fn preflight(&self, client: &Client, question: &Question) -> Result<(), RunError> {
+    pub(super) async fn preflight(
+        &self,
+        client: &Client,
+        question: &Question,
+        model: &str,
+    ) -> Result<(), RunError> {
         let client = client.clone().with_retry_policy(question.ask.retry);
         let models = self.preflight.0.get_or_try_init(|| async {
             match client.models().await {
@@ -29,17 +58,63 @@ impl Context {
         if models.is_empty() || !self.is_mistral() {
             return Ok(());
         }
-        check(models, question)
+        check(models, question, model)
     }
 
-    fn is_mistral(&self) -> bool {
-        self.server == "mistral" || self.server == "simulator"
+    /// Whether a record's model may be asked. One that only the record names is the record's failure.
+    ///
+    /// # Errors
+    /// A model of the spec that is not there, and a server that cannot be asked.
+    pub(super) async fn may_be_asked(
+        &self,
+        client: &Client,
+        question: &Question,
+        written: &Written,
+    ) -> Result<Result<(), WriteError>, RunError> {
+        let model = &*written.model;
+        match self.preflight(client, question, model).await {
+            Ok(()) => Ok(self.too_long(question, written).map_or(Ok(()), Err)),
+            Err(error @ (RunError::NoModel { .. } | RunError::Retired { .. } | RunError::Context { .. }))
+                if !question.ask.model.is_written(model) =>
+            {
+                Ok(Err(WriteError::Model(error.to_string())))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Why a request can never fit into its model's context, if that is so. A prompt that is near the limit is
+    /// sent: the service counts it, and refuses it at no cost.
+    pub(super) fn too_long(&self, question: &Question, written: &Written) -> Option<WriteError> {
+        let listed = self.preflight.0.get().and_then(|models| {
+            let model = models.iter().find(|model| is_called(model, &written.model))?;
+            model.max_context_length
+        });
+        let table = || mistral::context(&written.model).filter(|_| self.is_mistral());
+        let context = listed.or_else(table)?;
+        let most = match &question.ask.task {
+            Task::Chat(chat) => chat.settings.max_tokens().unwrap_or(0),
+            _ => 0,
+        };
+        (written.least + most > context).then(|| WriteError::Context {
+            model: written.model.to_string(),
+            least: written.least + most,
+            context,
+        })
+    }
+
+    pub(super) fn is_mistral(&self) -> bool {
+        self.server == "mistral" || self.server.split(':').next() == Some(super::options::SIMULATOR)
     }
 }
 
-fn check(models: &[Model], question: &Question) -> Result<(), RunError> {
-    let (stage, name) = (question.stage.to_string(), question.ask.model.clone());
-    let found = models.iter().find(|model| model.id == name || model.aliases.contains(&name));
+fn is_called(model: &Model, name: &str) -> bool {
+    model.id == name || model.aliases.iter().any(|alias| alias == name)
+}
+
+fn check(models: &[Model], question: &Question, model: &str) -> Result<(), RunError> {
+    let (stage, name) = (question.stage.to_string(), model.to_owned());
+    let found = models.iter().find(|model| is_called(model, &name));
     let Some(model) = found else {
         let known = models.iter().map(|model| model.id.as_str());
         let near = crate::diagnostic::nearest(&name, known).map(str::to_owned);

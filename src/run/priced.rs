@@ -1,9 +1,10 @@
-//! Under a budget every model has a price: one without is a mistake, told before anything is sent.
+//! Under a budget every model has a price: one without is a mistake, told before anything is sent. One that only
+//! a record names fails that record.
 
 use crate::{
     diagnostic::{Fault, Mistake},
     mistral::Prices,
-    spec::{Form, Spec},
+    spec::{Form, Spec, is_template},
 };
 
 /// The models of a spec with a budget whose price is not known.
@@ -15,8 +16,11 @@ pub(super) fn unpriced(spec: &Spec, prices: &Prices) -> Vec<Mistake> {
         Some(Form::Ask(ask) | Form::Submit(ask)) => Some(&ask.model),
         _ => None,
     });
-    let unpriced = models.filter(|model| prices.of(&model.value).is_none());
-    unpriced
-        .map(|model| Mistake { fault: Fault::NoPrice(model.value.clone()), place: model.place.clone() })
-        .collect()
+    let named = models.flat_map(|model| {
+        let names =
+            if is_template(&model.value) { spec.models(&model.value) } else { vec![model.value.clone()] };
+        names.into_iter().map(|name| (name, model.place.clone()))
+    });
+    let unpriced = named.filter(|(name, _)| prices.of(name).is_none());
+    unpriced.map(|(name, place)| Mistake { fault: Fault::NoPrice(name), place }).collect()
 }

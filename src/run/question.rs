@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     ledger::{Answer, Entry, Generation, History, Refusal, RequestId, Step},
-    mistral::{Accepted, Ending, Endpoint, Expected, Reply, accept, wire::ChatRequest, without_thinking},
-    plan::{Ask, Node, Prompt, Task},
-    record::{Answered, Failure, FailureKind, Record, Schema, Value, from_json},
+    mistral::{Accepted, Ending, Endpoint, Expected, Reply, accept, without_thinking},
+    plan::{Ask, Chat, Model, Node, Prompt, Task},
+    record::{Answered, Failure, FailureKind, Record, Schema, Value, from_json, left_out},
     template::Template,
 };
 
@@ -14,8 +14,11 @@ use super::{
     Context, RunError,
     attachment::{Attachment, Kind},
     cost::Costs,
+    expectation::Expectations,
     expressions::When,
+    mocks::Mocks,
     request::{self, WriteError},
+    settings::Frame,
 };
 
 /// A stage that asks, ready to.
@@ -26,15 +29,22 @@ pub(super) struct Question {
     /// The fields of the records that it reads.
     pub(super) input_schema: Arc<Schema>,
     pub(super) endpoint: Endpoint,
+    /// The template of the model's name, where it is one.
+    pub(super) model: Option<Template>,
     pub(super) system: Option<Template>,
     /// The prompt or the text.
     pub(super) input: Option<Template>,
     /// What goes with it.
     pub(super) attachments: Vec<Attachment>,
     /// All of a chat request but its messages.
-    pub(super) request: Option<ChatRequest>,
+    pub(super) request: Option<Frame>,
     expected: Option<Expected>,
     pub(super) costs: Costs,
+    /// Whether a model without a price may not be asked.
+    pub(super) priced: bool,
+    expectations: Expectations,
+    /// What a simulator is to answer.
+    pub(super) mocks: Mocks,
     /// The fields of a record with its answer.
     output: Arc<Schema>,
 }
@@ -90,12 +100,21 @@ impl Question {
         let documents = chat.iter().flat_map(|chat| &chat.documents).chain(ocr);
         let attachments = images.chain(documents.map(|document| (document, Kind::Document)));
         let schema = chat.and_then(|chat| chat.schema.as_ref());
-        let request = |chat| request::chat_request(ask, chat).ok_or_else(wrong);
+        let request = |chat: &Chat| -> Result<_, RunError> {
+            let key = context.is_mistral().then(|| request::cache_key(&context.pipeline, &node.name));
+            Frame::new(chat, maps, key).ok_or_else(wrong)
+        };
+        let model = match &ask.model {
+            Model::Named(_) => None,
+            Model::Template { name, .. } => Some(template(name)?),
+        };
         Ok(Self {
             stage: Arc::clone(&node.name),
             input_schema: Arc::clone(&node.input.schema),
             when: When::new(&context.engine, &node.input, node.when.as_deref())?,
             endpoint,
+            model,
+            priced: context.purse.is_limited(),
             system: chat.and_then(|chat| chat.system.as_ref()).map(template).transpose()?,
             input: input.map(template).transpose()?,
             attachments: attachments
@@ -104,27 +123,31 @@ impl Question {
             request: chat.map(request).transpose()?,
             expected: schema.map(|schema| Expected::new(&schema.json)).transpose().map_err(|_| wrong())?,
             costs: Costs::new(ask, &context.prices),
+            mocks: Mocks::new(node, ask, context)?,
+            expectations: Expectations::new(&context.engine, node, &ask.expect, &output)?,
             output: Arc::new(output),
             ask: ask.clone(),
         })
     }
 
-    /// The answer that the ledger keeps, judged.
+    /// The answer of a model that the ledger keeps, judged.
     pub(super) fn judged(
         &self,
+        asked: &str,
         reply: Reply,
         latency: Option<Duration>,
         correlation_id: Option<String>,
     ) -> Step {
-        let cost = self.costs.actual(&reply);
-        let Reply { model, text, finish_reason, usage, note, unusable, .. } = reply;
+        let cost = self.costs.actual(asked, &reply);
+        let Reply { model, text, finish_reason, usage, cached_tokens, note, unusable, .. } = reply;
         // A server that does not say who answered was asked for one model.
-        let model = if model.is_empty() { self.ask.model.clone() } else { model };
+        let model = if model.is_empty() { asked.to_owned() } else { model };
         let mut answer = Answer {
             model,
             reply: text,
             finish_reason,
             prompt_tokens: usage.prompt_tokens,
+            cached_tokens,
             completion_tokens: usage.completion_tokens,
             cost,
             latency_ms: latency.map(|latency| latency.as_millis() as u64),
@@ -146,6 +169,7 @@ impl Question {
     pub(super) fn entry(
         &self,
         request: RequestId,
+        model: &str,
         key: &str,
         generation: Generation,
         attempt: u32,
@@ -157,7 +181,7 @@ impl Question {
             attempt,
             stage: self.stage.to_string(),
             key: key.to_owned(),
-            asked_model: self.ask.model.clone(),
+            asked_model: model.to_owned(),
             job: None,
             step,
         }
@@ -193,47 +217,55 @@ impl Question {
         match &self.expected {
             Some(expected) => {
                 let Accepted { json, note } = accept(reply, expected).map_err(refused)?;
-                Ok(Judged { value: typed(&json)?, note })
+                let value = typed(&json)?;
+                let left_out = left_out(&json, &self.ask.result);
+                let left_out = (!left_out.is_empty()).then(|| {
+                    format!("left out, as the schema does not name it: `{}`", left_out.join("`, `"))
+                });
+                let notes: Vec<String> = [note, left_out].into_iter().flatten().collect();
+                Ok(Judged { value, note: (!notes.is_empty()).then(|| notes.join("; ")) })
             }
             None if reply.trim().is_empty() => Err(refused("the answer is empty".to_owned())),
             None => without_thinking(reply).map(|text| judged(Value::from(text))).map_err(refused),
         }
     }
 
-    /// How a request goes on after what the ledger has of it.
+    /// How a record's request goes on after what the ledger has of it.
     ///
     /// `until` is the last attempt that this run may make; nothing when it is looked at for the first time, and
     /// then its earlier attempts count, unless failed ones are to be tried again.
     ///
     /// Answers are judged anew, not by what was found when they came: what counts is the program and
     /// the schema that the record meets now.
-    pub(super) fn course(&self, history: &History, until: Option<u32>, retry_failed: bool) -> Course {
+    pub(super) fn course(
+        &self,
+        record: &Record,
+        history: &History,
+        until: Option<u32>,
+        retry_failed: bool,
+    ) -> Course {
         let mut refused = None;
-        for entry in &history.entries {
-            let Some(answer) = entry.step.answer() else { continue };
-            match self.judge(answer) {
-                Ok(Judged { value, .. }) => {
-                    let by = Answered {
-                        model: answer.model.as_str().into(),
-                        request: entry.request.to_string().into(),
-                        attempt: entry.attempt,
-                        prompt_tokens: answer.prompt_tokens,
-                        completion_tokens: answer.completion_tokens,
-                        cost_micros: answer.cost.map(crate::units::Usd::micros),
-                    };
-                    return Course::Settled(Settled::Answered { value, by });
+        let mut refusals = 0;
+        for (entry, answer) in history.answers() {
+            match self.verdict(record, entry, answer) {
+                Ok((value, by)) => return Course::Settled(Settled::Answered { value, by }),
+                Err(refusal) => {
+                    refused = Some((refusal, answer));
+                    refusals += 1;
                 }
-                Err(refusal) => refused = Some((refusal, answer)),
             }
         }
         if let Some(job) = history.placed_in() {
             return Course::Placed(job.to_owned());
         }
         let made = history.next_attempt() - 1;
-        let refusals = history.entries.iter().filter(|entry| entry.step.answer().is_some()).count() as u32;
         let left = self.ask.attempts.saturating_sub(refusals);
         let (kind, reason) = match history.entries.last().map(|entry| &entry.step) {
             None => return Course::Ask { until: self.ask.attempts },
+            // What cannot fit is no refusal that another question would mend.
+            Some(Step::Invalid(reason)) if request::is_too_long(reason) => {
+                (FailureKind::Context, reason.clone())
+            }
             Some(Step::Invalid(reason)) => (FailureKind::Invalid, reason.clone()),
             Some(Step::Missing(reason)) => (FailureKind::Unanswered, reason.clone()),
             Some(Step::Placed | Step::Answered(_) | Step::Refused(..)) => match &refused {
@@ -243,10 +275,10 @@ impl Question {
         };
         let more = match (until, kind) {
             // What the service refuses it refuses again; who wants to know starts a new run.
-            (Some(_), FailureKind::Invalid) => None,
+            (Some(_), FailureKind::Invalid | FailureKind::Context) => None,
             (Some(until), _) => (made < until).then_some(until),
             (None, _) if retry_failed => Some(made + self.ask.attempts),
-            (None, FailureKind::Invalid) => None,
+            (None, FailureKind::Invalid | FailureKind::Context) => None,
             (None, FailureKind::Unanswered) => Some(made + left.max(1)),
             (None, _) => (left > 0).then_some(made + left),
         };
@@ -257,27 +289,59 @@ impl Question {
         Course::Settled(Settled::Failed { kind, reason, attempts: made, reply })
     }
 
-    /// The step that says that an answer which fitted once does not fit any more, if that is so: without it
-    /// no other attempt could follow.
-    pub(super) fn judged_anew(&self, history: &History) -> Option<Entry> {
-        let last = history.entries.last()?;
+    /// The step that says that an answer which fitted by its schema, or for another record, does not fit this
+    /// one, if that is so: without it no other attempt could follow.
+    pub(super) fn judged_anew(&self, record: &Record, last: &Entry) -> Option<Entry> {
         let Step::Answered(answer) = &last.step else { return None };
-        let refusal = self.judge(answer).err()?;
+        let refusal = self.verdict(record, last, answer).err()?;
         Some(Entry { step: Step::Refused(answer.clone(), refusal), ..last.clone() })
+    }
+
+    /// The value that an answer is for a record and who gave it, or why it is refused: by its schema, and by what
+    /// is expected of it for this record.
+    fn verdict(&self, record: &Record, entry: &Entry, answer: &Answer) -> Result<(Value, Answered), Refusal> {
+        let Judged { value, .. } = self.judge(answer)?;
+        let by = Answered {
+            model: answer.model.as_str().into(),
+            request: entry.request.to_string().into(),
+            attempt: entry.attempt,
+            prompt_tokens: answer.prompt_tokens,
+            completion_tokens: answer.completion_tokens,
+            cost_micros: answer.cost.map(crate::units::Usd::micros),
+        };
+        if !self.expectations.is_empty() {
+            let answered = self.answered(record, value.clone(), by.clone());
+            self.expectations.check(&answered)?;
+        }
+        Ok((value, by))
+    }
+
+    /// The answers that a record has had, each with the reason why it was refused, in their order.
+    pub(super) fn refused(&self, record: &Record, history: &History) -> Vec<(String, String)> {
+        let refused = history.answers().filter_map(|(entry, answer)| {
+            let refusal = self.verdict(record, entry, answer).err()?;
+            // There is nothing to show of an answer that could not be read.
+            let is_shown = answer.unusable.is_none() && !answer.reply.trim().is_empty();
+            is_shown.then(|| (answer.reply.clone(), refusal.reason))
+        });
+        refused.collect()
+    }
+
+    /// A record with its answer.
+    fn answered(&self, record: &Record, value: Value, by: Answered) -> Record {
+        let mut values = record.values.to_vec();
+        values.resize(self.output.len(), Value::Null);
+        if let Some(at) = self.output.position(&self.ask.into) {
+            values[at] = value;
+        }
+        let about = Arc::new(record.about.with_answer(&self.stage, by));
+        Record { about, ..record.with(&self.output, values) }
     }
 
     /// The record with its answer, or the failure that it became.
     pub(super) fn outcome(&self, record: Record, settled: Settled) -> Result<Record, Box<Failure>> {
         match settled {
-            Settled::Answered { value, by } => {
-                let mut values = record.values.to_vec();
-                values.resize(self.output.len(), Value::Null);
-                if let Some(at) = self.output.position(&self.ask.into) {
-                    values[at] = value;
-                }
-                let about = Arc::new(record.about.with_answer(&self.stage, by));
-                Ok(Record { about, ..record.with(&self.output, values) })
-            }
+            Settled::Answered { value, by } => Ok(self.answered(&record, value, by)),
             Settled::Failed { kind, reason, attempts, reply } => Err(Box::new(Failure {
                 record,
                 stage: Arc::clone(&self.stage),

@@ -1,19 +1,18 @@
 //! What is sent about a record: bodies that are written from a plan, and known by their hash.
 
+use std::{collections::HashMap, sync::Arc};
+
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{
-    ledger::RequestId,
+    ledger::{History, RequestId},
     mistral::{
-        Used, estimate_tokens,
-        wire::{
-            ChatRequest, Content, Message, NamedSchema, ResponseFormat, Role, document_chunk, image_chunk,
-            text_chunk,
-        },
+        Used, estimate_tokens, least_tokens,
+        wire::{Content, Message, Role, document_chunk, image_chunk, text_chunk},
     },
-    plan::{Ask, Chat, Task},
-    record::{FailureKind, Record},
+    plan::{Model, Task},
+    record::{self, FailureKind, Record},
     template::RenderError,
     units::Usd,
 };
@@ -28,10 +27,16 @@ use super::{
 #[derive(Debug, Clone)]
 pub(super) struct Written {
     pub(super) id: RequestId,
+    /// The identity that an older program gave it, where it is another.
+    older: Option<RequestId>,
+    /// The model that is asked.
+    pub(super) model: Arc<str>,
     /// Nothing where files go with the question: [`Question::body`] reads them again.
     body: Option<Bytes>,
     /// About what it has in tokens.
     pub(super) prompt: u64,
+    /// What it has at least.
+    pub(super) least: u64,
     /// About what it will cost in tokens.
     pub(super) tokens: u64,
     /// The pages that it has at most.
@@ -40,9 +45,40 @@ pub(super) struct Written {
     pub(super) cost: Usd,
 }
 
+impl Written {
+    /// Under which identities the ledger may have it.
+    pub(super) fn ids(&self) -> impl Iterator<Item = RequestId> {
+        [Some(self.id), self.older].into_iter().flatten()
+    }
+
+    /// What the ledger has of it, also under the identity that an older program gave it: then it goes on under
+    /// that one.
+    pub(super) fn recalled(&mut self, known: &HashMap<RequestId, History>) -> Option<History> {
+        let older = self.older.filter(|_| !known.contains_key(&self.id));
+        if let Some(older) = older.filter(|older| known.contains_key(older)) {
+            self.id = older;
+        }
+        known.get(&self.id).cloned()
+    }
+}
+
+/// A request on its way: of its first attempt, or of a later one.
+pub(super) struct Sending {
+    pub(super) body: Bytes,
+    /// About what it will cost in tokens.
+    pub(super) tokens: u64,
+    /// What it will cost at most, as far as an answer has its limits.
+    pub(super) cost: Usd,
+}
+
 /// The body of a request.
 struct Composed {
+    model: String,
+    id: RequestId,
+    older: Option<RequestId>,
     body: Vec<u8>,
+    /// How many of its bytes do not identify it.
+    beside: usize,
     /// How many of its bytes are files.
     attached: usize,
     /// The pages that it asks to be read, at most.
@@ -56,6 +92,12 @@ pub(super) enum WriteError {
     Template(#[from] RenderError),
     #[error("{0}")]
     Expression(String),
+    #[error("{0}")]
+    Model(String),
+    #[error(
+        "the request has at least {least} tokens, and the context of `{model}` has {context}: it was not sent"
+    )]
+    Context { model: String, least: u64, context: u64 },
     #[error(transparent)]
     Attachment(#[from] AttachmentError),
 }
@@ -66,6 +108,8 @@ impl WriteError {
             Self::Template(RenderError::Null(_)) => FailureKind::Null,
             Self::Template(RenderError::Other(_)) => FailureKind::Template,
             Self::Expression(_) => FailureKind::Expression,
+            Self::Model(_) => FailureKind::Model,
+            Self::Context { .. } => FailureKind::Context,
             Self::Attachment(_) => FailureKind::Unreadable,
         }
     }
@@ -77,22 +121,18 @@ const ATTACHED_TOKENS: u64 = 3000;
 /// Tokens that an answer may have where the stage sets no limit, for the limit on tokens.
 const ANSWER_TOKENS: u64 = 1000;
 
-/// All of a chat request but its messages; nothing if the settings are none, which a plan's are not.
-pub(super) fn chat_request(ask: &Ask, chat: &Chat) -> Option<ChatRequest> {
-    let mut fields = Map::new();
-    fields.insert("model".to_owned(), ask.model.as_str().into());
-    fields.insert("messages".to_owned(), json!([]));
-    fields.extend(chat.settings.iter().map(|setting| (setting.name.to_owned(), setting.value.clone())));
-    let mut request: ChatRequest = serde_json::from_value(Value::Object(fields)).ok()?;
-    request.response_format = chat.schema.as_ref().map(|schema| ResponseFormat::JsonSchema {
-        json_schema: NamedSchema {
-            name: schema.name.clone(),
-            description: None,
-            schema: schema.json.clone(),
-            strict: true,
-        },
-    });
-    Some(request)
+/// The key of a stage's cache: requests of a stage begin alike.
+pub(super) fn cache_key(pipeline: &str, stage: &str) -> String {
+    let hash = blake3::hash(format!("{pipeline}\0{stage}").as_bytes());
+    format!("etl-{}", &hash.to_hex()[..16])
+}
+
+/// Whether the service refuses a request because it is longer than the model's context.
+pub(super) fn is_too_long(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    ["maximum context length", "context_length_exceeded", "exceeds the context"]
+        .iter()
+        .any(|words| reason.contains(words))
 }
 
 impl Question {
@@ -103,18 +143,28 @@ impl Question {
 
     /// The request for a record.
     pub(super) async fn write(&self, record: &Record) -> Result<Written, WriteError> {
-        let Composed { body, attached, pages } = self.compose(record).await?;
-        let prompt = estimate_tokens(body.len() - attached) + ATTACHED_TOKENS * self.attachments.len() as u64;
+        let Composed { model, id, older, body, beside, attached, pages } = self.compose(record).await?;
+        let prompt =
+            estimate_tokens(body.len() - attached - beside) + ATTACHED_TOKENS * self.attachments.len() as u64;
         let most = self.answer_tokens();
         let used = Used { prompt_tokens: prompt, completion_tokens: most, pages, ..Used::default() };
+        let cost = self.costs.most(&model, used);
+        if cost.is_none() && self.priced {
+            return Err(WriteError::Model(format!(
+                "the price of `{model}` is not known, and there is a budget: add it under `prices:`"
+            )));
+        }
         Ok(Written {
-            id: RequestId::of(self.endpoint.path(), &body),
+            id,
+            older,
+            least: if self.attaches() { 0 } else { least_tokens(&body) },
+            model: model.into(),
             // Records wait in their hundreds, and a picture has megabytes.
             body: (!self.attaches()).then(|| body.into()),
             prompt,
             tokens: prompt + most,
             pages,
-            cost: self.costs.most(used).unwrap_or_default(),
+            cost: cost.unwrap_or_default(),
         })
     }
 
@@ -123,17 +173,76 @@ impl Question {
         if let Some(body) = &written.body {
             return Ok(body.clone());
         }
-        let Composed { body, .. } = self.compose(record).await?;
+        let Composed { id, older, body, .. } = self.compose(record).await?;
         // The answer is to be kept under what was really asked.
-        match RequestId::of(self.endpoint.path(), &body) == written.id {
+        match id == written.id || older == Some(written.id) {
             true => Ok(body.into()),
             false => Err(AttachmentError::Changed.into()),
         }
     }
 
-    /// The body for a record.
+    /// What is sent for the next attempt after a history: the request itself, or the conversation that goes on
+    /// with the refused answers and the reasons.
+    pub(super) async fn sending(
+        &self,
+        record: &Record,
+        written: &Written,
+        history: &History,
+    ) -> Result<Sending, WriteError> {
+        let sending = self.conversation(record, written, history).await?;
+        if !self.mocks.is_empty() {
+            let given = self.mocks.give(record, self.endpoint.path(), &sending.body);
+            given.map_err(|why| WriteError::Expression(format!("`mock`: {why}")))?;
+        }
+        Ok(sending)
+    }
+
+    async fn conversation(
+        &self,
+        record: &Record,
+        written: &Written,
+        history: &History,
+    ) -> Result<Sending, WriteError> {
+        let first = self.body(record, written).await?;
+        let shows = self.ask.feedback && matches!(self.ask.task, Task::Chat(_));
+        let refused = if shows { self.refused(record, history) } else { Vec::new() };
+        let same = Sending { body: first.clone(), tokens: written.tokens, cost: written.cost };
+        if refused.is_empty() {
+            return Ok(same);
+        }
+        let mut body: Value = serde_json::from_slice(&first).unwrap_or_default();
+        let Some(messages) = body["messages"].as_array_mut() else { return Ok(same) };
+        for (reply, reason) in refused {
+            messages.push(json!({ "role": "assistant", "content": reply }));
+            messages.push(json!({ "role": "user", "content": feedback(&reason) }));
+        }
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let more = estimate_tokens(body.len().saturating_sub(first.len()));
+        let used = Used {
+            prompt_tokens: written.prompt + more,
+            completion_tokens: self.answer_tokens(),
+            pages: written.pages,
+            ..Used::default()
+        };
+        let cost = self.costs.most(&written.model, used).unwrap_or_default();
+        Ok(Sending { body: body.into(), tokens: written.tokens + more, cost })
+    }
+
+    /// The body for a record, and its identity: of a sample from the second on another than the body alone gives.
     async fn compose(&self, record: &Record) -> Result<Composed, WriteError> {
-        let model = &self.ask.model;
+        let composed = self.composed(record).await?;
+        let sample = self.ask.sample.as_ref().and_then(|field| record.get(field));
+        match sample {
+            Some(record::Value::Integer(number @ 2..)) => {
+                let id = composed.id.sample(*number);
+                Ok(Composed { id, older: None, ..composed })
+            }
+            _ => Ok(composed),
+        }
+    }
+
+    async fn composed(&self, record: &Record) -> Result<Composed, WriteError> {
+        let model = self.model_of(record)?;
         let input = self.input.as_ref().map(|input| input.render(record)).transpose()?;
         let input = input.unwrap_or_default();
         let mut urls = Vec::with_capacity(self.attachments.len());
@@ -145,11 +254,18 @@ impl Question {
             _ => 0,
         };
         let attached = urls.iter().filter(|url| url.starts_with("data:")).map(String::len).sum();
+        let path = self.endpoint.path();
         let body = match (&self.ask.task, &self.request) {
-            (Task::Chat(_), Some(request)) => {
+            (Task::Chat(_), Some(frame)) => {
                 let system = self.system.as_ref().map(|system| system.render(record)).transpose()?;
                 let content = self.content(input, &urls);
-                serde_json::to_vec(&ChatRequest { messages: messages(system, content), ..request.clone() })
+                let mut framed = frame.of(record)?;
+                framed.request.model.clone_from(&model);
+                framed.request.messages = messages(system, content);
+                let (identity, body) = framed.bytes();
+                let beside = body.len() - identity.len();
+                let (id, older) = (RequestId::of(path, &identity), framed.older(path));
+                return Ok(Composed { model, id, older, body, beside, attached, pages });
             }
             (Task::Embed { dimension, .. }, _) => {
                 let mut body = json!({ "model": model, "input": input });
@@ -170,7 +286,21 @@ impl Question {
             }
         };
         // Texts and numbers, which always have a JSON form.
-        Ok(Composed { body: body.unwrap_or_default(), attached, pages })
+        let body = body.unwrap_or_default();
+        let id = RequestId::of(path, &body);
+        Ok(Composed { model, id, older: None, body, beside: 0, attached, pages })
+    }
+
+    /// The model that is asked for a record.
+    fn model_of(&self, record: &Record) -> Result<String, WriteError> {
+        match (&self.ask.model, &self.model) {
+            (Model::Named(name), _) => Ok(name.clone()),
+            (Model::Template { .. }, Some(template)) => match template.render(record)?.trim() {
+                "" => Err(WriteError::Model("the template of `model:` gives an empty name".to_owned())),
+                name => Ok(name.to_owned()),
+            },
+            (Model::Template { .. }, None) => Err(WriteError::Model("`model:` has no template".to_owned())),
+        }
     }
 
     fn content(&self, text: String, urls: &[String]) -> Content {
@@ -192,6 +322,11 @@ impl Question {
             _ => 0,
         }
     }
+}
+
+/// What a model is told of an answer that was refused.
+fn feedback(reason: &str) -> String {
+    format!("Your answer was refused: {reason}\n\nAnswer again, completely, and without this mistake.")
 }
 
 fn messages(system: Option<String>, prompt: Content) -> Vec<Message> {

@@ -10,7 +10,10 @@ use crate::{
     record::{Failure, FailureKind, LogicalType, Outcome, Record, Value, json_text, same_name, weight},
     spec::{self, Mode},
     stage::{Bounds, RecordStream, chunk},
-    store::{Batch, FailureRow, Origin, Owned, SinkMode, SinkRow, SinkRows, SinkTarget, Stale, Table},
+    store::{
+        Batch, Committed, Duplicates, FailureRow, FileFormat, Origin, Owned, SinkMode, SinkRow, SinkRows,
+        SinkTarget, Stale, Table,
+    },
 };
 
 use super::{
@@ -30,10 +33,10 @@ pub(super) fn table(node: &Node, sink: &Sink) -> Table {
             Target::Table(table) => SinkTarget::Table(table.clone()),
             Target::File { format, path, .. } => SinkTarget::File {
                 path: path.clone(),
-                options: match format {
-                    Format::Jsonl => "FORMAT json",
-                    Format::Csv => "FORMAT csv, HEADER",
-                    Format::Parquet => "FORMAT parquet",
+                format: match format {
+                    Format::Jsonl => FileFormat::Jsonl,
+                    Format::Csv => FileFormat::Csv,
+                    Format::Parquet => FileFormat::Parquet,
                 },
             },
         },
@@ -62,6 +65,11 @@ pub(super) fn table(node: &Node, sink: &Sink) -> Table {
             Mode::Upsert => SinkMode::Upsert,
             Mode::Append => SinkMode::Append,
             Mode::Replace => SinkMode::Replace,
+        },
+        duplicates: match sink.duplicates {
+            spec::Duplicates::Fail => Duplicates::Fail,
+            spec::Duplicates::First => Duplicates::First,
+            spec::Duplicates::Last => Duplicates::Last,
         },
     }
 }
@@ -218,13 +226,15 @@ impl Writer {
         let rows = if rows.is_empty() { Vec::new() } else { vec![SinkRows { table: table.clone(), rows }] };
         let batch = Batch { rows, failures, ..Batch::default() };
         context.note_read().await;
-        let doubles = context.store.commit(context.run, &context.server, batch).await?;
+        let Committed { failures: repeated, duplicates } =
+            context.store.commit(context.run, &context.server, batch).await?;
         // What is counted is durable.
         meter.taken.add(taken);
-        meter.done.add(tried - doubles);
+        meter.done.add(tried - repeated - duplicates);
+        meter.duplicates.add(duplicates);
         meter.skipped.add(skipped);
-        meter.failed.add(failed + doubles);
-        context.meters.failures.add(lost + doubles);
+        meter.failed.add(failed + repeated);
+        context.meters.failures.add(lost + repeated);
         context.meters.unanswered.add(unanswered);
         Ok(())
     }

@@ -8,9 +8,10 @@ use crate::{
     fault,
     files::FileSet,
     plan::{Node, Origin, ReadFiles, Source},
-    read,
+    read::{self, Kept},
     record::{About, Failure, FailureKind, Outcome, Record, Schema, Value, json_text, origin_of},
     stage::RecordStream,
+    store::{Proven, Store, StoreError},
     task::{self, blocking_feed, joined},
 };
 
@@ -58,7 +59,7 @@ pub(super) async fn source(node: &Node, source: &Source, context: &Arc<Context>)
         }
         Origin::Read(read) => {
             let halt = context.halt.clone();
-            rows((**read).clone(), source.limit)
+            proven_rows((**read).clone(), source.limit, context.store.clone())
                 .scan((), move |(), rows| future::ready(halt.check(rows)))
                 .flat_map(stream::iter)
                 .boxed()
@@ -184,6 +185,29 @@ fn files(set: FileSet, limit: usize) -> stream::BoxStream<'static, Raw> {
     })
 }
 
+/// The rows of files whose types are proven first; what was newly proven is kept for later runs.
+fn proven_rows(
+    files: ReadFiles,
+    limit: Option<u64>,
+    store: Store,
+) -> stream::BoxStream<'static, Result<Vec<Raw>, RunError>> {
+    let proven = async move {
+        let proven = task::blocking(move || proven(files)).await;
+        let mut files = proven.unwrap_or_else(|| Err(StoreError::Stopped.into()))?;
+        let kept = std::mem::take(&mut files.description.proofs)
+            .into_iter()
+            .map(|Kept { id, proof }| Proven { file: id.file, stamp: id.stamp, options: id.options, proof });
+        store.keep_proofs(kept.collect()).await?;
+        Ok(files)
+    };
+    stream::once(proven)
+        .flat_map(move |files| match files {
+            Ok(files) => rows(files, limit),
+            Err(error) => stream::once(future::ready(Err(error))).boxed(),
+        })
+        .boxed()
+}
+
 /// The rows of files, some at a time; an error is the last item.
 fn rows(files: ReadFiles, limit: Option<u64>) -> stream::BoxStream<'static, Result<Vec<Raw>, RunError>> {
     blocking_feed(ROWS_AHEAD, move |feed| {
@@ -209,51 +233,48 @@ fn rows(files: ReadFiles, limit: Option<u64>) -> stream::BoxStream<'static, Resu
                 Err(_) => ControlFlow::Break(()),
             }
         };
-        let read = read_all(files, limit, &mut each);
+        let ReadFiles { set, options, description } = files;
+        let options = read::Options { max: limit, ..options };
+        let read = read::rows(&set, &options, &description, &mut each);
         // Without a reader neither the rest nor the error interests anyone.
         let _ = feed.blocking_send(Ok(together));
         if let Err(error) = read {
-            let _ = feed.blocking_send(Err(error));
+            let _ = feed.blocking_send(Err(error.into()));
         }
     })
 }
 
-fn read_all(
-    files: ReadFiles,
-    limit: Option<u64>,
-    each: &mut dyn FnMut(read::Entry) -> ControlFlow<()>,
-) -> Result<(), RunError> {
-    let ReadFiles { set, options, mut description } = files;
-    let options = read::Options { max: limit, prove: None, ..options };
-    if !description.is_whole() {
-        // What `check` has read in part is proven before the first record.
-        let proven = read::describe(&set, &options)?;
-        for (at, (field, found)) in description.schema.fields().iter().zip(proven.schema.fields()).enumerate()
-        {
-            if field != found {
-                let evidence = proven.columns.get(at).and_then(|column| column.evidence.clone());
-                return Err(RunError::ColumnType {
-                    column: field.name.to_string(),
-                    checked: field.datatype.sql(),
-                    found: found.datatype.sql(),
-                    place: evidence
-                        .map(|e| format!(" (`{}` at {}:{})", e.value, e.file, e.line))
-                        .unwrap_or_default(),
-                });
-            }
-        }
-        if let Some(more) = proven.schema.fields().get(description.schema.len()) {
+/// The files with types that are proven over all that is in them: what `check` has read in part is proven before
+/// the first record.
+fn proven(files: ReadFiles) -> Result<ReadFiles, RunError> {
+    let ReadFiles { set, options, description } = files;
+    let options = read::Options { prove: None, ..options };
+    if description.is_whole() {
+        return Ok(ReadFiles { set, options, description });
+    }
+    let proven = read::describe(&set, &options)?;
+    for (at, (field, found)) in description.schema.fields().iter().zip(proven.schema.fields()).enumerate() {
+        if field != found {
+            let evidence = proven.columns.get(at).and_then(|column| column.evidence.clone());
             return Err(RunError::ColumnType {
-                column: more.name.to_string(),
-                checked: "not there".to_owned(),
-                found: more.datatype.sql(),
-                place: String::new(),
+                column: field.name.to_string(),
+                checked: field.datatype.sql(),
+                found: found.datatype.sql(),
+                place: evidence
+                    .map(|e| format!(" (`{}` at {}:{})", e.value, e.file, e.line))
+                    .unwrap_or_default(),
             });
         }
-        description = proven;
     }
-    read::rows(&set, &options, &description, each)?;
-    Ok(())
+    if let Some(more) = proven.schema.fields().get(description.schema.len()) {
+        return Err(RunError::ColumnType {
+            column: more.name.to_string(),
+            checked: "not there".to_owned(),
+            found: more.datatype.sql(),
+            place: String::new(),
+        });
+    }
+    Ok(ReadFiles { set, options, description: proven })
 }
 
 /// Counts the files beside the run, so that the bars know how far there is to go. The stream is empty; it

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 use tokio::time::sleep_until;
 
@@ -30,13 +29,16 @@ use super::{
     create,
     group::{Group, line},
     meter::Meter,
-    request::{WriteError, Written},
+    request::{Sending, WriteError, Written},
 };
 
 use place::Placed;
 
 /// Records that are looked up in the ledger together.
 const LOOK_UP: Bounds = Bounds { items: 256, weight: 2_000_000, wait: Duration::from_millis(20) };
+
+/// Jobs that are put together at once, each for another model; the oldest is sent to make room for a ninth.
+const MOST_GROUPS: usize = 8;
 
 /// Groups and records on their way out: few, because a group holds the lines of its job.
 const AHEAD: usize = 2;
@@ -65,7 +67,8 @@ pub(super) fn submit(
         out: sender,
         apart: HashMap::new(),
         own: HashSet::new(),
-        group: None,
+        groups: Vec::new(),
+        client: client.clone(),
         recent: HashMap::new(),
         parking: Vec::new(),
         moving: Vec::new(),
@@ -96,7 +99,9 @@ struct Submitting {
     apart: HashMap<String, String>,
     /// Jobs whose records this stage gives on: those of earlier runs that go on, and its own.
     own: HashSet<String>,
-    group: Option<Group>,
+    /// The jobs that are being put together, one for each model, the oldest first.
+    groups: Vec<Group>,
+    client: Client,
     /// Requests of groups that were written down since the last look into the ledger, which did not have
     /// them then.
     recent: HashMap<RequestId, Entry>,
@@ -133,7 +138,7 @@ impl Submitting {
         let desk = Arc::clone(&self.desk);
         let mut ended = false;
         loop {
-            let deadline = self.group.as_ref().map(|group| group.deadline);
+            let deadline = self.groups.iter().map(|group| group.deadline).min();
             let due = async {
                 match deadline {
                     Some(deadline) => sleep_until(deadline).await,
@@ -149,15 +154,20 @@ impl Submitting {
                     Some(batch) => self.take(batch).await?,
                     None => ended = true,
                 },
-                () = due => self.flush().await?,
+                () = due => self.flush_due().await?,
             }
             if desk.take_again() > 0 {
                 self.again().await?;
             }
-            let waiting = self.group.as_ref().map_or(0, |group| group.job.requests);
-            // Nothing will join the group any more: all that is inside is in it.
-            if ended && waiting > 0 && self.group.as_ref().map_or(0, |group| group.records) >= desk.inside() {
-                self.flush().await?;
+            let waiting: u64 = self.groups.iter().map(|group| group.job.requests).sum();
+            // Nothing will join the groups any more: all that is inside is in them.
+            if ended
+                && waiting > 0
+                && self.groups.iter().map(|group| group.records).sum::<u64>() >= desk.inside()
+            {
+                while !self.groups.is_empty() {
+                    self.flush(0).await?;
+                }
             } else if ended && waiting == 0 && desk.inside() == 0 {
                 return Ok(());
             }
@@ -212,9 +222,10 @@ impl Submitting {
             let reason = "another stage asks the same at this moment; the next run takes its answer";
             self.fail(record, reason.to_owned(), None).await?;
         }
-        let known = self.look(mine.iter().map(|(_, written)| written.id).collect()).await;
-        for (record, written) in mine {
-            let history = self.history(written.id, &known);
+        let known = self.look(mine.iter().flat_map(|(_, written)| written.ids()).collect()).await;
+        for (record, mut written) in mine {
+            let claimed = written.id;
+            let history = self.history(&mut written, &known);
             match self.place(record, &written, &history, None, None).await? {
                 Placed::Known => {
                     self.meter.reused.add(1);
@@ -224,9 +235,8 @@ impl Submitting {
                 Placed::Failed => {}
             }
             // Held until the ledger has the request: whoever finds no claim finds it there.
-            if let Some((group, claim)) = self.group.as_mut().zip(claims.remove(&written.id))
-                && group.placed.contains_key(&written.id)
-            {
+            let group = self.groups.iter_mut().find(|group| group.placed.contains_key(&written.id));
+            if let Some((group, claim)) = group.zip(claims.remove(&claimed)) {
                 group.claims.push(claim);
             }
         }
@@ -241,15 +251,15 @@ impl Submitting {
 
     /// The step of a request that the last look could not find.
     fn entry(&self, request: RequestId) -> Option<&Entry> {
-        let group = self.group.as_ref().and_then(|group| group.placed.get(&request));
+        let group = self.groups.iter().find_map(|group| group.placed.get(&request));
         group.or_else(|| self.recent.get(&request))
     }
 
     /// What the last look has found of a request, and what has happened since.
-    fn history(&self, request: RequestId, known: &HashMap<RequestId, History>) -> History {
+    fn history(&self, written: &mut Written, known: &HashMap<RequestId, History>) -> History {
         let none = || History::new(self.context.generation());
-        let mut history = known.get(&request).cloned().unwrap_or_else(none);
-        history.entries.extend(self.entry(request).cloned());
+        let mut history = written.recalled(known).unwrap_or_else(none);
+        history.entries.extend(self.entry(written.id).cloned());
         history
     }
 
@@ -267,41 +277,67 @@ impl Submitting {
             }
             let known = self.look(page.iter().filter_map(|parked| parked.request).collect()).await;
             for parked in page {
-                let written = match self.desk.question.write(&parked.record).await {
+                let mut written = match self.desk.question.write(&parked.record).await {
                     Ok(written) => written,
                     Err(error) => {
                         self.fail(parked.record, error.to_string(), Some(parked.place)).await?;
                         continue;
                     }
                 };
-                let history = self.history(written.id, &known);
+                let history = self.history(&mut written, &known);
                 self.place(parked.record, &written, &history, Some(parked.until), Some(parked.place)).await?;
             }
             self.park().await?;
         }
     }
 
-    /// Adds a line to the group, which begins with it or is given on before it; gives the group's token.
+    /// Adds a line to the group of its model, which begins with it or is given on before it; gives the group's
+    /// token.
     async fn line(
         &mut self,
         record: &Record,
         written: &Written,
-        body: &Bytes,
+        sending: &Sending,
         history: &History,
     ) -> Result<String, Over> {
-        let line = line(written.id, body);
-        if self.group.as_ref().is_some_and(|group| group.is_full(&line, &self.batch)) {
-            self.flush().await?;
+        let line = line(written.id, &sending.body);
+        let is_of = |group: &Group| group.job.model == *written.model;
+        if let Some(at) =
+            self.groups.iter().position(|group| is_of(group) && group.is_full(&line, &self.batch))
+        {
+            self.flush(at).await?;
         }
-        let new = || Group::new(&self.desk, &self.context, self.batch.wait);
-        let group = self.group.get_or_insert_with(new);
-        Ok(group.add(record, written, &line, history, &self.desk))
+        // Each holds the lines of its job.
+        if self.groups.len() >= MOST_GROUPS && !self.groups.iter().any(is_of) {
+            self.flush(0).await?;
+        }
+        let at = match self.groups.iter().position(is_of) {
+            Some(at) => at,
+            None => {
+                self.groups.push(Group::new(&self.desk, &self.context, &written.model, self.batch.wait));
+                self.groups.len() - 1
+            }
+        };
+        Ok(self.groups[at].add(record, written, (&line, sending.cost), history, &self.desk))
     }
 
-    /// Writes the group down, and gives it on to be created.
-    async fn flush(&mut self) -> Result<(), Over> {
+    /// Gives on the groups that have waited long enough.
+    async fn flush_due(&mut self) -> Result<(), Over> {
+        let now = tokio::time::Instant::now();
+        while let Some(at) = self.groups.iter().position(|group| group.deadline <= now) {
+            self.flush(at).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes a group down, and gives it on to be created.
+    async fn flush(&mut self, at: usize) -> Result<(), Over> {
+        // A record that was too late for another job may join the group, or begin one behind it.
         self.park().await?;
-        let Some(mut group) = self.group.take() else { return Ok(()) };
+        if at >= self.groups.len() {
+            return Ok(());
+        }
+        let mut group = self.groups.remove(at);
         let reserved = self.context.reserve(crate::units::Usd::from_micros(group.cost)).ok_or(Over)?;
         self.desk.keep(&group.job.token, reserved);
         let batch = Batch { entries: group.placed.values().cloned().collect(), ..Batch::default() };

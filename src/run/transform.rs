@@ -192,15 +192,15 @@ pub(super) fn split(
     let of = match &split.what {
         SplitWhat::Items => Some(LogicalType::List(Box::new(split.item.clone()))),
         SplitWhat::Chunks { .. } => Some(LogicalType::Varchar),
+        SplitWhat::Samples => Some(LogicalType::BigInt),
         SplitWhat::Values(_) => None,
     };
     let expressions = |of| Expressions::new(&context.engine, &node.input, &[(split.of.clone(), of)]);
     let of = of.map(expressions).transpose()?;
     let mut schema = (*node.input.schema).clone();
-    let places = [
-        schema.set(split.into.as_str(), split.item.clone()),
-        schema.set(index_of(&split.into), LogicalType::BigInt),
-    ];
+    let item = schema.set(split.into.as_str(), split.item.clone());
+    let has_index = split.what != SplitWhat::Samples;
+    let index = has_index.then(|| schema.set(index_of(&split.into), LogicalType::BigInt));
     let schema = Arc::new(schema);
     let (what, stage, context) = (split.what.clone(), Arc::clone(&node.name), Arc::clone(context));
     let meter = Arc::clone(context.meters.of(node.id));
@@ -228,8 +228,10 @@ pub(super) fn split(
                 let number = at + 1;
                 let mut values = record.values.to_vec();
                 values.resize(schema.len(), Value::Null);
-                values[places[0]] = part;
-                values[places[1]] = Value::Integer(number as i64);
+                values[item] = part;
+                if let Some(index) = index {
+                    values[index] = Value::Integer(number as i64);
+                }
                 let key = format!("{}#{number}", record.key).into();
                 let mut piece = Record { key, ..record.with(&schema, values) };
                 if is_gathered {
@@ -270,6 +272,7 @@ pub(super) fn split(
 fn parts(of: Value, what: &SplitWhat) -> Vec<Value> {
     match (what, of) {
         (SplitWhat::Values(values), _) => values.iter().map(|value| Value::from(value.as_str())).collect(),
+        (SplitWhat::Samples, Value::Integer(count)) => (1..=count).map(Value::Integer).collect(),
         (SplitWhat::Items, Value::List(items)) => items.to_vec(),
         (SplitWhat::Chunks { max_chars, overlap, by }, Value::Text(text)) => {
             let sections = match by {

@@ -107,7 +107,7 @@ impl Wiring<'_> {
                     let Some((tickets, question)) = self.tickets.remove(&asking) else { return Ok(()) };
                     let (paced, counted) = (Arc::clone(meter), Arc::clone(meter));
                     let tickets = tickets.inspect(move |_| paced.taken.add(1)).boxed();
-                    let tickets = throttle(tickets, pacer, Ticket::is_free, ask::paced(meter));
+                    let tickets = throttle(tickets, pacer, Ticket::is_free, super::counted::paced(meter));
                     let tickets = tickets.inspect(move |_| counted.done.add(1)).boxed();
                     self.tickets.insert(asking, (tickets, question));
                     self.carries.insert(node.id, asking);
@@ -115,7 +115,7 @@ impl Wiring<'_> {
                 }
                 if let Some(jobs) = self.jobs_of(node) {
                     let free = |batched: &Batched| matches!(batched, Batched::Record(_));
-                    self.jobs.insert(node.id, throttle(jobs, pacer, free, ask::paced(meter)));
+                    self.jobs.insert(node.id, throttle(jobs, pacer, free, super::counted::paced(meter)));
                     return Ok(());
                 }
                 let (paced, counted) = (Arc::clone(meter), Arc::clone(meter));
@@ -123,7 +123,7 @@ impl Wiring<'_> {
                     .input(node)
                     .inspect(move |outcome| paced.taken.add(u64::from(outcome.is_ok())))
                     .boxed();
-                let out = throttle(input, pacer, Outcome::is_err, ask::paced(meter));
+                let out = throttle(input, pacer, Outcome::is_err, super::counted::paced(meter));
                 let out = out.inspect(move |outcome| counted.done.add(u64::from(outcome.is_ok())));
                 // What waits when the run is stopped is pending.
                 out.take_until(context.halt.token().cancelled_owned()).boxed()

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::units::Rate;
 
-use super::{dice::Dice, faults::Fault, misfits::Misfits};
+use super::{dice::Dice, faults::Fault, given::GivenAnswers, misfits::Misfits};
 
 /// How the simulator behaves.
 #[derive(Debug, Clone)]
@@ -46,6 +46,8 @@ pub struct SimConfig {
     pub faults: Vec<Fault>,
     /// How batch jobs go.
     pub batch: BatchConfig,
+    /// Answers that are written out.
+    pub given: GivenAnswers,
 }
 
 /// How headers announce the limits.
@@ -92,6 +94,7 @@ impl Default for SimConfig {
             misfit: Misfits::default(),
             faults: Vec::new(),
             batch: BatchConfig::default(),
+            given: GivenAnswers::default(),
         }
     }
 }

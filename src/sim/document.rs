@@ -10,10 +10,19 @@ pub(super) struct Document {
     pub(super) sentences: Vec<String>,
     /// Frequent words, the most frequent first.
     pub(super) words: Vec<String>,
+    /// All that is asked, in small letters.
+    said: String,
+    /// Short values by the names that they have there: `Kind: letter`.
+    named: HashMap<String, String>,
+    /// Lists of texts that are there, each with the name before it.
+    lists: Vec<(String, Vec<String>)>,
 }
 
 /// Of a longer document the beginning is as good as the whole.
 const READ: usize = 20_000;
+
+/// Brackets that are looked behind for a list.
+const LISTS: usize = 20;
 
 const STOP_WORDS: &str = " about above after again against all also although always among and another any anything are \
     around because been before being below between both but can cannot could did does doing done down each either else \
@@ -32,17 +41,82 @@ impl Document {
         let body = &body[..end];
         let title = body.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
         let title: String = title.trim_start_matches(['#', ' ']).chars().take(80).collect();
-        Self { sentences: sentences(body), words: words(body), title }
+        let all = whole(request);
+        Self {
+            sentences: sentences(body),
+            words: words(body),
+            title,
+            said: all.to_lowercase(),
+            named: named(&all),
+            lists: lists(&all),
+        }
+    }
+
+    /// Whether a text is there as a word of its own.
+    pub(super) fn says(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        let is_edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+        !text.is_empty()
+            && self.said.match_indices(&text).any(|(at, _)| {
+                is_edge(self.said[..at].chars().next_back())
+                    && is_edge(self.said[at + text.len()..].chars().next())
+            })
+    }
+
+    /// The value that stands behind a name.
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        self.named.get(&name.to_lowercase()).map(String::as_str)
+    }
+
+    /// The list that a name is most likely chosen from: `Categories: [\"a\", \"b\"]` for `category`.
+    pub(super) fn list(&self, name: &str) -> Option<&[String]> {
+        let stem: String = name.to_lowercase().chars().take(5).collect();
+        let named = self.lists.iter().find(|(label, _)| stem.len() > 2 && label.contains(&stem));
+        named.map(|(_, items)| items.as_slice())
     }
 }
 
 /// The document of a request as it stands.
 pub(super) fn text(request: &Value) -> String {
-    let mut messages = request["messages"].as_array().into_iter().flatten().rev();
+    // Where a conversation goes on, it is still about what it began with.
+    let mut messages = request["messages"].as_array().into_iter().flatten();
     let said = messages.find(|message| message["role"] == "user");
     // Where nothing is said, something may have to be completed.
     let text = text_of(said.map_or(&request["prompt"], |message| &message["content"]));
     marked(&text).unwrap_or_else(|| longest(&text)).to_owned()
+}
+
+/// All that is asked.
+fn whole(request: &Value) -> String {
+    let messages = request["messages"].as_array().into_iter().flatten();
+    let said =
+        messages.filter(|message| message["role"] != "assistant").map(|message| text_of(&message["content"]));
+    let text = said.collect::<Vec<_>>().join("\n");
+    text.chars().take(READ).collect()
+}
+
+/// `Name: value` on a line of its own, both short.
+fn named(text: &str) -> HashMap<String, String> {
+    let lines = text.lines().filter_map(|line| {
+        let (name, value) = line.trim().split_once(':')?;
+        let (name, value) = (name.trim().to_lowercase().replace(' ', "_"), value.trim());
+        let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let is_short =
+            !value.is_empty() && value.chars().count() <= 60 && !value.starts_with(['[', '{', '<']);
+        (is_name && is_short).then(|| (name, value.to_owned()))
+    });
+    lines.collect()
+}
+
+/// JSON lists of texts, each with the line before it.
+fn lists(text: &str) -> Vec<(String, Vec<String>)> {
+    let starts = text.match_indices('[').take(LISTS).filter_map(|(at, _)| {
+        let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Vec<String>>();
+        let items = values.next()?.ok().filter(|items| !items.is_empty())?;
+        let label = text[..at].lines().next_back().unwrap_or_default().to_lowercase();
+        Some((label, items))
+    });
+    starts.collect()
 }
 
 fn text_of(content: &Value) -> String {

@@ -14,6 +14,7 @@ mod dice;
 mod document;
 mod faults;
 mod files;
+mod given;
 mod identity;
 mod limits;
 mod misfits;
@@ -35,6 +36,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use config::{Announce, BatchConfig, Endings, ErrorShape, ErrorsIn, LimitChange, SimConfig, Spread};
 pub use faults::{Fault, FaultKind, FaultOn, RetryAfter};
+pub use given::GivenAnswers;
 pub use misfits::{MisfitKinds, Misfits};
 pub use scenario::{SCENARIOS, ScenarioError};
 pub use stats::SimStats;

@@ -28,6 +28,13 @@ impl Filler<'_> {
             return constant.clone();
         }
         if let Some(choices) = schema["enum"].as_array() {
+            // One that the prompt names, unless it names all or none.
+            let named: Vec<Value> = choices
+                .iter()
+                .filter(|c| c.as_str().is_some_and(|c| self.document.says(c)))
+                .cloned()
+                .collect();
+            let choices = if named.is_empty() { choices } else { &named };
             return self.dice.pick(choices).cloned().unwrap_or_default();
         }
         for union in ["anyOf", "oneOf", "allOf"] {
@@ -126,6 +133,12 @@ impl Filler<'_> {
         let low = schema["minLength"].as_u64().unwrap_or(0) as usize;
         let high = schema["maxLength"].as_u64().map_or(usize::MAX, |most| most as usize);
         let long = ["summary", "description", "abstract", "argument", "position", "reason", "quote", "text"];
+        let found = self.document.value(name).map(str::to_owned);
+        let listed = self.document.list(name).map(|items| items[self.dice.below(items.len())].clone());
+        let fits = |text: &String| (low..=high).contains(&text.chars().count());
+        if let Some(found) = found.or(listed).filter(fits) {
+            return found;
+        }
         let mut text = match name {
             _ if name.contains("title") && !self.document.title.is_empty() => self.document.title.clone(),
             _ if low > 40 || long.iter().any(|word| name.contains(word)) => self.passage(low.max(80)),

@@ -9,8 +9,10 @@ use crate::diagnostic::Fault;
 use super::{
     describe::{self, Shape, Type},
     keys::{self, Entries, Expected},
+    language::SchemaSpec,
     reader::Reader,
     scalar::{fits, scalar, wrong},
+    short_schema::{self, Short},
     text::Name,
     tree::{Kind, Node},
     value::{Checked, Entry, Value},
@@ -48,6 +50,15 @@ pub(crate) fn check(
         (Type::Json(_), Kind::Map(_)) => {
             Some(Value::Json(reader.place(node.span.clone()), reader.json(node)))
         }
+        (Type::Schema, Kind::Map(entries)) if short_schema::is_json_schema(entries) => {
+            Some(Value::Schema(json_schema(node, reader).unwrap_or(SchemaSpec::Wrong)))
+        }
+        (Type::Schema, Kind::Map(_) | Kind::List(_)) => {
+            let place = reader.place(node.span.clone());
+            let short = short_schema::read(node, reader);
+            let schema = short.map(|Short { json, datatype, .. }| SchemaSpec::Short(place, json, datatype));
+            Some(Value::Schema(schema.unwrap_or(SchemaSpec::Wrong)))
+        }
         (Type::Tagged(what, _, shapes), Kind::Map(entries)) if !entries.is_empty() => {
             tagged(entries, what, shapes, reader).map(Value::Map)
         }
@@ -58,6 +69,29 @@ pub(crate) fn check(
         },
         _ => scalar(node, holds, holds, reader),
     }
+}
+
+/// A JSON Schema that is written in the spec.
+fn json_schema(node: &Node, reader: &mut Reader<'_>) -> Option<SchemaSpec> {
+    let json = reader.json(node);
+    if let Err(error) = jsonschema::options().build(&json) {
+        // The path of keys to the mistake, followed through the tree.
+        let mut at = node;
+        for name in error.instance_path().as_str().split('/').skip(1) {
+            let inner = match &at.kind {
+                Kind::Map(entries) => {
+                    entries.iter().find(|(key, _)| key.name == name).map(|(_, inner)| inner)
+                }
+                Kind::List(items) => name.parse::<usize>().ok().and_then(|at| items.get(at)),
+                _ => None,
+            };
+            let Some(inner) = inner else { break };
+            at = inner;
+        }
+        reader.report(at.span.clone(), Fault::BadSchema { why: error.to_string() });
+        return None;
+    }
+    Some(SchemaSpec::Json(reader.place(node.span.clone()), json))
 }
 
 /// A mapping with the keys of a shape.

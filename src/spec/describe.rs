@@ -123,6 +123,8 @@ pub(crate) enum Type {
     Own(bool, &'static Type, &'static str),
     /// A mapping that is taken as it is, and what messages call it.
     Json(&'static str),
+    /// A path, a JSON Schema, or the short form of one.
+    Schema,
     /// One of several, which differ in the kind of YAML value.
     Either(&'static [Type]),
     /// A mapping whose first key says which of these it is; what messages call that key, and its form.

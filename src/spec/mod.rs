@@ -11,6 +11,7 @@ mod keys;
 mod language;
 mod reader;
 mod scalar;
+mod short_schema;
 mod text;
 mod tree;
 mod value;
@@ -29,12 +30,13 @@ use crate::diagnostic::{Fault, Mistake, Mistakes, Source};
 pub use export::{explain, json_schema, reference};
 pub(crate) use language::LARGEST_FILE;
 pub use language::{
-    AskSpec, BatchSpec, Boundary, ChatSpec, CollectSpec, Concurrency, CsvSpec, FieldsSpec, FilterSpec, Form,
-    From, GatherSpec, MistralSpec, Mode, ModelPrice, Needs, OnTimeout, Parameters, PollSchedule, PollSpec,
-    Prompt, Retry, Setting, Settings, SinkSpec, SourceForm, SourceSpec, Spec, SplitSpec, SplitWhat,
-    StageSpec, Stale, Target, TaskSpec, ThrottleSpec, Timeouts, ToolSpec, TypesSpec, WaveSet, WaveSpec,
+    AskSpec, BatchSpec, Boundary, ChatSpec, CollectSpec, Concurrency, CsvSpec, DuckdbSpec, Duplicates,
+    FieldsSpec, FilterSpec, Form, From, GatherSpec, MistralSpec, MockSpec, Mode, ModelPrice, Needs,
+    OnTimeout, PollSchedule, PollSpec, Prompt, Retry, SchemaSpec, Setting, Settings, SinkSpec, SourceForm,
+    SourceSpec, Spec, SplitSpec, SplitWhat, StageSpec, Stale, Target, TaskSpec, ThrottleSpec, Timeouts,
+    ToolSpec, TypesSpec, WaveSet, WaveSpec,
 };
-pub use text::{Name, Text};
+pub use text::{Name, Text, is_template};
 pub use tree::Origin;
 pub use variables::Variables;
 

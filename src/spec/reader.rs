@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::diagnostic::{Fault, Mistake, Place, Source};
 
 use super::{
+    describe::Written,
     text::{Name, Text},
     tree::{Key, Kind, Node, Origin},
 };
@@ -65,6 +66,22 @@ impl Reader<'_> {
         let raw = self.source.text.get(node.span.clone()).unwrap_or_default().to_owned();
         let place = self.place(node.span.clone());
         Some(Text { value, raw, place, origin: node.origin, secret: node.secret })
+    }
+
+    /// Reports a template where a text is taken as it is. Expressions are looked at by the binder, which knows
+    /// what is in quotes.
+    pub(crate) fn no_template(&mut self, text: &Text, written: Written) {
+        if matches!(written, Written::Template | Written::Expression | Written::Condition) {
+            return;
+        }
+        let is_query = written == Written::Query;
+        let found = ["{{", "{%"].into_iter().flat_map(|open| text.value.match_indices(open));
+        // Within quotes it is text of the query.
+        let is_text = |at: usize| is_query && text.value[..at].matches('\'').count() % 2 == 1;
+        if let Some(at) = found.map(|(at, _)| at).filter(|at| !is_text(*at)).min() {
+            let place = text.place_of(at..at + 2);
+            self.mistakes.push(Mistake { fault: Fault::NoTemplate, place });
+        }
     }
 
     pub(crate) fn name(&mut self, node: &Node, wanted: impl FnOnce() -> String) -> Option<Name> {

@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    describe::Type,
+    describe::{Type, Written},
     reader::Reader,
     tree::{Kind, Node},
     value::Value,
@@ -19,7 +19,16 @@ use super::{
 pub(crate) fn scalar(node: &Node, holds: &Type, whole: &Type, reader: &mut Reader<'_>) -> Option<Value> {
     let wanted = || whole.wanted();
     match holds {
-        Type::Text(_) => reader.text(node, wanted).map(Value::Text),
+        Type::Text(written) => {
+            let text = reader.text(node, wanted)?;
+            reader.no_template(&text, *written);
+            Some(Value::Text(text))
+        }
+        Type::Schema => {
+            let text = reader.text(node, wanted)?;
+            reader.no_template(&text, Written::Path);
+            Some(Value::Text(text))
+        }
         Type::Secret => match &node.kind {
             Kind::Unset(name) => Some(Value::Unset(name.clone())),
             _ => reader.text(node, wanted).map(Value::Text),
@@ -74,6 +83,7 @@ pub(crate) fn fits(kind: &Kind, holds: &Type) -> bool {
     match holds {
         Type::Map(_) | Type::Own(..) | Type::Json(_) | Type::Tagged(..) => matches!(kind, Kind::Map(_)),
         Type::List(..) => matches!(kind, Kind::List(_)),
+        Type::Schema => matches!(kind, Kind::Text(_) | Kind::Map(_) | Kind::List(_)),
         Type::Many(of) => matches!(kind, Kind::List(_)) || fits(kind, of),
         Type::Flag => matches!(kind, Kind::Bool(_)),
         Type::Count(..) => matches!(kind, Kind::Int(_)),

@@ -6,6 +6,11 @@ use crate::diagnostic::Place;
 
 use super::tree::Origin;
 
+/// Whether a text has Jinja in it: without, it stands for itself.
+pub fn is_template(text: &str) -> bool {
+    ["{{", "{%", "{#"].iter().any(|open| text.contains(open))
+}
+
 /// A text value of the spec.
 #[derive(Clone, PartialEq)]
 pub struct Text {

@@ -11,7 +11,10 @@ use crate::{
     units::{Rate, Size, Usd},
 };
 
-use super::text::{Name, Text};
+use super::{
+    language::SchemaSpec,
+    text::{Name, Text},
+};
 
 /// A value that fits its [`Type`](super::describe::Type).
 #[derive(Debug)]
@@ -30,6 +33,7 @@ pub(crate) enum Value {
     Map(Checked),
     Own(Vec<(Name, Value)>),
     Json(Place, Json),
+    Schema(SchemaSpec),
     /// A secret whose variable is not set.
     Unset(String),
 }
@@ -62,6 +66,14 @@ impl Checked {
     /// Takes the value of a key, or its default.
     pub(crate) fn or<T: FromValue>(&mut self, key: &str, default: T) -> T {
         self.get(key).unwrap_or(default)
+    }
+
+    /// A size, for rules.
+    pub(crate) fn size(&self, key: &str) -> Option<Size> {
+        match self.entries.iter().find(|entry| entry.name == key)?.value {
+            Value::Size(size) => Some(size),
+            _ => None,
+        }
     }
 
     pub(crate) fn take(&mut self, key: &str) -> Option<Entry> {
@@ -156,6 +168,17 @@ impl<T: FromValue> FromValue for Own<T> {
 }
 
 impl Value {
+    /// All texts in it.
+    pub(crate) fn texts(&self) -> Vec<&Text> {
+        match self {
+            Self::Text(text) => vec![text],
+            Self::List(items) => items.iter().flat_map(Self::texts).collect(),
+            Self::Own(entries) => entries.iter().flat_map(|(_, value)| value.texts()).collect(),
+            Self::Map(map) => map.entries.iter().flat_map(|entry| entry.value.texts()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The value as a field of a request.
     pub(crate) fn into_json(self) -> Option<Json> {
         Some(match self {
@@ -179,7 +202,12 @@ impl Value {
                     .collect(),
             ),
             Self::Json(_, json) => json,
-            Self::Rate(_) | Self::Duration(_) | Self::Size(_) | Self::Money(_) | Self::Unset(_) => {
+            Self::Schema(_)
+            | Self::Rate(_)
+            | Self::Duration(_)
+            | Self::Size(_)
+            | Self::Money(_)
+            | Self::Unset(_) => {
                 return None;
             }
         })

@@ -35,6 +35,7 @@ impl Type {
             Self::Map(_) => "a mapping, `key: value`".to_owned(),
             Self::Own(_, _, form) => format!("a mapping, `{form}`"),
             Self::Json(what) => (*what).to_owned(),
+            Self::Schema => "a path, a JSON Schema or the short form `{ title: text }`".to_owned(),
             Self::Either(types) => {
                 let types = types.iter().map(|holds| match holds {
                     Self::Map(_) => "a mapping".to_owned(),

@@ -12,8 +12,9 @@ use super::SqlError;
 /// DuckDB's, when the query does not bind.
 pub fn columns(connection: &Connection, query: &str) -> Result<Vec<(String, LogicalType)>, SqlError> {
     let mut statement = connection.prepare(&format!("DESCRIBE {query}"))?;
-    let rows = statement
-        .query_map([], |row| Ok((row.get::<_, String>(0)?, parse_type(&row.get::<_, String>(1)?))))?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.get::<_, String>(0)?, parse_type(&row.get::<_, String>(1)?).as_column()))
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::record::{LogicalType, Schema, Value};
 
-use super::{Engine, Row, SqlError, chunk::Slot, message, read::value};
+use super::{Engine, Row, SqlError, chunk::Slot, message, read::value, reason};
 
 /// Bound expressions over rows of one schema. Each stage owns one: it has a connection and a statement.
 pub struct Evaluator {
@@ -56,11 +56,7 @@ impl Evaluator {
     }
 
     fn all(&self, rows: &[Row]) -> Result<Vec<Vec<Value>>, String> {
-        let failed = |error: duckdb::Error| {
-            let text = message(&error);
-            let first = text.lines().next().unwrap_or_default();
-            first.split_once("Error: ").map_or(first, |(_, what)| what).to_owned()
-        };
+        let failed = |error: duckdb::Error| reason(&message(&error));
         self.slot.set(rows.into());
         let mut statement = self.engine.connection().prepare_cached(&self.statement).map_err(failed)?;
         drop(statement.query([]).map_err(failed)?);

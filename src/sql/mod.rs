@@ -10,9 +10,11 @@ mod describe;
 mod engine;
 mod error;
 mod evaluate;
+mod explain;
 mod lineage;
 mod query;
 mod read;
+pub mod resources;
 mod tree;
 
 #[cfg(test)]
@@ -24,9 +26,11 @@ pub use describe::{columns, describe};
 pub use engine::Engine;
 pub use error::{ExpressionError, SqlError, message};
 pub use evaluate::{Evaluated, Evaluator};
+pub use explain::{explained, reason};
 pub use lineage::{ORIGINS, with_origins};
 pub use query::{QueryFacts, Relation, facts};
 pub use read::{carried, each_row};
+pub use resources::{Limits, Resources};
 
 /// A row of values in the order of a schema.
 pub type Row = std::sync::Arc<[crate::record::Value]>;

@@ -79,7 +79,11 @@ fn grouped(node: &Value) -> Option<Vec<String>> {
         if !targets.is_empty() {
             return result_names(targets, select);
         }
-        return select.iter().map(|item| Some(plain_column(item)?.1.to_owned())).collect();
+        let name = |item: &Value| match text(item.get("alias")) {
+            "" => plain_column(item).map(|(_, name)| name.to_owned()),
+            alias => Some(alias.to_owned()),
+        };
+        return select.iter().map(name).collect();
     }
     // ROLLUP and its like repeat keys.
     if node["group_sets"].as_array().is_some_and(|sets| sets.len() > 1) {
@@ -187,6 +191,7 @@ mod tests {
         assert_eq!(grouped("SELECT lower(t) AS t1, count(*) FROM a GROUP BY 1").as_deref(), Some("t1"));
         assert_eq!(grouped("SELECT lower(t) AS t1, count(*) FROM a GROUP BY t1").as_deref(), Some("t1"));
         assert_eq!(grouped("SELECT DISTINCT id, b FROM a").as_deref(), Some("id b"));
+        assert_eq!(grouped("SELECT DISTINCT lower(id) AS low FROM a").as_deref(), Some("low"));
         assert_eq!(grouped("SELECT DISTINCT ON (id) * FROM a").as_deref(), Some("id"));
         assert_eq!(grouped("SELECT count(*) FROM a GROUP BY id"), None);
         assert_eq!(grouped("SELECT id FROM a GROUP BY ROLLUP (id)"), None);

@@ -16,7 +16,8 @@ pub fn carried(query: &str, schema: &Schema) -> String {
     let columns: Vec<String> = schema
         .fields()
         .iter()
-        .map(|field| format!("CAST({0} AS {1}) AS {0}", quote(&field.name), field.datatype.carrier()))
+        .map(|field| (quote(&field.name), &field.datatype))
+        .map(|(name, of)| format!("{} AS {name}", of.carried(&name)))
         .collect();
     format!("SELECT {} FROM ({query}\n)", columns.join(", "))
 }

@@ -12,11 +12,11 @@ use crate::{
 };
 
 use super::{
-    JobRecord, Run, Store, StoreError, Table, jobs, journal, ledger, let_go,
+    Duplicates, JobRecord, Run, Store, StoreError, Table,
+    duplicates::Repeated,
+    jobs, journal, ledger, let_go,
     origins::{self, Origin},
-    ownership,
-    sink_table::{self, Refused},
-    transaction,
+    ownership, sink_table, transaction,
 };
 
 /// Steps from which on a commit is one of a job, not of single answers as they come: so many have read much.
@@ -76,61 +76,82 @@ pub struct FailureRow {
     pub sources: Arc<[i64]>,
 }
 
+/// Rows of a commit whose key came twice in one run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Those that are failures now.
+    pub failures: u64,
+    /// Those that are not written, or that replaced another one.
+    pub duplicates: u64,
+}
+
 impl Store {
     /// Makes a batch durable; returns when it is. That wait is the backpressure on everything upstream. Gives
-    /// the number of rows that are failures now, because their key was written before in this run.
+    /// the number of rows whose key was written before in this run.
     ///
     /// # Errors
     /// When the database fails; then nothing of the batch is there.
-    pub async fn commit(&self, run: Run, server: &str, batch: Batch) -> Result<u64, StoreError> {
+    pub async fn commit(&self, run: Run, server: &str, batch: Batch) -> Result<Committed, StoreError> {
         let (server, readers) = (server.to_owned(), self.readers.clone());
+        let limits = Arc::clone(&self.limits);
         self.with(move |connection| {
-            let doubles = transaction(connection, |t| {
+            let committed = transaction(connection, |t| {
                 journal::add(t, run, &server, &batch.entries)?;
                 jobs::add(t, run, &batch.jobs)?;
                 if !batch.entries.is_empty() {
                     fault::point("inside_commit");
                     fault::check("ledger")?;
                 }
-                let mut failures = Vec::new();
+                let (mut failures, mut duplicates) = (Vec::new(), 0);
                 for rows in &batch.rows {
                     fault::check("sink")?;
-                    failures.extend(write(t, run, &server, rows)?);
+                    let (failed, repeated) = write(t, run, &server, rows)?;
+                    failures.extend(failed);
+                    duplicates += repeated;
                 }
-                let doubles = failures.len() as u64;
+                let committed = Committed { failures: failures.len() as u64, duplicates };
                 failures.extend(batch.failures.iter().cloned());
                 add_failures(t, run, &failures)?;
-                Ok(doubles)
+                Ok(committed)
             })?;
             let large = !batch.rows.is_empty() || batch.entries.len() >= LARGE;
             if large {
-                let_go(connection, &readers)?;
+                let_go(connection, &readers, &limits)?;
             }
-            Ok(doubles)
+            Ok(committed)
         })
         .await
     }
 }
 
-/// Writes rows and where they come from; gives the failures of those whose key was written before.
+/// Writes rows and where they come from; gives the failures of those whose key was written before, or how many
+/// duplicates there were where they are no failures.
 fn write(
     connection: &Connection,
     run: Run,
     server: &str,
     SinkRows { table, rows }: &SinkRows,
-) -> Result<Vec<FailureRow>, StoreError> {
+) -> Result<(Vec<FailureRow>, u64), StoreError> {
     if table.owned.is_some() {
         ownership::add_sets(connection, rows.iter().map(|row| &*row.sources))?;
     }
     let values: Vec<(Row, i64)> =
         rows.iter().map(|row| (Row::clone(&row.values), ownership::owner_of(&row.sources))).collect();
-    let refused = sink_table::insert(connection, table, &values)?;
-    let is_refused = |at: &usize| refused.binary_search_by_key(at, |refused| refused.at).is_ok();
-    let written = rows.iter().enumerate().filter(|(at, _)| !is_refused(at));
+    let Repeated { unwritten, replacing, foreign } = sink_table::insert(connection, table, &values)?;
+    let is_foreign = |at: &usize| foreign.iter().any(|(other, _)| other == at);
+    let is_written = |at: &usize| unwritten.binary_search(at).is_err() && !is_foreign(at);
+    let written = rows.iter().enumerate().filter(|(at, _)| is_written(at));
     let origins: Vec<&Origin> = written.filter_map(|(_, row)| row.origin.as_ref()).collect();
     origins::add(connection, run, server, &table.name(), &origins)?;
     let names = table.key.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
-    let failure = |Refused { at, pipeline }: Refused| FailureRow {
+    let mut refused: Vec<(usize, Option<String>)> =
+        foreign.into_iter().map(|(at, pipeline)| (at, Some(pipeline))).collect();
+    let mut duplicates = replacing;
+    match table.duplicates {
+        Duplicates::Fail => refused.extend(unwritten.into_iter().map(|at| (at, None))),
+        Duplicates::First | Duplicates::Last => duplicates += unwritten.len() as u64,
+    }
+    let failure = |(at, pipeline): (usize, Option<String>)| FailureRow {
         stage: table.stage.clone(),
         key: rows[at].record.clone(),
         kind: FailureKind::DuplicateKey,
@@ -146,7 +167,7 @@ fn write(
         reply: None,
         sources: Arc::clone(&rows[at].sources),
     };
-    Ok(refused.into_iter().map(failure).collect())
+    Ok((refused.into_iter().map(failure).collect(), duplicates))
 }
 
 fn add_failures(connection: &Connection, run: Run, failures: &[FailureRow]) -> Result<(), StoreError> {

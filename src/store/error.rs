@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::holder;
+use crate::sql::{explained, message};
 
 /// An error of the database.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,19 @@ pub enum StoreError {
         /// The type that would be written.
         writes: String,
     },
+    /// An existing table whose rows have another key.
+    #[error(
+        "the rows of table `{table}` have the key `{has}`, and this pipeline writes them by `{writes}`: use that key, \
+         another table, or `mode: replace`"
+    )]
+    Key {
+        /// The table.
+        table: String,
+        /// The key that its rows have.
+        has: String,
+        /// The key that would be written.
+        writes: String,
+    },
     /// No room is left.
     #[error(
         "the disk is full: make room; what was committed is kept, and the same command goes on from there ({0})"
@@ -90,10 +104,10 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    pub(super) fn of_message(why: String) -> Self {
-        match is_full(&why) {
-            true => Self::Full(why.lines().next().unwrap_or_default().to_owned()),
-            false => Self::Sql(why),
+    pub(super) fn of_message(why: &str) -> Self {
+        match is_full(why) {
+            true => Self::Full(explained(why)),
+            false => Self::Sql(explained(why)),
         }
     }
 
@@ -110,7 +124,7 @@ impl StoreError {
                 note.map(|note| note.to_string()).or_else(|| pid.map(|pid| format!("process {pid}")));
             return Self::Locked { path, holder };
         }
-        let why = why.lines().next().unwrap_or_default().to_owned();
+        let why = explained(&why);
         if is_full(&why) {
             return Self::Full(why);
         }
@@ -124,19 +138,11 @@ impl StoreError {
 }
 
 fn is_full(why: &str) -> bool {
-    why.contains("No space left on device") || why.contains("max_temp_directory_size")
-}
-
-/// DuckDB's words without the wrapping.
-pub(super) fn message(error: &duckdb::Error) -> String {
-    match error {
-        duckdb::Error::DuckDBFailure(_, Some(message)) => message.clone(),
-        other => other.to_string(),
-    }
+    why.contains("No space left on device")
 }
 
 impl From<duckdb::Error> for StoreError {
     fn from(error: duckdb::Error) -> Self {
-        Self::of_message(message(&error))
+        Self::of_message(&message(&error))
     }
 }

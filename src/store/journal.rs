@@ -17,7 +17,13 @@ const UNUSABLE: &str = "unusable";
 
 const COLUMNS: &str =
     "request::VARCHAR, generation, attempt, state, stage, key, asked_model, job, model, reply,
-    finish_reason, refused, reason, prompt_tokens, completion_tokens, cost_usd, latency_ms, correlation_id";
+    finish_reason, refused, reason, prompt_tokens, completion_tokens, cost_usd, latency_ms, correlation_id, cached_tokens";
+
+/// A statement over [`COLUMNS`]; over those of a ledger that is looked at and has been made by an older program.
+fn prepared<'a>(connection: &'a Connection, sql: &str) -> Result<duckdb::Statement<'a>, duckdb::Error> {
+    let older = || connection.prepare(&sql.replacen("cached_tokens", "NULL::BIGINT", 1));
+    connection.prepare(sql).or_else(|_| older())
+}
 
 impl Store {
     /// What the ledger has of some requests to a server: the steps of their newest generation. Requests
@@ -41,7 +47,7 @@ impl Store {
     pub async fn placed(&self, job: &str) -> Result<HashMap<RequestId, Entry>, StoreError> {
         let job = job.to_owned();
         self.with(move |connection| {
-            let mut statement = connection.prepare(&format!(
+            let mut statement = prepared(connection, &format!(
                 "SELECT {COLUMNS} FROM (
                      SELECT *, row_number() OVER (PARTITION BY request, generation, attempt ORDER BY rowid DESC) AS nth
                      FROM etl.journal WHERE job = ?
@@ -95,11 +101,14 @@ fn known(
     }
     // Identities are hexadecimal, and cannot carry SQL.
     let list: Vec<String> = requests.iter().map(|id| format!("'{id}'")).collect();
-    let mut statement = connection.prepare(&format!(
-        "SELECT {COLUMNS} FROM etl.journal WHERE server = ? AND request IN ({})
+    let mut statement = prepared(
+        connection,
+        &format!(
+            "SELECT {COLUMNS} FROM etl.journal WHERE server = ? AND request IN ({})
          ORDER BY generation, attempt, rowid",
-        list.join(", ")
-    ))?;
+            list.join(", ")
+        ),
+    )?;
     let mut rows = statement.query(params![server])?;
     while let Some(row) = rows.next()? {
         let Some(entry) = entry(row)? else { continue };
@@ -123,6 +132,7 @@ fn entry(row: &Row<'_>) -> Result<Option<Entry>, duckdb::Error> {
             reply: text(9)?,
             finish_reason: row.get(10)?,
             prompt_tokens: count(13)?,
+            cached_tokens: count(18)?,
             completion_tokens: count(14)?,
             cost: row.get::<_, Option<f64>>(15)?.map(|usd| Usd::from_micros((usd * 1e6).round() as u64)),
             latency_ms: row.get::<_, Option<i64>>(16)?.map(|ms| ms as u64),
@@ -142,6 +152,7 @@ fn entry(row: &Row<'_>) -> Result<Option<Entry>, duckdb::Error> {
         "refused" => {
             let kind = match text(11)?.as_str() {
                 kind if kind == FailureKind::Length.as_str() => FailureKind::Length,
+                kind if kind == FailureKind::Expectation.as_str() => FailureKind::Expectation,
                 _ => FailureKind::Refused,
             };
             Step::Refused(answer()?, Refusal { kind, reason: text(12)? })
@@ -206,7 +217,8 @@ pub(super) fn add(
             answer.and_then(|answer| answer.cost).map(|cost| cost.micros() as f64 / 1e6),
             answer.and_then(|answer| answer.latency_ms).map(|ms| ms as i64),
             answer.and_then(|answer| answer.correlation_id.as_deref()),
-            now
+            now,
+            answer.map(|answer| answer.cached_tokens as i64)
         ])?;
     }
     appender.flush()?;

@@ -9,7 +9,7 @@ use crate::event::Usage;
 use super::{
     Store, StoreError,
     holder::{Holder, Note},
-    schema::{OWNERSHIP, TABLES, VERSION},
+    schema::{OWNERSHIP, TABLES, UPGRADE, VERSION, VIEWS},
     transaction,
 };
 
@@ -46,13 +46,13 @@ pub(super) fn create(connection: &Connection, path: &Path) -> Result<(), StoreEr
         }
         if found < VERSION {
             connection.execute_batch(&format!(
-                "BEGIN; {OWNERSHIP} UPDATE etl.meta SET version = {VERSION}; COMMIT;"
+                "BEGIN; {UPGRADE} {VIEWS} {OWNERSHIP} UPDATE etl.meta SET version = {VERSION}; COMMIT;"
             ))?;
         }
         return Ok(());
     }
     connection.execute_batch(&format!(
-        "BEGIN; {TABLES} {OWNERSHIP} INSERT INTO etl.meta VALUES ({VERSION}); COMMIT;"
+        "BEGIN; {TABLES} {VIEWS} {OWNERSHIP} INSERT INTO etl.meta VALUES ({VERSION}); COMMIT;"
     ))?;
     Ok(())
 }
@@ -76,6 +76,8 @@ impl Store {
     async fn number(&self, record: RunRecord) -> Result<Run, StoreError> {
         self.with(move |connection| {
             transaction(connection, |t| {
+                // Nobody else has the file: a run without an end was killed.
+                t.execute("UPDATE etl.runs SET ended = 'killed' WHERE ended IS NULL", [])?;
                 let run: i64 = t.query_row("SELECT coalesce(max(run), 0) + 1 FROM etl.runs", [], |row| row.get(0))?;
                 t.execute(
                     "INSERT INTO etl.runs (run, pipeline, server, program, started_at) VALUES (?, ?, ?, ?, now()::TIMESTAMP)",
@@ -95,7 +97,7 @@ impl Store {
         self.with(move |connection| {
             connection.execute(
                 "UPDATE etl.runs SET ended_at = now()::TIMESTAMP, ended = ?, requests = ?, retries = ?, reused = ?,
-                 prompt_tokens = ?, completion_tokens = ?, cost_usd = ? WHERE run = ?",
+                 prompt_tokens = ?, completion_tokens = ?, cost_usd = ?, cached_tokens = ? WHERE run = ?",
                 params![
                     ended,
                     usage.requests as i64,
@@ -104,6 +106,7 @@ impl Store {
                     usage.prompt_tokens as i64,
                     usage.completion_tokens as i64,
                     usage.cost_micros as f64 / 1e6,
+                    usage.cached_tokens as i64,
                     run.0
                 ],
             )?;

@@ -4,6 +4,7 @@
 //! its own, a batch at a time. Knows records and types; knows nothing of stages, YAML or HTTP.
 
 mod commit;
+mod duplicates;
 mod error;
 mod gather_buffer;
 mod holder;
@@ -13,16 +14,18 @@ mod ledger;
 mod origins;
 mod ownership;
 mod parked;
+mod proofs;
 mod query;
 mod record_table;
 mod schema;
+mod sink_file;
 mod sink_table;
 mod wave_buffer;
 mod waves;
 
 use std::{
     collections::HashSet,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -32,9 +35,13 @@ use std::{
 use duckdb::Connection;
 use tokio::sync::Mutex;
 
-use crate::{sql, task};
+use crate::{
+    sql::{self, Limits, Resources},
+    task,
+};
 
-pub use commit::{Batch, FailureRow, SinkRow, SinkRows};
+pub use commit::{Batch, Committed, FailureRow, SinkRow, SinkRows};
+pub use duplicates::Duplicates;
 pub use error::StoreError;
 pub use gather_buffer::{GatherBuffer, Numbered, PieceAt};
 pub use holder::Holder;
@@ -42,7 +49,9 @@ pub use jobs::JobRecord;
 pub use ledger::{Run, RunRecord};
 pub use origins::Origin;
 pub use parked::Parked;
+pub use proofs::{KnownProofs, Proven};
 pub use query::{Shown, describe, show};
+pub use sink_file::FileFormat;
 pub use sink_table::{Owned, SinkMode, SinkTarget, Stale, Table};
 pub use wave_buffer::{Held, WaveBuffer};
 pub use waves::{ClosedWave, Query, Transformation};
@@ -53,6 +62,9 @@ pub struct Store {
     connection: Arc<Mutex<Connection>>,
     /// Where relative paths in queries start.
     queries: Arc<Path>,
+    /// What each database may take.
+    resources: Arc<Resources>,
+    limits: Arc<Limits>,
     readers: Readers,
     /// Jobs whose records have been given on.
     closed: Arc<std::sync::Mutex<HashSet<String>>>,
@@ -85,10 +97,7 @@ impl Drop for Reading {
     }
 }
 
-/// DuckDB's share of memory: what sorts and joins may take before they go to disk.
-const MEMORY: &str = "256MB";
-
-/// What is left of it after a commit: see `docs/decisions/memory.md`.
+/// What is left of the memory after a commit: see `docs/decisions/memory.md`.
 const CACHE: &str = "16MB";
 
 /// How the file is laid out and written, so that a run holds as much for a million rows as for a hundred
@@ -105,39 +114,46 @@ impl Store {
     /// # Errors
     /// A database that another process holds, that a newer program wrote, that is none, or whose
     /// folder cannot be written.
-    pub async fn open(path: &Path, queries: &Path) -> Result<Self, StoreError> {
-        let (path, queries) = (path.to_owned(), Arc::<Path>::from(queries));
-        let folder = Arc::clone(&queries);
-        let file = Arc::from(&*path);
-        let connection = blocking(move || open(&path, &folder)).await?;
-        Ok(Self::new(connection, file, queries))
+    pub async fn open(path: &Path, queries: &Path, resources: &Resources) -> Result<Self, StoreError> {
+        let (file, queries, own) = (Arc::<Path>::from(path), Arc::<Path>::from(queries), resources.clone());
+        let (path, folder) = (Arc::clone(&file), Arc::clone(&queries));
+        let (connection, limits) = blocking(move || open(&path, &folder, &own)).await?;
+        Ok(Self::new(connection, file, queries, resources, limits))
     }
 
     /// Opens a database to look at, and nothing else; one that is not there is as good as empty.
     ///
     /// # Errors
     /// A database that cannot be opened.
-    pub async fn peek(path: &Path, queries: &Path) -> Result<Self, StoreError> {
-        let (path, queries) = (path.to_owned(), Arc::<Path>::from(queries));
-        let folder = Arc::clone(&queries);
-        let file = Arc::from(&*path);
+    pub async fn peek(path: &Path, queries: &Path, resources: &Resources) -> Result<Self, StoreError> {
+        let (file, queries, own) = (Arc::<Path>::from(path), Arc::<Path>::from(queries), resources.clone());
+        let (path, folder) = (Arc::clone(&file), Arc::clone(&queries));
         let connection = blocking(move || {
             let connection = query::read_only(&path).map_err(|error| StoreError::opening(&path, &error))?;
-            settle(&connection, &folder)?;
+            let limits = own.limits(&connection, beside(&path))?;
+            settle(&connection, &folder, &limits)?;
             if !path.exists() {
                 ledger::create(&connection, &path)?;
             }
-            Ok(connection)
+            Ok((connection, limits))
         });
-        let connection = connection.await?;
-        Ok(Self::new(connection, file, queries))
+        let (connection, limits) = connection.await?;
+        Ok(Self::new(connection, file, queries, resources, limits))
     }
 
-    fn new(connection: Connection, path: Arc<Path>, queries: Arc<Path>) -> Self {
+    fn new(
+        connection: Connection,
+        path: Arc<Path>,
+        queries: Arc<Path>,
+        resources: &Resources,
+        limits: Limits,
+    ) -> Self {
         let connection = Arc::new(Mutex::new(connection));
         Self {
             connection,
             queries,
+            resources: Arc::new(resources.clone()),
+            limits: Arc::new(limits),
             readers: Readers::default(),
             closed: Arc::default(),
             path,
@@ -176,54 +192,58 @@ async fn blocking<T: Send + 'static>(
     task::blocking(work).await.unwrap_or(Err(StoreError::Stopped))
 }
 
-fn open(path: &Path, queries: &Path) -> Result<Connection, StoreError> {
+fn open(path: &Path, queries: &Path, resources: &Resources) -> Result<(Connection, Limits), StoreError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)
             .map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
     }
     let connection = Connection::open_in_memory()?;
+    let limits = resources.limits(&connection, beside(path))?;
     let literal = path.display().to_string().replace('\'', "''");
     connection
         .execute_batch(&format!("ATTACH '{literal}' AS {ATTACHED} ({LAYOUT})"))
         .map_err(|error| StoreError::opening(path, &error))?;
-    // Beside the file, as it would be for a file that is not attached; by itself it would be the working folder.
-    connection.execute_batch(&format!("SET temp_directory = '{literal}.tmp'"))?;
-    attached(&connection, queries)?;
+    attached(&connection, queries, &limits)?;
     connection
         .execute_batch("CREATE TEMP TABLE staged_origins (row_key VARCHAR, record VARCHAR, request UUID)")?;
     sql::register(&connection)?;
     ledger::create(&connection, path)?;
-    Ok(connection)
+    Ok((connection, limits))
+}
+
+/// The folder for what does not fit into memory: beside the file, as it would be for a file that is not attached.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    name.into()
 }
 
 /// The name under which a connection that writes has the file.
 const ATTACHED: &str = "results";
 
 /// The settings of a connection to the file that is written.
-fn attached(connection: &Connection, queries: &Path) -> Result<(), StoreError> {
+fn attached(connection: &Connection, queries: &Path, limits: &Limits) -> Result<(), StoreError> {
     connection.execute_batch(&format!("USE {ATTACHED}"))?;
-    settle(connection, queries)
+    settle(connection, queries, limits)
 }
 
 /// The settings of every connection.
-fn settle(connection: &Connection, queries: &Path) -> Result<(), StoreError> {
+fn settle(connection: &Connection, queries: &Path, limits: &Limits) -> Result<(), StoreError> {
     let queries = std::path::absolute(queries).unwrap_or_else(|_| queries.to_owned());
     let queries = queries.display().to_string().replace('\'', "''");
-    connection.execute_batch(&format!(
-        "SET memory_limit = '{MEMORY}'; SET file_search_path = '{queries}'; {SETTINGS}"
-    ))?;
+    connection.execute_batch(&format!("{}; SET file_search_path = '{queries}'; {SETTINGS}", limits.sql()))?;
     Ok(())
 }
 
 /// Lets go of what the last commit has read: of a table that grows, every batch reads all keys. Not while a
 /// query reads beside it, which would find itself without memory.
-fn let_go(connection: &Connection, readers: &Readers) -> Result<(), StoreError> {
+fn let_go(connection: &Connection, readers: &Readers, limits: &Limits) -> Result<(), StoreError> {
     if readers.any() {
         return Ok(());
     }
     // What is in use at the moment cannot be let go, and that is told as an error.
     let _ = connection.execute_batch(&format!("SET memory_limit = '{CACHE}'"));
-    connection.execute_batch(&format!("SET memory_limit = '{MEMORY}'"))?;
+    connection.execute_batch(&limits.memory_sql())?;
     Ok(())
 }
 

@@ -76,6 +76,7 @@ pub(super) fn prepare(connection: &Connection, table: &Table, pipeline: &str) ->
     if table.owned.is_none() {
         return Ok(());
     }
+    keep_key(connection, table)?;
     connection.execute_batch(&format!(
         "CREATE TEMP TABLE IF NOT EXISTS {} (row_hash UBIGINT, owner BIGINT)",
         table.owned_rows()
@@ -89,6 +90,31 @@ pub(super) fn prepare(connection: &Connection, table: &Table, pipeline: &str) ->
         params![table.name(), pipeline],
     )?;
     Ok(())
+}
+
+/// Notes the key of a table, or refuses another than the one that its rows were written by.
+fn keep_key(connection: &Connection, table: &Table) -> Result<(), StoreError> {
+    let target = table.name();
+    let writes = table.key.join(", ");
+    let has: Vec<String> = {
+        let mut statement = connection.prepare(
+            "SELECT array_to_string(key, ', ') FROM etl.table_keys WHERE lower(target) = lower($1)",
+        )?;
+        statement.query_map([&target], |row| row.get(0))?.collect::<Result<_, _>>()?
+    };
+    match has.first() {
+        Some(has) if has.eq_ignore_ascii_case(&writes) => Ok(()),
+        Some(has) => Err(StoreError::Key { table: target, has: has.clone(), writes }),
+        None => {
+            let names: Vec<String> =
+                table.key.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
+            connection.execute(
+                &format!("INSERT INTO etl.table_keys VALUES ($1, [{}])", names.join(", ")),
+                params![target],
+            )?;
+            Ok(())
+        }
+    }
 }
 
 /// The rows of `staged` whose key is another pipeline's row, with its name.

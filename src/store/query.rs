@@ -1,6 +1,6 @@
 //! Queries: as sources, row by row; described before they run; shown to a person.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use duckdb::{AccessMode, Config, Connection};
 use futures::stream::BoxStream;
@@ -8,11 +8,11 @@ use futures::stream::BoxStream;
 use crate::{
     fault,
     record::{Schema, Value, quote},
-    sql::{self, SqlError, carried, each_row},
+    sql::{self, Resources, SqlError, carried, each_row},
     task::{Feed, blocking_feed},
 };
 
-use super::{Store, StoreError, attached, settle};
+use super::{Store, StoreError, attached, beside, settle};
 
 /// Rows that a query may be ahead of whoever reads it.
 const AHEAD: usize = 256;
@@ -30,19 +30,19 @@ impl Store {
     ) -> Result<BoxStream<'static, Result<Vec<Value>, StoreError>>, StoreError> {
         let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
         let sql = carried(&format!("SELECT * FROM ({sql}\n){limit}"), schema);
-        let (queries, readers) = (std::sync::Arc::clone(&self.queries), self.readers.clone());
+        let (queries, readers) = (Arc::clone(&self.queries), self.readers.clone());
+        let (resources, limits) = (Arc::clone(&self.resources), Arc::clone(&self.limits));
         let text = sql.clone();
         let connection = self.with(move |connection| {
             // What needs nothing of the file is read apart from it: it neither waits for what is written nor
             // shares its memory. Whatever is wrong with it is told by the other way.
-            if let Ok(apart) = in_memory()
-                && settle(&apart, &queries).is_ok()
+            if let Ok(apart) = apart(&queries, &resources)
                 && apart.prepare(&text).is_ok()
             {
                 return Ok((apart, None));
             }
             let connection = connection.try_clone()?;
-            attached(&connection, &queries)?;
+            attached(&connection, &queries, &limits)?;
             Ok((connection, Some(readers.enter())))
         });
         let (connection, reading) = connection.await?;
@@ -70,7 +70,7 @@ fn send_rows(
 
 impl From<SqlError> for StoreError {
     fn from(error: SqlError) -> Self {
-        Self::of_message(error.0)
+        Self::of_message(&error.0)
     }
 }
 
@@ -82,12 +82,12 @@ impl From<SqlError> for StoreError {
 pub fn describe(
     database: &Path,
     queries: &Path,
+    resources: &Resources,
     sql: &str,
     tables: &[(String, Schema)],
 ) -> Result<Schema, String> {
     // What needs nothing of the file need not wait for another process that has it.
-    if let Ok(apart) = in_memory()
-        && settle(&apart, queries).is_ok()
+    if let Ok(apart) = apart(queries, resources)
         && pretend(&apart, tables).is_ok()
         && let Ok(found) = sql::describe(&apart, sql)
     {
@@ -95,9 +95,10 @@ pub fn describe(
     }
     let connection =
         read_only(database).map_err(|error| StoreError::opening(database, &error).to_string())?;
-    settle(&connection, queries).map_err(|error| error.to_string())?;
+    let limits = resources.limits(&connection, beside(database)).map_err(|error| error.to_string())?;
+    settle(&connection, queries, &limits).map_err(|error| error.to_string())?;
     pretend(&connection, tables).map_err(|error| error.to_string())?;
-    sql::describe(&connection, sql).map_err(|error| error.0.lines().next().unwrap_or_default().to_owned())
+    sql::describe(&connection, sql).map_err(|error| sql::explained(&error.0))
 }
 
 /// Makes empty tables that hide those of their names.
@@ -118,17 +119,16 @@ fn pretend(connection: &Connection, tables: &[(String, Schema)]) -> Result<(), d
 pub(super) fn read_only(database: &Path) -> Result<Connection, duckdb::Error> {
     match database.exists() {
         true => Connection::open_with_flags(database, Config::default().access_mode(AccessMode::ReadOnly)?),
-        false => in_memory(),
+        false => Connection::open_in_memory(),
     }
 }
 
 /// A database of its own, for what is in no file.
-fn in_memory() -> Result<Connection, duckdb::Error> {
+fn apart(queries: &Path, resources: &Resources) -> Result<Connection, StoreError> {
     let connection = Connection::open_in_memory()?;
-    // Where it puts what does not fit into memory; by itself it would be the working folder.
     let folder = std::env::temp_dir().join(format!("etl-{}.tmp", std::process::id()));
-    let literal = folder.display().to_string().replace('\'', "''");
-    connection.execute_batch(&format!("SET temp_directory = '{literal}'"))?;
+    let limits = resources.limits(&connection, folder)?;
+    settle(&connection, queries, &limits)?;
     Ok(connection)
 }
 

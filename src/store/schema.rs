@@ -14,7 +14,7 @@ pub(super) const TABLES: &str = "
         run BIGINT, pipeline VARCHAR, server VARCHAR, program VARCHAR,
         started_at TIMESTAMP, ended_at TIMESTAMP, ended VARCHAR,
         requests BIGINT, retries BIGINT, reused BIGINT,
-        prompt_tokens BIGINT, completion_tokens BIGINT, cost_usd DOUBLE
+        prompt_tokens BIGINT, completion_tokens BIGINT, cost_usd DOUBLE, cached_tokens BIGINT
     );
     CREATE TABLE etl.failures (
         run BIGINT, stage VARCHAR, key VARCHAR, kind VARCHAR, reason VARCHAR,
@@ -29,12 +29,8 @@ pub(super) const TABLES: &str = "
         run BIGINT, stage VARCHAR, key VARCHAR, asked_model VARCHAR, job VARCHAR,
         model VARCHAR, reply VARCHAR, finish_reason VARCHAR, refused VARCHAR, reason VARCHAR,
         prompt_tokens BIGINT, completion_tokens BIGINT, cost_usd DOUBLE, latency_ms BIGINT,
-        correlation_id VARCHAR, happened_at TIMESTAMP
+        correlation_id VARCHAR, happened_at TIMESTAMP, cached_tokens BIGINT
     );
-    CREATE VIEW etl.requests AS
-        SELECT * FROM etl.journal
-        QUALIFY row_number() OVER (PARTITION BY request, server, generation, attempt ORDER BY rowid DESC) = 1;
-    CREATE VIEW etl.answers AS FROM etl.requests WHERE state IN ('answered', 'refused');
     CREATE TABLE etl.job_steps (
         token VARCHAR, step VARCHAR, run BIGINT, pipeline VARCHAR, stage VARCHAR, server VARCHAR, account VARCHAR,
         endpoint VARCHAR, model VARCHAR, job VARCHAR,
@@ -42,21 +38,33 @@ pub(super) const TABLES: &str = "
         requests BIGINT, completed BIGINT, succeeded BIGINT, failed BIGINT, estimate_usd DOUBLE,
         happened_at TIMESTAMP
     );
-    CREATE VIEW etl.jobs AS
+    CREATE TABLE etl.origins (
+        target VARCHAR, row_key VARCHAR, record VARCHAR, request UUID, server VARCHAR, run BIGINT
+    );";
+
+/// What a person asks of them.
+pub(super) const VIEWS: &str = "
+    CREATE OR REPLACE VIEW etl.requests AS
+        SELECT * FROM etl.journal
+        QUALIFY row_number() OVER (PARTITION BY request, server, generation, attempt ORDER BY rowid DESC) = 1;
+    CREATE OR REPLACE VIEW etl.answers AS FROM etl.requests WHERE state IN ('answered', 'refused');
+    CREATE OR REPLACE VIEW etl.jobs AS
         SELECT * EXCLUDE (step, happened_at), step AS state,
             min(happened_at) OVER (PARTITION BY token) AS planned_at, happened_at
         FROM etl.job_steps
         QUALIFY row_number() OVER (PARTITION BY token ORDER BY rowid DESC) = 1;
-    CREATE TABLE etl.origins (
-        target VARCHAR, row_key VARCHAR, record VARCHAR, request UUID, server VARCHAR, run BIGINT
-    );
-    CREATE VIEW etl.origin AS
+    CREATE OR REPLACE VIEW etl.origin AS
         SELECT o.target, o.row_key, o.record, o.run AS first_run, a.stage, a.request, a.attempt, a.asked_model, a.model,
             a.job, a.prompt_tokens, a.completion_tokens, a.cost_usd, a.latency_ms, a.run AS answered_in_run,
             a.happened_at AS answered_at
         FROM etl.origins AS o LEFT JOIN etl.answers AS a
             ON a.request = o.request AND a.server = o.server AND a.state = 'answered'
         QUALIFY row_number() OVER (PARTITION BY o.target, o.row_key ORDER BY o.rowid DESC, a.generation DESC) = 1;";
+
+/// What layout 1 lacks in its tables.
+pub(super) const UPGRADE: &str = "
+    ALTER TABLE etl.journal ADD COLUMN IF NOT EXISTS cached_tokens BIGINT;
+    ALTER TABLE etl.runs ADD COLUMN IF NOT EXISTS cached_tokens BIGINT;";
 
 /// What layout 2 adds: who owns the rows of a table.
 pub(super) const OWNERSHIP: &str = "

@@ -1,9 +1,6 @@
 //! Sink tables: made or checked before anything is requested, written in batches, put in place at the end.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use duckdb::Connection;
 
@@ -14,7 +11,13 @@ use crate::{
     sql::{Row, Slot},
 };
 
-use super::{Run, Store, StoreError, ownership, transaction};
+use super::{
+    Run, Store, StoreError,
+    duplicates::{self, Duplicates, Repeated},
+    ownership,
+    sink_file::{self, FileFormat},
+    transaction,
+};
 
 /// A sink as the database knows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +34,8 @@ pub struct Table {
     pub owned: Option<Owned>,
     /// How rows meet rows that are there.
     pub mode: SinkMode,
+    /// What becomes of a second row with the same key in one run.
+    pub duplicates: Duplicates,
 }
 
 /// Where the rows of a sink end up.
@@ -38,12 +43,12 @@ pub struct Table {
 pub enum SinkTarget {
     /// In a table.
     Table(String),
-    /// In a file, written by DuckDB with these options of `COPY`.
+    /// In a file, written by DuckDB.
     File {
         /// The file.
         path: PathBuf,
-        /// What stands in the brackets of `COPY … TO … (…)`.
-        options: &'static str,
+        /// Its format.
+        format: FileFormat,
     },
 }
 
@@ -143,21 +148,13 @@ impl Table {
     }
 }
 
-/// A row that was not written.
-pub(super) struct Refused {
-    /// Its place among the rows.
-    pub(super) at: usize,
-    /// The pipeline that its key belongs to; `None` where this run has written the key before.
-    pub(super) pipeline: Option<String>,
-}
-
-/// Writes rows, each with its owner, within the transaction of the caller. Gives those that were not written, in
-/// their order.
+/// Writes rows, each with its owner, within the transaction of the caller. Gives those whose key is not theirs to
+/// write.
 pub(super) fn insert(
     connection: &Connection,
     table: &Table,
     rows: &[(Row, i64)],
-) -> Result<Vec<Refused>, StoreError> {
+) -> Result<Repeated, StoreError> {
     // Columns by their place, so that no name of a user's meets one of ours.
     let values = table.columns.iter().enumerate().map(|(at, (_, of))| (format!("v{at}"), of.clone()));
     let own = ["r", "o"].map(|name| (name.to_owned(), LogicalType::BigInt));
@@ -168,20 +165,27 @@ pub(super) fn insert(
     slot.set(numbered.collect::<Vec<_>>().into());
     connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE staged AS FROM {}", slot.relation()))?;
     slot.set(Arc::new([]));
-    let refused = if table.is_keyed() { take_refused(connection, table)? } else { Vec::new() };
+    let repeated = match table.is_keyed() {
+        true => duplicates::remove(connection, table)?,
+        false => Repeated::default(),
+    };
     ownership::note(connection, table)?;
     let working = table.working();
     let names: Vec<String> = table.columns.iter().map(|(name, _)| quote(name)).collect();
     let values: Vec<String> = (0..names.len()).map(|at| format!("n.v{at}")).collect();
     let (list, values_list) = (names.join(", "), values.join(", "));
-    if table.mode == SinkMode::Upsert && table.is_keyed() {
+    let meets_rows = table.mode == SinkMode::Upsert || repeated.replacing > 0;
+    if meets_rows && table.is_keyed() {
         let places = table.key_places();
         let on: Vec<String> =
             places.iter().map(|at| format!("t.{} IS NOT DISTINCT FROM n.v{at}", names[*at])).collect();
         let mut set: Vec<String> =
             names.iter().zip(&values).map(|(name, value)| format!("{name} = {value}")).collect();
         // A row belongs to one answer: columns that are no longer written do not keep an older one's values.
-        let others = columns_of(connection, table)?;
+        let others = match table.mode {
+            SinkMode::Upsert => columns_of(connection, table)?,
+            SinkMode::Append | SinkMode::Replace => Vec::new(),
+        };
         let others = others
             .iter()
             .filter(|(name, _)| !table.columns.iter().any(|(column, _)| same_name(column, name)));
@@ -198,44 +202,7 @@ pub(super) fn insert(
         ))?;
     }
     connection.execute_batch("DROP TABLE staged")?;
-    Ok(refused)
-}
-
-/// Takes the rows out of `staged` whose key is another pipeline's or was written before by this run, and remembers
-/// the others' keys.
-fn take_refused(connection: &Connection, table: &Table) -> Result<Vec<Refused>, StoreError> {
-    let foreign = ownership::foreign(connection, table)?;
-    let mut refused: Vec<Refused> =
-        foreign.into_iter().map(|(at, pipeline)| Refused { at, pipeline: Some(pipeline) }).collect();
-    take_out(connection, &refused)?;
-    let (written, places) = (table.written(), table.key_places());
-    let keys: Vec<String> = places.iter().map(|at| format!("v{at}")).collect();
-    let on: Vec<String> =
-        keys.iter().enumerate().map(|(at, key)| format!("s.{key} IS NOT DISTINCT FROM w.k{at}")).collect();
-    let query = format!(
-        "SELECT r FROM (SELECT r, row_number() OVER (PARTITION BY {0} ORDER BY r) AS n FROM staged) WHERE n > 1
-         UNION SELECT s.r FROM staged AS s SEMI JOIN {written} AS w ON {1} ORDER BY 1",
-        keys.join(", "),
-        on.join(" AND ")
-    );
-    let mut statement = connection.prepare(&query)?;
-    let found = statement.query_map([], |row| row.get::<_, i64>(0))?;
-    let doubles: Vec<Refused> = found
-        .map(|row| row.map(|at| Refused { at: at as usize, pipeline: None }))
-        .collect::<Result<_, _>>()?;
-    take_out(connection, &doubles)?;
-    connection.execute_batch(&format!("INSERT INTO {written} SELECT {} FROM staged", keys.join(", ")))?;
-    refused.extend(doubles);
-    refused.sort_unstable_by_key(|refused| refused.at);
-    Ok(refused)
-}
-
-fn take_out(connection: &Connection, refused: &[Refused]) -> Result<(), StoreError> {
-    if refused.is_empty() {
-        return Ok(());
-    }
-    let list: Vec<String> = refused.iter().map(|refused| refused.at.to_string()).collect();
-    Ok(connection.execute_batch(&format!("DELETE FROM staged WHERE r IN ({})", list.join(", ")))?)
+    Ok(repeated)
 }
 
 impl Store {
@@ -354,28 +321,11 @@ fn replace(connection: &Connection, table: &Table) -> Result<(), StoreError> {
 }
 
 fn write(connection: &Connection, table: &Table) -> Result<(), StoreError> {
-    if let SinkTarget::File { path, options } = &table.target {
+    if let SinkTarget::File { path, format } = &table.target {
         let working = table.working();
-        write_file(connection, &working, path, options)?;
+        let names: Vec<&str> = table.columns.iter().map(|(name, _)| name.as_str()).collect();
+        sink_file::write(connection, &working, &names, path, *format)?;
         connection.execute_batch(&format!("DROP TABLE {working}"))?;
     }
     Ok(())
-}
-
-/// Under another name first: a reader of the file sees all of it or the one before.
-fn write_file(connection: &Connection, working: &str, path: &Path, options: &str) -> Result<(), StoreError> {
-    let failed = |why: String| StoreError::File { path: path.to_owned(), why };
-    let path = std::path::absolute(path).map_err(|error| failed(error.to_string()))?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let partial = folder.join(format!(".{name}.partial"));
-    let literal = partial.display().to_string().replace('\'', "''");
-    connection.execute_batch(&format!("COPY {working} TO '{literal}' ({options})")).map_err(|error| {
-        match StoreError::from(error) {
-            StoreError::Sql(why) => failed(why),
-            other => other,
-        }
-    })?;
-    std::fs::rename(&partial, &path).map_err(|error| failed(error.to_string()))
 }

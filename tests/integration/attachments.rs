@@ -169,7 +169,8 @@ async fn a_dry_run_shows_a_file_cut_short_and_counts_it_as_a_picture() {
             }
           ]
         }
-      ]
+      ],
+      "prompt_cache_key": "etl-736015f24232c691"
     }
     "#);
     assert_eq!((asks.requests, asks.prompt_tokens / 3 / 1000), (3, 3));

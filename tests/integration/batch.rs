@@ -249,8 +249,15 @@ async fn an_interrupted_run_leaves_its_jobs_and_the_next_one_comes_back_to_them(
     conserved(&ended);
     assert_eq!(ended.sum.rows + ended.sum.failures, 200);
     let stats = sim.stats();
+    assert_eq!(
+        count(&folder, "SELECT count(*) FROM etl.answers"),
+        stats.answered,
+        "the ledger knows every answer"
+    );
+    // A refused answer is asked for again in a conversation that goes on, which is another request.
     let again = count(&folder, "SELECT count(*) - count(DISTINCT request) FROM etl.answers");
-    assert_eq!((stats.duplicates, stats.jobs_twice), (again, 0), "the ledger knows every answer");
+    assert!(again > 0);
+    assert_eq!((stats.duplicates, stats.jobs_twice), (0, 0));
     let twice = "SELECT count(*) FROM etl.answers a JOIN etl.answers b USING (request) WHERE a.state = 'answered' AND b.attempt > a.attempt";
     assert_eq!(count(&folder, twice), 0, "only refused ones are asked again");
     assert_eq!(count(&folder, "SELECT count(*) FROM etl.jobs WHERE state NOT IN ('collected', 'lost')"), 0);

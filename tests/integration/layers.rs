@@ -1,7 +1,7 @@
 //! A room uses only lower rooms, and siblings never use each other: reads the sources and says who does.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -55,6 +55,50 @@ fn no_file_has_grown_past_the_end() {
             if ["diagnostic.rs", "stage.rs"].iter().any(|name| file.ends_with(name)) { 650 } else { 450 };
         assert!(lines <= most, "{} has {lines} lines: which two things live in it?", file.display());
     }
+}
+
+/// The picture of CONTRIBUTING.md: an arrow for each room that uses another, without those that follow from two
+/// others.
+#[test]
+fn the_picture_is_drawn_from_the_imports() {
+    const BEGIN: &str = "<!-- picture: begin -->\n";
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = root.join("CONTRIBUTING.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once("<!-- picture: end -->").unwrap();
+    let drawn = format!("{before}{BEGIN}{}<!-- picture: end -->{after}", picture(&root.join("src")));
+    if std::env::var_os("UPDATE_PICTURE").is_some() {
+        fs::write(&path, &drawn).unwrap();
+    }
+    assert!(page == drawn, "update it: UPDATE_PICTURE=1 cargo nextest run the_picture_is_drawn");
+}
+
+fn picture(src: &Path) -> String {
+    let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in sources(src.to_owned()) {
+        let from = room(&file);
+        if matches!(from.as_str(), "lib" | "main") {
+            continue;
+        }
+        let used = uses(&fs::read_to_string(&file).unwrap());
+        let rooms =
+            used.iter().map(|path| path.split("::").next().unwrap().to_owned()).filter(|to| *to != from);
+        arrows.entry(from.clone()).or_default().extend(rooms);
+    }
+    let mut lines = vec!["```mermaid".to_owned(), "flowchart TD".to_owned()];
+    for (from, to) in &arrows {
+        let follows = |far: &String| to.iter().any(|near| near != far && reaches(&arrows, near, far));
+        for far in to.iter().filter(|far| !follows(far)) {
+            lines.push(format!("  {from} --> {far}"));
+        }
+    }
+    lines.push("```\n".to_owned());
+    lines.join("\n")
+}
+
+fn reaches(arrows: &BTreeMap<String, BTreeSet<String>>, from: &str, to: &str) -> bool {
+    arrows.get(from).is_some_and(|next| next.iter().any(|near| near == to || reaches(arrows, near, to)))
 }
 
 fn layer(room: &str) -> usize {

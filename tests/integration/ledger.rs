@@ -6,6 +6,7 @@ use std::{collections::HashMap, time::Duration};
 use etl::{
     ledger::{Answer, Entry, Generation, History, JobState, JobStep, Refusal, RequestId, RequestState, Step},
     record::FailureKind,
+    sql::Resources,
     store::{Batch, JobRecord, RunRecord, Store},
     units::Usd,
 };
@@ -44,6 +45,7 @@ fn answer(attempt: u32) -> Answer {
         reply: format!("{{\"title\": \"it's “{attempt}”\"}}"),
         finish_reason: Some("stop".to_owned()),
         prompt_tokens: u64::from(attempt) * 7,
+        cached_tokens: u64::from(attempt),
         completion_tokens: 3,
         cost: attempt.is_multiple_of(2).then(|| Usd::from_micros(12)),
         latency_ms: (!attempt.is_multiple_of(2)).then_some(40),
@@ -179,7 +181,7 @@ proptest! {
         runtime.block_on(async {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("ledger.duckdb");
-            let open = || async { Store::open(&path, folder.path()).await.unwrap() };
+            let open = || async { Store::open(&path, folder.path(), &Resources::default()).await.unwrap() };
             let record = || RunRecord { pipeline: "test".to_owned(), server: SERVER.to_owned() };
             let mut store = open().await;
             let mut run = store.begin(record()).await.unwrap();
@@ -205,7 +207,8 @@ proptest! {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_and_is_not_polled_holds_up_nobody() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("x.duckdb"), folder.path()).await.unwrap();
+    let store =
+        Store::open(&folder.path().join("x.duckdb"), folder.path(), &Resources::default()).await.unwrap();
     let run =
         store.begin(RunRecord { pipeline: "test".to_owned(), server: SERVER.to_owned() }).await.unwrap();
     let entries = (0..60_000u32).map(|at| entry(RequestId::of("x", &at.to_le_bytes()), 1, 1));

@@ -184,3 +184,49 @@ stages:
     folder.run(spec);
     assert_eq!(folder.sql("FROM done ORDER BY id"), "0\n1\n2\n3");
 }
+
+#[test]
+fn a_table_is_written_by_the_key_that_its_rows_have() {
+    let folder = Folder::new();
+    write(&folder, &[("a", "1")]);
+    folder.run(&words(""));
+    let refused = folder.try_run(&words("key: [id, word]")).unwrap_err().to_string();
+    assert!(
+        refused.contains("have the key `id, word_index`, and this pipeline writes them by `id, word`"),
+        "{refused}"
+    );
+    assert_eq!(ids(&folder), "a1");
+}
+
+#[test]
+fn two_sinks_write_one_table_by_the_same_key() {
+    let folder = Folder::new();
+    let spec = "
+duckdb: out.duckdb
+stages:
+  - source: texts
+    csv: { path: texts.csv, types: text }
+    key: id
+  - map: short
+    where: length(words) < 3
+  - sink: from_short
+    table: words
+    columns: { size: \"'short'\" }
+  - map: long
+    from: texts
+    where: length(words) >= 3
+  - sink: from_long
+    table: words
+    columns: { size: \"'long'\", words: words }
+";
+    write(&folder, &[("a", "1"), ("b", "2 3")]);
+    conserved(&folder.run(spec));
+    assert_eq!(
+        folder.sql("SELECT id, size, words FROM words ORDER BY id"),
+        "a | short | NULL\nb | long | 2 3"
+    );
+    // A record that takes the other way keeps one row, and one that takes none keeps none.
+    write(&folder, &[("a", "1 2"), ("b", "")]);
+    conserved(&folder.run(spec));
+    assert_eq!(folder.sql("SELECT id, size, words FROM words ORDER BY id"), "a | long | 1 2");
+}

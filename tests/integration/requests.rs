@@ -72,7 +72,7 @@ async fn what_is_not_set_is_not_sent_so_that_answers_of_old_are_found_again() {
     let body = first(&folder, map).await.to_string();
     assert_eq!(
         body,
-        r#"{"model":"small","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"A text."}],"temperature":0.0,"max_tokens":9,"random_seed":1}"#
+        r#"{"model":"small","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"A text."}],"temperature":0.0,"max_tokens":9,"random_seed":1,"prompt_cache_key":"etl-a197081311fe1641"}"#
     );
     let map = "
     ocr: { model: reader, document: ' https://example.org/a.png ' }";
@@ -128,7 +128,7 @@ stages:
       model: small
       prompt: Say it.
       stop: {stop}
-      tools: [{{ name: find, parameters: {{ properties: {{ {word}: {{}} }} }} }}]
+      tools: [{{ name: find, parameters: {{ type: object, properties: {{ {word}: {{}} }} }} }}]
   - wave: said
   - sink: out
     table: out

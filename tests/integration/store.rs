@@ -14,6 +14,7 @@ use etl::{
     ledger::{Entry, Generation, RequestId, Step},
     run::Options,
     sim::{Sim, SimConfig},
+    sql::Resources,
     store::{Batch, RunRecord, Store},
 };
 use tokio_util::sync::CancellationToken;
@@ -114,7 +115,7 @@ async fn a_damaged_log_is_left_as_it_is() {
     let folder = Folder::new();
     let (path, copy) = (folder.path("out.duckdb"), folder.path("copy.duckdb"));
     let log = |path: &Path| PathBuf::from(format!("{}.wal", path.display()));
-    let store = Store::open(&path, Path::new(".")).await.unwrap();
+    let store = Store::open(&path, Path::new("."), &Resources::default()).await.unwrap();
     let run =
         store.begin(RunRecord { pipeline: "test".to_owned(), server: "here".to_owned() }).await.unwrap();
     for at in 0..40 {

@@ -12,6 +12,9 @@ fn margin(span: f64) -> f64 {
     (span / 40.0).min(0.5)
 }
 
+/// What the margin of a short window may grow to, in seconds, where refusals show that requests arrive less evenly.
+const WIDEST: f64 = 0.1;
+
 /// Samples of what others use.
 const SAMPLES: usize = 5;
 
@@ -35,6 +38,7 @@ pub(super) enum Room {
 #[derive(Debug)]
 pub(super) struct SlidingWindow {
     span: f64,
+    margin: f64,
     pub(super) limit: f64,
     /// When it was used and how much, oldest first.
     uses: VecDeque<(f64, f64)>,
@@ -49,7 +53,7 @@ impl SlidingWindow {
     /// An empty window; the first use will have this number.
     pub(super) fn new(span: f64, limit: f64, first: u64) -> Self {
         let (uses, others) = (VecDeque::new(), VecDeque::new());
-        Self { span, limit, uses, first, used: 0.0, others }
+        Self { span, margin: margin(span), limit, uses, first, used: 0.0, others }
     }
 
     /// Something is used now; uses are numbered without gaps.
@@ -82,6 +86,7 @@ impl SlidingWindow {
         let explained = remaining < amount && self.own(sent) >= OWN_PART * self.limit;
         if explained {
             self.remaining(sent, remaining);
+            self.margin = (1.5 * self.margin).min(margin(self.span).max(WIDEST));
         }
         explained
     }
@@ -95,7 +100,7 @@ impl SlidingWindow {
 
     /// Whether there is room for so much; of what others use, only this share is believed.
     pub(super) fn room(&mut self, now: f64, amount: f64, trust: f64) -> Room {
-        let kept = self.span + margin(self.span);
+        let kept = self.span + self.margin;
         while let Some((at, used)) = self.uses.front().copied() {
             if at > now - kept {
                 break;
@@ -157,5 +162,21 @@ mod tests {
         assert_eq!(window.room(0.1, 3.0, 1.0), Room::UsedByOthers, "seven of ten are used elsewhere");
         assert_eq!(window.room(0.1, 3.0, 0.5), Room::Doubtful, "half of that is believed");
         assert_eq!(window.room(0.1, 2.0, 1.0), Room::Free);
+    }
+    #[test]
+    fn a_short_window_is_taken_to_be_longer_where_its_refusals_show_it() {
+        for (span, shortest, longest) in [(1.0, 1.025, 1.1), (60.0, 60.5, 60.5)] {
+            let mut window = SlidingWindow::new(span, 1.0, 0);
+            window.push(0.0, 1.0);
+            let mut until = || {
+                let Room::FullUntil(until) = window.room(0.5, 1.0, 1.0) else { panic!("it is full") };
+                let explained = window.explains_refusal(0.5, 0.0, 1.0);
+                assert!(explained);
+                until
+            };
+            assert!((until() - shortest).abs() < 1e-3);
+            let last = (0..9).map(|_| until()).last().unwrap();
+            assert!((last - longest).abs() < 1e-3, "{last}");
+        }
     }
 }

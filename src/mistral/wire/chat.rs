@@ -11,7 +11,8 @@ pub const CHAT_PATH: &str = "/v1/chat/completions";
 /// The body of a chat request: every field that the service takes; it refuses any other.
 ///
 /// What is not set is not written, and a new field belongs at the end: the identity of a request is the
-/// hash of its bytes, and what was paid for must be found again.
+/// hash of its bytes without the fields that change nothing about the answer ([`FIELDS`](super::FIELDS)), and
+/// what was paid for must be found again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChatRequest {

@@ -6,6 +6,7 @@
 mod batch;
 mod chat;
 mod files;
+mod identity;
 mod models;
 mod options;
 mod requests;
@@ -19,6 +20,7 @@ pub use chat::{
     TokenUsage,
 };
 pub use files::{DeletedFile, FILES_PATH, FileList, FileObject, MAX_FILE_BYTES};
+pub use identity::{FIELDS, FieldIdentity, identity_table, is_identity};
 pub use models::{MODELS_PATH, Model, ModelList};
 pub use options::{
     Function, FunctionName, Prediction, PromptMode, ReasoningEffort, ServiceTier, Stop, Tool, ToolChoice,

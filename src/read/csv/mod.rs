@@ -16,10 +16,11 @@ use crate::{
 };
 
 use super::{
-    BadLine, Csv, Description, FileDescription, Options, ReadError, Row,
+    BadLine, Csv, Description, FileDescription, Options, Proofs, ReadError, Row,
     cast::Cast,
     columns::{Names, check_declared},
     description::Column,
+    kept::{FileProof, known_or},
     proof::{self, Proof},
     row::Output,
 };
@@ -32,51 +33,23 @@ pub(super) fn describe(
     files: Vec<Arc<str>>,
     format: &Csv,
     options: &Options,
+    known: Proofs<'_>,
 ) -> Result<Description, ReadError> {
     let mut names = Names::default();
     let mut proofs: Vec<Proof> = Vec::new();
-    let mut described = Vec::new();
-    let is_key = |name: &str| options.key.iter().any(|key| same_name(key, name));
+    let (mut described, mut new) = (Vec::new(), Vec::new());
     for file in files {
-        let mut records = Records::open(set, &file, format)?;
-        let places: Vec<usize> = records.names().iter().map(|name| names.add(name)).collect();
-        for name in &names.all()[proofs.len()..] {
-            let is_text = options.types.text || options.types.get(name).is_some() || is_key(name);
-            proofs.push(if is_text { Proof::text() } else { Proof::default() });
+        let records = Records::open(set, &file, format)?;
+        let stamp = records.stamp();
+        let prove = || prove(records, options);
+        let proof = known_or(&set.locate(&file), stamp, options, known, &mut new, prove)?;
+        let (description, columns) = proof.described(Arc::clone(&file), stamp);
+        described.push(description);
+        for (name, proof) in columns {
+            let at = names.add(&name);
+            proofs.resize_with(names.len(), Proof::default);
+            proofs[at].merge(proof, &file);
         }
-        let (mut rows, mut bad, mut whole) = (0, 0, true);
-        loop {
-            if options.prove.is_some_and(|most| records.used() >= most) && !records.at_end()? {
-                whole = false;
-                break;
-            }
-            match records.advance()? {
-                Step::End => break,
-                Step::Bad(_) => bad += 1,
-                Step::Record => match records.record() {
-                    Err(_) => bad += 1,
-                    Ok(record) => {
-                        rows += 1;
-                        for (cell, at) in places.iter().enumerate() {
-                            if let Some(text) = record.text(cell) {
-                                proofs[*at].see(&text, || (Arc::clone(&file), records.line()));
-                            }
-                        }
-                    }
-                },
-            }
-        }
-        records.finish()?;
-        described.push(FileDescription {
-            path: file,
-            stamp: records.stamp(),
-            names: records.names().to_vec(),
-            delimiter: Some(records.delimiter()),
-            proven: records.used(),
-            whole,
-            rows,
-            bad,
-        });
     }
     if let [only] = &*described
         && only.names.is_empty()
@@ -93,14 +66,50 @@ pub(super) fn describe(
         .map(|(name, proof)| (Arc::clone(name), declared(name).unwrap_or_else(|| proof.datatype())));
     let columns = names.all().iter().zip(&proofs).map(|(name, proof)| Column {
         declared: options.types.text || declared(name).is_some(),
-        evidence: proof.evidence.clone(),
+        evidence: proof.evidence(),
     });
     Ok(Description {
         schema: Schema::new(fields),
         columns: columns.collect(),
         files: described,
         skipped: Vec::new(),
+        proofs: new,
     })
+}
+
+/// What is in a file by itself.
+fn prove(mut records: Records, options: &Options) -> Result<FileProof<Proof>, ReadError> {
+    let is_key = |name: &str| options.key.iter().any(|key| same_name(key, name));
+    let is_text = |name: &str| options.types.text || options.types.get(name).is_some() || is_key(name);
+    let names = records.names().to_vec();
+    let start = |name: &Arc<str>| if is_text(name) { Proof::text() } else { Proof::default() };
+    let mut proofs: Vec<Proof> = names.iter().map(start).collect();
+    let (mut rows, mut bad, mut whole) = (0, 0, true);
+    loop {
+        if options.prove.is_some_and(|most| records.used() >= most) && !records.at_end()? {
+            whole = false;
+            break;
+        }
+        match records.advance()? {
+            Step::End => break,
+            Step::Bad(_) => bad += 1,
+            Step::Record => match records.record() {
+                Err(_) => bad += 1,
+                Ok(record) => {
+                    rows += 1;
+                    for (cell, proof) in proofs.iter_mut().enumerate() {
+                        if let Some(text) = record.text(cell) {
+                            proof.see(&text, || records.line());
+                        }
+                    }
+                }
+            },
+        }
+    }
+    records.finish()?;
+    let (delimiter, proven) = (Some(records.delimiter()), records.used());
+    let columns = names.iter().cloned().zip(proofs).collect();
+    Ok(FileProof { names, delimiter, proven, whole, rows, bad, columns })
 }
 
 /// The rows of a file.

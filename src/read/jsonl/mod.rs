@@ -19,10 +19,11 @@ use crate::{
 };
 
 use super::{
-    Description, FileDescription, Options, ReadError, Row,
+    Description, FileDescription, Options, Proofs, ReadError, Row,
     cast::Cast,
     columns::{Names, check_declared},
     description::Column,
+    kept::{FileProof, known_or},
     row::Output,
 };
 
@@ -42,47 +43,24 @@ pub(super) fn describe(
     set: &FileSet,
     files: Vec<Arc<str>>,
     options: &Options,
+    known: Proofs<'_>,
 ) -> Result<Description, ReadError> {
     let mut names = Names::default();
     let mut shapes: Vec<Shape> = Vec::new();
-    let mut described = Vec::new();
+    let (mut described, mut new) = (Vec::new(), Vec::new());
     for file in files {
-        let mut lines = Lines::open(set, &file)?;
-        let (mut rows, mut bad, mut whole) = (0, 0, true);
-        loop {
-            if options.prove.is_some_and(|most| lines.used() >= most) && !lines.at_end()? {
-                whole = false;
-                break;
-            }
-            match lines.advance()? {
-                Step::End => break,
-                Step::Bad(_) => bad += 1,
-                Step::Line => match lines.text().and_then(node::object).and_then(|members| {
-                    let places = places(&mut names, &members)?;
-                    Ok((members, places))
-                }) {
-                    Ok((members, places)) => {
-                        rows += 1;
-                        shapes.resize_with(names.len(), Shape::default);
-                        for (member, at) in members.iter().zip(places) {
-                            shapes[at].see(&member.node);
-                        }
-                    }
-                    Err(_) => bad += 1,
-                },
-            }
-            if names.len() > MOST_COLUMNS {
-                let reason = format!(
-                    "the lines have more than {MOST_COLUMNS} different keys, which are no columns; put what \
-                     the keys vary by into a field of its own"
-                );
-                return Err(ReadError::Header { file, reason });
-            }
+        let lines = Lines::open(set, &file)?;
+        let stamp = lines.stamp();
+        let prove = || prove(lines, &file, options);
+        let proof = known_or(&set.locate(&file), stamp, options, known, &mut new, prove)?;
+        let (description, columns) = proof.described(Arc::clone(&file), stamp);
+        described.push(description);
+        for (name, shape) in columns {
+            let at = names.add(&name);
+            shapes.resize_with(names.len(), Shape::default);
+            shapes[at].merge(shape);
         }
-        lines.finish()?;
-        let (stamp, proven) = (lines.stamp(), lines.used());
-        let (names, delimiter) = (Vec::new(), None);
-        described.push(FileDescription { path: file, stamp, names, delimiter, proven, whole, rows, bad });
+        few_columns(&names, &file)?;
     }
     check_declared(options, &names, false)?;
     // A key that no line has today is still a column if its type is declared.
@@ -105,7 +83,54 @@ pub(super) fn describe(
             .collect(),
         files: described,
         skipped: Vec::new(),
+        proofs: new,
     })
+}
+
+/// What is in a file by itself.
+fn prove(mut lines: Lines, file: &Arc<str>, options: &Options) -> Result<FileProof<Shape>, ReadError> {
+    let mut names = Names::default();
+    let mut shapes: Vec<Shape> = Vec::new();
+    let (mut rows, mut bad, mut whole) = (0, 0, true);
+    loop {
+        if options.prove.is_some_and(|most| lines.used() >= most) && !lines.at_end()? {
+            whole = false;
+            break;
+        }
+        match lines.advance()? {
+            Step::End => break,
+            Step::Bad(_) => bad += 1,
+            Step::Line => match lines.text().and_then(node::object).and_then(|members| {
+                let places = places(&mut names, &members)?;
+                Ok((members, places))
+            }) {
+                Ok((members, places)) => {
+                    rows += 1;
+                    shapes.resize_with(names.len(), Shape::default);
+                    for (member, at) in members.iter().zip(places) {
+                        shapes[at].see(&member.node);
+                    }
+                }
+                Err(_) => bad += 1,
+            },
+        }
+        few_columns(&names, file)?;
+    }
+    lines.finish()?;
+    let columns = names.all().iter().cloned().zip(shapes).collect();
+    let (names, delimiter, proven) = (Vec::new(), None, lines.used());
+    Ok(FileProof { names, delimiter, proven, whole, rows, bad, columns })
+}
+
+fn few_columns(names: &Names, file: &Arc<str>) -> Result<(), ReadError> {
+    if names.len() <= MOST_COLUMNS {
+        return Ok(());
+    }
+    let reason = format!(
+        "the lines have more than {MOST_COLUMNS} different keys, which are no columns; put what the keys vary by \
+         into a field of its own"
+    );
+    Err(ReadError::Header { file: Arc::clone(file), reason })
 }
 
 /// The columns of an object's members, new ones added, unless the object is none that has columns.

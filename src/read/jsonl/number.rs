@@ -1,5 +1,7 @@
 //! Numbers as they are written, and the type that holds all of a column exactly. Main type: [`Numbers`].
 
+use serde::{Deserialize, Serialize};
+
 use crate::record::LogicalType;
 
 use super::super::proof::is_double;
@@ -8,7 +10,7 @@ use super::super::proof::is_double;
 const MOST_DIGITS: usize = 38;
 
 /// What was seen of the numbers of a column.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Numbers {
     /// All are written without a point and an exponent.
     integers: bool,
@@ -43,6 +45,16 @@ impl Numbers {
             }
             None => self.whole = MOST_DIGITS + 1,
         }
+    }
+
+    /// Takes note of what was seen in another file.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.integers &= other.integers;
+        self.small &= other.small;
+        self.huge &= other.huge;
+        self.doubles &= other.doubles;
+        self.whole = self.whole.max(other.whole);
+        self.scale = self.scale.max(other.scale);
     }
 
     pub(super) fn datatype(&self) -> LogicalType {

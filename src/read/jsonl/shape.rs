@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::record::LogicalType;
 
 use super::{
@@ -13,7 +15,7 @@ use super::{
 const MOST_KEYS: usize = 200;
 
 /// What was seen of the values of a key. It grows only, so the order of the lines has no part in it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Shape {
     boolean: bool,
     text: bool,
@@ -23,9 +25,11 @@ pub(super) struct Shape {
     deep: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Object {
     fields: Vec<(String, Shape)>,
+    /// By their names in lower case; made as fields are added.
+    #[serde(skip)]
     places: HashMap<String, usize>,
     /// It has too many keys, or keys that no struct can have side by side.
     is_map: bool,
@@ -56,6 +60,23 @@ impl Shape {
                 }
             }
             Kind::Deep => self.deep = true,
+        }
+    }
+
+    /// Takes note of what was seen of the key in another file.
+    pub(super) fn merge(&mut self, other: Self) {
+        let Self { boolean, text, numbers, list, object, deep } = other;
+        self.boolean |= boolean;
+        self.text |= text;
+        self.deep |= deep;
+        if let Some(numbers) = numbers {
+            self.numbers.get_or_insert_default().merge(&numbers);
+        }
+        if let Some(list) = list {
+            self.list.get_or_insert_default().merge(*list);
+        }
+        if let Some(object) = object {
+            self.object.get_or_insert_default().merge(*object);
         }
     }
 
@@ -91,6 +112,18 @@ impl Object {
         self.places.insert(lower, self.fields.len());
         self.fields.push((key.to_owned(), Shape::default()));
         Some(self.fields.len() - 1)
+    }
+
+    fn merge(&mut self, other: Self) {
+        if other.is_map {
+            return self.give_up();
+        }
+        for (guess, (key, shape)) in other.fields.into_iter().enumerate() {
+            match self.place(guess, &key) {
+                Some(at) => self.fields[at].1.merge(shape),
+                None => return self.give_up(),
+            }
+        }
     }
 
     fn give_up(&mut self) {

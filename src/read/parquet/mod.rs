@@ -11,6 +11,7 @@ use duckdb::Connection;
 use crate::{
     files::{FileSet, Stamp},
     record::{LogicalType, Schema, parse_type},
+    sql,
 };
 
 use super::{
@@ -80,14 +81,16 @@ pub(super) fn describe(
         columns: columns.map(|declared| Column { declared, evidence: None }).collect(),
         files: described,
         skipped: Vec::new(),
+        proofs: Vec::new(),
     })
 }
 
 fn columns(connection: &Connection, path: &Path) -> Result<Vec<(String, LogicalType)>, duckdb::Error> {
     let sql = format!("DESCRIBE SELECT * FROM read_parquet({})", literal(path));
     let mut statement = connection.prepare(&sql)?;
-    let rows = statement
-        .query_map([], |row| Ok((row.get::<_, String>(0)?, parse_type(&row.get::<_, String>(1)?))))?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.get::<_, String>(0)?, parse_type(&row.get::<_, String>(1)?).as_column()))
+    })?;
     rows.collect()
 }
 
@@ -128,12 +131,9 @@ fn literal(path: &Path) -> String {
     format!("'{escaped}'")
 }
 
-/// DuckDB's message without its advice, which names options that a source does not have.
+/// DuckDB's message in the terms of a pipeline.
 pub(super) fn message(error: &duckdb::Error) -> String {
-    let text = error.to_string();
-    let first = text.lines().next().unwrap_or_default();
-    let first = first.split_once("Error: ").map_or(first, |(_, rest)| rest);
-    first.trim_end_matches('.').to_owned()
+    sql::reason(&sql::message(error))
 }
 
 #[cfg(test)]

@@ -38,7 +38,10 @@ pub(in crate::read) fn rows(
         let (name, of) = (quote(name), field.datatype.sql());
         let carrier = field.datatype.carrier();
         if options.types.get(&field.name).is_none() {
-            selected.push(format!("CAST(CAST({name} AS {of}) AS {carrier})"));
+            selected.push(match &field.datatype {
+                of @ LogicalType::Json => of.carried(&name),
+                _ => format!("CAST(CAST({name} AS {of}) AS {carrier})"),
+            });
             continue;
         }
         selected.push(format!("CAST(TRY_CAST({name} AS {of}) AS {carrier})"));

@@ -139,7 +139,7 @@ fn fatal_before_it_had_begun() {
 
 #[test]
 fn offline() {
-    let usage = Usage { unpriced: 3, ..usage() };
+    let usage = Usage { unpriced: 3, cached_tokens: 12_000, ..usage() };
     let state = told(true, RunEnd::Complete, &all_well(), usage, whole(47, 0));
     assert_snapshot!(summary(&state, PLAIN), @"
     stage      in  out  failed  skipped
@@ -151,7 +151,7 @@ fn offline() {
     47 records = 47 rows + 0 failures + 0 skipped
 
     requests  53, 6 of them retries
-    tokens    1.2M in, 45.2k out
+    tokens    1.2M in (12.0k of them from the cache), 45.2k out
     cost      simulated, nothing was paid; would have cost 0.0123 USD; not in it: 3 answers by models whose price is not known
     time      1m 20s
     ");
@@ -185,7 +185,7 @@ fn a_run_that_goes_on_has_no_summary() {
 #[test]
 fn what_got_no_answer_is_pending_and_not_failed() {
     let sum = Conservation { read: 47, rows: 41, unanswered: 6, ..Conservation::default() };
-    let text = super::summary(&told(false, RunEnd::Pending, &final_counts(), usage(), sum), PLAIN);
+    let text = summary(&told(false, RunEnd::Pending, &final_counts(), usage(), sum), PLAIN);
     assert!(text.contains("47 records = 41 rows + 0 failures + 0 skipped + 6 pending"), "{text}");
     let words = "6 records pending, because no answer came; the same command asks them again, and nothing is paid twice; to see why:";
     assert!(text.contains(words) && !text.contains("6 records failed"), "{text}");
@@ -194,13 +194,15 @@ fn what_got_no_answer_is_pending_and_not_failed() {
 #[test]
 fn the_sum_always_adds_up() {
     let told = |read, added, rows, failures, skipped| {
-        sum(Conservation { read, added, rows, failures, skipped, unanswered: 0 })
+        sum(Conservation { read, added, rows, failures, skipped, duplicates: 0, unanswered: 0 })
     };
     assert_snapshot!(told(47, 0, 41, 6, 0), @"47 records = 41 rows + 6 failures + 0 skipped");
     assert_snapshot!(told(1, 0, 1, 0, 0), @"1 record = 1 row + 0 failures + 0 skipped");
-    assert_snapshot!(told(47, 120, 160, 6, 1), @"47 records + 120 parts = 160 rows + 6 failures + 1 skipped");
+    assert_snapshot!(told(47, 120, 160, 6, 1), @"47 records + 120 by splits and branches = 160 rows + 6 failures + 1 skipped");
     assert_snapshot!(told(47, -3, 44, 0, 0), @"47 records - 3 merged = 44 rows + 0 failures + 0 skipped");
     assert_snapshot!(told(12_345, 0, 345, 0, 0), @"12,345 records = 345 rows + 0 failures + 0 skipped + 12,000 pending");
+    let repeated = Conservation { read: 47, rows: 40, duplicates: 7, ..Conservation::default() };
+    assert_snapshot!(sum(repeated), @"47 records = 40 rows + 0 failures + 0 skipped + 7 duplicates");
     assert_snapshot!(told(47, 0, 50, 0, 0), @"47 records = 50 rows + 0 failures + 0 skipped - 3 counted twice");
 }
 

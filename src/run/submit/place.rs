@@ -9,7 +9,10 @@ use crate::{
 };
 
 use super::{
-    super::{question::Course, request::Written},
+    super::{
+        question::Course,
+        request::{WriteError, Written},
+    },
     Over, Submitting,
 };
 
@@ -35,7 +38,7 @@ impl Submitting {
     ) -> Result<Placed, Over> {
         let desk = Arc::clone(&self.desk);
         let context = Arc::clone(&self.context);
-        match desk.question.course(history, until, context.retry_failed) {
+        match desk.question.course(&record, history, until, context.retry_failed) {
             Course::Settled(settled) => {
                 self.release(parked).await?;
                 self.give(desk.question.outcome(record, settled)).await?;
@@ -46,8 +49,7 @@ impl Submitting {
                 self.fail(record, reason, parked).await
             }
             Course::Placed(token)
-                if !self.own.contains(&token)
-                    && self.group.as_ref().is_none_or(|group| group.job.token != token) =>
+                if !self.own.contains(&token) && self.groups.iter().all(|group| group.job.token != token) =>
             {
                 let reason =
                     "its request is in a batch job of another stage, and pending until that one has read it";
@@ -56,7 +58,7 @@ impl Submitting {
             Course::Placed(token) => {
                 let left = desk.question.ask.attempts.saturating_sub(history.refusals() + 1);
                 let until = until.unwrap_or(history.next_attempt() - 1 + left);
-                let in_group = self.group.as_ref().is_some_and(|group| group.job.token == token);
+                let in_group = self.groups.iter().any(|group| group.job.token == token);
                 // The records of another job may be given on at this moment: whoever is too late for that
                 // is told so when it is parked.
                 let parked = if in_group { parked } else { self.release(parked).await? };
@@ -67,25 +69,42 @@ impl Submitting {
                 if let Err(reason) = context.may_ask(&desk.question.stage) {
                     return self.fail(record, reason, parked).await;
                 }
-                if let Some(entry) = desk.question.judged_anew(history)
+                match context.may_be_asked(&self.client, &desk.question, written).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => return self.unwritten(record, &error, parked).await,
+                    Err(error) => {
+                        context.halt.fail(error);
+                        return Err(Over);
+                    }
+                }
+                let last = history.entries.last();
+                if let Some(entry) = last.and_then(|last| desk.question.judged_anew(&record, last))
                     && !context.commit(vec![entry]).await
                 {
                     return Err(Over);
                 }
-                let body = match desk.question.body(&record, written).await {
-                    Ok(body) => body,
-                    Err(error) => {
-                        self.release(parked).await?;
-                        self.meter.failed.add(1);
-                        self.give(Err(desk.question.unwritten(record, &error))).await?;
-                        return Ok(Placed::Failed);
-                    }
+                let sending = match desk.question.sending(&record, written, history).await {
+                    Ok(sending) => sending,
+                    Err(error) => return self.unwritten(record, &error, parked).await,
                 };
-                let token = self.line(&record, written, &body, history).await?;
+                let token = self.line(&record, written, &sending, history).await?;
                 self.push(token, record, written.id, until, parked);
                 Ok(Placed::Waits)
             }
         }
+    }
+
+    /// A record that no request can be written for has failed.
+    async fn unwritten(
+        &mut self,
+        record: Record,
+        error: &WriteError,
+        parked: Option<i64>,
+    ) -> Result<Placed, Over> {
+        self.release(parked).await?;
+        self.meter.failed.add(1);
+        self.give(Err(self.desk.question.unwritten(record, error))).await?;
+        Ok(Placed::Failed)
     }
 
     pub(super) async fn fail(
@@ -111,7 +130,7 @@ impl Submitting {
     }
 
     fn push(&mut self, token: String, record: Record, request: RequestId, until: u32, parked: Option<i64>) {
-        if let Some(group) = self.group.as_mut().filter(|group| group.job.token == token) {
+        if let Some(group) = self.groups.iter_mut().find(|group| group.job.token == token) {
             group.records += 1;
         }
         match parked {
@@ -140,15 +159,15 @@ impl Submitting {
             self.context.halt.check(store.repark(stage, moves).await).ok_or(Over)?;
             for (_, Parked { until, record, .. }) in late {
                 self.desk.leave(1);
-                let written = match self.desk.question.write(&record).await {
+                let mut written = match self.desk.question.write(&record).await {
                     Ok(written) => written,
                     Err(error) => {
                         self.fail(record, error.to_string(), None).await?;
                         continue;
                     }
                 };
-                let known = self.look(vec![written.id]).await;
-                let history = self.history(written.id, &known);
+                let known = self.look(written.ids().collect()).await;
+                let history = self.history(&mut written, &known);
                 Box::pin(self.place(record, &written, &history, Some(until), None)).await?;
             }
         }

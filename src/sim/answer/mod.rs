@@ -2,6 +2,7 @@
 
 mod chat;
 mod embeddings;
+mod given;
 mod labels;
 mod ocr;
 
@@ -65,6 +66,9 @@ pub(super) fn answer(
     // Who sets a seed is answered the same each time.
     let answered = if request["random_seed"].is_u64() { 0 } else { answered };
     let mut dice = Dice::of(config.seed, &asked.identity, answered, "answer");
+    if let Some(text) = config.given.get(&asked.identity) {
+        return given::answer(endpoint, request, &text, &mut dice);
+    }
     match endpoint {
         "/v1/embeddings" => embeddings::answer(request, &mut dice),
         "/v1/ocr" => ocr::answer(request, &mut dice, stored),

@@ -93,6 +93,7 @@ fn value(holds: &Type) -> Value {
         Type::Map(shape) => def(shape.name),
         Type::Own(_, of, _) => json!({ "type": "object", "additionalProperties": value(of) }),
         Type::Json(_) => json!({ "type": "object" }),
+        Type::Schema => json!({ "anyOf": [def("text"), { "type": ["object", "array"] }] }),
         Type::Either(types) => json!({ "anyOf": types.iter().map(value).collect::<Vec<_>>() }),
         Type::Tagged(_, _, shapes) => {
             json!({ "anyOf": shapes.iter().map(|shape| def(shape.name)).collect::<Vec<_>>() })

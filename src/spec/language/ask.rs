@@ -1,5 +1,7 @@
 //! `map:` with one of the tasks calls a model: its keys and what they are read into.
 
+use serde_json::Value;
+
 use crate::diagnostic::Fault;
 
 use super::{
@@ -10,9 +12,9 @@ use super::{
     task::{TASK_KEYS, TASKS, TaskSpec, task},
 };
 use crate::spec::{
-    describe::{Broken, Choice, Key, Preset, Shape, Type, key},
+    describe::{Broken, Choice, Key, Preset, Shape, Type, Written, key},
     text::{Name, Text},
-    value::Checked,
+    value::{Checked, FromValue, Own, Value as Given},
 };
 
 /// `map:` with `chat:`, `embed:`, `ocr:`, `moderate:`, `classify:`, or `submit:` around one of them
@@ -32,11 +34,69 @@ pub struct AskSpec {
     pub into: Option<Name>,
     /// How requests are grouped into jobs, if they are.
     pub batch: Option<BatchSpec>,
+    /// What an answer must fulfil for its record, by name.
+    pub expect: Vec<(Name, Text)>,
+    /// Whether the next attempt is shown the answer before it, and why that was refused.
+    pub feedback: bool,
+    /// What a simulator answers.
+    pub mock: Option<MockSpec>,
+    /// How many answers each record gets, each in a record of its own.
+    pub samples: Option<u64>,
+}
+
+/// `mock:`
+#[derive(Debug, Clone, PartialEq)]
+pub enum MockSpec {
+    /// An expression over the record.
+    Expression(Text),
+    /// By the record's key.
+    ByKey(Value),
+}
+
+impl FromValue for MockSpec {
+    fn from_value(value: Given) -> Option<Self> {
+        match value {
+            Given::Text(text) => Some(Self::Expression(text)),
+            Given::Json(_, value) => Some(Self::ByKey(value)),
+            _ => None,
+        }
+    }
 }
 
 impl AskSpec {
     /// The default of `attempts`.
     pub(super) const ATTEMPTS: u32 = 1;
+
+    /// The default of `feedback`.
+    pub(super) const FEEDBACK: bool = true;
+}
+
+pub(super) const EXPECT: Key = key(
+    "expect",
+    Type::Own(true, &Type::Text(Written::Condition), "name: condition"),
+    "expect: { sums: 'list_sum(extract.lines) = extract.total' }",
+    "Conditions over the record with its answer. One that is false or NULL refuses the answer for this record.",
+);
+
+pub(super) const FEEDBACK: Key = key(
+    "feedback",
+    Type::Flag,
+    "feedback: false",
+    "Whether the next attempt of a chat is shown the refused answer and the reason; otherwise the same is sent again.",
+)
+.or(Preset::Flag(AskSpec::FEEDBACK));
+
+pub(super) const MOCK: Key = key(
+    "mock",
+    Type::Either(&[Type::Json("a mapping, `key: answer`"), Type::Text(Written::Expression)]),
+    "mock: { R1: { title: On Liberty } }",
+    "What the simulator answers in an offline run: an expression over the record, or answers by its key. NULL, and a key that is absent, leave it to the simulator.",
+);
+
+/// `expect:` of a mapping.
+pub(super) fn expectations(map: &mut Checked) -> Vec<(Name, Text)> {
+    let Own(expect) = map.or("expect", Own(Vec::new()));
+    expect
 }
 
 pub(super) const ATTEMPTS: Key = key(
@@ -74,7 +134,17 @@ pub(crate) static SHAPE: Shape = Shape {
                     "How many requests are in flight at once; with `batch:`, how many jobs are sent at once.",
                 )
                 .or(concurrency::PRESET),
+                key(
+                    "samples",
+                    Type::Count("samples", 1, 1000),
+                    "samples: 3",
+                    "How many answers each record gets: each in a record of its own, with its number from 1 as `NAME_sample`, \
+                     which extends the key.",
+                ),
                 ATTEMPTS,
+                FEEDBACK,
+                EXPECT,
+                MOCK,
                 key(
                     "retry",
                     RETRY,
@@ -102,6 +172,9 @@ pub(super) fn build(mut map: Checked) -> Option<AskSpec> {
     let into = map.get("into");
     let concurrency = map.or("concurrency", Concurrency::DEFAULT);
     let attempts = map.or("attempts", AskSpec::ATTEMPTS);
+    let feedback = map.or("feedback", AskSpec::FEEDBACK);
+    let expect = expectations(&mut map);
+    let (mock, samples) = (map.get("mock"), map.get("samples"));
     let (model, task) = task(map)?;
-    Some(AskSpec { model, task, concurrency, attempts, retry, into, batch })
+    Some(AskSpec { model, task, concurrency, attempts, retry, into, batch, expect, feedback, mock, samples })
 }

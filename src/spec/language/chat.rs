@@ -1,12 +1,9 @@
 //! `chat:` prompts a model: its keys and what they are read into.
 
-use serde_json::Value;
-
-use crate::diagnostic::Place;
-
 use super::{
     common::MODEL,
     prompt::{PROMPT, Prompt},
+    schema::SchemaSpec,
     settings::{self, SETTINGS, Settings},
 };
 use crate::spec::{
@@ -27,7 +24,7 @@ pub struct ChatSpec {
     /// Addresses or paths of documents that go with it.
     pub documents: Vec<Text>,
     /// What the answer must look like.
-    pub schema: Option<Text>,
+    pub schema: Option<SchemaSpec>,
     /// Fields of the request that are sent as they are.
     pub settings: Settings,
     /// What the model may call.
@@ -46,16 +43,7 @@ pub struct ToolSpec {
     /// Whether the service should hold the model to the schema.
     pub strict: Option<bool>,
     /// What it is called with.
-    pub parameters: Parameters,
-}
-
-/// The JSON Schema of a tool's arguments.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Parameters {
-    /// In a file of its own.
-    File(Text),
-    /// Here.
-    Inline(Place, Value),
+    pub parameters: SchemaSpec,
 }
 
 const FILES: Type = Type::Many(&Type::Text(Written::Template));
@@ -98,9 +86,9 @@ const KEYS: &[Key] = &[
     ),
     key(
         "schema",
-        Type::Text(Written::Path),
-        "schema: schemas/extract.json",
-        "The file of the JSON Schema that the answer must fit; an answer that does not is refused.",
+        Type::Schema,
+        "schema: { title: text, year: integer? }",
+        "The schema that the answer must fit; an answer that does not is refused. A path, JSON Schema, or the short form.",
     ),
     key(
         "tools",
@@ -134,9 +122,9 @@ static TOOL: Shape = Shape::new(
         key("strict", Type::Flag, "strict: true", "Whether the service holds the model to the schema."),
         key(
             "parameters",
-            Type::Either(&[Type::Json("a JSON Schema"), Type::Text(Written::Path)]),
+            Type::Schema,
             "parameters: look_up.schema.json",
-            "The JSON Schema of its arguments: here, or the path of a file.",
+            "The schema of its arguments: a path, JSON Schema, or the short form.",
         )
         .required(),
     ]],
@@ -164,15 +152,5 @@ impl FromValue for ToolSpec {
             name: tool.get("name")?,
             parameters: tool.get("parameters")?,
         })
-    }
-}
-
-impl FromValue for Parameters {
-    fn from_value(value: Given) -> Option<Self> {
-        match value {
-            Given::Text(text) => Some(Self::File(text)),
-            Given::Json(place, schema) => Some(Self::Inline(place, schema)),
-            _ => None,
-        }
     }
 }

@@ -26,5 +26,10 @@ pub(super) const INTO: Key =
     key("into", Type::Name, "into: extract", "The field that the result is written to.")
         .or(Preset::Says("the stage's name"));
 
-pub(super) const MODEL: Key =
-    key("model", Type::Text(Written::Plain), "model: mistral-small-latest", "The model.").required();
+pub(super) const MODEL: Key = key(
+    "model",
+    Type::Text(Written::Template),
+    "model: mistral-small-latest",
+    "The model, or a template that gives its name.",
+)
+.required();

@@ -4,12 +4,15 @@ use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     diagnostic::{Mistake, Place, Source},
+    record::same_name,
     units::Usd,
 };
 
 use super::{
+    database::{self, DuckdbSpec},
     mistral::{self, MistralSpec},
-    stage::{STAGE, StageSpec},
+    split::SplitWhat,
+    stage::{Form, STAGE, StageSpec},
 };
 use crate::spec::{
     describe::{Preset, Shape, Type, Written, key},
@@ -32,7 +35,7 @@ pub struct Spec {
     /// How to reach Mistral.
     pub mistral: MistralSpec,
     /// The database for rows and ledger.
-    pub duckdb: Text,
+    pub duckdb: DuckdbSpec,
     /// What a run, and those that resume it, may cost.
     pub budget: Option<Usd>,
     /// Prices that take precedence over the program's own.
@@ -88,9 +91,10 @@ pub(crate) static PIPELINE: Shape = Shape {
             .or(Preset::Says("the key in the environment variable `MISTRAL_API_KEY`")),
             key(
                 "duckdb",
-                Type::Text(Written::Path),
+                Type::Either(&[Type::Text(Written::Path), Type::Map(&database::SHAPE)]),
                 "duckdb: results.duckdb",
-                "The database for the results, and for the ledger that makes a rerun free.",
+                "The database for the results, and for the ledger that makes a rerun free: a path, or \
+                 `duckdb: { path: results.duckdb, … }`.",
             )
             .or(Preset::Says("beside the spec, with its name: `extract.duckdb` for `extract.yaml`")),
             key(
@@ -135,6 +139,26 @@ fn name_of(stem: &str) -> String {
     if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { format!("p{name}") }
 }
 
+impl Spec {
+    /// All models that a template gives where they are written out: `{{ writer }}` below `split: { values: … }`
+    /// into `writer`.
+    pub fn models(&self, template: &str) -> Vec<String> {
+        let inside = template.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+        let Some(field) = inside.map(str::trim) else { return Vec::new() };
+        let values = self.stages.iter().filter_map(|stage| match &stage.form {
+            Some(Form::Split(split)) => {
+                let into = split.into.as_ref().unwrap_or(&stage.name);
+                match &split.what {
+                    SplitWhat::Values(values) if same_name(&into.value, field) => Some(values.clone()),
+                    _ => None,
+                }
+            }
+            _ => None,
+        });
+        values.flatten().collect()
+    }
+}
+
 /// The file as a spec; `key` is the key of the environment, for a file that says nothing of Mistral.
 pub(crate) fn build(
     mut map: Checked,
@@ -160,12 +184,14 @@ pub(crate) fn build(
         name: map.get("pipeline").unwrap_or_else(|| Name { value: name.into(), place: start.clone() }),
         description: map.get("description"),
         mistral: map.get("mistral").unwrap_or_else(|| MistralSpec::from_environment(key, start.clone())),
-        duckdb: map.get("duckdb").unwrap_or_else(|| Text {
-            value: format!("{stem}.duckdb"),
-            raw: String::new(),
-            place: start.clone(),
-            origin: Origin::Spec,
-            secret: false,
+        duckdb: map.get("duckdb").unwrap_or_else(|| {
+            DuckdbSpec::at(Text {
+                value: format!("{stem}.duckdb"),
+                raw: String::new(),
+                place: start.clone(),
+                origin: Origin::Spec,
+                secret: false,
+            })
         }),
         budget: map.get("budget"),
         prices: prices.into_iter().map(price).collect(),

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::spec::{
     describe::{Key, Shape, Type, Word, Written, key},
+    text::{Text, is_template},
     value::Checked,
 };
 
@@ -20,12 +21,21 @@ pub struct Setting {
     pub value: Value,
     /// What may be shown of it.
     pub shown: String,
+    /// The templates in it.
+    pub templates: Vec<Text>,
+}
+
+impl Setting {
+    /// Whether it differs from record to record.
+    pub fn is_varying(&self) -> bool {
+        !self.templates.is_empty()
+    }
 }
 
 impl Settings {
     /// Sets a field.
     pub fn set(&mut self, name: &'static str, value: Value, shown: String) {
-        self.0.push(Setting { name, value, shown });
+        self.0.push(Setting { name, value, shown, templates: Vec::new() });
     }
 
     /// All of them.
@@ -39,6 +49,7 @@ impl Settings {
     }
 }
 
+const TEMPLATE: Type = Type::Text(Written::Template);
 const PENALTY: Type = Type::Number(-2.0, 2.0);
 
 /// In the order in which they are sent and shown.
@@ -56,13 +67,13 @@ pub(super) const SETTINGS: &[Key] = &[
         "max_tokens: 500",
         "The longest answer. One that is cut there is refused.",
     ),
-    key("random_seed", Type::Count("", 0, i64::MAX as u64), "random_seed: 7", "Makes answers repeatable."),
     key(
-        "stop",
-        Type::Many(&Type::Text(Written::Plain)),
-        "stop: [END]",
-        "The answer ends before any of these texts.",
+        "random_seed",
+        Type::Either(&[Type::Count("", 0, i64::MAX as u64), TEMPLATE]),
+        "random_seed: 7",
+        "Makes answers repeatable. A number, or a template that gives one.",
     ),
+    key("stop", Type::Many(&TEMPLATE), "stop: [END]", "The answer ends before any of these texts."),
     key("presence_penalty", PENALTY, "presence_penalty: 0.5", "Penalises words that were used at all."),
     key(
         "frequency_penalty",
@@ -94,7 +105,7 @@ pub(super) const SETTINGS: &[Key] = &[
     ),
     key(
         "prompt_cache_key",
-        Type::Text(Written::Plain),
+        TEMPLATE,
         "prompt_cache_key: extract",
         "Requests with the same key share the cached beginning of their prompts, at a lower price.",
     ),
@@ -113,7 +124,7 @@ pub(super) const SETTINGS: &[Key] = &[
     key("safe_prompt", Type::Flag, "safe_prompt: true", "Whether the service adds its safety prompt."),
     key(
         "metadata",
-        Type::Own(false, &Type::Text(Written::Plain), "name: text"),
+        Type::Own(false, &TEMPLATE, "name: text"),
         "metadata: { project: library }",
         "Texts that the service keeps with the request.",
     ),
@@ -137,13 +148,8 @@ static PREDICTION: Shape = Shape::new(
     "What most of the answer will be.",
     &[&[
         key("type", Type::Word("type", &[Word("content", "")]), "type: content", "Always `content`."),
-        key(
-            "content",
-            Type::Text(Written::Plain),
-            "content: the answer as it was",
-            "The answer as it will mostly be.",
-        )
-        .required(),
+        key("content", TEMPLATE, "content: the answer as it was", "The answer as it will mostly be.")
+            .required(),
     ]],
 );
 
@@ -152,6 +158,11 @@ pub(super) fn build(map: &mut Checked) -> Settings {
     let mut settings = Settings::default();
     for key in SETTINGS {
         let Some(entry) = map.take(key.name) else { continue };
+        let templates = entry.value.texts().into_iter().filter(|text| {
+            // A seed in quotes is a text that gives a number.
+            is_template(&text.value) || key.name == "random_seed"
+        });
+        let templates: Vec<Text> = templates.cloned().collect();
         let value = match key.name {
             "prediction" => entry.value.into_json().and_then(|mut prediction| {
                 let content = prediction.get_mut("content")?.take();
@@ -161,7 +172,7 @@ pub(super) fn build(map: &mut Checked) -> Settings {
         };
         if let Some(value) = value {
             let shown = if entry.secret { "from the environment".to_owned() } else { shown(&value) };
-            settings.set(key.name, value, shown);
+            settings.0.push(Setting { name: key.name, value, shown, templates });
         }
     }
     settings

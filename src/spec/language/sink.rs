@@ -24,6 +24,8 @@ pub struct SinkSpec {
     pub types: Vec<(Name, Text)>,
     /// How rows meet the rows that are there.
     pub mode: Option<Mode>,
+    /// What becomes of a second row with the same key in one run.
+    pub duplicates: Duplicates,
     /// What happens to rows of earlier runs whose record fails.
     pub stale: Stale,
     /// Whether rows of earlier runs go whose record has left its source.
@@ -86,6 +88,29 @@ impl Mode {
             Self::Upsert => "upsert",
             Self::Append => "append",
             Self::Replace => "replace",
+        }
+    }
+}
+
+/// What becomes of a second row with the same key in one run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Duplicates {
+    /// Its record fails.
+    #[default]
+    Fail,
+    /// The first row is kept, and the second is counted.
+    First,
+    /// The second row replaces the first.
+    Last,
+}
+
+impl Duplicates {
+    /// The word for it in a spec.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::First => "first",
+            Self::Last => "last",
         }
     }
 }
@@ -179,6 +204,20 @@ pub(crate) static SHAPE: Shape = Shape::new(
             "What happens to a row of an earlier run whose record is no longer in its source, when that was read to its end.",
         )
         .or(Preset::Word("keep")),
+        key(
+            "duplicates",
+            Type::Word(
+                "duplicates",
+                &[
+                    Word(Duplicates::Fail.word(), "the record fails, with `duplicate key`"),
+                    Word(Duplicates::First.word(), "the first row is kept; the others are counted as duplicates"),
+                    Word(Duplicates::Last.word(), "a row replaces the one before it, which is counted as a duplicate"),
+                ],
+            ),
+            "duplicates: last",
+            "What becomes of a row whose `key` this run has written before, in the order in which rows reach the sink.",
+        )
+        .or(Preset::Made(|| format!("`{}`", Duplicates::default().word()))),
     ]],
 )
 .choice(Choice::Optional("sink", &["table", "jsonl", "csv", "parquet"]))
@@ -209,6 +248,11 @@ pub(super) fn build(mut map: Checked) -> Option<SinkSpec> {
     };
     let columns = map.get("columns").map(|Own(columns)| columns);
     let types = map.get("types").map(|Own(types)| types).unwrap_or_default();
+    let duplicates = match map.get("duplicates") {
+        Some("first") => Duplicates::First,
+        Some("last") => Duplicates::Last,
+        _ => Duplicates::default(),
+    };
     Some(SinkSpec {
         target,
         key: map.get("key").unwrap_or_default(),
@@ -216,6 +260,7 @@ pub(super) fn build(mut map: Checked) -> Option<SinkSpec> {
         except: map.get("except").unwrap_or_default(),
         types,
         mode,
+        duplicates,
         stale,
         gone: map.get("gone") == Some("delete"),
     })

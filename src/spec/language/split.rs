@@ -27,6 +27,8 @@ pub enum SplitWhat {
     Items,
     /// One record for each of these values.
     Values(Vec<String>),
+    /// As many records as the expression says: `samples:` of a map that calls a model.
+    Samples,
     /// One record for each chunk of a text.
     Chunks {
         /// Characters in a chunk at most.

@@ -2,7 +2,7 @@
 //! read into.
 
 use super::{
-    ask::{ATTEMPTS, AskSpec},
+    ask::{ATTEMPTS, AskSpec, EXPECT, FEEDBACK, MOCK, expectations},
     batch::{BOUNDS, bounds},
     common::{FROM, INTO, WHEN, stage_name},
     concurrency::{self, Concurrency},
@@ -42,6 +42,9 @@ pub(crate) static SUBMITS: Shape = Shape {
             key("concurrency", concurrency::FIXED, "concurrency: 2", "How many jobs are sent at once.")
                 .or(concurrency::PRESET),
             ATTEMPTS,
+            FEEDBACK,
+            EXPECT,
+            MOCK,
         ]],
     )
     .choice(Choice::One("map", &["submit"]))
@@ -73,10 +76,15 @@ static COLLECT: Shape = Shape::new("collect", "`collect:`", "Has no keys.", &[])
 pub(super) fn submit(mut map: Checked) -> Option<AskSpec> {
     let attempts = map.or("attempts", AskSpec::ATTEMPTS);
     let concurrency = map.get("concurrency").map_or(Concurrency::DEFAULT, Concurrency::Fixed);
+    let feedback = map.or("feedback", AskSpec::FEEDBACK);
+    let expect = expectations(&mut map);
+    let mock = map.get("mock");
     let mut submit: Checked = map.get("submit")?;
     let batch = Some(bounds(&mut submit));
     let (model, task) = task(submit)?;
-    Some(AskSpec { model, task, concurrency, attempts, retry: Retry::DEFAULT, into: None, batch })
+    let retry = Retry::DEFAULT;
+    let (into, samples) = (None, None);
+    Some(AskSpec { model, task, concurrency, attempts, retry, into, batch, expect, feedback, mock, samples })
 }
 
 pub(super) fn collect(mut map: Checked) -> Option<CollectSpec> {

@@ -69,7 +69,7 @@ pub(super) const TASK_KEYS: &[Key] = &[
         "moderate",
         Type::Map(&MODERATE),
         "moderate: { model: mistral-moderation-latest, input: \"{{ text }}\" }",
-        "Says whether a text is harmful. The result has `categories` and `category_scores`.",
+        "Says whether a text is harmful. The result has `flagged`, `categories` and `category_scores`.",
     ),
     key(
         "classify",

@@ -4,6 +4,7 @@
 
 mod table;
 mod text;
+mod through;
 
 use std::{ops::ControlFlow, path::Path};
 
@@ -121,6 +122,64 @@ fn parquet_comes_back_as_it_was_written() {
             cell => value.leaf().is_some_and(|text| *text == *cell.text()),
         });
     });
+}
+
+/// The types of columns by name, whatever the order of the columns.
+fn types(description: &Description) -> Vec<(String, String)> {
+    let fields = description.schema.fields().iter();
+    let mut types: Vec<_> = fields.map(|field| (field.name.to_lowercase(), field.datatype.sql())).collect();
+    types.sort();
+    types
+}
+
+#[test]
+fn types_do_not_depend_on_how_rows_are_spread_over_files() {
+    each_seed(|random, folder| {
+        let table = Table::random(random, true);
+        let flat = Table::random(random, false);
+        let parts = [table.parts(random), flat.parts(random)];
+        std::fs::write(folder.join("whole.jsonl"), text::jsonl(&table, random)).unwrap();
+        std::fs::write(folder.join("whole.csv"), text::csv(&flat, random)).unwrap();
+        for (number, part) in parts[0].iter().enumerate() {
+            std::fs::write(folder.join(format!("part{number}.jsonl")), text::jsonl(part, random)).unwrap();
+        }
+        for (number, part) in parts[1].iter().enumerate() {
+            std::fs::write(folder.join(format!("part{number}.csv")), text::csv(part, random)).unwrap();
+        }
+        for (end, format) in [("jsonl", Format::Jsonl), ("csv", Format::Csv(Csv::default()))] {
+            let (whole, ..) = read(folder, &format!("whole.{end}"), format.clone());
+            let (parts, ..) = read(folder, &format!("part*.{end}"), format);
+            assert_eq!(types(&whole), types(&parts));
+        }
+    });
+}
+
+#[test]
+fn a_kept_proof_is_as_good_as_a_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl");
+    let line = |i: i64| {
+        format!(
+            "{{\"id\":{i},\"n\":{i}.5,\"o\":{{\"A\":[{i},null],\"b\":\"x{i}\"}},\"m\":{},\"t\":[true]}}\n",
+            ["1", "\"1\""][(i % 2) as usize]
+        )
+    };
+    let lines: String = (0..30_000).map(line).collect();
+    std::fs::write(&path, format!("{lines}broken\n")).unwrap();
+    let file = std::fs::File::options().append(true).open(&path).unwrap();
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(9)).unwrap();
+    let set = FileSet::new(&path, Size(u64::MAX));
+    let options = Options::new(Format::Jsonl);
+    let made = describe(&set, &options).unwrap();
+    let [kept] = &made.proofs[..] else { panic!("{:?}", made.proofs) };
+    let found = |id: &etl::read::ProofId| (*id == kept.id).then(|| kept.proof.clone());
+    let known = etl::read::describe_with(&set, &options, &found).unwrap();
+    assert_eq!(known, Description { proofs: Vec::new(), ..made.clone() });
+    let of = |name: &str| made.schema.get(name).unwrap().datatype.sql();
+    assert_eq!(
+        (of("id"), of("n"), of("m"), of("t")),
+        ("BIGINT".into(), "DOUBLE".into(), "JSON".into(), "BOOLEAN[]".into())
+    );
 }
 
 #[test]

@@ -1,0 +1,157 @@
+//! DuckDB's messages in the terms of a pipeline: in full and in one line, with advice that can be followed here.
+//! Called wherever such a message reaches a person.
+
+/// A line of advice, by a part of it, and what to say instead; nothing for advice that would lose rows or that
+/// names a setting which a pipeline does not have.
+const ADVICE: &[(&str, Option<&str>)] = &[
+    (
+        "union_by_name",
+        Some(
+            "write `union_by_name = true` in the call, or read the files by a source with `csv:`, `jsonl:` or \
+             `parquet:`, which unites them by name",
+        ),
+    ),
+    ("files_to_sniff", None),
+    (
+        "Override the type for this column",
+        Some(
+            "give the column its type in the call (`types = {'…': 'VARCHAR'}`), or read the file by a source with \
+             `csv:`, which proves types over the whole file",
+        ),
+    ),
+    ("sample size", None),
+    ("sample_size", None),
+    ("COPY statement", None),
+    ("null string value", Some("say what stands for NULL in the call (`nullstr = 'N/A'`)")),
+    (
+        "Set the correct encoding",
+        Some(
+            "say the encoding in the call (`encoding = 'latin-1'`), or read the file by a source with \
+             `csv: { path: …, encoding: latin-1 }`",
+        ),
+    ),
+    (
+        "auto_detect",
+        Some("read the file by a source with `jsonl:`, which reports each line that cannot be read"),
+    ),
+    ("ignore_errors", None),
+    ("SET threads", None),
+    ("preserve_insertion_order", None),
+    ("SET memory_limit", None),
+    ("PRAGMA ", None),
+    ("Use \"SET ", None),
+];
+
+/// What a reader of DuckDB was set to: only these help.
+const READER: [&str; 4] = ["file", "delimiter", "quote", "header"];
+
+/// Headings of advice, and addresses of DuckDB's manual.
+const DROPPED: [&str; 5] =
+    ["Possible solutions", "Potential Fixes", "See also ", "For more info", "Please try installing"];
+
+/// A message of DuckDB for a person, about a query that a person wrote.
+pub fn explained(message: &str) -> String {
+    told(message, true)
+}
+
+/// A message of DuckDB for a person, about a statement that the program wrote: without a place in it.
+pub fn reason(message: &str) -> String {
+    told(message, false)
+}
+
+fn told(message: &str, with_place: bool) -> String {
+    let message = message.trim();
+    if let Some(whole) = extension(message).or_else(|| memory(message)) {
+        return whole;
+    }
+    let mut parts: Vec<String> = Vec::new();
+    let mut at = None;
+    let mut lines = without_kind(message).lines();
+    while let Some(line) = lines.next() {
+        if let Some(excerpt) = line.strip_prefix("LINE ") {
+            at = lines.next().and_then(|carets| place(line, excerpt, carets));
+            continue;
+        }
+        parts.extend(part(line).filter(|part| !parts.contains(part)));
+    }
+    parts.extend(at.filter(|_| with_place));
+    parts.join("; ").replace(":; ", ": ")
+}
+
+/// The message without the words for its kind, `Binder Error: `.
+fn without_kind(message: &str) -> &str {
+    match message.split_once(" Error: ") {
+        Some((kind, rest)) if kind.len() < 24 && !kind.contains(['"', '\'', '\n']) => rest,
+        _ => message,
+    }
+}
+
+/// A line of the message, or what is said instead.
+fn part(line: &str) -> Option<String> {
+    let trimmed = line.trim().trim_start_matches("* ").trim_end_matches(['.', '!', ' ']);
+    if trimmed.is_empty() || trimmed == "^" || DROPPED.iter().any(|dropped| trimmed.starts_with(dropped)) {
+        return None;
+    }
+    if let Some((name, value)) = trimmed.split_once(" = ").filter(|_| line.starts_with("  ")) {
+        let value = value.trim_end_matches("(Auto-Detected)").trim();
+        return READER.contains(&name).then(|| format!("{name} {value}"));
+    }
+    // The options of a function are listed with four spaces before them, and are no advice.
+    let is_listed = line.starts_with("    ");
+    let advice = ADVICE.iter().find(|(known, _)| !is_listed && trimmed.contains(known));
+    advice.map_or_else(|| Some(trimmed.to_owned()), |(_, instead)| instead.map(str::to_owned))
+}
+
+/// Where in the query: the word above DuckDB's caret. The excerpt itself shows what the program wrote around the query.
+fn place(line: &str, excerpt: &str, carets: &str) -> Option<String> {
+    let number = excerpt.split(':').next()?;
+    let rest = line.get(carets.find('^')?..)?;
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let word: String = match rest.starts_with(is_word) {
+        true => rest.chars().take_while(|c| is_word(*c)).collect(),
+        false => rest.split_whitespace().next()?.chars().take(20).collect(),
+    };
+    Some(match number {
+        "1" => format!("at `{word}`"),
+        _ => format!("line {number}, at `{word}`"),
+    })
+}
+
+/// A function or a file that needs what is not in the program.
+fn extension(message: &str) -> Option<String> {
+    let quoted = |text: &str, quote: char| text.split(quote).nth(1).map(str::to_owned);
+    if message.contains("install the required extension") {
+        let name = quoted(message, '\'')?;
+        let why = message.rsplit("(ERROR ").next().filter(|_| message.contains("(ERROR "));
+        let why = why.map(|why| format!(" ({})", why.trim_end_matches(')'))).unwrap_or_default();
+        return Some(format!(
+            "the query needs DuckDB's extension `{name}`, which is not in this program and cannot be downloaded{why}: \
+             copy what it would read into a file, and read that"
+        ));
+    }
+    let name = message.split("it exists in the ").nth(1)?.split(' ').next()?;
+    let function = quoted(message, '"')?;
+    Some(format!(
+        "the function `{function}` is in DuckDB's extension `{name}`, which is not in this program: write what it \
+         would read into a file, and read that"
+    ))
+}
+
+/// A result that does not fit.
+fn memory(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("Out of Memory Error: ")?;
+    let first = rest.lines().next().unwrap_or_default().trim_end_matches('.');
+    if rest.contains("max_temp_directory_size") {
+        return Some(format!(
+            "what does not fit into memory does not fit on the disk either ({first}): make room, or name a folder \
+             with more in `duckdb: {{ path: …, temp: DIR }}`"
+        ));
+    }
+    Some(format!(
+        "it does not fit into the memory that DuckDB may take ({first}): give it more with \
+         `duckdb: {{ path: …, memory: 2GB }}`, or let it hold less at once with `threads: 1`"
+    ))
+}
+
+#[cfg(test)]
+mod tests;

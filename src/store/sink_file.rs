@@ -1,0 +1,80 @@
+//! Sink files: written whole by DuckDB when a run has ended, under another name first. Main type: [`FileFormat`].
+//! Called at the end of a run, when the tables are in place.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::Path,
+};
+
+use duckdb::Connection;
+
+use super::StoreError;
+
+/// The format of a file that a sink writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileFormat {
+    /// A JSON object a line.
+    Jsonl,
+    /// CSV with a header line. NULL is an empty field, and the empty text is `""`.
+    Csv,
+    /// Parquet.
+    Parquet,
+}
+
+/// Writes a table to a file: a reader of it sees all of it or the file before.
+pub(super) fn write(
+    connection: &Connection,
+    working: &str,
+    names: &[&str],
+    path: &Path,
+    format: FileFormat,
+) -> Result<(), StoreError> {
+    let failed = |why: String| StoreError::File { path: path.to_owned(), why };
+    let path = std::path::absolute(path).map_err(|error| failed(error.to_string()))?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let partial = folder.join(format!(".{name}.partial"));
+    let copy = |to: &Path, options: &str| {
+        let literal = to.display().to_string().replace('\'', "''");
+        connection.execute_batch(&format!("COPY {working} TO '{literal}' ({options})")).map_err(|error| {
+            match StoreError::from(error) {
+                StoreError::Sql(why) => failed(why),
+                other => other,
+            }
+        })
+    };
+    match format {
+        FileFormat::Jsonl => copy(&partial, "FORMAT json")?,
+        FileFormat::Parquet => copy(&partial, "FORMAT parquet")?,
+        FileFormat::Csv if names.iter().all(|name| is_plain(name)) => copy(&partial, "FORMAT csv, HEADER")?,
+        FileFormat::Csv => {
+            let rows = folder.join(format!(".{name}.rows"));
+            copy(&rows, "FORMAT csv, HEADER false")?;
+            let joined = join(&header(names), &rows, &partial);
+            let removed = std::fs::remove_file(&rows);
+            joined.and(removed).map_err(|error| failed(error.to_string()))?;
+        }
+    }
+    std::fs::rename(&partial, &path).map_err(|error| failed(error.to_string()))
+}
+
+/// Whether a name in the header needs no quotes that DuckDB would leave out: with another separator in it, it would be
+/// read as several.
+fn is_plain(name: &str) -> bool {
+    !name.contains([';', '\t', '|'])
+}
+
+/// The header line, every name in quotes.
+fn header(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
+    format!("{}\n", names.join(","))
+}
+
+fn join(header: &str, rows: &Path, to: &Path) -> io::Result<()> {
+    let mut file = File::create(to)?;
+    file.write_all(header.as_bytes())?;
+    io::copy(&mut File::open(rows)?, &mut file)?;
+    Ok(())
+}

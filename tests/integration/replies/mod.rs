@@ -1,0 +1,63 @@
+//! What is asked and what is answered: schemas, expectations, attempts, identities, mocks.
+
+mod attempts;
+mod identity;
+mod mocks;
+mod schemas;
+mod templates;
+mod values;
+
+use crate::common::{Ended, Folder, run_in, script};
+use etl::run::{Options, Pipeline};
+use script::{Server, Step, say};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+/// An ordinary answer with this text.
+fn answered(text: &str) -> Step {
+    say(
+        200,
+        json!({
+            "model": "m",
+            "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": text } }],
+            "usage": { "prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13 },
+        }),
+    )
+}
+
+/// A server that answers each chat request by what its body says, and by how many came before it.
+async fn server(answer: impl Fn(&Value, usize) -> String + Send + Sync + 'static) -> Server {
+    let nth = std::sync::atomic::AtomicUsize::new(0);
+    Server::start(move |asked, _| match asked.method.as_str() {
+        "GET" => say(200, json!({ "data": [] })),
+        _ => {
+            let body: Value = serde_json::from_slice(&asked.body).unwrap();
+            answered(&answer(&body, nth.fetch_add(1, std::sync::atomic::Ordering::SeqCst)))
+        }
+    })
+    .await
+}
+
+/// The bodies of the requests that came.
+fn bodies(server: &Server) -> Vec<Value> {
+    let posts = server.asked().into_iter().filter(|asked| asked.method == "POST");
+    posts.map(|asked| serde_json::from_slice(&asked.body).unwrap()).collect()
+}
+
+/// A pipeline of these stages.
+fn pipeline(stages: &str) -> String {
+    format!("pipeline: test\nmistral: {{ api_key: test }}\nduckdb: out.duckdb\nstages:\n{stages}")
+}
+
+async fn run_against(server: &Server, pipeline: &Pipeline) -> Ended {
+    let options = Options { base_url: Some(server.url.clone()), ..Options::default() };
+    run_in(pipeline, &options, CancellationToken::new()).await.unwrap()
+}
+
+/// Everything that is wrong with a spec.
+fn mistakes(folder: &Folder, spec: &str) -> String {
+    match Pipeline::from_file(&folder.path("spec.yaml"), spec, &[]) {
+        Ok(pipeline) => panic!("no mistakes: {}", pipeline.plan()),
+        Err(mistakes) => mistakes.render(false).replace(&folder.path("").display().to_string(), ""),
+    }
+}

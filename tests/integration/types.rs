@@ -1,0 +1,199 @@
+//! Every type of DuckDB from `sql:` and from Parquet to a column: the table of `docs/language.md`, line by line.
+
+use crate::common::{Folder, conserved};
+
+/// A type, a value of it, the column that it becomes from `sql:` and its text there; the type of the column from a
+/// Parquet file, where that differs, or nothing if DuckDB writes no such file.
+struct Case(&'static str, &'static str, &'static str, &'static str, Parquet);
+
+enum Parquet {
+    Same,
+    /// DuckDB writes another type.
+    Of(&'static str, &'static str),
+    No,
+}
+
+use Parquet::{No, Of, Same};
+
+const CASES: &[Case] = &[
+    Case("BOOLEAN", "true", "BOOLEAN", "true", Same),
+    Case("TINYINT", "(-128)::TINYINT", "TINYINT", "-128", Same),
+    Case("SMALLINT", "(-32768)::SMALLINT", "SMALLINT", "-32768", Same),
+    Case("INTEGER", "(-2147483648)::INTEGER", "INTEGER", "-2147483648", Same),
+    Case("BIGINT", "(-9223372036854775808)::BIGINT", "BIGINT", "-9223372036854775808", Same),
+    Case("UTINYINT", "255::UTINYINT", "UTINYINT", "255", Same),
+    Case("USMALLINT", "65535::USMALLINT", "USMALLINT", "65535", Same),
+    Case("UINTEGER", "4294967295::UINTEGER", "UINTEGER", "4294967295", Same),
+    Case("UBIGINT", "18446744073709551615::UBIGINT", "UBIGINT", "18446744073709551615", Same),
+    Case(
+        "HUGEINT",
+        "170141183460469231731687303715884105727::HUGEINT",
+        "HUGEINT",
+        "170141183460469231731687303715884105727",
+        Of("DOUBLE", "1.7014118346046923e+38"),
+    ),
+    Case("sum()", "(SELECT sum(i) FROM range(10) AS t(i))", "HUGEINT", "45", Of("DOUBLE", "45.0")),
+    Case(
+        "UHUGEINT",
+        "340282366920938463463374607431768211455::UHUGEINT",
+        "UHUGEINT",
+        "340282366920938463463374607431768211455",
+        Of("DOUBLE", "3.402823669209385e+38"),
+    ),
+    Case("FLOAT", "0.1::FLOAT", "FLOAT", "0.1", Same),
+    Case("DOUBLE", "0.1::DOUBLE", "DOUBLE", "0.1", Same),
+    Case("DOUBLE", "'nan'::DOUBLE", "DOUBLE", "nan", Same),
+    Case(
+        "DECIMAL",
+        "12345678901234567890.10::DECIMAL(38,2)",
+        "DECIMAL(38,2)",
+        "12345678901234567890.10",
+        Same,
+    ),
+    Case("VARCHAR", "'null'", "VARCHAR", "null", Same),
+    Case("VARCHAR", "''", "VARCHAR", "", Same),
+    Case("BLOB", "'\\x00\\xFFa'::BLOB", "BLOB", "\\x00\\xFFa", Same),
+    Case("BIT", "'0101'::BIT", "BIT", "0101", Of("VARCHAR", "0101")),
+    Case(
+        "UUID",
+        "'A0EEBC99-9c0b-4ef8-bb6d-6bb9bd380a11'::UUID",
+        "UUID",
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        Same,
+    ),
+    Case("DATE", "'5877642-06-25 (BC)'::DATE", "DATE", "5877642-06-25 (BC)", Same),
+    Case("DATE", "'infinity'::DATE", "DATE", "infinity", Same),
+    Case("TIME", "'23:59:59.123456'::TIME", "TIME", "23:59:59.123456", Same),
+    Case("TIME_NS", "'23:59:59.123456789'::TIME_NS", "TIME_NS", "23:59:59.123456789", Same),
+    Case(
+        "TIMETZ",
+        "'23:59:59+05:30'::TIMETZ",
+        "TIME WITH TIME ZONE",
+        "23:59:59+05:30",
+        Of("TIME WITH TIME ZONE", "18:29:59+00"),
+    ),
+    Case(
+        "TIMESTAMP",
+        "'1969-01-01 00:00:00.000001'::TIMESTAMP",
+        "TIMESTAMP",
+        "1969-01-01 00:00:00.000001",
+        Same,
+    ),
+    Case(
+        "TIMESTAMP_S",
+        "'2024-01-01 00:00:00'::TIMESTAMP_S",
+        "TIMESTAMP_S",
+        "2024-01-01 00:00:00",
+        Of("TIMESTAMP", "2024-01-01 00:00:00"),
+    ),
+    Case(
+        "TIMESTAMP_MS",
+        "'2024-01-01 00:00:00.123'::TIMESTAMP_MS",
+        "TIMESTAMP_MS",
+        "2024-01-01 00:00:00.123",
+        Of("TIMESTAMP", "2024-01-01 00:00:00.123"),
+    ),
+    Case(
+        "TIMESTAMP_NS",
+        "'2024-01-01 00:00:00.123456789'::TIMESTAMP_NS",
+        "TIMESTAMP_NS",
+        "2024-01-01 00:00:00.123456789",
+        Same,
+    ),
+    Case(
+        "TIMESTAMPTZ",
+        "'2024-01-01 00:00:00+02'::TIMESTAMPTZ",
+        "TIMESTAMP WITH TIME ZONE",
+        "2023-12-31 22:00:00+00",
+        Same,
+    ),
+    Case(
+        "INTERVAL",
+        "INTERVAL '1 year 2 months -3 days 04:05:06.789'",
+        "INTERVAL",
+        "1 year 2 months -3 days 04:05:06.789",
+        No,
+    ),
+    Case("ENUM", "'b'::ENUM('a', 'b, c', 'b')", "ENUM('a', 'b, c', 'b')", "b", Of("VARCHAR", "b")),
+    Case("JSON", "'{\"a\": [1.10, null, \"x\"]}'::JSON", "JSON", "{\"a\": [1.10, null, \"x\"]}", Same),
+    Case("JSON", "'null'::JSON", "JSON", "null", Same),
+    Case("LIST", "[1.10, NULL]::DECIMAL(9,2)[]", "DECIMAL(9,2)[]", "[1.10, NULL]", Same),
+    Case("LIST", "['a, b', '''', NULL, 'NULL', '']", "VARCHAR[]", "['a, b', '\\'', NULL, 'NULL', '']", Same),
+    Case("ARRAY", "[1.5, 2, 3]::FLOAT[3]", "FLOAT[3]", "[1.5, 2.0, 3.0]", Of("FLOAT[]", "[1.5, 2.0, 3.0]")),
+    Case(
+        "STRUCT",
+        "{'a': 0.10::DECIMAL(9,2), 'b, c': 'x\"}y'}",
+        "STRUCT(a DECIMAL(9,2), \"b, c\" VARCHAR)",
+        "{'a': 0.10, 'b, c': 'x\"}y'}",
+        Same,
+    ),
+    Case("MAP", "MAP {'a, b': 1, 'c=d': 2}", "MAP(VARCHAR, INTEGER)", "{'a, b'=1, 'c=d'=2}", Same),
+    Case("MAP", "MAP {'a': ['x, y', 'z]']}", "JSON", "{\"a\":[\"x, y\",\"z]\"]}", Same),
+    Case(
+        "MAP",
+        "MAP {'a': {'d': 12345678901234567890.12::DECIMAL(38,2)}}",
+        "JSON",
+        "{\"a\":{\"d\":12345678901234567890.12}}",
+        Same,
+    ),
+    Case("UNION", "union_value(num := 1)::UNION(num INTEGER, str VARCHAR)", "JSON", "{\"num\":1}", No),
+    Case("UNION", "union_value(str := '1')::UNION(num INTEGER, str VARCHAR)", "JSON", "{\"str\":\"1\"}", No),
+    Case("VARIANT", "{'a': 1, 'b': ['1']}::VARIANT", "JSON", "{\"a\":1,\"b\":[\"1\"]}", Same),
+    Case(
+        "STRUCT",
+        "{'u': union_value(num := 1)::UNION(num INTEGER, str VARCHAR)}",
+        "STRUCT(u JSON)",
+        "{'u': '{\"num\":1}'}",
+        No,
+    ),
+    Case("NULL", "NULL", "INTEGER", "NULL", Same),
+];
+
+fn column(folder: &Folder, source: &str) -> (String, Vec<String>) {
+    let spec = format!(
+        "
+pipeline: test
+duckdb: out.duckdb
+stages:
+  - source: values
+    {source}
+    key: id
+  - sink: rows
+    table: rows
+    mode: replace
+"
+    );
+    let ended = folder.run(&spec);
+    conserved(&ended);
+    assert_eq!((ended.sum.rows, ended.sum.failures), (2, 0), "{source}");
+    let of =
+        folder.sql("SELECT data_type FROM duckdb_columns() WHERE table_name = 'rows' AND column_name = 'v'");
+    let values = folder
+        .sql("SELECT CASE WHEN v IS NULL THEN 'NULL' ELSE CAST(v AS VARCHAR) END FROM rows ORDER BY id");
+    (of, values.split('\n').map(str::to_owned).collect())
+}
+
+#[test]
+fn every_type_has_its_column() {
+    let duckdb = duckdb::Connection::open_in_memory().unwrap();
+    duckdb.execute_batch("SET TimeZone = 'UTC'").unwrap();
+    for Case(name, value, of, text, parquet) in CASES {
+        let folder = Folder::new();
+        let query = format!("SELECT 1 AS id, {value} AS v UNION ALL SELECT 2, NULL");
+        let wanted = |of: &str, text: &str| (of.to_owned(), vec![text.to_owned(), "NULL".to_owned()]);
+        let block = format!("sql: |\n      {query}");
+        assert_eq!(column(&folder, &block), wanted(of, text), "{name} from sql");
+        let path = folder.path("v.parquet");
+        let written = duckdb.execute_batch(&format!("COPY ({query}) TO '{}'", path.display()));
+        match (parquet, written) {
+            (No, _) => {}
+            (Same, Ok(())) => {
+                assert_eq!(column(&folder, "parquet: v.parquet"), wanted(of, text), "{name} from Parquet");
+            }
+            (Of(of, text), Ok(())) => {
+                assert_eq!(column(&folder, "parquet: v.parquet"), wanted(of, text), "{name} from Parquet");
+            }
+            (_, Err(error)) => panic!("{name}: {error}"),
+        }
+    }
+}
