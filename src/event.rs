@@ -125,6 +125,53 @@ pub struct Progress {
     pub stages: Vec<StageCounts>,
     /// What the run has asked and spent.
     pub usage: Usage,
+    /// What the limits of the service do to it.
+    pub limits: RateLimits,
+}
+
+/// What the limits of the service do to a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct RateLimits {
+    /// What requests wait for now, if they do.
+    pub waiting_for: Option<WaitingFor>,
+    /// Answers a second, over the last ten seconds.
+    pub accepted_per_second: f64,
+    /// The share of requests refused with 429 over the last ten seconds, 0 to 1.
+    pub refused_share: f64,
+    /// Requests refused with 429 since the start.
+    pub refused: u64,
+    /// The time lost so far.
+    pub lost: LostTime,
+}
+
+/// What requests wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum WaitingFor {
+    /// The rate that the pipeline's own `limits:` allow.
+    #[serde(rename = "configured limit")]
+    ConfiguredLimit,
+    /// A limit of the account, announced by the service or learned from its refusals.
+    #[serde(rename = "account limit")]
+    AccountLimit,
+    /// Single requests were refused although there is room, and are sent again.
+    #[serde(rename = "sporadic refusals")]
+    SporadicRefusals,
+    /// Nothing is accepted: one probe at a time is sent until the outage is over.
+    #[serde(rename = "probe after an outage")]
+    Outage,
+}
+
+/// The time lost to each, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LostTime {
+    /// To the pipeline's own `limits:`.
+    pub configured_limit_ms: u64,
+    /// To limits of the account.
+    pub account_limit_ms: u64,
+    /// To sporadic refusals: what a refused request waits counts by its part of the requests at work.
+    pub sporadic_refusals_ms: u64,
+    /// To outages.
+    pub outage_ms: u64,
 }
 
 /// One stage's counts. `taken = done + failed + skipped + duplicates + inside` for every stage that is one to one;
@@ -191,6 +238,8 @@ pub enum RunEnd {
     Complete,
     /// Every record is accounted for, some as failures in the failures table.
     WithFailures,
+    /// Some records got no answer; the same command asks them again. Others may be failures.
+    Pending,
     /// The user stopped it; what was finished is kept.
     Interrupted,
     /// The budget is reached, or the account has no credit; what was finished is kept.
@@ -205,13 +254,15 @@ impl RunEnd {
         match self {
             Self::Complete => "complete",
             Self::WithFailures => "with failures",
+            Self::Pending => "pending",
             Self::Interrupted => "interrupted",
             Self::OutOfMoney(_) => "out of money",
             Self::Fatal(_) => "failed",
         }
     }
 
-    /// The process's exit code: 0 complete, 1 fatal, 3 ended with failures, 4 out of money, 130 interrupted
+    /// The process's exit code: 0 complete, 1 fatal, 3 ended with failures, 4 out of money, 5 ended
+    /// with records pending that got no answer, 130 interrupted
     /// (2 is a wrong spec or call, which never gets as far as a run).
     pub const fn exit_code(&self) -> u8 {
         match self {
@@ -219,6 +270,7 @@ impl RunEnd {
             Self::Fatal(_) => 1,
             Self::WithFailures => 3,
             Self::OutOfMoney(_) => 4,
+            Self::Pending => 5,
             Self::Interrupted => 130,
         }
     }
@@ -233,8 +285,10 @@ pub struct Conservation {
     pub added: i64,
     /// Rows written by the sinks.
     pub rows: u64,
-    /// Records in the failures table.
+    /// Records in the failures table, without those that got no answer.
     pub failures: u64,
+    /// Records that got no answer after all retries: pending, the next run asks them again.
+    pub unanswered: u64,
     /// Records that were skipped.
     pub skipped: u64,
     /// Records whose row another row with the same key stands for.
@@ -242,7 +296,8 @@ pub struct Conservation {
 }
 
 impl Conservation {
-    /// Records that are none of these: still pending, when a run was cut off.
+    /// Records that are neither rows nor failures nor skipped: the unanswered ones, and what a run that was cut
+    /// off did not come to.
     pub const fn pending(self) -> i64 {
         let settled = self.rows + self.failures + self.skipped + self.duplicates;
         self.read as i64 + self.added - settled as i64

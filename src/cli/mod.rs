@@ -30,7 +30,7 @@ const FATAL: u8 = 1;
 #[command(
     name = "etl",
     version,
-    after_help = "Exit codes: 0 done, 1 could not go on, 2 the spec or the call is wrong, 3 done, with failures, 4 out of money, 130 interrupted."
+    after_help = "Exit codes: 0 done, 1 could not go on, 2 the spec or the call is wrong, 3 done, with failures, 4 out of money, 5 some records got no answer, 130 interrupted."
 )]
 struct Arguments {
     #[command(subcommand)]

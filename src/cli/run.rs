@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     /// Ask a simulator within this process: no key, no cost.
     #[arg(long)]
     offline: bool,
-    /// How the simulator behaves: the name of a scenario (calm, busy, flaky, hostile, philosophy) or a YAML file.
+    /// How the simulator behaves: the name of a scenario (calm, busy, flaky, hostile, philosophy, outage, sporadic, limit-…) or a YAML file.
     #[arg(long, value_name = "NAME|FILE", requires = "offline")]
     scenario: Option<String>,
     /// What the simulator answers, by stage and key, or by stage and condition; it makes up the rest.
@@ -128,7 +128,8 @@ async fn run_and_report(
     arguments: &Arguments,
 ) -> Result<u8, RunError> {
     let mut reporter = Reporter::for_terminal(arguments.progress.resolve()).quiet(arguments.quiet);
-    let filter = tracing_subscriber::EnvFilter::try_from_env("ETL_LOG").unwrap_or_else(|_| "warn".into());
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_env("ETL_LOG").unwrap_or_else(|_| "off,etl=warn".into());
     // Only a second run in one process would find one there already.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(reporter.log_writer()).try_init();
 

@@ -12,7 +12,7 @@ pub(super) struct Arguments {
     /// The port on 127.0.0.1; 0 for any that is free.
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// How it behaves: the name of a scenario (calm, busy, flaky, hostile, philosophy) or a YAML file. The
+    /// How it behaves: the name of a scenario (calm, busy, flaky, hostile, philosophy, outage, sporadic, limit-…) or a YAML file. The
     /// options below override what it says.
     #[arg(long, value_name = "NAME|FILE")]
     scenario: Option<String>,

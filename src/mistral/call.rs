@@ -1,9 +1,7 @@
-//! Asking: sends a request until there is an answer or no hope of one.
+//! Asking: sends a request until there is an answer or no hope of one. Main type: [`CallResponse`]; the stages
+//! that ask call [`Client::ask`].
 
-use std::{
-    sync::atomic::{AtomicI64, AtomicU64, Ordering},
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
@@ -14,46 +12,21 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    CallError, Client, Endpoint, Fate, Patience, Reply, decode,
-    http::{Answer, Fault},
-    ladder::{End, Ladders, Next, dice},
-    limits::{Leave, Limiter},
+    ApiError, CallError, Client, Endpoint, ErrorAction, Gauge, Reply, RetryPolicy, WaitCause, decode,
+    fault::Fault,
+    gauge::{Counted, Waiting},
+    http::Answer,
+    limit::{
+        backoff::{Backoff, End, Next, jitter},
+        concurrency::Slot,
+        limiter::{Limiter, Permit},
+    },
     received::{received_bytes, unreadable},
-    slots::Slot,
 };
-
-/// What those see who watch: counts since the start, and how many there are now.
-#[derive(Debug, Default)]
-pub struct Gauge {
-    /// Requests sent.
-    pub requests: AtomicU64,
-    /// Of these, sent again.
-    pub retries: AtomicU64,
-    /// Under way now.
-    pub in_flight: AtomicI64,
-    /// Waiting for a limit now.
-    pub waiting: AtomicI64,
-}
-
-/// Adds one to a count for as long as it lives.
-struct Counted<'a>(&'a AtomicI64);
-
-impl<'a> Counted<'a> {
-    fn new(count: &'a AtomicI64) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// An answer, and how long it took.
 #[derive(Debug)]
-pub struct Said {
+pub struct CallResponse {
     /// The answer, as it came.
     pub body: Value,
     /// What it says.
@@ -66,12 +39,28 @@ pub struct Said {
     pub correlation_id: Option<String>,
 }
 
+/// An answer that was understood.
+struct Sent {
+    body: Value,
+    reply: Reply,
+    correlation_id: Option<String>,
+    /// What it used in tokens, where the service says so.
+    used: Option<u64>,
+}
+
+/// Why an attempt gave no answer, and how long the request waits if it was refused by a limit.
+struct Failed {
+    fault: Fault,
+    wait: Option<(Duration, WaitCause)>,
+}
+
 /// What one request is, as it is sent again and again.
 struct Call<'a> {
     endpoint: Endpoint,
     model: &'a str,
     body: Bytes,
     tokens: u64,
+    policy: RetryPolicy,
     gauge: &'a Gauge,
 }
 
@@ -89,31 +78,49 @@ impl Client {
         model: &str,
         body: Bytes,
         tokens: u64,
-        patience: Patience,
+        policy: RetryPolicy,
         gauge: &Gauge,
-    ) -> Result<Said, CallError> {
+    ) -> Result<CallResponse, CallError> {
         let limiter = self.limits.of(model);
-        let call = Call { endpoint, model, body, tokens, gauge };
-        let mut ladders = Ladders::new(patience);
-        let mut tries = 0;
+        let call = Call { endpoint, model, body, tokens, policy, gauge };
+        let mut backoff = Backoff::new(policy);
+        let (mut tries, mut refusals) = (0, 0);
         loop {
-            let attempt = self.attempt(&call, &limiter, tries, patience).await?;
+            let attempt = self.attempt(&call, &limiter, tries, refusals).await?;
             tries += 1;
-            let fault = match attempt {
-                Ok(said) => return Ok(said),
-                Err(fault) => fault,
+            let Failed { fault, wait } = match attempt {
+                Ok(response) => return Ok(response),
+                Err(failed) => failed,
             };
+            refusals += u32::from(wait.is_some());
             tracing::debug!(tries, %fault, "a request has no answer");
-            match ladders.climb(&fault, dice()) {
-                Ok(Next::Queue) => {}
-                Ok(Next::Wait(wait)) => {
+            if let Fault::Api(error, _) = &fault
+                && error.action() == ErrorAction::Doubt
+            {
+                self.own_refusal(&limiter, error).await?;
+            }
+            match (backoff.next(&fault, jitter()), wait) {
+                (Ok(Next::Queue), None) => {}
+                (Ok(Next::Queue), Some((wait, cause))) => {
+                    let _waiting = Waiting::alone(gauge, cause);
+                    self.pause(Some(Instant::now() + wait)).await?;
+                }
+                (Ok(Next::Wait(wait)), _) => {
                     let _waiting = Counted::new(&gauge.waiting);
                     self.pause(Some(Instant::now() + wait)).await?;
                 }
-                Err(End::Refused(error)) => return Err(CallError::Refused(error)),
-                Err(End::Stop(cause)) => return Err(CallError::Stop(cause)),
-                Err(End::GaveUp(last)) => return Err(CallError::Exhausted { tries, last }),
+                (Err(End::Refused(error)), _) => return Err(CallError::Refused(error)),
+                (Err(End::Stop(cause)), _) => return Err(CallError::Stop(cause)),
+                (Err(End::GaveUp(last)), _) => return Err(CallError::Exhausted { tries, last }),
             }
+        }
+    }
+
+    /// Waits until it is known that a refusal does not concern all requests.
+    async fn own_refusal(&self, limiter: &Limiter, error: &ApiError) -> Result<(), CallError> {
+        tokio::select! {
+            concerns = limiter.own_refusal(error) => concerns.map_err(CallError::Stop),
+            () = self.stop.cancelled() => Err(CallError::Stopped),
         }
     }
 
@@ -123,41 +130,38 @@ impl Client {
         call: &Call<'_>,
         limiter: &Limiter,
         tries: u32,
-        patience: Patience,
-    ) -> Result<Result<Said, Fault>, CallError> {
-        let (slot, leave) = self.admit(call, limiter).await?;
-        call.gauge.requests.fetch_add(1, Ordering::Relaxed);
-        call.gauge.retries.fetch_add(u64::from(tries > 0), Ordering::Relaxed);
+        refusals: u32,
+    ) -> Result<Result<CallResponse, Failed>, CallError> {
+        let (slot, permit) = self.admit(call, limiter).await?;
+        let gauge = call.gauge;
+        gauge.requests.fetch_add(1, Ordering::Relaxed);
+        gauge.retries.fetch_add(u64::from(tries > 0), Ordering::Relaxed);
         let started = Instant::now();
-        let sent = self.send(call, limiter).await?;
+        let sent = self.send(call, &permit).await?;
         let latency = started.elapsed();
-        Ok(match sent {
-            Ok((body, reply, correlation_id, used)) => {
-                limiter.answered(started, call.tokens, used);
+        let fault = match sent {
+            Ok(Sent { body, reply, correlation_id, used }) => {
+                gauge.accepted.fetch_add(1, Ordering::Relaxed);
+                permit.accepted(used, Some(reply.pages).filter(|pages| *pages > 0));
                 if let Some(slot) = &slot {
                     slot.answered(latency);
                 }
-                Ok(Said { body, reply, latency, tries: tries + 1, correlation_id })
+                return Ok(Ok(CallResponse { body, reply, latency, tries: tries + 1, correlation_id }));
             }
-            Err(fault) => {
-                match &fault {
-                    // Not this request alone is over the limit: everybody waits.
-                    Fault::Api(error, _) if error.fate() == Fate::Park => {
-                        limiter.held_up(error, started, call.tokens, patience);
-                        if let Some(slot) = &slot {
-                            slot.limited();
-                        }
-                    }
-                    _ => {
-                        if matches!(&fault, Fault::Api(error, _) if error.status < 500) {
-                            limiter.refused(started, call.tokens);
-                        }
-                        limiter.fault(&fault, leave.is_probe, patience).map_err(CallError::Stop)?;
-                    }
+            Err(fault) => fault,
+        };
+        let mut wait = None;
+        match &fault {
+            Fault::Api(error, headers) if error.action() == ErrorAction::RateLimited => {
+                gauge.refused.fetch_add(1, Ordering::Relaxed);
+                if let Some(slot) = &slot {
+                    slot.refused();
                 }
-                Err(fault)
+                wait = Some(permit.rate_limited(error, headers, refusals, call.policy));
             }
-        })
+            _ => permit.fault(&fault, call.policy).map_err(CallError::Stop)?,
+        }
+        Ok(Err(Failed { fault, wait }))
     }
 
     /// Waits for a slot and for the limits, in this order: what the limits allow is sent at once.
@@ -165,7 +169,7 @@ impl Client {
         &self,
         call: &Call<'_>,
         limiter: &'a Limiter,
-    ) -> Result<(Option<Slot>, Leave<'a>), CallError> {
+    ) -> Result<(Option<Slot>, Permit<'a>), CallError> {
         if self.stop.is_cancelled() {
             return Err(CallError::Stopped);
         }
@@ -174,9 +178,10 @@ impl Client {
                 Some(slots) => Some(slots.acquire().await),
                 None => None,
             };
-            let _waiting = (!limiter.is_open()).then(|| Counted::new(&call.gauge.waiting));
-            let leave = limiter.acquire(call.tokens).await.map_err(CallError::Stop)?;
-            Ok((slot, leave))
+            // How many pages a document has is known when it has been read.
+            let pages = u64::from(call.endpoint == Endpoint::Ocr);
+            let permit = limiter.acquire(call.tokens, pages, call.gauge).await.map_err(CallError::Stop)?;
+            Ok((slot, permit))
         };
         tokio::select! {
             biased;
@@ -185,36 +190,33 @@ impl Client {
         }
     }
 
-    /// Sends a request and reads the answer; gives what it cost in tokens, too.
-    async fn send(
-        &self,
-        call: &Call<'_>,
-        limiter: &Limiter,
-    ) -> Result<Result<(Value, Reply, Option<String>, u64), Fault>, CallError> {
+    /// Sends a request and reads the answer.
+    async fn send(&self, call: &Call<'_>, permit: &Permit<'_>) -> Result<Result<Sent, Fault>, CallError> {
         let _in_flight = Counted::new(&call.gauge.in_flight);
         let request = self.http.request(Method::POST, call.endpoint.path(), &[], &[]);
         let json = HeaderValue::from_static("application/json");
         let request = request.header(CONTENT_TYPE, json).body(call.body.clone());
         let sent = self.http.exchange_up_to(request, call.endpoint.largest()).await;
-        let told = match &sent {
+        let headers = match &sent {
             Ok(answer) => Some(&answer.limits),
-            Err(Fault::Api(_, told)) => Some(&**told),
-            Err(Fault::Network { .. }) => None,
+            Err(Fault::Api(_, headers)) => Some(&**headers),
+            Err(Fault::Network { .. } | Fault::Unreachable(_)) => None,
         };
-        let learnt = told.map_or(Ok(()), |told| limiter.learn(told, call.model));
+        let applied =
+            headers.map_or(Ok(()), |headers| permit.apply_headers(headers, call.model, sent.is_ok()));
         // An answer is an answer, even if there will be no other.
         if sent.is_err() {
-            learnt.map_err(CallError::Stop)?;
+            applied.map_err(CallError::Stop)?;
         }
         Ok(sent.and_then(|answer| {
             let (body, mut reply) = self.understood(call.endpoint, &answer)?;
             if reply.model.is_empty() {
                 call.model.clone_into(&mut reply.model);
             }
-            // Where the server does not say, the estimate stands.
-            let told = answer.limits.cost.unwrap_or(reply.usage.total_tokens);
-            let used = if told == 0 { call.tokens } else { told };
-            Ok((body, reply, answer.correlation_id, used))
+            // Where the server does not say, the estimate holds.
+            let used = answer.limits.query_cost.unwrap_or(reply.usage.total_tokens);
+            let used = Some(used).filter(|used| *used > 0);
+            Ok(Sent { body, reply, correlation_id: answer.correlation_id, used })
         }))
     }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{ClientError, Connection, Limits, Patience, Slots, gate::Gate, http::Http};
+use super::{
+    ClientError, ConcurrencyLimiter, Connection, Limits, RetryPolicy, http::Http, limit::gate::Gate,
+};
 
 /// A client of one server; clones share its connections and limits.
 #[derive(Clone)]
@@ -12,11 +14,11 @@ pub struct Client {
     pub(super) http: Http,
     pub(super) limits: Arc<Limits>,
     /// What bounds the attempts under way, if anything does.
-    pub(super) slots: Option<Arc<Slots>>,
-    /// What files and jobs wait at.
+    pub(super) slots: Option<Arc<ConcurrencyLimiter>>,
+    /// What file and job calls wait at after a 429.
     pub(super) gate: Arc<Gate>,
-    /// How long files and jobs are gone on with.
-    pub(super) patience: Patience,
+    /// The retry policy for file and job calls.
+    pub(super) policy: RetryPolicy,
     /// No request waits any longer once this is cancelled; what is under way is finished.
     pub(super) stop: CancellationToken,
 }
@@ -31,21 +33,21 @@ impl Client {
         limits: Limits,
         stop: CancellationToken,
     ) -> Result<Self, ClientError> {
-        let (gate, patience) = (Arc::default(), Patience::MANY);
+        let (gate, policy) = (Arc::default(), RetryPolicy::MANY);
         let http = Http::new(connection)?;
-        Ok(Self { http, limits: Arc::new(limits), slots: None, gate, patience, stop })
+        Ok(Self { http, limits: Arc::new(limits), slots: None, gate, policy, stop })
     }
 
-    /// The same client with another patience for files and jobs.
+    /// The same client with another retry policy for file and job calls.
     #[must_use]
-    pub fn with_patience(mut self, patience: Patience) -> Self {
-        self.patience = patience;
+    pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.policy = policy;
         self
     }
 
     /// The same client for one stage, which has no more attempts under way than it has slots.
     #[must_use]
-    pub fn with_slots(mut self, slots: Arc<Slots>) -> Self {
+    pub fn with_slots(mut self, slots: Arc<ConcurrencyLimiter>) -> Self {
         self.slots = Some(slots);
         self
     }

@@ -6,13 +6,15 @@ use serde_json::Value;
 
 /// What is to be done about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum ErrorAction {
     /// The record fails: the same request would fail again.
     Fail,
     /// The request is sent again after a while.
     Retry,
-    /// Everybody on the limiter waits, then the request is sent again.
-    Park,
+    /// The request waits as the limiter says, then it is sent again.
+    RateLimited,
+    /// The record fails if another request has had an answer; the run stops if all are refused like it.
+    Doubt,
     /// The run stops: no request of it can succeed.
     Stop,
     /// The run stops, and goes on once the account can pay.
@@ -20,28 +22,40 @@ pub enum Fate {
 }
 
 /// What a status means, in the order of the statuses: the one table. `docs/errors.md` shows the same.
-pub const FATES: &[(RangeInclusive<u16>, Fate, &str)] = &[
+pub const ERROR_ACTIONS: &[(RangeInclusive<u16>, ErrorAction, &str)] = &[
     // Rows of a batch's error file may come without a status.
-    (0..=0, Fate::Retry, "no status: a line of an error file that says nothing more"),
-    (1..=299, Fate::Retry, "neither answer nor error: a proxy's own page"),
+    (0..=0, ErrorAction::Retry, "no status: a line of an error file that says nothing more"),
+    (1..=299, ErrorAction::Retry, "neither answer nor error: a proxy's own page"),
     (
         300..=399,
-        Fate::Stop,
+        ErrorAction::Doubt,
         "a redirect, which is not followed: the message says what to write as `base_url`",
     ),
-    (400..=400, Fate::Fail, "the request is wrong: too long, a setting that the model does not support"),
-    (401..=401, Fate::Stop, "the key is wrong"),
-    (402..=402, Fate::Unpaid, "no credit or no payment method"),
-    (403..=403, Fate::Stop, "the key may not do this"),
-    (404..=404, Fate::Stop, "no such model, or a retired one"),
-    (405..=407, Fate::Fail, "the request is wrong"),
-    (408..=409, Fate::Retry, "the service gave up waiting, or was busy with the same thing"),
-    (410..=424, Fate::Fail, "the request is wrong: too large, or fields that the service does not know"),
-    (425..=425, Fate::Retry, "too early"),
-    (426..=428, Fate::Fail, "the request is wrong"),
-    (429..=429, Fate::Park, "a limit: of the account (code 1300) or of the service (code 3505)"),
-    (430..=499, Fate::Fail, "the request is wrong"),
-    (500..=u16::MAX, Fate::Retry, "a fault of the service or of a gateway before it"),
+    (
+        400..=400,
+        ErrorAction::Fail,
+        "the request is wrong: too long, a setting that the model does not support",
+    ),
+    (401..=401, ErrorAction::Stop, "the key is wrong"),
+    (402..=402, ErrorAction::Unpaid, "no credit or no payment method"),
+    (403..=403, ErrorAction::Doubt, "the key may not do this, or not with this content"),
+    (404..=404, ErrorAction::Doubt, "no such model, or a retired one"),
+    (405..=407, ErrorAction::Fail, "the request is wrong"),
+    (408..=409, ErrorAction::Retry, "the service gave up waiting, or was busy with the same thing"),
+    (
+        410..=424,
+        ErrorAction::Fail,
+        "the request is wrong: too large, or fields that the service does not know",
+    ),
+    (425..=425, ErrorAction::Retry, "too early"),
+    (426..=428, ErrorAction::Fail, "the request is wrong"),
+    (
+        429..=429,
+        ErrorAction::RateLimited,
+        "a limit: of the account (code 1300) or of the service (code 3505)",
+    ),
+    (430..=499, ErrorAction::Fail, "the request is wrong"),
+    (500..=u16::MAX, ErrorAction::Retry, "a fault of the service or of a gateway before it"),
 ];
 
 /// The codes that stop a run although their status, 400, fails a record only: an invalid model.
@@ -93,15 +107,15 @@ impl ApiError {
     }
 
     /// What is to be done about it.
-    pub fn fate(&self) -> Fate {
+    pub fn action(&self) -> ErrorAction {
         if self.status == 400 && self.is_about_the_model() {
-            return Fate::Stop;
+            return ErrorAction::Stop;
         }
         if self.is_about_the_quota() {
-            return Fate::Unpaid;
+            return ErrorAction::Unpaid;
         }
-        let row = FATES.iter().find(|(statuses, ..)| statuses.contains(&self.status));
-        row.map_or(Fate::Fail, |(_, fate, _)| *fate)
+        let row = ERROR_ACTIONS.iter().find(|(statuses, ..)| statuses.contains(&self.status));
+        row.map_or(ErrorAction::Fail, |(_, fate, _)| *fate)
     }
 
     /// Whether the service has too much to do, rather than this account having asked too much.
@@ -230,12 +244,22 @@ pub enum StopCause {
     #[error("{0}")]
     Unpaid(ApiError),
     /// The account may not ask this model at all.
-    #[error("the limit of `{model}` is 0 {what} a minute: this account may not ask it")]
+    #[error("the limit of `{model}` is 0 {what}: this account may not ask it")]
     NoLimit {
         /// The model.
         model: String,
-        /// `requests` or `tokens`.
-        what: &'static str,
+        /// `requests a minute`, `tokens a second`.
+        what: String,
+    },
+    /// There is no connection to the server, and there has been none.
+    #[error("cannot connect to {host}: {told}")]
+    Unreachable {
+        /// Host and port.
+        host: String,
+        /// What the network says.
+        told: String,
+        /// What to check.
+        advice: &'static str,
     },
     /// Request after request fails in the same way.
     #[error("{count} requests in a row failed in the same way; the last one: {last}")]
@@ -297,62 +321,62 @@ mod tests {
     fn every_shape_of_error_is_read() {
         let told = |status, body| {
             let error = ApiError::read(status, body);
-            (error.to_string(), error.fate())
+            (error.to_string(), error.action())
         };
         let cases = [
             (
                 400,
                 r#"{"object":"error","message":"Prompt too long","type":"x","param":null,"code":3059}"#,
                 "400 (code 3059): Prompt too long",
-                Fate::Fail,
+                ErrorAction::Fail,
             ),
             (
                 400,
                 r#"{"object":"error","message":"Invalid model: x","type":"invalid_model","code":"1500"}"#,
                 "400 (code 1500): Invalid model: x",
-                Fate::Stop,
+                ErrorAction::Stop,
             ),
-            (401, r#"{"detail":"Invalid API Key"}"#, "401: Invalid API Key", Fate::Stop),
-            (401, r#"{"message":"Unauthorized","request_id":"1"}"#, "401: Unauthorized", Fate::Stop),
+            (401, r#"{"detail":"Invalid API Key"}"#, "401: Invalid API Key", ErrorAction::Stop),
+            (401, r#"{"message":"Unauthorized","request_id":"1"}"#, "401: Unauthorized", ErrorAction::Stop),
             (
                 422,
                 r#"{"detail":[{"type":"missing","loc":["body","messages",0,"role"],"msg":"Field required","input":{}}]}"#,
                 "422: body.messages.0.role: Field required",
-                Fate::Fail,
+                ErrorAction::Fail,
             ),
             (
                 422,
                 r#"{"message":{"detail":[{"loc":["body","x"],"msg":"Extra inputs are not permitted"}]}}"#,
                 "422: body.x: Extra inputs are not permitted",
-                Fate::Fail,
+                ErrorAction::Fail,
             ),
             (
                 429,
                 r#"{"message":"Requests rate limit exceeded"}"#,
                 "429: Requests rate limit exceeded",
-                Fate::Park,
+                ErrorAction::RateLimited,
             ),
             (
                 429,
                 r#"{"message":"You have exceeded your quota","code":1301}"#,
                 "429 (code 1301): You have exceeded your quota",
-                Fate::Unpaid,
+                ErrorAction::Unpaid,
             ),
             (
                 429,
                 r#"{"message":"Monthly token limit reached"}"#,
                 "429: Monthly token limit reached",
-                Fate::Unpaid,
+                ErrorAction::Unpaid,
             ),
-            (307, "", "307: no message", Fate::Stop),
+            (307, "", "307: no message", ErrorAction::Doubt),
             (
                 503,
                 "<html><body><h1>503 Service Unavailable</h1></body></html>",
                 "503: 503 Service Unavailable",
-                Fate::Retry,
+                ErrorAction::Retry,
             ),
-            (500, "", "500: no message", Fate::Retry),
-            (418, r#"{"error":{"message":"teapot","code":7}}"#, "418 (code 7): teapot", Fate::Fail),
+            (500, "", "500: no message", ErrorAction::Retry),
+            (418, r#"{"error":{"message":"teapot","code":7}}"#, "418 (code 7): teapot", ErrorAction::Fail),
         ];
         for (status, body, text, fate) in cases {
             assert_eq!(told(status, body), (text.to_owned(), fate));

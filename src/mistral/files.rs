@@ -9,7 +9,7 @@ use reqwest::{
 
 use super::{
     CallError, Client,
-    manage::parse,
+    management::parse,
     wire::{FILES_PATH, FileObject},
 };
 

@@ -1,6 +1,6 @@
 //! One exchange: a request is sent once, and either an answer comes or a fault is told.
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
@@ -10,7 +10,10 @@ use reqwest::{
 };
 use tokio::time::timeout;
 
-use super::{ApiError, ClientError, Connection, Timeouts, connection::trimmed, decode, redirect, told::Told};
+use super::{
+    ApiError, ClientError, Connection, Timeouts, connection::trimmed, decode, fault::Fault,
+    rate_limit_headers::RateLimitHeaders, reach::Reach, redirect,
+};
 
 /// The largest file that is read: a file of results may be as large as one that may be sent.
 const LARGEST_FILE: usize = 2 << 30;
@@ -28,6 +31,7 @@ pub(super) struct Http {
     base: Url,
     timeouts: Timeouts,
     key: Arc<str>,
+    reach: Reach,
 }
 
 /// An answer of 2xx.
@@ -35,37 +39,8 @@ pub(super) struct Answer {
     pub(super) bytes: Bytes,
     /// Why the body cannot be had whole, as an end to "the answer …".
     pub(super) unusable: Option<String>,
-    pub(super) limits: Told,
+    pub(super) limits: RateLimitHeaders,
     pub(super) correlation_id: Option<String>,
-}
-
-/// Why a single try gave no answer.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// The service said no, and perhaps what its limits are.
-    Api(ApiError, Box<Told>),
-    /// No answer came, or none that can be read.
-    Network {
-        told: String,
-        /// Whether the service may have had the request all the same.
-        sent: bool,
-    },
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Api(error, _) => write!(f, "{error}"),
-            Self::Network { told, .. } => f.write_str(told),
-        }
-    }
-}
-
-impl Fault {
-    /// An answer that is there and cannot be used.
-    pub(super) fn unreadable(told: String) -> Self {
-        Self::Network { told, sent: true }
-    }
 }
 
 impl Http {
@@ -92,7 +67,8 @@ impl Http {
             client = client.no_proxy();
         }
         let client = client.build().map_err(ClientError::Http)?;
-        Ok(Self { client, base, timeouts: connection.timeouts, key: connection.api_key.as_str().into() })
+        let key = connection.api_key.as_str().into();
+        Ok(Self { client, base, timeouts: connection.timeouts, key, reach: Reach::default() })
     }
 
     /// A request to a path, with ids below it and a query.
@@ -140,6 +116,7 @@ impl Http {
             told: format!("{what} within {}s", limit.as_secs_f64()),
             sent: true,
         };
+        self.reach.asked();
         let exchange = async {
             let response = match timeout(first_byte, request.send()).await {
                 Ok(response) => response.map_err(|error| self.network(error))?,
@@ -151,10 +128,11 @@ impl Http {
     }
 
     async fn read(&self, mut response: reqwest::Response, most: usize) -> Result<Answer, Fault> {
+        self.reach.reached();
         let status = response.status();
         let asked = response.url().clone();
         let headers = std::mem::take(response.headers_mut());
-        let limits = Told::read(&headers);
+        let limits = RateLimitHeaders::read(&headers);
         let correlation_id = text(&headers, "mistral-correlation-id").map(str::to_owned);
         let most = if status.is_success() { most } else { LARGEST_ERROR };
         let mut bytes = bytes::BytesMut::new();
@@ -189,7 +167,19 @@ impl Http {
 
     fn network(&self, error: reqwest::Error) -> Fault {
         let sent = !(error.is_connect() || error.is_builder());
-        Fault::Network { told: self.without_key(&chain(&error.without_url())), sent }
+        let error = error.without_url();
+        let told = self.without_key(&chain(&error));
+        let unreachable = if sent { None } else { self.reach.failed(&error, &told, &self.host()) };
+        match unreachable {
+            Some(cause) => Fault::Unreachable(cause),
+            None => Fault::Network { told, sent },
+        }
+    }
+
+    /// Host and port of the server.
+    fn host(&self) -> String {
+        let host = self.base.host_str().unwrap_or_default();
+        self.base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
     /// Servers quote what they refuse.
@@ -213,7 +203,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// The text of a header.
-pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
 }
 

@@ -11,11 +11,12 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    CallError, Client, Fate,
+    CallError, Client, ErrorAction,
+    fault::Fault,
     files::gone,
-    http::{Answer, Fault},
-    ladder::Ladders,
-    manage::parse,
+    http::Answer,
+    limit::backoff::Backoff,
+    management::parse,
     wire::{CreateJob, JOBS_PATH, Job, MODELS_PATH, Model},
 };
 
@@ -39,7 +40,7 @@ const QUERY: &[&str] = &[
 const PAGES: usize = 10_000;
 
 /// How often a job is looked for before it is taken as not created, with doubled pauses (half a minute in
-/// all, by the usual patience): a list may lag behind, and a gateway give up before the service does.
+/// all, by the default policy): a list may lag behind, and a gateway give up before the service does.
 const LOOKS: u32 = 5;
 
 /// What a listing may be asked for.
@@ -64,7 +65,7 @@ impl Client {
     /// # Errors
     /// [`CallError::Unsure`] for a job without metadata, once it is open whether it was created.
     pub async fn create_job(&self, job: &CreateJob) -> Result<Job, CallError> {
-        let mut ladders = Ladders::new(self.patience);
+        let mut backoff = Backoff::new(self.policy);
         let mut tries = 0;
         loop {
             tries += 1;
@@ -83,15 +84,15 @@ impl Client {
                     Err(error) => return Err(error),
                 }
             }
-            self.after(&mut ladders, &fault, tries).await?;
+            self.after(&mut backoff, &fault, tries).await?;
         }
     }
 
     /// Looks for a job that may have been created a moment ago.
     async fn look_for(&self, metadata: &BTreeMap<String, String>) -> Result<Option<Job>, CallError> {
         for look in 0..LOOKS {
-            let wait: Duration = self.patience.wait * (1 << look);
-            self.pause(Some(Instant::now() + wait.min(self.patience.max_wait))).await?;
+            let wait: Duration = self.policy.wait * (1 << look);
+            self.pause(Some(Instant::now() + wait.min(self.policy.max_wait))).await?;
             let found = self.find_jobs(metadata).await?;
             if let Some(job) = found.into_iter().max_by_key(|job| job.created_at) {
                 return Ok(Some(job));
@@ -199,7 +200,8 @@ impl Client {
 /// Whether a fault leaves open what the service did.
 fn is_open(fault: &Fault) -> bool {
     match fault {
-        Fault::Api(error, _) => error.fate() == Fate::Retry,
+        Fault::Api(error, _) => error.action() == ErrorAction::Retry,
         Fault::Network { sent, .. } => *sent,
+        Fault::Unreachable(_) => false,
     }
 }

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{state::State, text::Paint};
 use crate::event::{
-    Conservation, Event, EventKind, Progress, RunEnd, StageCounts, StageInfo, StageKind, Usage,
+    Conservation, Event, EventKind, Progress, RateLimits, RunEnd, StageCounts, StageInfo, StageKind, Usage,
 };
 
 pub(super) const PLAIN: Paint = Paint { color: false };
@@ -12,6 +12,8 @@ pub(super) const PLAIN: Paint = Paint { color: false };
 /// A run's events, told one by one.
 pub(super) struct Story {
     pub(super) events: Vec<Event>,
+    /// What the limits did to it, as the last event says.
+    pub(super) limits: RateLimits,
 }
 
 /// Records taken, given on, failed.
@@ -52,7 +54,7 @@ impl Story {
             let target = (kind == StageKind::Sink).then(|| format!("table {name}"));
             StageInfo { name: (*name).to_owned(), kind, target }
         };
-        let mut story = Self { events: Vec::new() };
+        let mut story = Self { events: Vec::new(), limits: RateLimits::default() };
         story.push(
             0.0,
             EventKind::RunStarted {
@@ -84,7 +86,7 @@ impl Story {
                 extract,
                 counts(done.saturating_sub(6), 0, 0),
             ];
-            story.progress_of(second as f64, Progress { stages, usage });
+            story.progress_of(second as f64, Progress { stages, usage, ..Progress::default() });
         }
         story.stage_ended(12.0, 0);
         story
@@ -98,7 +100,7 @@ impl Story {
     }
 
     pub(super) fn progress(&mut self, seconds: f64, stages: [StageCounts; 4]) -> &mut Self {
-        self.progress_of(seconds, Progress { stages: stages.to_vec(), usage: usage() })
+        self.progress_of(seconds, Progress { stages: stages.to_vec(), usage: usage(), ..Progress::default() })
     }
 
     pub(super) fn progress_of(&mut self, seconds: f64, progress: Progress) -> &mut Self {
@@ -120,7 +122,7 @@ impl Story {
         usage: Usage,
         sum: Conservation,
     ) -> &mut Self {
-        let progress = Progress { stages: stages.to_vec(), usage };
+        let progress = Progress { stages: stages.to_vec(), usage, limits: self.limits };
         self.push(80.0, EventKind::RunEnded { end, progress, sum, tables: Vec::new(), seconds: 80.0 })
     }
 

@@ -9,7 +9,10 @@ use super::{
     state::{Phase, Stage, State},
     text::{Ink, Paint, fit, width},
 };
-use crate::units::Usd;
+use crate::{
+    event::{RateLimits, WaitingFor},
+    units::Usd,
+};
 
 /// The size of the window, in columns and rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,13 +84,33 @@ pub(super) fn run_parts(state: &State) -> Vec<Part> {
     let parts = [
         (1, state.stopping.then(|| "stopping".to_owned())),
         (0, Some(human::counted(usage.requests, "request"))),
-        (6, (usage.retries > 0).then(|| format!("{} retried", human::count(usage.retries)))),
-        (4, (tokens > 0).then(|| format!("{} tokens", human::short(tokens)))),
-        (2, (usage.cost_micros > 0).then(|| format!("{}{simulated}", Usd::from_micros(usage.cost_micros)))),
-        (5, Some(format!("{} elapsed", human::whole(state.elapsed())))),
-        (3, left.filter(|_| !state.stopping)),
+        (2, limits(&state.limits).filter(|_| state.end.is_none())),
+        (7, (usage.retries > 0).then(|| format!("{} retried", human::count(usage.retries)))),
+        (5, (tokens > 0).then(|| format!("{} tokens", human::short(tokens)))),
+        (3, (usage.cost_micros > 0).then(|| format!("{}{simulated}", Usd::from_micros(usage.cost_micros)))),
+        (6, Some(format!("{} elapsed", human::whole(state.elapsed())))),
+        (4, left.filter(|_| !state.stopping)),
     ];
     parts.into_iter().filter_map(|(rank, text)| text.map(|text| Part { rank, text })).collect()
+}
+
+/// What the run waits for, what is accepted and which share is refused; nothing where nothing is refused.
+fn limits(limits: &RateLimits) -> Option<String> {
+    let waits = limits.waiting_for.map(|what| match what {
+        WaitingFor::ConfiguredLimit => "waiting for the configured limit",
+        WaitingFor::AccountLimit => "waiting for the account limit",
+        WaitingFor::SporadicRefusals => "retrying sporadic refusals",
+        WaitingFor::Outage => "probing after an outage",
+    });
+    let lately = (limits.refused > 0).then(|| {
+        let share = 100.0 * limits.refused_share;
+        format!("{} accepted, {share:.1} % refused", human::rate(limits.accepted_per_second))
+    });
+    match (waits, lately) {
+        (Some(waits), Some(lately)) => Some(format!("{waits} ({lately})")),
+        (Some(waits), None) => Some(waits.to_owned()),
+        (None, lately) => lately,
+    }
 }
 
 #[cfg(test)]
@@ -174,6 +197,34 @@ mod tests {
         · metadata                         waiting
         stopping, 29 requests, 6 retried, 1.3M tokens, 0.0123 USD (simulated), 12s elapsed
         ");
+    }
+
+    #[test]
+    fn what_is_waited_for_is_said_in_words() {
+        let mut state = Story::midway(false, &NAMES).state();
+        let causes = [
+            (Some(WaitingFor::AccountLimit), 9.84, 31),
+            (Some(WaitingFor::SporadicRefusals), 412.0, 31),
+            (Some(WaitingFor::Outage), 0.0, 31),
+            (Some(WaitingFor::ConfiguredLimit), 5.0, 0),
+            (None, 9.84, 31),
+        ];
+        let lines = causes.map(|(waiting_for, accepted_per_second, refused)| {
+            let refused_share = if refused > 0 { 0.0312 } else { 0.0 };
+            let limits =
+                RateLimits { waiting_for, accepted_per_second, refused_share, refused, ..state.limits };
+            state.limits = limits;
+            run_line(&state, 200)
+        });
+        assert_snapshot!(lines.join("\n"), @"
+        29 requests, waiting for the account limit (9.8/s accepted, 3.1 % refused), 6 retried, 1.3M tokens, 0.0123 USD, 12s elapsed, at least 12s left
+        29 requests, retrying sporadic refusals (412/s accepted, 3.1 % refused), 6 retried, 1.3M tokens, 0.0123 USD, 12s elapsed, at least 12s left
+        29 requests, probing after an outage (0/s accepted, 3.1 % refused), 6 retried, 1.3M tokens, 0.0123 USD, 12s elapsed, at least 12s left
+        29 requests, waiting for the configured limit, 6 retried, 1.3M tokens, 0.0123 USD, 12s elapsed, at least 12s left
+        29 requests, 9.8/s accepted, 3.1 % refused, 6 retried, 1.3M tokens, 0.0123 USD, 12s elapsed, at least 12s left
+        ");
+        state.limits.waiting_for = Some(WaitingFor::AccountLimit);
+        assert_snapshot!(run_line(&state, 100), @"29 requests, waiting for the account limit (9.8/s accepted, 3.1 % refused), 0.0123 USD");
     }
 
     #[test]

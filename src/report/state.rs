@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{meter::Meter, text};
 use crate::event::{
-    Conservation, Event, EventKind, Progress, RunEnd, StageCounts, StageKind, TableChange, Usage,
+    Conservation, Event, EventKind, Progress, RateLimits, RunEnd, StageCounts, StageKind, TableChange, Usage,
 };
 
 /// Past this a time left says nothing but "long".
@@ -21,6 +21,8 @@ pub(crate) struct State {
     pub(crate) stages: Vec<Stage>,
     /// The latest totals.
     pub(crate) usage: Usage,
+    /// What the limits of the service do to it.
+    pub(crate) limits: RateLimits,
     /// Whether the user has asked it to stop.
     pub(crate) stopping: bool,
     /// How it ended, once it has.
@@ -120,6 +122,7 @@ impl State {
 
     fn update(&mut self, at: Timestamp, progress: &Progress) {
         self.usage = progress.usage;
+        self.limits = progress.limits;
         for (stage, counts) in self.stages.iter_mut().zip(&progress.stages) {
             stage.update(at, counts);
         }
@@ -283,7 +286,7 @@ mod tests {
         let mut state = State::default();
         let mut story = Story::new();
         story.stage_ended(1.0, 99).wave_closed(1.0, 99, 0, 0);
-        story.progress_of(1.0, Progress { stages: vec![counts(1, 1, 0); 9], usage: Usage::default() });
+        story.progress_of(1.0, Progress { stages: vec![counts(1, 1, 0); 9], ..Progress::default() });
         for event in &story.events[1..] {
             state.apply(event);
         }

@@ -3,7 +3,7 @@
 //! First the stages, then the sum in which every record has its place, then what was asked and
 //! what it cost, then what to do.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use super::{
     human::{count, counted, duration, short},
@@ -11,7 +11,7 @@ use super::{
     text::{Align, Ink, Paint, clean, pad, width},
 };
 use crate::{
-    event::{Conservation, RunEnd, StageCounts, TableChange, Usage},
+    event::{Conservation, LostTime, RunEnd, StageCounts, TableChange, Usage},
     units::Usd,
 };
 
@@ -136,6 +136,11 @@ fn spent(state: &State, end: &End) -> String {
         if retries > 0 {
             text += &format!(", {} of them retries", count(retries));
         }
+        let refused = state.limits.refused;
+        if refused > 0 {
+            let share = 100.0 * refused as f64 / requests.max(1) as f64;
+            text += &format!(", {} refused with 429 ({share:.1} %)", count(refused));
+        }
         if reused > 0 {
             text += &format!("; {} taken from the ledger", counted(reused, "answer"));
         }
@@ -165,12 +170,30 @@ fn spent(state: &State, end: &End) -> String {
         lines.push(("cost", text));
     }
     lines.push(("time", duration(end.time)));
+    if let Some(text) = lost(state.limits.lost) {
+        lines.push(("lost", text));
+    }
     let mut text = String::new();
     for (label, said) in lines {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{label:<8}  {said}");
     }
     text
+}
+
+/// The time lost to limits, refusals and outages; nothing below a tenth of a second.
+fn lost(lost: LostTime) -> Option<String> {
+    let LostTime { configured_limit_ms, account_limit_ms, sporadic_refusals_ms, outage_ms } = lost;
+    let parts = [
+        (configured_limit_ms, "the configured limit"),
+        (account_limit_ms, "the account limit"),
+        (sporadic_refusals_ms, "sporadic refusals"),
+        (outage_ms, "outages"),
+    ];
+    let parts = parts.into_iter().filter(|(ms, _)| *ms >= 100);
+    let said: Vec<String> =
+        parts.map(|(ms, what)| format!("{} to {what}", duration(Duration::from_millis(ms)))).collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 /// What to do next; nothing for a run that is complete.
@@ -190,6 +213,13 @@ fn advice(state: &State, paint: Paint) -> String {
         paint.push(&mut text, "out of money", Ink::Bad);
         let pending = counted(sum.pending().max(0).unsigned_abs(), "record");
         text += &format!(": {}\n{pending} pending; what was answered is kept\n", message.trim_end());
+    }
+    if *end == RunEnd::Pending {
+        let pending = counted(sum.unanswered, "record");
+        paint.push(&mut text, &format!("{pending} pending"), Ink::Bad);
+        text += ", because no answer came; the same command asks them again, and nothing is paid twice";
+        text += &run.map(|run| format!("; to see why:\n  {}", query(run))).unwrap_or_default();
+        text.push('\n');
     }
     if sum.failures > 0 {
         let told = format!("{} failed", counted(sum.failures, "record"));

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::{
     ledger::{Entry, History, Step},
-    mistral::{CallError, Client, Slots, StopCause},
+    mistral::{CallError, Client, ConcurrencyLimiter, StopCause},
     record::{FailureKind, Outcome, Record, weight},
     spec::Concurrency,
     stage::{self, Bounds, RecordStream, ahead, chunk},
@@ -239,8 +239,8 @@ pub(super) fn ask(
     context: Arc<Context>,
 ) -> RecordStream {
     let slots = Arc::new(match question.ask.concurrency {
-        Concurrency::Fixed(count) => Slots::fixed(count),
-        Concurrency::Auto { min, max } => Slots::auto(min, max),
+        Concurrency::Fixed(count) => ConcurrencyLimiter::fixed(count),
+        Concurrency::Auto { min, max } => ConcurrencyLimiter::auto(min, max),
     });
     // As many again may wait for their next attempt, without a slot; and no more, for they hold their texts.
     let inside = slots.most().saturating_mul(2);
@@ -374,7 +374,7 @@ async fn shared(
 /// Asks until there is an answer that fits or no attempt is left.
 async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, context: &Context) -> Asked {
     let Ask { record, written, claim, mut history, until } = ask;
-    let patience = question.ask.retry;
+    let policy = question.ask.retry;
     if let Err(reason) = context.may_ask(&question.stage) {
         let attempts = history.next_attempt() - 1;
         let failure = question.failure(record, FailureKind::Unanswered, reason, attempts);
@@ -396,7 +396,7 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
         };
         let Some(reserved) = context.reserve(cost) else { return Asked::Pending };
         let model = &*written.model;
-        let asked = client.ask(question.endpoint, model, body, tokens, patience, &meter.gauge).await;
+        let asked = client.ask(question.endpoint, model, body, tokens, policy, &meter.gauge).await;
         let step = match asked {
             Ok(said) => question.judged(model, said.reply, Some(said.latency), said.correlation_id),
             Err(CallError::Stopped) => return Asked::Pending,

@@ -10,7 +10,7 @@ use futures::{
 use crate::{
     fault,
     ledger::{Entry, History, JobState, JobStep, RequestId, Step},
-    mistral::{CallError, Client, Fate, read_result, received},
+    mistral::{CallError, Client, ErrorAction, read_result, received},
     record::{FailureKind, Outcome},
     stage::{self, RecordStream},
     store::{Batch, JobRecord, Parked},
@@ -150,10 +150,10 @@ fn entry(line: &[u8], placed: &mut HashMap<RequestId, Entry>, desk: &Desk) -> Op
             Ok(reply) => question.judged(&entry.asked_model, reply, None, None),
             Err(why) => Step::Missing(format!("the answer {why}")),
         },
-        Err(error) => match error.fate() {
+        Err(error) => match error.action() {
             // What the service could not do it may do another time.
             _ if error.status == 0 => Step::Missing(error.to_string()),
-            Fate::Retry | Fate::Park => Step::Missing(error.to_string()),
+            ErrorAction::Retry | ErrorAction::RateLimited => Step::Missing(error.to_string()),
             _ => Step::Invalid(error.to_string()),
         },
     };

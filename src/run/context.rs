@@ -125,6 +125,12 @@ impl Context {
         if self.halt.is_stopped() {
             return RunEnd::Interrupted;
         }
-        if self.meters.failures.get() > 0 { RunEnd::WithFailures } else { RunEnd::Complete }
+        if self.meters.unanswered.get() > 0 {
+            RunEnd::Pending
+        } else if self.meters.failures.get() > 0 {
+            RunEnd::WithFailures
+        } else {
+            RunEnd::Complete
+        }
     }
 }

@@ -168,6 +168,7 @@ fn stopped(cause: &StopCause) -> String {
         StopCause::Unpaid(error) => {
             format!("the account has no credit or no payment method ({error}): add credit; {kept}")
         }
+        StopCause::Unreachable { advice, .. } => format!("{cause}; {advice}"),
         StopCause::NoLimit { .. } => format!("{cause}; choose another `model:`, or another plan"),
         StopCause::Broken { .. } => format!("{cause}; once the cause is mended, {kept}"),
     }

@@ -5,15 +5,15 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    mistral::{Client, Patience},
+    mistral::{Client, RetryPolicy},
     store::{JobRecord, Store},
 };
 
 use super::{Halt, Options, Pipeline, RunError, batch::has_ended, batch::update, client};
 
 /// A person waits for it: minutes of silence, as a run may have them, would be too long.
-const PATIENCE: Patience =
-    Patience { times: 3, wait: Duration::from_secs(1), max_wait: Duration::from_secs(10) };
+const POLICY: RetryPolicy =
+    RetryPolicy { times: 3, wait: Duration::from_secs(1), max_wait: Duration::from_secs(10) };
 
 /// A job, and whose it is.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ impl Pipeline {
             return Ok(Jobs { client: None, jobs });
         }
         let client = match client(plan, options, None, &halt) {
-            Ok(client) => Some(client.with_patience(PATIENCE)),
+            Ok(client) => Some(client.with_retry_policy(POLICY)),
             Err(RunError::NoKey { .. }) => None,
             Err(error) => return Err(error),
         };

@@ -1,13 +1,17 @@
 //! Counts of what happens, and the events that tell of them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use crate::{
-    event::{Conservation, Progress, StageCounts, StageInfo, Usage},
-    mistral::Gauge,
+    event::{Conservation, LostTime, Progress, RateLimits, StageCounts, StageInfo, Usage, WaitingFor},
+    mistral::{Gauge, WaitCause},
     plan::{Node, NodeId, Plan, Port, Step},
 };
 
@@ -67,14 +71,27 @@ pub(super) struct Meters {
     by_node: Vec<Arc<Meter>>,
     /// Records that were made in addition: parts of a split, copies for a second reader.
     pub(super) added: AtomicI64,
-    /// Rows of the failures table.
+    /// Rows of the failures table, without those for records that got no answer.
     pub(super) failures: Count,
+    /// Rows of it for records that got no answer.
+    pub(super) unanswered: Count,
+    /// Answers and refusals by when, over the last while.
+    lately: Mutex<VecDeque<(Instant, [u64; 2])>>,
 }
+
+/// Over how long the accepted rate and the share refused are taken.
+const LATELY: Duration = Duration::from_secs(10);
 
 impl Meters {
     pub(super) fn new(plan: &Plan) -> Self {
         let by_node = plan.nodes.iter().map(|_| Arc::default()).collect();
-        Self { by_node, added: AtomicI64::new(0), failures: Count::default() }
+        Self {
+            by_node,
+            added: AtomicI64::new(0),
+            failures: Count::default(),
+            unanswered: Count::default(),
+            lately: Mutex::default(),
+        }
     }
 
     pub(super) fn of(&self, node: NodeId) -> &Arc<Meter> {
@@ -105,7 +122,51 @@ impl Meters {
                 }
             })
             .collect();
-        Progress { stages, usage: self.usage() }
+        Progress { stages, usage: self.usage(), limits: self.limits() }
+    }
+
+    /// What the limits of the service do to the run.
+    fn limits(&self) -> RateLimits {
+        let gauges = || self.by_node.iter().map(|meter| &meter.gauge);
+        let sum = |count: fn(&Gauge) -> u64| gauges().map(count).sum::<u64>();
+        let lost = |cause| gauges().map(|gauge| gauge.lost(cause).as_millis() as u64).sum();
+        let waits = |cause: &WaitCause| gauges().any(|gauge| gauge.waits_for() == Some(*cause));
+        let causes = [WaitCause::Outage, WaitCause::AccountLimit, WaitCause::Configured, WaitCause::Sporadic];
+        let waiting_for = causes.into_iter().find(waits).map(|cause| match cause {
+            WaitCause::Configured => WaitingFor::ConfiguredLimit,
+            WaitCause::AccountLimit => WaitingFor::AccountLimit,
+            WaitCause::Sporadic => WaitingFor::SporadicRefusals,
+            WaitCause::Outage => WaitingFor::Outage,
+        });
+        let accepted = sum(|gauge| gauge.accepted.load(Ordering::Relaxed));
+        let refused = sum(|gauge| gauge.refused.load(Ordering::Relaxed));
+        let (accepted_per_second, refused_share) = self.lately(Instant::now(), [accepted, refused]);
+        RateLimits {
+            waiting_for,
+            accepted_per_second,
+            refused_share,
+            refused,
+            lost: LostTime {
+                configured_limit_ms: lost(WaitCause::Configured),
+                account_limit_ms: lost(WaitCause::AccountLimit),
+                sporadic_refusals_ms: lost(WaitCause::Sporadic),
+                outage_ms: lost(WaitCause::Outage),
+            },
+        }
+    }
+
+    /// Answers a second and the share refused, over the last while.
+    fn lately(&self, now: Instant, counts: [u64; 2]) -> (f64, f64) {
+        let Ok(mut lately) = self.lately.lock() else { return (0.0, 0.0) };
+        lately.push_back((now, counts));
+        while lately.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= LATELY) {
+            lately.pop_front();
+        }
+        let (at, [accepted, refused]) = lately.front().copied().unwrap_or((now, counts));
+        let [accepted, refused] = [counts[0] - accepted, counts[1] - refused];
+        let seconds = now.duration_since(at).as_secs_f64();
+        let rate = if seconds > 0.0 { accepted as f64 / seconds } else { 0.0 };
+        (rate, refused as f64 / (accepted + refused).max(1) as f64)
     }
 
     /// How many records a stage will take in all, as far as that is known by now.
@@ -155,6 +216,7 @@ impl Meters {
             added: self.added.load(Ordering::Relaxed),
             rows: sum(|step| matches!(step, Step::Sink(_)), |meter| meter.done.get()),
             failures: self.failures.get(),
+            unanswered: self.unanswered.get(),
             skipped: sum(|_| true, |meter| meter.skipped.get()),
             duplicates: sum(|_| true, |meter| meter.duplicates.get()),
         }

@@ -245,7 +245,7 @@ impl Pipeline {
         }
         let tables = sink::finish(&plan, &context).await;
         let end = context.end();
-        let whole = matches!(end, RunEnd::Complete | RunEnd::WithFailures);
+        let whole = matches!(end, RunEnd::Complete | RunEnd::WithFailures | RunEnd::Pending);
         for node in &plan.nodes {
             // A failure stops nothing any more; it is told as the run's end.
             let _: Option<()> = match &node.step {

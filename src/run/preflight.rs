@@ -46,7 +46,7 @@ impl Context {
         question: &Question,
         model: &str,
     ) -> Result<(), RunError> {
-        let client = client.clone().with_patience(question.ask.retry);
+        let client = client.clone().with_retry_policy(question.ask.retry);
         let models = self.preflight.0.get_or_try_init(|| async {
             match client.models().await {
                 Ok(models) => Ok(models),

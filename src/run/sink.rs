@@ -222,7 +222,7 @@ impl Writer {
                 }
             }
         }
-        let (tried, lost) = (rows.len() as u64, failures.len() as u64);
+        let (tried, (lost, unanswered)) = (rows.len() as u64, counts(&failures));
         let rows = if rows.is_empty() { Vec::new() } else { vec![SinkRows { table: table.clone(), rows }] };
         let batch = Batch { rows, failures, ..Batch::default() };
         context.note_read().await;
@@ -235,6 +235,7 @@ impl Writer {
         meter.skipped.add(skipped);
         meter.failed.add(failed + repeated);
         context.meters.failures.add(lost + repeated);
+        context.meters.unanswered.add(unanswered);
         Ok(())
     }
 
@@ -315,6 +316,12 @@ fn failure_row(failure: Failure) -> FailureRow {
     }
 }
 
+/// How many are failures, and how many got no answer and are pending.
+fn counts(failures: &[FailureRow]) -> (u64, u64) {
+    let unanswered = failures.iter().filter(|row| row.kind == FailureKind::Unanswered).count();
+    ((failures.len() - unanswered) as u64, unanswered as u64)
+}
+
 /// Keeps the failures that no stage and no sink reads.
 pub(super) async fn keep_failures(input: RecordStream, context: Arc<Context>) -> Result<(), RunError> {
     let mut batches = chunk(input, COMMIT, weight);
@@ -323,10 +330,11 @@ pub(super) async fn keep_failures(input: RecordStream, context: Arc<Context>) ->
             .into_iter()
             .filter_map(|outcome| outcome.err().map(|failure| failure_row(*failure)))
             .collect();
-        let lost = failures.len() as u64;
+        let (lost, unanswered) = counts(&failures);
         let batch = Batch { failures, ..Batch::default() };
         context.store.commit(context.run, &context.server, batch).await?;
         context.meters.failures.add(lost);
+        context.meters.unanswered.add(unanswered);
     }
     Ok(())
 }

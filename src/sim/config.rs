@@ -28,8 +28,16 @@ pub struct SimConfig {
     pub latency_tail_times: f64,
     /// More requests than this to one model are answered with 429: so many in any window of its time.
     pub requests: Option<Rate>,
+    /// More requests than this likewise: a second limit, over another window.
+    pub burst: Option<Rate>,
     /// More tokens than this likewise, those of prompts and answers together.
     pub tokens: Option<Rate>,
+    /// More pages of documents than this likewise.
+    pub pages: Option<Rate>,
+    /// How headers announce these limits.
+    pub announce: Announce,
+    /// When these limits change, if they do.
+    pub limit_change: Option<LimitChange>,
     /// The share of answers that do not fit the schema that was asked for, 0 to 1.
     pub misfits: f64,
     /// In which ways they do not.
@@ -40,6 +48,28 @@ pub struct SimConfig {
     pub batch: BatchConfig,
     /// Answers that are written out.
     pub given: GivenAnswers,
+}
+
+/// How headers announce the limits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Announce {
+    /// As numbers a minute, whatever their windows are.
+    #[default]
+    Minute,
+    /// As what they are: a second or a minute.
+    Window,
+    /// Not at all.
+    Never,
+}
+
+/// A change of all limits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LimitChange {
+    /// When it happens, counted from the start.
+    pub at: Duration,
+    /// How many times as high they are from then on.
+    pub times: f64,
 }
 
 impl Default for SimConfig {
@@ -55,7 +85,11 @@ impl Default for SimConfig {
             latency_tail: 0.05,
             latency_tail_times: 3.0,
             requests: None,
+            burst: None,
             tokens: None,
+            pages: None,
+            announce: Announce::Minute,
+            limit_change: None,
             misfits: 0.165,
             misfit: Misfits::default(),
             faults: Vec::new(),

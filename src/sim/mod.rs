@@ -34,7 +34,7 @@ use std::{
 
 use tokio_util::task::AbortOnDropHandle;
 
-pub use config::{BatchConfig, Endings, ErrorShape, ErrorsIn, SimConfig, Spread};
+pub use config::{Announce, BatchConfig, Endings, ErrorShape, ErrorsIn, LimitChange, SimConfig, Spread};
 pub use faults::{Fault, FaultKind, FaultOn, RetryAfter};
 pub use given::GivenAnswers;
 pub use misfits::{MisfitKinds, Misfits};

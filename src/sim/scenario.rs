@@ -7,7 +7,8 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use crate::units::{Rate, Span, UnitError};
 
 use super::{
-    Endings, ErrorShape, ErrorsIn, Fault, FaultKind, FaultOn, MisfitKinds, RetryAfter, SimConfig, Spread,
+    Announce, Endings, ErrorShape, ErrorsIn, Fault, FaultKind, FaultOn, LimitChange, MisfitKinds, RetryAfter,
+    SimConfig, Spread,
 };
 
 /// The scenarios that are known by name.
@@ -17,6 +18,16 @@ pub const SCENARIOS: &[(&str, &str)] = &[
     ("flaky", include_str!("../../pipelines/scenarios/flaky.yaml")),
     ("hostile", include_str!("../../pipelines/scenarios/hostile.yaml")),
     ("philosophy", include_str!("../../pipelines/scenarios/philosophy.yaml")),
+    ("limit-hidden", include_str!("../../pipelines/scenarios/limit-hidden.yaml")),
+    ("limit-announced", include_str!("../../pipelines/scenarios/limit-announced.yaml")),
+    ("limit-second", include_str!("../../pipelines/scenarios/limit-second.yaml")),
+    ("limit-misannounced", include_str!("../../pipelines/scenarios/limit-misannounced.yaml")),
+    ("limit-tokens", include_str!("../../pipelines/scenarios/limit-tokens.yaml")),
+    ("limit-pages", include_str!("../../pipelines/scenarios/limit-pages.yaml")),
+    ("limit-halved", include_str!("../../pipelines/scenarios/limit-halved.yaml")),
+    ("limit-shared", include_str!("../../pipelines/scenarios/limit-shared.yaml")),
+    ("sporadic", include_str!("../../pipelines/scenarios/sporadic.yaml")),
+    ("outage", include_str!("../../pipelines/scenarios/outage.yaml")),
 ];
 
 /// Why a scenario cannot be played.
@@ -112,7 +123,21 @@ struct Limits {
     #[serde(deserialize_with = "quantity")]
     requests: Option<Rate>,
     #[serde(deserialize_with = "quantity")]
+    burst: Option<Rate>,
+    #[serde(deserialize_with = "quantity")]
     tokens: Option<Rate>,
+    #[serde(deserialize_with = "quantity")]
+    pages: Option<Rate>,
+    announce: Option<Announce>,
+    change: Option<ChangePart>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangePart {
+    #[serde(deserialize_with = "quantity")]
+    at: Option<Span>,
+    times: Positive,
 }
 
 #[derive(Deserialize, Default)]
@@ -248,6 +273,14 @@ impl Scenario {
         config.latency_tail_times = latency.tail_times;
         config.requests = self.limits.requests.or(config.requests);
         config.tokens = self.limits.tokens.or(config.tokens);
+        config.burst = self.limits.burst.or(config.burst);
+        config.pages = self.limits.pages.or(config.pages);
+        set(&mut config.announce, self.limits.announce);
+        let change = self.limits.change.map(|change| LimitChange {
+            at: change.at.map_or(Duration::ZERO, |span| span.0),
+            times: change.times.0,
+        });
+        config.limit_change = change.or(config.limit_change);
         set(&mut config.misfits, self.misfits.share.map(|share| share.0));
         set(&mut config.misfit.kinds, self.misfits.kinds);
         config.misfit.of = self.misfits.of.or(config.misfit.of);

@@ -27,15 +27,16 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(config: SimConfig) -> Self {
+        let started = Instant::now();
         Self {
             clock: Clock::new(config.speed),
-            limits: Limits::new(config.requests, config.tokens),
+            limits: Limits::new(&config, started),
             config,
             stats: Stats::default(),
             files: Files::default(),
             jobs: Jobs::default(),
             registry: Registry::default(),
-            started: Instant::now(),
+            started,
             attempts: Mutex::default(),
         }
     }

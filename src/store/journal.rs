@@ -80,7 +80,7 @@ impl Store {
                 "SELECT coalesce(sum(cost_usd), 0) FROM etl.requests WHERE server = $2 AND run IN (
                      SELECT run FROM etl.runs WHERE pipeline = $1 AND server = $2 AND run > coalesce((
                          SELECT max(run) FROM etl.runs WHERE pipeline = $1 AND server = $2
-                         AND ended IN ('complete', 'with failures')), 0))",
+                         AND ended IN ('complete', 'with failures', 'pending')), 0))",
                 params![pipeline, server],
                 |row| row.get(0),
             )?;

@@ -108,7 +108,7 @@ impl Store {
                 "SELECT w.run, w.wave, w.plan, w.ok, w.failed, w.pending FROM etl.waves AS w
                  JOIN (SELECT run, ended FROM etl.runs WHERE pipeline = $1 AND server = $2
                        ORDER BY run DESC LIMIT 1) AS last ON last.run = w.run
-                 WHERE last.ended IS NULL OR last.ended NOT IN ('complete', 'with failures')",
+                 WHERE last.ended IS NULL OR last.ended NOT IN ('complete', 'with failures', 'pending')",
             )?;
             let rows = statement.query_map(params![pipeline, server], |row| {
                 let count = |at| row.get::<_, i64>(at).map(|count| count as u64);

@@ -254,7 +254,7 @@ async fn a_server_that_is_not_there_leaves_records_pending_for_the_next_run() {
     let nowhere = Options { base_url: Some("http://127.0.0.1:9".to_owned()), ..Options::default() };
     let ended = run_in(&folder.pipeline(&spec, &[]), &nowhere, CancellationToken::new()).await.unwrap();
     conserved(&ended);
-    assert_eq!((ended.end, ended.sum.failures), (RunEnd::WithFailures, 5));
+    assert_eq!((ended.end, ended.sum.failures, ended.sum.unanswered), (RunEnd::Pending, 0, 5));
     assert_eq!(folder.sql("SELECT DISTINCT stage, kind FROM etl.failures"), "extract | unanswered");
     let sim = sim(SimConfig { misfits: 0.0, ..SimConfig::default() }).await;
     let ended = ask(&folder, &spec, &[], &sim, Options::default()).await.unwrap();

@@ -480,7 +480,7 @@ proptest! {
         let error = soon(&text, || ApiError::read(status, &text));
         let told = error.to_string();
         prop_assert!(told.len() < 10_000, "{}", told.len());
-        let _ = (error.fate(), error.is_capacity());
+        let _ = (error.action(), error.is_capacity());
     }
 
     #[test]

@@ -9,17 +9,19 @@ use std::{
 };
 
 use bytes::Bytes;
-use etl::mistral::{CallError, Client, Connection, Limits, Patience, StopCause, wire::CreateJob};
+use etl::mistral::{CallError, Client, Connection, Limits, RetryPolicy, StopCause, wire::CreateJob};
 use script::{Server, Step, say};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-const QUICK: Patience =
-    Patience { times: 3, wait: Duration::from_millis(2), max_wait: Duration::from_millis(20) };
+const QUICK: RetryPolicy =
+    RetryPolicy { times: 3, wait: Duration::from_millis(2), max_wait: Duration::from_millis(20) };
 
 fn client(server: &Server) -> Client {
     let connection = Connection::new(&server.url, "sk-very-secret-key");
-    Client::new(&connection, Limits::new(None, None), CancellationToken::new()).unwrap().with_patience(QUICK)
+    Client::new(&connection, Limits::new(None, None), CancellationToken::new())
+        .unwrap()
+        .with_retry_policy(QUICK)
 }
 
 fn metadata() -> BTreeMap<String, String> {

@@ -2,7 +2,9 @@
 
 use std::{fs, path::Path};
 
-use etl::mistral::{ApiError, ENDINGS, Ending, Endpoint, FATES, Fate, read_reply, read_result, received};
+use etl::mistral::{
+    ApiError, ENDINGS, ERROR_ACTIONS, Ending, Endpoint, ErrorAction, read_reply, read_result, received,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -27,8 +29,9 @@ fn every_shape_of_error_is_read_and_has_its_fate() {
         let status = u16::try_from(fixture["status"].as_u64().unwrap()).unwrap();
         let body = fixture["body"].as_str().map_or_else(|| fixture["body"].to_string(), str::to_owned);
         let error = ApiError::read(status, &body);
-        let capacity = if error.fate() == Fate::Park && error.is_capacity() { ", theirs" } else { "" };
-        format!("{error}\n    → {:?}{capacity}", error.fate())
+        let capacity =
+            if error.action() == ErrorAction::RateLimited && error.is_capacity() { ", theirs" } else { "" };
+        format!("{error}\n    → {:?}{capacity}", error.action())
     }));
 }
 
@@ -51,7 +54,7 @@ fn every_shape_of_result_is_read() {
         let row = read_result(line).unwrap();
         let outcome = match &row.outcome {
             Ok(body) => format!("answer: {}", read_reply(Endpoint::Chat, body).unwrap().text),
-            Err(error) => format!("{error} → {:?}", error.fate()),
+            Err(error) => format!("{error} → {:?}", error.action()),
         };
         format!("{}\n    {outcome}\n", row.custom_id)
     });
@@ -62,7 +65,7 @@ fn every_shape_of_result_is_read() {
 fn every_status_has_one_fate_and_the_manual_tells_the_same() {
     let manual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/errors.md")).unwrap();
     let mut next = 0;
-    for (statuses, fate, meaning) in FATES {
+    for (statuses, fate, meaning) in ERROR_ACTIONS {
         assert_eq!(*statuses.start(), next, "a gap or an overlap in the table");
         next = statuses.end().wrapping_add(1);
         let range = match (*statuses.start(), *statuses.end()) {
@@ -71,11 +74,12 @@ fn every_status_has_one_fate_and_the_manual_tells_the_same() {
             (start, end) => format!("{start}–{end}"),
         };
         let fate = match fate {
-            Fate::Fail => "the record fails",
-            Fate::Retry => "sent again",
-            Fate::Park => "everybody waits, then sent again",
-            Fate::Stop => "the run stops",
-            Fate::Unpaid => "the run stops, and goes on once there is credit",
+            ErrorAction::Fail => "the record fails",
+            ErrorAction::Retry => "sent again",
+            ErrorAction::RateLimited => "waits for the limit, then sent again",
+            ErrorAction::Stop => "the run stops",
+            ErrorAction::Doubt => "the record fails; the run stops if nothing is answered",
+            ErrorAction::Unpaid => "the run stops, and goes on once there is credit",
         };
         let row = format!("| {range} | {meaning} | {fate} |");
         assert!(manual.contains(&row), "`docs/errors.md` lacks: {row}");
@@ -83,7 +87,7 @@ fn every_status_has_one_fate_and_the_manual_tells_the_same() {
     assert_eq!(next, 0, "the table ends before the statuses do");
     let rows =
         manual.lines().skip_while(|line| !line.starts_with("| status")).take_while(|l| l.starts_with('|'));
-    assert_eq!(rows.count(), FATES.len() + 2, "`docs/errors.md` has rows of its own");
+    assert_eq!(rows.count(), ERROR_ACTIONS.len() + 2, "`docs/errors.md` has rows of its own");
 }
 
 #[test]
@@ -134,7 +138,7 @@ proptest! {
         for body in [text, json.to_string(), json.to_string().chars().skip(1).collect()] {
             let error = ApiError::read(status, &body);
             prop_assert!(!error.message.is_empty());
-            error.fate();
+            error.action();
             let _ = read_result(&body);
         }
         for endpoint in Endpoint::ALL {

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::{
-    event::{Conservation, StageCounts},
+    event::{Conservation, RateLimits, StageCounts},
     report::fixture::{PLAIN, Story, counts, final_counts, usage},
 };
 
@@ -183,9 +183,18 @@ fn a_run_that_goes_on_has_no_summary() {
 }
 
 #[test]
+fn what_got_no_answer_is_pending_and_not_failed() {
+    let sum = Conservation { read: 47, rows: 41, unanswered: 6, ..Conservation::default() };
+    let text = summary(&told(false, RunEnd::Pending, &final_counts(), usage(), sum), PLAIN);
+    assert!(text.contains("47 records = 41 rows + 0 failures + 0 skipped + 6 pending"), "{text}");
+    let words = "6 records pending, because no answer came; the same command asks them again, and nothing is paid twice; to see why:";
+    assert!(text.contains(words) && !text.contains("6 records failed"), "{text}");
+}
+
+#[test]
 fn the_sum_always_adds_up() {
     let told = |read, added, rows, failures, skipped| {
-        sum(Conservation { read, added, rows, failures, skipped, duplicates: 0 })
+        sum(Conservation { read, added, rows, failures, skipped, duplicates: 0, unanswered: 0 })
     };
     assert_snapshot!(told(47, 0, 41, 6, 0), @"47 records = 41 rows + 6 failures + 0 skipped");
     assert_snapshot!(told(1, 0, 1, 0, 0), @"1 record = 1 row + 0 failures + 0 skipped");
@@ -203,4 +212,29 @@ fn a_path_can_be_pasted() {
     assert_eq!(shell_quoted("/data/Büro 1/it's.duckdb"), r"'/data/Büro 1/it'\''s.duckdb'");
     assert_eq!(shell_quoted("-x.duckdb"), "'./-x.duckdb'");
     assert_eq!(shell_quoted("$HOME.duckdb"), "'$HOME.duckdb'");
+}
+
+#[test]
+fn what_limits_cost_is_said() {
+    let mut story = Story::with(false, &NAMES);
+    story.limits = RateLimits {
+        refused: 4,
+        lost: LostTime {
+            configured_limit_ms: 40,
+            account_limit_ms: 61_200,
+            sporadic_refusals_ms: 1_400,
+            outage_ms: 20_700,
+        },
+        ..RateLimits::default()
+    };
+    story.ended(RunEnd::Complete, &all_well(), usage(), whole(47, 0));
+    let text = summary(&story.state(), PLAIN);
+    let end = text.split_once("skipped\n\n").map(|(_, end)| end);
+    assert_snapshot!(end.unwrap_or(&text), @"
+    requests  53, 6 of them retries, 4 refused with 429 (7.5 %)
+    tokens    1.2M in, 45.2k out
+    cost      0.0123 USD
+    time      1m 20s
+    lost      1m 1s to the account limit, 1.4s to sporadic refusals, 21s to outages
+    ");
 }

@@ -15,7 +15,7 @@ use super::{
     super::{
         answer::prompt_tokens,
         dice::Dice,
-        limits::{Asker, Left},
+        limits::{Asker, Left, Use},
         reply::Refusal,
         respond,
         server::Server,
@@ -49,21 +49,20 @@ pub(super) async fn answer(
             (refusal.into_response(), 0)
         }
     };
-    let [requests, tokens] = server.limits.left((&key, &model), Instant::now());
-    if let Some(Left { limit, left }) = requests {
-        set(&mut response, "x-ratelimit-limit-req-minute", limit);
-        set(&mut response, "x-ratelimit-remaining-req-minute", left);
-    }
-    if let Some(Left { limit, left }) = tokens {
-        set(&mut response, "x-ratelimit-limit-tokens-minute", limit);
-        set(&mut response, "x-ratelimit-remaining-tokens-minute", left);
-        set(&mut response, "x-ratelimit-tokens-query-cost", cost);
+    for Left { name, limit, left } in server.limits.left((&key, &model), Instant::now()) {
+        set(&mut response, &format!("x-ratelimit-limit-{name}"), limit);
+        set(&mut response, &format!("x-ratelimit-remaining-{name}"), left);
+        if name.starts_with("tokens") {
+            set(&mut response, "x-ratelimit-tokens-query-cost", cost);
+        }
     }
     response
 }
 
-fn set(response: &mut Response, name: &'static str, value: u64) {
-    response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(value));
+fn set(response: &mut Response, name: &str, value: u64) {
+    if let Ok(name) = HeaderName::try_from(name) {
+        response.headers_mut().insert(name, HeaderValue::from(value));
+    }
 }
 
 /// The answer, and what it cost in tokens.
@@ -73,8 +72,9 @@ async fn answer_request(
     asker: Asker<'_>,
     request: &Value,
 ) -> Result<(Value, u64), Refusal> {
-    let asks = prompt_tokens(request);
-    if !server.limits.admit(asker, asks, Instant::now()) {
+    let is_document = u64::from(request["document"].is_object());
+    let least = Use { requests: 1, tokens: prompt_tokens(request), pages: is_document };
+    if !server.limits.admit(asker, least, Instant::now()) {
         return Err(limited(server, request));
     }
     respond::check(endpoint, request)?;
@@ -82,7 +82,10 @@ async fn answer_request(
     let mut dice = Dice::of(server.config.seed, &asked.identity, asked.nth, "latency");
     tokio::time::sleep(server.config.latencies().draw(&mut dice)).await;
     let given = respond::respond(server, endpoint, request, &asked);
-    server.limits.spend(asker, given.usage.completion_tokens, Instant::now());
+    let pages = given.response["usage_info"]["pages_processed"].as_u64().unwrap_or(0);
+    let more =
+        Use { requests: 0, tokens: given.usage.completion_tokens, pages: pages.saturating_sub(is_document) };
+    server.limits.spend(asker, more, Instant::now());
     Ok((given.response, given.usage.total_tokens))
 }
 

@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use super::{Fate, Patience, StopCause, http::Fault, ladder::step};
+use crate::mistral::{ErrorAction, StopCause, fault::Fault};
+
+use super::{RetryPolicy, backoff::delay};
 
 /// So many faults in a row open the breaker. More than a moment's trouble gives to a dozen calls.
 pub(super) const STREAK: u32 = 24;
@@ -57,18 +59,23 @@ impl Breaker {
         self.broken.as_ref()
     }
 
+    /// Whether there has been an answer.
+    pub(super) fn has_answered(&self) -> bool {
+        self.answered
+    }
+
     /// An answer came.
     pub(super) fn answered(&mut self) {
         *self = Self { answered: true, broken: self.broken.take(), ..Self::default() };
     }
 
     /// A fault came of a request; `probe` says whether that was sent while the breaker was open.
-    pub(super) fn fault(&mut self, fault: &Fault, probe: bool, patience: Patience, dice: f64) -> Verdict {
+    pub(super) fn fault(&mut self, fault: &Fault, probe: bool, policy: RetryPolicy, jitter: f64) -> Verdict {
         if let Some(cause) = final_word(fault) {
             return self.end(cause);
         }
         let kind = match fault {
-            Fault::Network { sent: false, .. } => Kind::Unreachable,
+            Fault::Network { sent: false, .. } | Fault::Unreachable(_) => Kind::Unreachable,
             Fault::Network { sent: true, .. } => Kind::Faulty,
             Fault::Api(error, _) if error.status >= 500 => Kind::Faulty,
             Fault::Api(error, _) => Kind::Refused(error.status, error.code.clone()),
@@ -84,14 +91,20 @@ impl Breaker {
         }
         if refusal {
             // Once there has been an answer, a row of refusals is a row of bad records, not a bad setting.
-            return if self.answered { Verdict::Alone } else { self.give_up(fault) };
+            return match fault {
+                _ if self.answered => Verdict::Alone,
+                Fault::Api(error, _) if error.action() == ErrorAction::Doubt => {
+                    self.end(StopCause::Refused(error.clone()))
+                }
+                _ => self.give_up(fault),
+            };
         }
         // What was under way when it opened says nothing new.
         self.probes += u32::from(probe);
-        if self.probes > patience.times.max(PROBES) {
+        if self.probes > policy.times.max(PROBES) {
             return self.give_up(fault);
         }
-        Verdict::Probe(step(patience.wait, patience.max_wait, self.probes.max(1), None, dice))
+        Verdict::Probe(delay(policy.wait, policy.max_wait, self.probes.max(1), None, jitter))
     }
 
     fn give_up(&mut self, fault: &Fault) -> Verdict {
@@ -106,11 +119,15 @@ impl Breaker {
 
 /// What no other request will fare better than.
 fn final_word(fault: &Fault) -> Option<StopCause> {
-    let Fault::Api(error, _) = fault else { return None };
-    match error.fate() {
-        Fate::Stop => Some(StopCause::Refused(error.clone())),
-        Fate::Unpaid => Some(StopCause::Unpaid(error.clone())),
-        Fate::Fail | Fate::Retry | Fate::Park => None,
+    let error = match fault {
+        Fault::Api(error, _) => error,
+        Fault::Network { .. } => return None,
+        Fault::Unreachable(cause) => return Some(cause.clone()),
+    };
+    match error.action() {
+        ErrorAction::Stop => Some(StopCause::Refused(error.clone())),
+        ErrorAction::Unpaid => Some(StopCause::Unpaid(error.clone())),
+        ErrorAction::Fail | ErrorAction::Doubt | ErrorAction::Retry | ErrorAction::RateLimited => None,
     }
 }
 
@@ -119,8 +136,8 @@ mod tests {
     use super::*;
     use crate::mistral::ApiError;
 
-    const PATIENCE: Patience =
-        Patience { times: 4, wait: Duration::from_secs(1), max_wait: Duration::from_secs(5) };
+    const POLICY: RetryPolicy =
+        RetryPolicy { times: 4, wait: Duration::from_secs(1), max_wait: Duration::from_secs(5) };
 
     fn api(status: u16, code: &str) -> Fault {
         let body = format!(r#"{{"message":"no","code":"{code}"}}"#);
@@ -128,7 +145,7 @@ mod tests {
     }
 
     fn after(breaker: &mut Breaker, fault: &Fault, times: u32) -> Vec<Verdict> {
-        (0..times).map(|_| breaker.fault(fault, breaker.is_open(), PATIENCE, 1.0)).collect()
+        (0..times).map(|_| breaker.fault(fault, breaker.is_open(), POLICY, 1.0)).collect()
     }
 
     #[test]
@@ -161,7 +178,7 @@ mod tests {
         let mut breaker = Breaker::default();
         after(&mut breaker, &api(503, ""), 24);
         for _ in 0..100 {
-            let verdict = breaker.fault(&Fault::unreadable("cut".to_owned()), false, PATIENCE, 1.0);
+            let verdict = breaker.fault(&Fault::unreadable("cut".to_owned()), false, POLICY, 1.0);
             assert_eq!(verdict, Verdict::Probe(Duration::from_secs(1)));
         }
         breaker.answered();

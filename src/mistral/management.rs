@@ -1,4 +1,4 @@
-//! Calls that answer nothing but see to things: files, jobs, the list of models.
+//! Management calls: files, jobs, the list of models.
 //!
 //! They wait at a gate of their own: what holds up answers at a model's limit does not hold up these, nor
 //! do they count against it. Each may be sent again after any fault, because sending it twice does what
@@ -9,9 +9,10 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    CallError, Client, Fate, StopCause,
-    http::{Answer, Fault},
-    ladder::{End, Ladders, Next, dice},
+    CallError, Client, ErrorAction, StopCause,
+    fault::Fault,
+    http::Answer,
+    limit::backoff::{Backoff, End, Next, jitter},
 };
 
 impl Client {
@@ -30,7 +31,7 @@ impl Client {
         file: bool,
         read: impl Fn(Answer) -> Result<T, Fault>,
     ) -> Result<T, CallError> {
-        let mut ladders = Ladders::new(self.patience);
+        let mut backoff = Backoff::new(self.policy);
         let mut tries = 0;
         loop {
             tries += 1;
@@ -38,7 +39,7 @@ impl Client {
                 Ok(value) => return Ok(value),
                 Err(fault) => fault,
             };
-            self.after(&mut ladders, &fault, tries).await?;
+            self.after(&mut backoff, &fault, tries).await?;
         }
     }
 
@@ -61,8 +62,8 @@ impl Client {
         };
         match &answer {
             Ok(_) => self.gate.answered(sent),
-            Err(Fault::Api(error, _)) if error.fate() == Fate::Park => {
-                self.gate.met(error, sent, self.patience, dice());
+            Err(Fault::Api(error, _)) if error.action() == ErrorAction::RateLimited => {
+                self.gate.on_rate_limited(error, sent, self.policy, jitter());
             }
             Err(_) => {}
         }
@@ -72,18 +73,18 @@ impl Client {
     /// Waits as a fault wants it, or ends.
     pub(super) async fn after(
         &self,
-        ladders: &mut Ladders,
+        backoff: &mut Backoff,
         fault: &Fault,
         tries: u32,
     ) -> Result<(), CallError> {
-        match ladders.climb(fault, dice()) {
+        match backoff.next(fault, jitter()) {
             Ok(Next::Wait(wait)) => self.pause(Some(Instant::now() + wait)).await,
             Ok(Next::Queue) => Ok(()),
-            Err(End::Refused(error)) => Err(CallError::Refused(error)),
-            // What is not there is this call's own affair, not the end of all.
-            Err(End::Stop(StopCause::Refused(error))) if error.status == 404 => {
-                Err(CallError::Refused(error))
+            // What is not there is this call's own affair; what may not be done, or is somewhere else, is not.
+            Err(End::Refused(error)) if error.action() == ErrorAction::Doubt && error.status != 404 => {
+                Err(CallError::Stop(StopCause::Refused(error)))
             }
+            Err(End::Refused(error)) => Err(CallError::Refused(error)),
             Err(End::Stop(cause)) => Err(CallError::Stop(cause)),
             Err(End::GaveUp(last)) => Err(CallError::Exhausted { tries, last }),
         }

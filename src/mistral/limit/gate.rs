@@ -1,22 +1,25 @@
-//! A gate that is shut for a while after a 429, for everybody who comes to it.
+//! A gate that is shut for a while after a 429, for all calls about files and jobs. Main type: [`Gate`]; the
+//! client has one, beside the limiters of its models.
 //!
 //! The wait belongs to the gate, not to the request that met the 429: each request would begin on the
-//! lowest step, and together they would ask far too often. There are two ladders, because this account's
+//! lowest step, and together they would ask far too often. There are two backoff, because this account's
 //! limit (code 1300) and the service's own capacity (code 3505) last differently. An answer to what was
 //! sent since brings both back to the ground; 429s of what was under way before say nothing new.
 
 use std::{sync::Mutex, time::Duration};
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
-use super::{ApiError, Patience, ladder::step, limits::unpoisoned};
+use crate::mistral::{ApiError, lock::unpoisoned};
+
+use super::{RetryPolicy, backoff::delay};
 
 /// The first wait after a capacity error, which lasts tens of seconds.
 const CAPACITY: Duration = Duration::from_secs(5);
 
 /// A gate; open until somebody shuts it.
 #[derive(Debug, Default)]
-pub(super) struct Gate(Mutex<State>);
+pub(in crate::mistral) struct Gate(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -28,14 +31,14 @@ struct State {
 }
 
 impl Gate {
-    /// Shuts it until then; a pause that is under way is not shortened.
-    pub(super) fn park(&self, until: Instant) {
-        let mut state = unpoisoned(&self.0);
-        state.until = Some(state.until.map_or(until, |known| known.max(until)));
-    }
-
-    /// A 429 came to what was sent then. `dice` is 0 to 1.
-    pub(super) fn met(&self, error: &ApiError, sent: Instant, patience: Patience, dice: f64) {
+    /// A 429 came to what was sent then. `jitter` is 0 to 1.
+    pub(in crate::mistral) fn on_rate_limited(
+        &self,
+        error: &ApiError,
+        sent: Instant,
+        policy: RetryPolicy,
+        jitter: f64,
+    ) {
         let now = Instant::now();
         let mut state = unpoisoned(&self.0);
         let is_known = state.met.is_some_and(|met| sent < met);
@@ -43,11 +46,11 @@ impl Gate {
             return;
         }
         let (count, first) = match error.is_capacity() {
-            true => (&mut state.capacity, CAPACITY.max(patience.wait)),
-            false => (&mut state.limit, patience.wait),
+            true => (&mut state.capacity, CAPACITY.max(policy.wait)),
+            false => (&mut state.limit, policy.wait),
         };
         *count += u32::from(!is_known);
-        let wait = step(first, patience.max_wait, (*count).max(1), error.retry_after, dice);
+        let wait = delay(first, policy.max_wait, (*count).max(1), error.retry_after, jitter);
         if !is_known {
             state.met = Some(now);
         }
@@ -56,40 +59,33 @@ impl Gate {
     }
 
     /// An answer came to what was sent then.
-    pub(super) fn answered(&self, sent: Instant) {
+    pub(in crate::mistral) fn answered(&self, sent: Instant) {
         let mut state = unpoisoned(&self.0);
         if state.met.is_none_or(|met| sent >= met) {
             (state.limit, state.capacity) = (0, 0);
         }
     }
 
-    /// Whether no answer has come since the last 429.
-    pub(super) fn is_on_trial(&self) -> bool {
-        let state = unpoisoned(&self.0);
-        state.limit > 0 || state.capacity > 0
-    }
-
     /// When it opens again, if it is shut now.
-    pub(super) fn until(&self) -> Option<Instant> {
+    pub(in crate::mistral) fn until(&self) -> Option<Instant> {
         unpoisoned(&self.0).until.filter(|until| *until > Instant::now())
-    }
-
-    /// Waits until it is open; a pause may be made longer while one waits.
-    pub(super) async fn pass(&self) {
-        while let Some(until) = self.until() {
-            sleep_until(until).await;
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::advance;
+    use tokio::time::{advance, sleep_until};
 
     use super::*;
 
-    const PATIENCE: Patience =
-        Patience { times: 3, wait: Duration::from_secs(1), max_wait: Duration::from_secs(30) };
+    const POLICY: RetryPolicy =
+        RetryPolicy { times: 3, wait: Duration::from_secs(1), max_wait: Duration::from_secs(30) };
+
+    async fn pass(gate: &Gate) {
+        while let Some(until) = gate.until() {
+            sleep_until(until).await;
+        }
+    }
 
     fn error(body: &str, asked: Option<u64>) -> ApiError {
         let mut error = ApiError::read(429, body);
@@ -98,13 +94,13 @@ mod tests {
     }
 
     /// How long the gate stays shut each time that what is sent after a pause meets the same again.
-    async fn waits(error: &ApiError, times: usize, dice: f64) -> Vec<f64> {
+    async fn waits(error: &ApiError, times: usize, jitter: f64) -> Vec<f64> {
         let gate = Gate::default();
         let mut waits = Vec::new();
         for _ in 0..times {
             let sent = Instant::now();
-            gate.met(error, sent, PATIENCE, dice);
-            gate.pass().await;
+            gate.on_rate_limited(error, sent, POLICY, jitter);
+            pass(&gate).await;
             waits.push(sent.elapsed().as_secs_f64());
         }
         waits
@@ -128,28 +124,17 @@ mod tests {
         let sent = Instant::now();
         advance(Duration::from_secs(1)).await;
         for _ in 0..8 {
-            gate.met(&error, sent, PATIENCE, 1.0);
+            gate.on_rate_limited(&error, sent, POLICY, 1.0);
         }
         assert_eq!(gate.until(), Some(Instant::now() + Duration::from_secs(1)));
         gate.answered(sent);
-        assert!(gate.is_on_trial(), "that was sent before");
-        gate.pass().await;
+        pass(&gate).await;
         let probe = Instant::now();
-        gate.met(&error, probe, PATIENCE, 1.0);
+        gate.on_rate_limited(&error, probe, POLICY, 1.0);
         assert_eq!(gate.until(), Some(probe + Duration::from_secs(2)));
-        gate.pass().await;
+        pass(&gate).await;
         gate.answered(Instant::now());
-        assert!(!gate.is_on_trial());
-        gate.met(&error, Instant::now(), PATIENCE, 1.0);
+        gate.on_rate_limited(&error, Instant::now(), POLICY, 1.0);
         assert_eq!(gate.until(), Some(Instant::now() + Duration::from_secs(1)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pause_is_made_longer_and_never_shorter() {
-        let (gate, started) = (Gate::default(), Instant::now());
-        gate.park(started + Duration::from_secs(7));
-        gate.park(started + Duration::from_secs(3));
-        gate.pass().await;
-        assert_eq!(started.elapsed(), Duration::from_secs(7));
     }
 }

@@ -1,19 +1,21 @@
-//! Slots: how many attempts of a stage may be under way at once, as a fixed number or one that is found.
+//! ConcurrencyLimiter: how many attempts of a stage may be under way at once, as a fixed number or one that is found.
 //!
 //! A slot is held for one attempt, from before it is sent until it has ended. A request that waits for
 //! its next attempt holds none.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{
-    aimd::{Aimd, Sample},
-    limits::unpoisoned,
-};
+use crate::mistral::lock::unpoisoned;
+
+use super::adaptive::AdaptiveLimit;
 
 /// The slots of a stage.
-pub struct Slots {
+pub struct ConcurrencyLimiter {
     semaphore: Arc<Semaphore>,
     most: usize,
     state: Mutex<State>,
@@ -21,14 +23,14 @@ pub struct Slots {
 
 struct State {
     /// What finds the number, unless it is fixed.
-    auto: Option<Aimd>,
+    auto: Option<AdaptiveLimit>,
     limit: usize,
     held: usize,
-    /// Slots that are given up as soon as they come back.
+    /// ConcurrencyLimiter that are given up as soon as they come back.
     surplus: usize,
 }
 
-impl Slots {
+impl ConcurrencyLimiter {
     /// So many, at least one.
     pub fn fixed(count: usize) -> Self {
         let count = count.clamp(1, Semaphore::MAX_PERMITS);
@@ -37,11 +39,11 @@ impl Slots {
 
     /// As many as give the most, within bounds.
     pub fn auto(least: usize, most: usize) -> Self {
-        let auto = Aimd::new(least, most.min(Semaphore::MAX_PERMITS));
+        let auto = AdaptiveLimit::new(least, most.min(Semaphore::MAX_PERMITS));
         Self::new(auto.limit(), most.max(auto.limit()), Some(auto))
     }
 
-    fn new(limit: usize, most: usize, auto: Option<Aimd>) -> Self {
+    fn new(limit: usize, most: usize, auto: Option<AdaptiveLimit>) -> Self {
         let state = Mutex::new(State { auto, limit, held: 0, surplus: 0 });
         Self { semaphore: Arc::new(Semaphore::new(limit)), most, state }
     }
@@ -57,18 +59,19 @@ impl Slots {
     }
 
     /// Waits for a slot.
-    pub(super) async fn acquire(self: &Arc<Self>) -> Slot {
+    pub(in crate::mistral) async fn acquire(self: &Arc<Self>) -> Slot {
         // The semaphore is never closed.
         let permit = Arc::clone(&self.semaphore).acquire_owned().await.ok();
         unpoisoned(&self.state).held += 1;
         Slot { slots: Arc::clone(self), permit }
     }
 
-    fn report(&self, sample: impl Fn(usize) -> Sample) {
+    /// What came of an attempt may change the limit; `report` is told how many are held.
+    fn adapt(&self, report: impl Fn(&mut AdaptiveLimit, usize) -> usize) {
         let mut state = unpoisoned(&self.state);
         let held = state.held;
         let Some(auto) = &mut state.auto else { return };
-        let limit = auto.take(sample(held));
+        let limit = report(auto, held);
         if limit > state.limit {
             let more = limit - state.limit;
             let kept = more.min(state.surplus);
@@ -83,20 +86,20 @@ impl Slots {
 }
 
 /// A slot; dropping it gives it back.
-pub(super) struct Slot {
-    slots: Arc<Slots>,
+pub(in crate::mistral) struct Slot {
+    slots: Arc<ConcurrencyLimiter>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Slot {
     /// An answer came after so long.
-    pub(super) fn answered(&self, latency: std::time::Duration) {
-        self.slots.report(|in_flight| Sample::Answered { latency, in_flight });
+    pub(in crate::mistral) fn answered(&self, latency: Duration) {
+        self.slots.adapt(|auto, in_flight| auto.answered(latency, in_flight));
     }
 
-    /// A limit was met.
-    pub(super) fn limited(&self) {
-        self.slots.report(|_| Sample::Limited);
+    /// It was refused with 429.
+    pub(in crate::mistral) fn refused(&self) {
+        self.slots.adapt(|auto, _| auto.refused());
     }
 }
 
@@ -115,18 +118,16 @@ impl Drop for Slot {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use futures::FutureExt;
 
     use super::*;
 
     #[tokio::test]
     async fn a_fixed_number_stays_and_a_slot_comes_back() {
-        let slots = Arc::new(Slots::fixed(1));
+        let slots = Arc::new(ConcurrencyLimiter::fixed(1));
         let slot = slots.acquire().await;
         assert!(slots.acquire().now_or_never().is_none());
-        slot.limited();
+        slot.answered(Duration::from_secs(9));
         drop(slot);
         assert!(slots.acquire().now_or_never().is_some());
         assert_eq!(slots.limit(), 1);
@@ -134,7 +135,7 @@ mod tests {
 
     #[tokio::test]
     async fn fewer_slots_take_effect_as_they_come_back() {
-        let slots = Arc::new(Slots::auto(4, 16));
+        let slots = Arc::new(ConcurrencyLimiter::auto(4, 16));
         let held =
             [slots.acquire().await, slots.acquire().await, slots.acquire().await, slots.acquire().await];
         for slot in &held {
@@ -144,14 +145,14 @@ mod tests {
         let more =
             [slots.acquire().await, slots.acquire().await, slots.acquire().await, slots.acquire().await];
         assert!(slots.acquire().now_or_never().is_none());
-        more[0].limited();
-        assert_eq!(slots.limit(), 6);
+        for slot in &more {
+            slot.answered(Duration::from_secs(10));
+        }
+        assert_eq!(slots.limit(), 4);
         drop(held);
-        let two = [slots.acquire().now_or_never(), slots.acquire().now_or_never()];
-        assert!(two.iter().all(Option::is_some));
-        assert!(slots.acquire().now_or_never().is_none(), "two of the four are gone");
-        drop((more, two));
-        let all: Vec<_> = (0..7).map(|_| slots.acquire().now_or_never()).collect();
-        assert_eq!(all.iter().flatten().count(), 6);
+        assert!(slots.acquire().now_or_never().is_none(), "the four that came back are gone");
+        drop(more);
+        let all: Vec<_> = (0..5).map(|_| slots.acquire().now_or_never()).collect();
+        assert_eq!(all.iter().flatten().count(), 4);
     }
 }

@@ -1,0 +1,39 @@
+//! Why a single attempt gave no answer.
+//!
+//! Main type: [`Fault`]; the HTTP edge makes it, backoff and breaker decide what follows from it.
+
+use std::fmt;
+
+use super::{ApiError, StopCause, rate_limit_headers::RateLimitHeaders};
+
+/// Why a single try gave no answer.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The service said no, and perhaps what its limits are.
+    Api(ApiError, Box<RateLimitHeaders>),
+    /// No answer came, or none that can be read.
+    Network {
+        told: String,
+        /// Whether the service may have had the request all the same.
+        sent: bool,
+    },
+    /// There is no connection, and none is to be expected.
+    Unreachable(StopCause),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Api(error, _) => write!(f, "{error}"),
+            Self::Network { told, .. } => f.write_str(told),
+            Self::Unreachable(cause) => write!(f, "{cause}"),
+        }
+    }
+}
+
+impl Fault {
+    /// An answer that is there and cannot be used.
+    pub(super) fn unreadable(told: String) -> Self {
+        Self::Network { told, sent: true }
+    }
+}

@@ -1,0 +1,152 @@
+//! How long to wait before a request is sent again, and when to give up: pure, the jitter is
+//! passed in. Main types: [`Backoff`], one for each request, and [`RetryPolicy`], which a stage sets.
+//!
+//! Three counts, because three things go wrong: faults of the server or the network, this account's
+//! limit (code 1300), and the service's own capacity (code 3505). A request that is held up by a limit
+//! is not a faulty one, and is sent again far more often; how long it waits is the limiter's affair.
+
+use std::time::Duration;
+
+use rand::RngExt;
+
+use crate::mistral::{ApiError, ErrorAction, StopCause, fault::Fault};
+
+/// How long to go on with a request that gets no answer. What is held up by a rate limit is no fault, and
+/// goes on four times as often, and [`MIN_RATE_LIMIT_RETRIES`] times at least.
+pub use crate::policy::Retry as RetryPolicy;
+
+/// The least times that a request is sent again after each kind of 429.
+pub const MIN_RATE_LIMIT_RETRIES: u32 = 20;
+
+/// What a request does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::mistral) enum Next {
+    /// It waits alone.
+    Wait(Duration),
+    /// It waits as the limiter says.
+    Queue,
+}
+
+/// Why a request does nothing more.
+#[derive(Debug)]
+pub(in crate::mistral) enum End {
+    /// It is the request's own fault.
+    Refused(ApiError),
+    /// No request can succeed.
+    Stop(StopCause),
+    /// It has been sent as often as it may.
+    GaveUp(String),
+}
+
+/// The failures of one request.
+#[derive(Debug)]
+pub(in crate::mistral) struct Backoff {
+    policy: RetryPolicy,
+    faults: u32,
+    limit: u32,
+    capacity: u32,
+}
+
+impl Backoff {
+    pub(in crate::mistral) fn new(policy: RetryPolicy) -> Self {
+        Self { policy, faults: 0, limit: 0, capacity: 0 }
+    }
+
+    /// What a request does after a fault. `jitter` is 0 to 1.
+    pub(in crate::mistral) fn next(&mut self, fault: &Fault, jitter: f64) -> Result<Next, End> {
+        let error = match fault {
+            Fault::Api(error, _) => error,
+            Fault::Network { told, .. } => return self.fault(told, None, jitter),
+            Fault::Unreachable(cause) => return Err(End::Stop(cause.clone())),
+        };
+        match error.action() {
+            // Whether it concerns all is the limiter's to find out.
+            ErrorAction::Fail | ErrorAction::Doubt => Err(End::Refused(error.clone())),
+            ErrorAction::Stop => Err(End::Stop(StopCause::Refused(error.clone()))),
+            ErrorAction::Unpaid => Err(End::Stop(StopCause::Unpaid(error.clone()))),
+            ErrorAction::Retry => self.fault(&error.to_string(), error.retry_after, jitter),
+            ErrorAction::RateLimited => {
+                let count = if error.is_capacity() { &mut self.capacity } else { &mut self.limit };
+                *count += 1;
+                if *count > self.policy.times.saturating_mul(4).max(MIN_RATE_LIMIT_RETRIES) {
+                    return Err(End::GaveUp(error.to_string()));
+                }
+                Ok(Next::Queue)
+            }
+        }
+    }
+
+    fn fault(&mut self, told: &str, asked: Option<Duration>, jitter: f64) -> Result<Next, End> {
+        self.faults += 1;
+        if self.faults > self.policy.times {
+            return Err(End::GaveUp(told.to_owned()));
+        }
+        Ok(Next::Wait(delay(self.policy.wait, self.policy.max_wait, self.faults, asked, jitter)))
+    }
+}
+
+/// The wait after so many failures: what the service asks for, or anything from nothing to the doubled wait, so that
+/// those who failed together do not come back together.
+pub(in crate::mistral) fn delay(
+    first: Duration,
+    most: Duration,
+    count: u32,
+    asked: Option<Duration>,
+    jitter: f64,
+) -> Duration {
+    match asked {
+        Some(asked) => asked.min(most),
+        None => first.saturating_mul(1 << (count - 1).min(16)).min(most).mul_f64(jitter.clamp(0.0, 1.0)),
+    }
+}
+
+/// A random number from 0 to 1.
+pub(in crate::mistral) fn jitter() -> f64 {
+    rand::rng().random_range(0.0..=1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: RetryPolicy =
+        RetryPolicy { times: 3, wait: Duration::from_secs(1), max_wait: Duration::from_secs(30) };
+
+    fn api(status: u16, body: &str, asked: Option<u64>) -> Fault {
+        let mut error = ApiError::read(status, body);
+        error.retry_after = asked.map(Duration::from_secs);
+        Fault::Api(error, Default::default())
+    }
+
+    fn seconds(fault: &Fault, jitter: f64) -> Vec<f64> {
+        let mut backoff = Backoff::new(POLICY);
+        std::iter::from_fn(|| match backoff.next(fault, jitter).ok()? {
+            Next::Wait(wait) => Some(wait.as_secs_f64()),
+            Next::Queue => None,
+        })
+        .collect()
+    }
+
+    #[test]
+    fn faults_have_their_steps_and_their_end() {
+        assert_eq!(seconds(&api(503, "", None), 1.0), [1.0, 2.0, 4.0]);
+        assert_eq!(seconds(&Fault::unreadable("cut".to_owned()), 0.5), [0.5, 1.0, 2.0]);
+        assert_eq!(seconds(&api(503, "", Some(2)), 0.0), [2.0, 2.0, 2.0]);
+        assert_eq!(seconds(&api(503, "", Some(600)), 0.0), [30.0, 30.0, 30.0]);
+    }
+
+    #[test]
+    fn rate_limits_do_not_use_up_the_retries_for_faults() {
+        let mut backoff = Backoff::new(POLICY);
+        for _ in 0..20 {
+            assert!(matches!(backoff.next(&api(429, "", None), 1.0), Ok(Next::Queue)));
+        }
+        let capacity = api(429, r#"{"code":3505}"#, None);
+        assert_eq!(backoff.next(&capacity, 1.0).ok(), Some(Next::Queue));
+        assert_eq!(backoff.next(&api(500, "", None), 1.0).ok(), Some(Next::Wait(Duration::from_secs(1))));
+        assert!(matches!(backoff.next(&api(422, "", None), 1.0), Err(End::Refused(_))));
+        assert!(matches!(backoff.next(&api(401, "", None), 1.0), Err(End::Stop(StopCause::Refused(_)))));
+        assert!(matches!(backoff.next(&api(402, "", None), 1.0), Err(End::Stop(StopCause::Unpaid(_)))));
+        assert!(matches!(backoff.next(&api(429, "", None), 1.0), Err(End::GaveUp(_))));
+    }
+}

@@ -1,0 +1,127 @@
+//! A configured rate as a leaky bucket: the upper bound that `limits:` sets over whatever the service allows.
+//! Main type: [`Bucket`]; the [`Limiter`](super::limiter::Limiter) has one for requests and one for tokens.
+
+use std::{sync::Mutex, time::Duration};
+
+use leaky_bucket::RateLimiter;
+
+use crate::{mistral::lock::unpoisoned, units::Rate};
+
+/// The grain of refills. Below it a bucket holds several requests at once; above it, one.
+const GRAIN: Duration = Duration::from_millis(20);
+
+/// What may be saved up of what was reserved and not used: as much as comes in within this time.
+const SAVED: Duration = Duration::from_secs(10);
+
+/// A bucket, or none where nothing limits.
+pub(super) struct Bucket {
+    flow: Option<(Rate, RateLimiter)>,
+    /// Reserved and not used, or used and not reserved where it is negative.
+    balance: Mutex<i64>,
+}
+
+impl Bucket {
+    pub(super) fn new(rate: Option<Rate>) -> Self {
+        Self { flow: rate.map(|rate| (rate, flow(rate))), balance: Mutex::new(0) }
+    }
+
+    /// Waits until so many may be taken. What was saved is taken first, what is owed as well. The limiter
+    /// lets one wait at a time, so that a large request is not passed by small ones for ever.
+    pub(super) async fn take(&self, amount: u64) {
+        let Some((_, limiter)) = &self.flow else { return };
+        let mut left = self.balanced(amount);
+        while left > 0 {
+            // A bucket never holds more than its maximum, and a request larger than that would wait for ever.
+            let part = usize::try_from(left).unwrap_or(usize::MAX).min(limiter.max());
+            limiter.acquire(part).await;
+            left -= part as u64;
+        }
+    }
+
+    fn balanced(&self, amount: u64) -> u64 {
+        let mut balance = unpoisoned(&self.balance);
+        let wanted = i64::try_from(amount).unwrap_or(i64::MAX).saturating_sub(*balance);
+        *balance = wanted.min(0).saturating_neg();
+        wanted.max(0) as u64
+    }
+
+    /// Reconciles what was reserved by an estimate with what was used.
+    pub(super) fn reconcile(&self, reserved: u64, used: u64) {
+        let Some((rate, _)) = &self.flow else { return };
+        let most = (rate.per_second() * SAVED.as_secs_f64()) as i64;
+        let mut balance = unpoisoned(&self.balance);
+        let difference = reserved as i64 - used as i64;
+        *balance = balance.saturating_add(difference).min(most.max(reserved as i64));
+    }
+
+    /// Whether nobody would have to wait now.
+    pub(super) fn is_open(&self) -> bool {
+        self.flow.as_ref().is_none_or(|(_, limiter)| limiter.balance() > 0)
+    }
+}
+
+fn flow(rate: Rate) -> RateLimiter {
+    let period = rate.period();
+    // Evenly spaced where the grain allows it; the bucket begins with one refill, not full.
+    let (interval, refill) = match period >= GRAIN {
+        true => (period, 1),
+        false => (GRAIN, (rate.per_second() * GRAIN.as_secs_f64()).floor().max(1.0) as usize),
+    };
+    RateLimiter::builder().interval(interval).refill(refill).max(refill).initial(refill).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn bucket(rate: &str) -> Bucket {
+        Bucket::new(Some(rate.parse().unwrap()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_taken_is_spaced() {
+        let started = Instant::now();
+        let requests = bucket("5/s");
+        for _ in 0..6 {
+            requests.take(1).await;
+        }
+        assert_eq!(started.elapsed(), Duration::from_secs(1));
+        let started = Instant::now();
+        let tokens = bucket("60k/min");
+        for _ in 0..4 {
+            tokens.take(500).await;
+        }
+        assert_eq!(started.elapsed(), Duration::from_millis(1980));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn estimates_are_put_right() {
+        let tokens = bucket("50/s");
+        let started = Instant::now();
+        tokens.take(100).await;
+        let after_first = started.elapsed();
+        tokens.reconcile(100, 30);
+        tokens.take(70).await;
+        assert_eq!(started.elapsed(), after_first, "what was not used is taken first");
+        tokens.reconcile(70, 120);
+        tokens.take(1).await;
+        assert_eq!(
+            started.elapsed() - after_first,
+            Duration::from_millis(51 * 20),
+            "what is owed is waited for"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_limit_nothing_waits() {
+        let started = Instant::now();
+        let requests = Bucket::new(None);
+        for _ in 0..1000 {
+            requests.take(1).await;
+        }
+        assert!(requests.is_open());
+        assert_eq!(started.elapsed(), Duration::ZERO);
+    }
+}

@@ -1,0 +1,80 @@
+//! A rate from before the pace fell: an outage that refuses most and not all looks like a limit, and when it
+//! is over, the pace must not creep up from what was accepted during it.
+//!
+//! Main type: [`Former`]; the [`Controller`](super::controller::Controller) has one. Rising to the former rate
+//! is an attempt that may fail, and is made at doubled distances.
+
+/// A former rate this many times as high is tried before the cubic comes near it: the pace has collapsed.
+const COLLAPSE: f64 = 2.5;
+
+/// So often it is tried before it is forgotten.
+const TRIES: u32 = 5;
+
+/// A rate from before, or 0.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Former {
+    rate: f64,
+    tries: u32,
+}
+
+impl Former {
+    /// The pace falls from this rate.
+    pub(super) fn fell_from(&mut self, rate: f64) {
+        if rate.is_finite() {
+            self.rate = self.rate.max(rate);
+        }
+    }
+
+    /// The rate to rise to, if it is far above the known one and nothing has slowed the pace down for long
+    /// enough: a first distance in seconds, doubled with each attempt that failed.
+    pub(super) fn due(&self, known: f64, quiet: f64, first: f64) -> Option<f64> {
+        let distance = first * f64::from(1_u32 << self.tries);
+        (self.rate > COLLAPSE * known && quiet > distance).then_some(self.rate)
+    }
+
+    /// On the way to it, more was refused than before.
+    pub(super) fn failed(&mut self) {
+        self.tries += 1;
+        if self.tries >= TRIES {
+            self.forget();
+        }
+    }
+
+    /// So high a rate was reached and nothing was refused.
+    pub(super) fn reached(&mut self, rate: f64) {
+        if rate >= self.rate {
+            self.forget();
+        }
+    }
+
+    /// It means nothing any more.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_far_above_the_known_one_is_tried_at_doubled_distances_and_forgotten() {
+        let mut former = Former::default();
+        assert_eq!(former.due(1.0, 1e9, 4.0), None);
+        former.fell_from(20.0);
+        former.fell_from(10.0);
+        assert_eq!((former.due(9.0, 99.0, 4.0), former.due(2.0, 3.0, 4.0)), (None, None));
+        for failures in 0..5 {
+            let distance = 4.0 * f64::from(1 << failures);
+            assert_eq!(former.due(2.0, distance, 4.0), None);
+            assert_eq!(former.due(2.0, distance + 0.1, 4.0), Some(20.0));
+            former.failed();
+        }
+        assert_eq!(former.due(2.0, 1e9, 4.0), None);
+        former.fell_from(20.0);
+        former.reached(10.0);
+        assert_eq!(former.due(2.0, 1e9, 4.0), Some(20.0));
+        former.reached(20.0);
+        assert_eq!(former.due(2.0, 1e9, 4.0), None);
+    }
+}

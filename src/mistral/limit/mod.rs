@@ -1,0 +1,27 @@
+//! Limits of rate and concurrency: when a request may be sent, and what a refused or failed one does next.
+//!
+//! The [`Limiter`](limiter::Limiter) is the doorway: it holds the clock, the locks and the queue around the
+//! pure [`Controller`](controller::Controller). `docs/decisions/pacing.md` explains the controller.
+
+mod adaptive;
+mod announced;
+pub(super) mod backoff;
+mod breaker;
+mod bucket;
+pub(super) mod concurrency;
+mod controller;
+mod doubt;
+mod evidence;
+mod former;
+pub(super) mod gate;
+mod history;
+pub(super) mod limiter;
+mod phase;
+#[cfg(test)]
+mod simulation;
+mod window;
+
+pub use adaptive::AdaptiveLimit;
+pub use backoff::{MIN_RATE_LIMIT_RETRIES, RetryPolicy};
+pub use concurrency::ConcurrencyLimiter;
+pub use limiter::Limits;

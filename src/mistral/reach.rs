@@ -1,0 +1,141 @@
+//! Whether the server can be reached at all. Before the first answer of any kind, a certificate that does not
+//! verify, a name that does not resolve and a refused connection are mistakes of the setting, and to go on for
+//! minutes is no use; after it, they are an outage like others.
+//!
+//! Main type: [`Reach`], one for a client and its clones; the HTTP edge asks it.
+
+use std::{
+    error::Error,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{StopCause, lock::unpoisoned};
+
+/// So long a server may refuse connections, or a name not resolve: it may be starting.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What was seen of the server so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reach(Arc<Mutex<State>>);
+
+#[derive(Debug, Default, Clone, Copy)]
+enum State {
+    #[default]
+    Unknown,
+    /// No answer to what was sent first at that time.
+    Asking(Instant),
+    Reached,
+}
+
+/// Why there is no connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Obstacle {
+    Certificate,
+    Name,
+    Refused,
+}
+
+impl Obstacle {
+    fn of(error: &(dyn Error + 'static), text: &str) -> Option<Self> {
+        if text.contains("invalid peer certificate") {
+            return Some(Self::Certificate);
+        }
+        if text.contains("dns error") {
+            return Some(Self::Name);
+        }
+        let refused = |kind| {
+            use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+            matches!(kind, ConnectionRefused | HostUnreachable | NetworkUnreachable)
+        };
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if error.downcast_ref::<io::Error>().is_some_and(|error| refused(error.kind())) {
+                return Some(Self::Refused);
+            }
+            cause = error.source();
+        }
+        None
+    }
+
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Certificate => {
+                "check that `base_url` is right, that the clock of this machine is, and that the certificate is \
+                 issued by an authority that this machine trusts"
+            }
+            Self::Name => "check the spelling of the host in `base_url`, and the network",
+            Self::Refused => "check that the server is running, and the host and port in `base_url`",
+        }
+    }
+}
+
+impl Reach {
+    /// A request is sent.
+    pub(super) fn asked(&self) {
+        let mut state = unpoisoned(&self.0);
+        if let State::Unknown = *state {
+            *state = State::Asking(Instant::now());
+        }
+    }
+
+    /// The server said something.
+    pub(super) fn reached(&self) {
+        *unpoisoned(&self.0) = State::Reached;
+    }
+
+    /// There was no connection, which `text` describes; gives the cause if none is to be expected.
+    pub(super) fn failed(&self, error: &(dyn Error + 'static), text: &str, host: &str) -> Option<StopCause> {
+        let obstacle = Obstacle::of(error, text)?;
+        let waited = match *unpoisoned(&self.0) {
+            State::Reached => return None,
+            State::Asking(since) => since.elapsed(),
+            State::Unknown => Duration::ZERO,
+        };
+        let is_final = obstacle == Obstacle::Certificate || waited >= PATIENCE;
+        is_final.then(|| StopCause::Unreachable {
+            host: host.to_owned(),
+            told: text.to_owned(),
+            advice: obstacle.advice(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn refused() -> io::Error {
+        io::ErrorKind::ConnectionRefused.into()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_may_be_starting_has_three_seconds_and_a_bad_certificate_none() {
+        let reach = Reach::default();
+        reach.asked();
+        let failed = |reach: &Reach, text: &str| reach.failed(&refused(), text, "h").is_some();
+        assert!(!failed(&reach, "connection refused"));
+        advance(Duration::from_secs(2)).await;
+        assert!(!failed(&reach, "dns error"));
+        advance(Duration::from_secs(1)).await;
+        assert!(failed(&reach, "connection refused") && failed(&reach.clone(), "dns error: no such name"));
+        assert!(failed(&Reach::default(), "invalid peer certificate: Expired"));
+        reach.reached();
+        assert!(!failed(&reach, "connection refused"), "now it is an outage");
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_seen_within_the_causes() {
+        let certificate = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let text = certificate.to_string();
+        assert_eq!(Obstacle::of(&io::Error::other(certificate), &text), Some(Obstacle::Certificate));
+        assert_eq!(Obstacle::of(&refused(), "tcp connect error"), Some(Obstacle::Refused));
+        let timed_out: io::Error = io::ErrorKind::TimedOut.into();
+        assert_eq!(Obstacle::of(&timed_out, "deadline has elapsed"), None);
+    }
+}
