@@ -11,6 +11,7 @@ mod holder;
 mod jobs;
 mod journal;
 mod ledger;
+mod new_file;
 mod origins;
 mod ownership;
 mod parked;
@@ -199,18 +200,24 @@ fn open(path: &Path, queries: &Path, resources: &Resources) -> Result<(Connectio
         std::fs::create_dir_all(folder)
             .map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })?;
     }
+    if !path.exists() {
+        new_file::create(path)?;
+    }
     let connection = Connection::open_in_memory()?;
     let limits = resources.limits(&connection, beside(path))?;
-    let literal = path.display().to_string().replace('\'', "''");
-    connection
-        .execute_batch(&format!("ATTACH '{literal}' AS {ATTACHED} ({LAYOUT})"))
-        .map_err(|error| StoreError::opening(path, &error))?;
+    attach(&connection, path).map_err(|error| StoreError::opening(path, &error))?;
     attached(&connection, queries, &limits)?;
     connection
         .execute_batch("CREATE TEMP TABLE staged_origins (row_key VARCHAR, record VARCHAR, request UUID)")?;
     sql::register(&connection)?;
     ledger::create(&connection, path)?;
     Ok((connection, limits))
+}
+
+/// Attaches a file as the one that is written.
+fn attach(connection: &Connection, path: &Path) -> Result<(), duckdb::Error> {
+    let literal = path.display().to_string().replace('\'', "''");
+    connection.execute_batch(&format!("ATTACH '{literal}' AS {ATTACHED} ({LAYOUT})"))
 }
 
 /// The folder for what does not fit into memory: beside the file, as it would be for a file that is not attached.

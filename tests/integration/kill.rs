@@ -144,7 +144,7 @@ fn undisturbed(records: usize, map: &str, scenario: &str) -> String {
 fn to_the_end(folder: &Folder, sim: &Sim) -> Vec<Option<i32>> {
     let mut ends = Vec::new();
     // What jobs have left without an answer as often as it may be asked in one run is asked again in the next.
-    while ends.last().is_none_or(|end| *end == Some(3)) && ends.len() < 5 {
+    while ends.last().is_none_or(|end| matches!(end, Some(3 | 5))) && ends.len() < 5 {
         ends.push(finish(start(folder, &sim.url, None)));
     }
     let failures = "SELECT run, stage, kind, reason, count(*) FROM etl.failures GROUP BY ALL ORDER BY run";
