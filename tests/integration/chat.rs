@@ -195,7 +195,11 @@ async fn an_interrupted_run_keeps_what_it_has_and_goes_on() {
     let spec = waves(300, "  - throttle: pace\n    rate: 200/s");
     let stop = CancellationToken::new();
     let later = stop.clone();
-    let interrupt = async move {
+    let interrupt = async {
+        // From the first answer on, as a machine may take its time until then.
+        while sim.stats().answered == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         tokio::time::sleep(Duration::from_millis(600)).await;
         later.cancel();
     };

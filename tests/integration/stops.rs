@@ -95,7 +95,9 @@ fn unpaid(ended: &Ended) {
 async fn no_credit_stops_a_run_in_the_middle_and_the_next_one_goes_on() {
     let (place, spec) = (Place::new().await, spec(400, "concurrency: 8"));
     let sim = place
-        .serve("{ latency: { median: 20ms }, faults: [{ kind: status, status: 402, on: answers, from: 500ms }] }")
+        .serve(
+            "{ latency: { median: 50ms }, faults: [{ kind: status, status: 402, on: answers, from: 1s }] }",
+        )
         .await;
     let ended = place.run(&spec, Options::default()).await;
     unpaid(&ended);
