@@ -161,5 +161,10 @@ async fn jobs_of_another_account_are_left_alone_and_a_server_that_is_gone_is_tol
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.starts_with("error: the service cannot be asked: no answer after 4 tries"), "{told}");
+    assert!(told.starts_with("error: the service cannot be asked: "), "{told}");
+    // Which comes first, the last retry or the time within which a server has to be reached, is a matter of milliseconds.
+    assert!(
+        told.contains("no answer after 4 tries") || told.contains("cannot connect to 127.0.0.1"),
+        "{told}"
+    );
 }
