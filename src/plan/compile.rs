@@ -6,7 +6,7 @@ use std::{collections::HashMap, path::PathBuf};
 use crate::{
     diagnostic::{Fault, Mistake, Mistakes, Place},
     read,
-    record::{Schema, same_name},
+    record::{LogicalType, Schema, same_name},
     region::{BASE_URL, base_url},
     spec::{Form, MistralSpec, Mode, Spec, StageSpec, Text},
     sql::{self, Engine, Resources},
@@ -15,6 +15,7 @@ use crate::{
 use super::{
     Mistral, NodeId, Plan, Port, RecordType, Secret, Sink, Step, Target, Throttle,
     batch::Collected,
+    doubt::{Doubt, Guards},
     graph::{self, Edge, Graph},
     inputs::resolve,
     nodes,
@@ -25,10 +26,17 @@ use super::{
 /// The columns of a query, or why DuckDB refuses it; with tables that are to be as said.
 pub(super) type Describe<'a> = dyn Fn(&str, &[(String, Schema)]) -> Result<Schema, String> + 'a;
 
+/// What is wrong with writing rows of a sink with this name to a table that is there; the key is `None` where rows are
+/// only added.
+pub(super) type CheckTable<'a> =
+    dyn Fn(&str, &str, Option<&[String]>, &[(String, LogicalType)]) -> Vec<Fault> + 'a;
+
 /// What the compiler needs of the world beside the files that a spec names.
 pub struct Surroundings<'a> {
     /// The columns of a query, or why DuckDB refuses it; with tables that are to be as said.
     pub describe: &'a Describe<'a>,
+    /// What is wrong with a sink's table if it is there.
+    pub check_table: &'a CheckTable<'a>,
     /// What earlier runs have proven of files.
     pub proofs: read::Proofs<'a>,
 }
@@ -39,6 +47,9 @@ pub(super) struct Compiler<'a> {
     /// Where expressions are bound.
     pub(super) engine: Engine,
     pub(super) mistakes: Vec<Mistake>,
+    pub(super) warnings: Vec<Mistake>,
+    /// What the condition of the stage that is compiled says of its fields.
+    pub(super) guards: Guards,
     /// By stage and port; absent where a mistake upstream leaves it unknown.
     pub(super) shapes: HashMap<(usize, Port), Shape>,
     pub(super) collected: Collected,
@@ -105,6 +116,8 @@ fn pass(spec: &Spec, around: &Surroundings<'_>, tables: &Tables) -> Pass {
         around,
         engine,
         mistakes,
+        warnings: Vec::new(),
+        guards: Guards::default(),
         shapes: HashMap::new(),
         collected: Collected::new(),
         tables,
@@ -152,6 +165,7 @@ fn pass(spec: &Spec, around: &Surroundings<'_>, tables: &Tables) -> Pass {
         budget: spec.budget,
         prices: spec.prices.clone(),
         nodes: nodes::nodes(spec, &graph, steps, &inputs),
+        warnings: in_order(compiler.warnings, spec),
     };
     Pass { plan: Ok(plan), found, assumed }
 }
@@ -205,7 +219,9 @@ impl Compiler<'_> {
         let stage = &spec.stages[at];
         if let Some(when) = &stage.when {
             self.condition(when, shape.as_ref());
+            self.stable(when, shape.as_ref());
         }
+        self.guards = stage.when.as_ref().map(|when| Guards::of(&when.value)).unwrap_or_default();
         let form = stage.form.as_ref()?;
         let failed_read =
             graph.inputs.iter().flatten().any(|edge| edge.stage == at && edge.port == Port::Failed);
@@ -220,7 +236,12 @@ impl Compiler<'_> {
                 let into = ask.into.as_ref().unwrap_or(&stage.name).value.to_string();
                 self.free_name(stage, &into, shape.as_ref());
                 let sampled = self.sampled(stage, &stage.name.value, ask, shape.as_ref());
-                let (ask, after) = self.ask(ask, &stage.name.value, &into, sampled.as_ref());
+                let (ask, mut after) = self.ask(ask, &stage.name.value, &into, sampled.as_ref());
+                let is_new = shape.as_ref().is_some_and(|shape| shape.schema.get(&into).is_none());
+                if let (Some(after), true, Some(_)) = (&mut after, is_new, &stage.when) {
+                    let why = format!("`{}` has a `when:`", stage.name.value);
+                    after.doubts.push(Doubt::null(&into, &why));
+                }
                 (ask.map(|ask| Step::Ask(Box::new(ask))), after)
             }
             Form::Submit(ask) => self.submit(at, &stage.name, ask, graph, shape.as_ref()),
@@ -236,7 +257,13 @@ impl Compiler<'_> {
             }
             Form::Filter(filter) => {
                 self.condition(&filter.condition, shape.as_ref());
-                (Some(Step::Filter(filter.condition.value.clone())), shape.clone())
+                self.stable(&filter.condition, shape.as_ref());
+                let guards = Guards::of(&filter.condition.value);
+                let mut after = shape.clone();
+                if let Some(after) = &mut after {
+                    after.doubts.retain(|doubt| !(doubt.is_null() && guards.cover(&doubt.path)));
+                }
+                (Some(Step::Filter(filter.condition.value.clone())), after)
             }
             Form::Split(split) => {
                 let into = split.into.as_ref().unwrap_or(&stage.name).value.to_string();

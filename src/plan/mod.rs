@@ -11,6 +11,7 @@ mod batch;
 mod chat;
 mod columns;
 mod compile;
+mod doubt;
 mod draw;
 mod expression;
 mod fold;
@@ -28,6 +29,7 @@ mod wave;
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use crate::{
+    diagnostic::Mistake,
     event::StageKind,
     record::{self, ETL, etl_type},
     spec::{ModelPrice, Timeouts},
@@ -66,6 +68,8 @@ pub struct Plan {
     pub prices: Vec<ModelPrice>,
     /// The stages, upstream before downstream.
     pub nodes: Vec<Node>,
+    /// What is valid in the spec and probably not meant.
+    pub warnings: Vec<Mistake>,
 }
 
 /// A node's place in [`Plan::nodes`].

@@ -51,15 +51,16 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    diagnostic::Mistakes,
+    diagnostic::{Fault, Mistakes},
     event::{Event, EventKind, RunEnd},
     mistral::{self, Client, Connection, Limits, Prices},
     plan::{self, Plan, Step, Surroundings, compile},
     read::ProofId,
+    record::LogicalType,
     sim::Sim,
     spec::{ModelPrice, Timeouts, Variables, parse},
     sql::Engine,
-    store::{self, RunRecord, Store},
+    store::{self, RunRecord, Store, TableConflict},
     task,
 };
 
@@ -101,7 +102,15 @@ impl Pipeline {
         };
         let known = store::KnownProofs::of(&database);
         let proofs = |id: &ProofId| known.find(&id.file, &id.stamp, &id.options);
-        let compiled = compile(&spec, &Surroundings { describe: &describe, proofs: &proofs });
+        let tables = store::KnownTables::of(&database);
+        let check_table =
+            |sink: &str, table: &str, key: Option<&[String]>, columns: &[(String, LogicalType)]| {
+                let writes = key.unwrap_or_default().join(", ");
+                let found = tables.conflicts(table, key, columns).into_iter();
+                found.map(|conflict| conflict_fault(conflict, sink, table, &writes)).collect()
+            };
+        let surroundings = Surroundings { describe: &describe, check_table: &check_table, proofs: &proofs };
+        let compiled = compile(&spec, &surroundings);
         let unpriced = priced::unpriced(&spec, &prices(&spec.prices));
         match compiled {
             Ok(plan) if unpriced.is_empty() => Ok(Self { plan }),
@@ -269,6 +278,18 @@ impl Pipeline {
         let seconds = started.elapsed().as_secs_f64();
         context.tell(EventKind::RunEnded { end: end.clone(), progress, sum, tables, seconds }).await;
         Ok(end)
+    }
+}
+
+fn conflict_fault(conflict: TableConflict, sink: &str, table: &str, writes: &str) -> Fault {
+    let (sink, table) = (sink.to_owned(), table.to_owned());
+    match conflict {
+        TableConflict::Key { has } => {
+            Fault::TableKey { table, has: has.join(", "), sink, writes: writes.to_owned() }
+        }
+        TableConflict::Column { column, has, writes } => {
+            Fault::TableColumn { table, column, has: has.sql(), sink, writes: writes.sql() }
+        }
     }
 }
 

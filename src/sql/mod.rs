@@ -5,6 +5,7 @@
 //! stages, YAML or the results database.
 
 mod bind;
+mod cast;
 mod chunk;
 mod describe;
 mod engine;
@@ -20,7 +21,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-pub use bind::{bind, condition};
+pub use bind::{bind, condition, implicit_cast_in_query, volatile};
 pub use chunk::{Slot, register};
 pub use describe::{columns, describe};
 pub use engine::Engine;

@@ -6,6 +6,7 @@
 mod commit;
 mod duplicates;
 mod error;
+mod existing_table;
 mod gather_buffer;
 mod holder;
 mod jobs;
@@ -44,6 +45,7 @@ use crate::{
 pub use commit::{Batch, Committed, FailureRow, SinkRow, SinkRows};
 pub use duplicates::Duplicates;
 pub use error::StoreError;
+pub use existing_table::{KnownTables, TableConflict};
 pub use gather_buffer::{GatherBuffer, Numbered, PieceAt};
 pub use holder::Holder;
 pub use jobs::JobRecord;

@@ -7,6 +7,7 @@
 mod check;
 mod depth;
 mod environment;
+mod null;
 mod value;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use minijinja::{Environment, ErrorKind};
 use crate::record::Record;
 
 pub use check::{TemplateFault, TemplateMistake, check, includes};
+pub use null::unguarded;
 
 use environment::{MAIN, environment, syntax};
 

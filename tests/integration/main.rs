@@ -48,3 +48,4 @@ mod store;
 mod twice;
 mod types;
 mod unreachable;
+mod warnings;

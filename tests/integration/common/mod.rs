@@ -59,6 +59,12 @@ impl Folder {
             .unwrap_or_else(|m| panic!("{}", m.render(false)))
     }
 
+    /// The mistakes of a spec, as a person sees them.
+    pub fn mistakes(&self, spec: &str) -> String {
+        let path = self.path("spec.yaml");
+        Pipeline::from_file(&path, spec, &[]).expect_err("a spec with a mistake").render(false)
+    }
+
     pub fn try_run(&self, spec: &str) -> Result<Ended, RunError> {
         run(&self.pipeline(spec, &[]), &Options::default(), CancellationToken::new())
     }
