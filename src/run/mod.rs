@@ -4,40 +4,15 @@
 //! user's word, or at an error that no record can get past.
 
 mod ask;
-mod attachment;
-mod batch;
-mod claims;
-mod collect;
 mod context;
-mod cost;
-mod counted;
-mod create;
+mod drive;
 mod error;
-mod estimate;
-mod expectation;
-mod expressions;
-mod gather;
-mod group;
-mod halt;
 mod jobs;
-mod meter;
-mod mocks;
 mod money;
 mod options;
-mod poll;
-mod preflight;
-mod priced;
-mod question;
-mod read_log;
+mod progress;
 mod request;
-mod resume;
-mod settings;
-mod sink;
-mod source;
-mod submit;
-mod transform;
-mod wave;
-mod wire;
+mod stages;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -64,18 +39,21 @@ use crate::{
 };
 
 pub use error::RunError;
-pub use estimate::{Asks, Estimate, StageEstimate, estimate};
-pub use jobs::{JobView, Jobs};
-
-pub use mocks::Answers;
+pub use jobs::view::{JobView, Jobs};
+pub use money::estimate::{Asks, Estimate, StageEstimate, estimate};
 pub use options::Options;
+pub use request::mocks::Answers;
 
-use claims::Claims;
+use ask::{claims::Claims, preflight::Preflight};
 use context::Context;
-use halt::Halt;
-use meter::Meters;
-use money::Purse;
-use preflight::Preflight;
+use drive::{halt::Halt, resume, wire};
+use money::{priced, purse::Purse};
+use progress::{
+    meter::{self, Meters},
+    read_log,
+};
+use request::mocks;
+use stages::{sink, wave};
 
 /// How often counts are told.
 const TICK: Duration = Duration::from_millis(100);
