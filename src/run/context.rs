@@ -13,17 +13,15 @@ use crate::{
     ledger::{Entry, Generation, History, RequestId},
     mistral::Prices,
     plan::NodeId,
-    sim::GivenAnswers,
+    request::{mock::Offline, setup::Setup},
+    run::{
+        ask::{claims::Claims, preflight::Preflight},
+        drive::halt::Halt,
+        money::purse::Purse,
+        progress::{meter::Meters, read_log::ReadLog},
+    },
     sql::Engine,
     store::{Batch, Run, Store},
-};
-
-use crate::run::{
-    ask::{claims::Claims, preflight::Preflight},
-    drive::halt::Halt,
-    money::purse::Purse,
-    progress::{meter::Meters, read_log::ReadLog},
-    request::mocks::Answers,
 };
 
 /// What all stages of a run share.
@@ -50,10 +48,8 @@ pub(crate) struct Context {
     pub(crate) prices: Prices,
     pub(crate) purse: Purse,
     pub(crate) preflight: Preflight,
-    pub(crate) offline: bool,
-    pub(crate) answers: Option<Answers>,
-    /// Where the simulator finds what it is to answer.
-    pub(crate) given: GivenAnswers,
+    /// What the simulator is to answer, in an offline run.
+    pub(crate) offline: Option<Offline>,
     pub(crate) meters: Arc<Meters>,
     /// Which records the sources have read.
     pub(crate) read: ReadLog,
@@ -92,6 +88,17 @@ impl Context {
     pub(crate) async fn commit(&self, entries: Vec<Entry>) -> bool {
         let batch = Batch { entries, ..Batch::default() };
         self.halt.check(self.store.commit(self.run, &self.server, batch).await).is_some()
+    }
+
+    /// What the requests of a stage need of the run.
+    pub(crate) fn setup(&self) -> Setup<'_> {
+        Setup {
+            engine: &self.engine,
+            prices: &self.prices,
+            priced: self.purse.is_limited(),
+            cached_for: self.is_mistral().then_some(&*self.pipeline),
+            offline: self.offline.as_ref(),
+        }
     }
 
     /// The generation of requests that this run is the first to make.

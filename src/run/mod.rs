@@ -11,7 +11,6 @@ mod jobs;
 mod money;
 mod options;
 mod progress;
-mod request;
 mod stages;
 
 use std::{
@@ -31,6 +30,7 @@ use crate::{
     mistral::{self, Client, Connection, Limits, Prices},
     plan::{self, Plan, Step, Surroundings, compile},
     read::ProofId,
+    request::mock,
     sim::Sim,
     spec::{ModelPrice, Timeouts, Variables, parse},
     sql::Engine,
@@ -42,7 +42,8 @@ pub use error::RunError;
 pub use jobs::view::{JobView, Jobs};
 pub use money::estimate::{Asks, Estimate, StageEstimate, estimate};
 pub use options::Options;
-pub use request::mocks::Answers;
+
+pub use crate::request::mock::Answers;
 
 use ask::{claims::Claims, preflight::Preflight};
 use context::Context;
@@ -52,7 +53,6 @@ use progress::{
     meter::{self, Meters},
     read_log,
 };
-use request::mocks;
 use stages::{sink, wave};
 
 /// How often counts are told.
@@ -122,7 +122,7 @@ impl Pipeline {
     ) -> Result<RunEnd, RunError> {
         let mut plan = self.plan.clone();
         plan.limit(options.limit);
-        options.answers.as_ref().map_or(Ok(()), |answers| mocks::check(answers, &plan))?;
+        options.answers.as_ref().map_or(Ok(()), |answers| mock::check(answers, &plan))?;
         let started = Instant::now();
         let server = options.server(&plan);
         let sim = match options.offline && plan.asks() {
@@ -184,9 +184,7 @@ impl Pipeline {
             prices: prices(&plan.prices),
             purse: Purse::new(plan.budget, spent),
             preflight: Preflight::default(),
-            offline: options.offline,
-            answers: options.answers.clone(),
-            given: options.sim.given.clone(),
+            offline: options.given(),
             meters: Arc::new(Meters::new(&plan)),
             read: read_log::ReadLog::new(plan.removes_rows()),
             written: watch::Sender::default(),

@@ -3,10 +3,9 @@
 use crate::{
     mistral::account,
     plan::{self, Plan},
+    request::mock::{self, Answers, Offline},
     sim::SimConfig,
 };
-
-use crate::run::request::mocks::{self, Answers};
 
 /// The name under which answers of the simulator are kept.
 pub(crate) const SIMULATOR: &str = "simulator";
@@ -38,7 +37,7 @@ impl Options {
     pub(crate) fn server(&self, plan: &Plan) -> String {
         if self.offline {
             // Answers that were given are kept apart from those that were made up, and from those of another text.
-            return match mocks::fingerprint(plan, self.answers.as_ref()) {
+            return match mock::fingerprint(plan, self.answers.as_ref()) {
                 Some(hash) => format!("{SIMULATOR}:{hash}"),
                 None => SIMULATOR.to_owned(),
             };
@@ -59,6 +58,11 @@ impl Options {
         }
         let key = plan.mistral.as_ref().and_then(|mistral| mistral.api_key.as_ref());
         account(key.map_or("none", plan::Secret::expose), self.base_url(plan))
+    }
+
+    /// What the simulator is to answer, where the run is offline.
+    pub(crate) fn given(&self) -> Option<Offline> {
+        self.offline.then(|| Offline { answers: self.answers.clone(), given: self.sim.given.clone() })
     }
 
     pub(crate) fn base_url<'a>(&'a self, plan: &'a Plan) -> &'a str {

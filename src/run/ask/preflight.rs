@@ -5,15 +5,8 @@ use tokio::sync::OnceCell;
 use crate::{
     mistral::{self, CallError, Client, wire::Model},
     plan::{Model as Asked, Step, Task},
-};
-
-use crate::run::{
-    Pipeline, RunError,
-    context::Context,
-    request::{
-        body::{WriteError, Written},
-        question::Question,
-    },
+    request::{error::WriteError, question::Question, written::Written},
+    run::{Pipeline, RunError, context::Context},
 };
 
 /// The models that the server has, asked for once and only when something is to be asked.

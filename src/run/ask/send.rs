@@ -13,20 +13,21 @@ use crate::{
     ledger::{Entry, History, Step},
     mistral::{CallError, Client, ConcurrencyLimiter, StopCause},
     record::{FailureKind, Outcome, Record, weight},
+    request::{
+        error::WriteError,
+        question::Question,
+        verdict::{Course, Settled},
+        written::{Sending, Written},
+    },
+    run::{
+        RunError,
+        ask::claims::{Claim, Claimed, Told},
+        context::Context,
+        progress::{counted::count, meter::Meter},
+    },
     spec::Concurrency,
     stage::{self, Bounds, RecordStream, ahead, chunk},
     store::StoreError,
-};
-
-use crate::run::{
-    RunError,
-    ask::claims::{Claim, Claimed, Told},
-    context::Context,
-    progress::{counted::count, meter::Meter},
-    request::{
-        body::{Sending, WriteError, Written},
-        question::{Course, Question, Settled},
-    },
 };
 
 /// Records that are looked up in the ledger together, and how long one waits for others: a look

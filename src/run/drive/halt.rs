@@ -4,9 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::event::RunEnd;
-
-use crate::run::RunError;
+use crate::{event::RunEnd, run::RunError};
 
 /// Shared by everything that runs. Once it is stopped nothing new is begun; what is under way is
 /// finished and kept.

@@ -11,25 +11,24 @@ use crate::{
     mistral::Client,
     plan::{Node, NodeId, Plan, Port, Set, Step, Throttle, Wave},
     record::{FailureKind, Outcome, Schema},
+    request::question::Question,
+    run::{
+        RunError,
+        ask::send::{self, Ticket},
+        context::Context,
+        drive::resume::Resumed,
+        jobs::{
+            collect, poll,
+            shared::{Batched, Desk, JobStream},
+            submit,
+        },
+        stages::{
+            gather::{self, PARENTS_AHEAD, Parent},
+            sink, source, transform, wave,
+        },
+    },
     stage::{Pacer, Ports, Reader, RecordStream, Shelf, merge, share, throttle},
     task::{self, Fate, Feed},
-};
-
-use crate::run::{
-    RunError,
-    ask::send::{self, Ticket},
-    context::Context,
-    drive::resume::Resumed,
-    jobs::{
-        collect, poll,
-        shared::{Batched, Desk, JobStream},
-        submit,
-    },
-    request::question::Question,
-    stages::{
-        gather::{self, PARENTS_AHEAD, Parent},
-        sink, source, transform, wave,
-    },
 };
 
 /// What drives a run: each pulls a stream to its end.
@@ -97,7 +96,7 @@ impl Wiring<'_> {
             Step::Recall(asking) => {
                 let asks = self.plan.node(*asking);
                 let (Step::Ask(ask) | Step::Submit(ask)) = &asks.step else { return Ok(()) };
-                let question = Arc::new(Question::new(asks, ask, context)?);
+                let question = Arc::new(Question::new(asks, ask, &context.setup())?);
                 let meter = context.meters.of(*asking);
                 let claim = ask.batch.is_none();
                 let tickets = send::recall(self.input(node), &question, claim, meter, context);
@@ -155,7 +154,7 @@ impl Wiring<'_> {
                 let collects = |other: &&Node| matches!(other.step, Step::Collect(id) if id == node.id);
                 let named = self.plan.nodes.iter().find(collects).unwrap_or(node);
                 let asking = Node { name: Arc::clone(&named.name), ..node.clone() };
-                let question = Question::new(&asking, asks, context)?;
+                let question = Question::new(&asking, asks, &context.setup())?;
                 let desk = Arc::new(Desk::new(Arc::clone(&node.name), question));
                 let input = match self.tickets.remove(&node.id) {
                     Some((tickets, _)) => tickets.map(Ticket::into_outcome).boxed(),

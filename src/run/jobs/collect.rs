@@ -12,16 +12,15 @@ use crate::{
     ledger::{Entry, History, JobState, JobStep, RequestId, Step},
     mistral::{CallError, Client, ErrorAction, read_result, received},
     record::{FailureKind, Outcome},
+    request::verdict::{Course, Settled},
+    run::{
+        context::Context,
+        jobs::shared::{AGAIN, Batched, Desk, JobStream, Underway, has_ended},
+        progress::{counted::count, meter::Meter},
+    },
     stage::{self, RecordStream},
     store::{Batch, JobRecord, Parked},
     units::Usd,
-};
-
-use crate::run::{
-    context::Context,
-    jobs::shared::{AGAIN, Batched, Desk, JobStream, Underway, has_ended},
-    progress::{counted::count, meter::Meter},
-    request::question::{Course, Settled},
 };
 
 /// Jobs that are read at once: each holds its output.

@@ -17,18 +17,17 @@ use crate::{
         wire::{BatchLine, CreateJob, Job},
     },
     plan::NodeId,
+    run::{
+        RunError,
+        context::Context,
+        jobs::{
+            group::Group,
+            shared::{Batched, Desk, Underway, age, token_metadata, update},
+        },
+        progress::meter::Meter,
+    },
     store::{Batch, JobRecord},
     units::Usd,
-};
-
-use crate::run::{
-    RunError,
-    context::Context,
-    jobs::{
-        group::Group,
-        shared::{Batched, Desk, Underway, age, token_metadata, update},
-    },
-    progress::meter::Meter,
 };
 
 /// A job up to this size carries its requests itself: one call instead of two, and no file is left behind.

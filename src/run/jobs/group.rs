@@ -8,16 +8,15 @@ use tokio::time::Instant;
 use crate::{
     ledger::{Entry, History, JobState, RequestId, Step},
     record::Record,
+    request::written::Written,
+    run::{
+        ask::claims::Claim,
+        context::Context,
+        jobs::shared::{Desk, new_token},
+    },
     spec::BatchSpec,
     store::JobRecord,
     units::Usd,
-};
-
-use crate::run::{
-    ask::claims::Claim,
-    context::Context,
-    jobs::shared::{Desk, new_token},
-    request::body::Written,
 };
 
 /// A job that is being put together.

@@ -5,24 +5,23 @@ use std::{sync::Arc, time::Duration};
 use futures::{StreamExt, stream};
 
 use crate::{
+    expressions::When,
     ledger::JobStep,
     mistral::{CallError, Client},
     plan::{Node, Poll},
     record::{Record, Schema, Value},
+    run::{
+        RunError,
+        context::Context,
+        jobs::{
+            create::lose,
+            shared::{Batched, JobStream, Underway, age, has_ended, update},
+        },
+        progress::meter::Meter,
+    },
     spec::OnTimeout,
     stage::{Checked, Polled, Timetable, poll as polled},
     store::{Batch, JobRecord},
-};
-
-use crate::run::{
-    RunError,
-    context::Context,
-    jobs::{
-        create::lose,
-        shared::{Batched, JobStream, Underway, age, has_ended, update},
-    },
-    progress::meter::Meter,
-    request::expressions::When,
 };
 
 /// Jobs that are polled at once. Between two checks a job is a timer; the service allows a million pending

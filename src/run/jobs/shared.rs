@@ -18,10 +18,10 @@ use crate::{
     mistral::wire::{Job, JobStatus},
     plan::NodeId,
     record::Outcome,
+    request::question::Question,
+    run::{context::Context, money::purse::Reserved},
     store::{Batch, JobRecord},
 };
-
-use crate::run::{context::Context, money::purse::Reserved, request::question::Question};
 
 /// What flows from the stage that submits to the one that collects.
 pub(crate) enum Batched {

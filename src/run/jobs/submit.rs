@@ -16,22 +16,24 @@ use crate::{
     mistral::Client,
     plan::Node,
     record::{Outcome, Record, weight},
+    request::{
+        error::WriteError,
+        written::{Sending, Written},
+    },
+    run::{
+        ask::claims::Claimed,
+        context::Context,
+        jobs::{
+            create,
+            group::{Group, line},
+            shared::{AGAIN, Batched, Desk, JobStream, Underway},
+        },
+        progress::meter::Meter,
+    },
     spec::BatchSpec,
     stage::{self, Bounds, RecordStream, chunk},
     store::{Batch, Parked},
     task::{self, Fate, Feed},
-};
-
-use crate::run::{
-    ask::claims::Claimed,
-    context::Context,
-    jobs::{
-        create,
-        group::{Group, line},
-        shared::{AGAIN, Batched, Desk, JobStream, Underway},
-    },
-    progress::meter::Meter,
-    request::body::{Sending, WriteError, Written},
 };
 
 use place::Placed;

@@ -6,13 +6,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     mistral::{Client, RetryPolicy},
+    run::{
+        Options, Pipeline, RunError, client,
+        drive::halt::Halt,
+        jobs::shared::{has_ended, update},
+    },
     store::{JobRecord, Store},
-};
-
-use crate::run::{
-    Options, Pipeline, RunError, client,
-    drive::halt::Halt,
-    jobs::shared::{has_ended, update},
 };
 
 /// A person waits for it: minutes of silence, as a run may have them, would be too long.

@@ -12,23 +12,19 @@ use crate::{
     mistral::Used,
     plan::{Model, Node, NodeId, Plan, Port, Step},
     record::{Record, weight},
+    request::{mock, question::Question, verdict::Course, written::Written},
+    run::{
+        Options, Pipeline, RunError,
+        ask::{claims::Claims, preflight::Preflight},
+        context::Context,
+        drive::{halt::Halt, wire::conformed},
+        money::purse::Purse,
+        progress::meter::Meters,
+        stages::{source, transform},
+    },
     stage::{Bounds, RecordStream, chunk, merge},
     store::{Run, Store},
     units::{Size, Usd},
-};
-
-use crate::run::{
-    Options, Pipeline, RunError,
-    ask::{claims::Claims, preflight::Preflight},
-    context::Context,
-    drive::{halt::Halt, wire::conformed},
-    money::purse::Purse,
-    progress::meter::Meters,
-    request::{
-        body::Written,
-        question::{Course, Question},
-    },
-    stages::{source, transform},
 };
 
 /// What a run would do.
@@ -87,7 +83,7 @@ const LOOK_UP: Bounds = Bounds { items: 256, weight: 4_000_000, wait: std::time:
 pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate, RunError> {
     let mut plan = pipeline.plan.clone();
     plan.limit(options.limit);
-    options.answers.as_ref().map_or(Ok(()), |answers| crate::run::request::mocks::check(answers, &plan))?;
+    options.answers.as_ref().map_or(Ok(()), |answers| mock::check(answers, &plan))?;
     #[expect(clippy::disallowed_methods, reason = "a dry run has no reader of events")]
     let (events, _no_reader) = mpsc::channel(1);
     let context = Arc::new(Context {
@@ -109,9 +105,7 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
         prices: crate::run::prices(&plan.prices),
         purse: Purse::new(None, Usd::default()),
         preflight: Preflight::default(),
-        offline: options.offline,
-        answers: options.answers.clone(),
-        given: options.sim.given.clone(),
+        offline: options.given(),
         meters: Arc::new(Meters::new(&plan)),
         read: crate::run::progress::read_log::ReadLog::default(),
         written: tokio::sync::watch::Sender::default(),
@@ -123,7 +117,7 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
         let (Step::Ask(ask) | Step::Submit(ask)) = &node.step else { continue };
         let stage = node.name.to_string();
         let by_model = match records(&plan, node, &context).await? {
-            Some(records) => asks(records, &Question::new(node, ask, &context)?, &context).await?,
+            Some(records) => asks(records, &Question::new(node, ask, &context.setup())?, &context).await?,
             None => {
                 estimate.stages.push(StageEstimate { stage, model: ask.model.to_string(), asks: None });
                 continue;

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::units::Usd;
-
-use crate::run::{RunError, context::Context};
+use crate::{
+    run::{RunError, context::Context},
+    units::Usd,
+};
 
 /// What may be spent, what was, and what may yet be by what is under way.
 #[derive(Debug, Clone)]

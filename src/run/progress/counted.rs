@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use crate::ledger::Step;
-
-use crate::run::progress::meter::Meter;
+use crate::{ledger::Step, run::progress::meter::Meter};
 
 /// Counts what an answer cost.
 pub(crate) fn count(meter: &Meter, step: &Step) {

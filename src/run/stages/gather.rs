@@ -15,13 +15,12 @@ use futures::{StreamExt, stream};
 use crate::{
     plan::{Gather, Node},
     record::{Failure, FailureKind, LogicalType, Outcome, PieceOf, Record, Schema, Value},
+    run::context::Context,
     spec::Needs,
     stage::RecordStream,
     store::{GatherBuffer, Numbered, PieceAt},
     task::{Feed, ReaderGone, feed},
 };
-
-use crate::run::context::Context;
 
 /// A record that was split.
 pub(crate) struct Parent {

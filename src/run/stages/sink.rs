@@ -6,21 +6,16 @@ use futures::StreamExt;
 
 use crate::{
     event::{EventKind, TableChange},
+    expressions::{Expressions, When},
     plan::{ColumnValue, Format, Node, NodeId, Plan, Sink, Step, Target},
     record::{Failure, FailureKind, LogicalType, Outcome, Record, Value, json_text, same_name, weight},
+    run::{RunError, context::Context, stages::transform::expression_failure},
     spec::{self, Mode},
     stage::{Bounds, RecordStream, chunk},
     store::{
         Batch, Committed, Duplicates, FailureRow, FileFormat, Origin, Owned, SinkMode, SinkRow, SinkRows,
         SinkTarget, Stale, Table,
     },
-};
-
-use crate::run::{
-    RunError,
-    context::Context,
-    request::expressions::{Expressions, When},
-    stages::transform::expression_failure,
 };
 
 /// Rows that become durable together: a second's worth, or what is worth a batch of columns.

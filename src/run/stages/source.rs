@@ -10,12 +10,11 @@ use crate::{
     plan::{Node, Origin, ReadFiles, Source},
     read::{self, Kept},
     record::{About, Failure, FailureKind, Outcome, Record, Schema, Value, json_text, origin_of},
+    run::{RunError, context::Context, progress::meter::Meter},
     stage::RecordStream,
     store::{Proven, Store, StoreError},
     task::{self, blocking_feed, joined},
 };
-
-use crate::run::{RunError, context::Context, progress::meter::Meter};
 
 /// Files that are read before they are asked for. Reading is quick beside what follows, and a document can be
 /// large.

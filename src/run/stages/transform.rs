@@ -5,20 +5,14 @@ use std::sync::{Arc, atomic::Ordering};
 use futures::{StreamExt, future, stream};
 
 use crate::{
+    expressions::{Expressions, When},
     fault,
     plan::{Node, Reshape, Split, index_of},
     record::{Failure, FailureKind, LogicalType, Outcome, PieceOf, Record, Schema, Value, same_name, weight},
+    run::{RunError, context::Context, progress::meter::Meter, stages::gather::Parent},
     spec::{Boundary, SplitWhat},
     stage::{Bounds, RecordStream, chunk, paragraphs, pieces, sections},
     task::Feed,
-};
-
-use crate::run::{
-    RunError,
-    context::Context,
-    progress::meter::Meter,
-    request::expressions::{Expressions, When},
-    stages::gather::Parent,
 };
 
 /// Records that are evaluated together: what is ready, without a wait for more.

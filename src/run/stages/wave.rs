@@ -12,14 +12,14 @@ use futures::StreamExt;
 
 use crate::{
     event::EventKind,
+    expressions::Expressions,
     fault,
     plan::{self, Node, Plan, Port, RecordType, Set, Step, Wave},
     record::{FailureKind, LogicalType, Outcome, Record, Value},
+    run::{RunError, context::Context, progress::meter::Meter},
     stage::{Closed, Hold, Ports, RecordStream, Routed, Shelf, merge, reopened, wave as barrier},
     store::{ClosedWave, Held, Query, Transformation, WaveBuffer},
 };
-
-use crate::run::{RunError, context::Context, progress::meter::Meter, request::expressions::Expressions};
 
 /// What a wave holds, in a table of the pipeline's own database.
 struct OnDisk {

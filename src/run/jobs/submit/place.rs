@@ -5,12 +5,8 @@ use std::sync::Arc;
 use crate::{
     ledger::{History, RequestId},
     record::{FailureKind, Record},
+    request::{error::WriteError, verdict::Course, written::Written},
     store::Parked,
-};
-
-use crate::run::request::{
-    body::{WriteError, Written},
-    question::Course,
 };
 
 use super::{Over, Submitting};

@@ -1,75 +1,31 @@
-//! What is sent about a record: bodies that are written from a plan, and known by their hash.
+//! What is sent about a record: bodies that are written from a plan, and known by their hash. Main type: [`Writer`].
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::{
-    ledger::{History, RequestId},
+    expressions::Unusable,
+    ledger::RequestId,
     mistral::{
-        Used, estimate_tokens, least_tokens,
+        Endpoint, Used, estimate_tokens, least_tokens,
         wire::{Content, Message, Role, document_chunk, image_chunk, text_chunk},
     },
-    plan::{Model, Task},
-    record::{self, FailureKind, Record},
-    template::RenderError,
-    units::Usd,
+    plan::{Ask, Chat, Model, Node, Prompt, Task},
+    record::{self, Record},
+    template::Template,
 };
 
-use crate::run::request::{
-    attachment::{AttachmentError, Kind},
-    cost::pages_of,
-    question::Question,
+use super::{
+    attachment::{Attachment, AttachmentError, Kind},
+    cost::{Costs, pages_of},
+    error::{SetupError, WriteError},
+    frame::Frame,
+    mock::Mocks,
+    setup::Setup,
+    written::{Sending, Written},
 };
-
-/// A request that has been written but not sent.
-#[derive(Debug, Clone)]
-pub(crate) struct Written {
-    pub(crate) id: RequestId,
-    /// The identity that an older program gave it, where it is another.
-    older: Option<RequestId>,
-    /// The model that is asked.
-    pub(crate) model: Arc<str>,
-    /// Nothing where files go with the question: [`Question::body`] reads them again.
-    body: Option<Bytes>,
-    /// About what it has in tokens.
-    pub(crate) prompt: u64,
-    /// What it has at least.
-    pub(crate) least: u64,
-    /// About what it will cost in tokens.
-    pub(crate) tokens: u64,
-    /// The pages that it has at most.
-    pub(crate) pages: u64,
-    /// What it will cost at most, as far as an answer has its limits.
-    pub(crate) cost: Usd,
-}
-
-impl Written {
-    /// Under which identities the ledger may have it.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = RequestId> {
-        [Some(self.id), self.older].into_iter().flatten()
-    }
-
-    /// What the ledger has of it, also under the identity that an older program gave it: then it goes on under
-    /// that one.
-    pub(crate) fn recalled(&mut self, known: &HashMap<RequestId, History>) -> Option<History> {
-        let older = self.older.filter(|_| !known.contains_key(&self.id));
-        if let Some(older) = older.filter(|older| known.contains_key(older)) {
-            self.id = older;
-        }
-        known.get(&self.id).cloned()
-    }
-}
-
-/// A request on its way: of its first attempt, or of a later one.
-pub(crate) struct Sending {
-    pub(crate) body: Bytes,
-    /// About what it will cost in tokens.
-    pub(crate) tokens: u64,
-    /// What it will cost at most, as far as an answer has its limits.
-    pub(crate) cost: Usd,
-}
 
 /// The body of a request.
 struct Composed {
@@ -85,36 +41,6 @@ struct Composed {
     pages: u64,
 }
 
-/// Why there is no request for a record.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum WriteError {
-    #[error(transparent)]
-    Template(#[from] RenderError),
-    #[error("{0}")]
-    Expression(String),
-    #[error("{0}")]
-    Model(String),
-    #[error(
-        "the request has at least {least} tokens, and the context of `{model}` has {context}: it was not sent"
-    )]
-    Context { model: String, least: u64, context: u64 },
-    #[error(transparent)]
-    Attachment(#[from] AttachmentError),
-}
-
-impl WriteError {
-    pub(crate) fn kind(&self) -> FailureKind {
-        match self {
-            Self::Template(RenderError::Null(_)) => FailureKind::Null,
-            Self::Template(RenderError::Other(_)) => FailureKind::Template,
-            Self::Expression(_) => FailureKind::Expression,
-            Self::Model(_) => FailureKind::Model,
-            Self::Context { .. } => FailureKind::Context,
-            Self::Attachment(_) => FailureKind::Unreadable,
-        }
-    }
-}
-
 /// About the tokens of a picture of common size, or of a few pages.
 const ATTACHED_TOKENS: u64 = 3000;
 
@@ -122,20 +48,81 @@ const ATTACHED_TOKENS: u64 = 3000;
 const ANSWER_TOKENS: u64 = 1000;
 
 /// The key of a stage's cache: requests of a stage begin alike.
-pub(crate) fn cache_key(pipeline: &str, stage: &str) -> String {
+fn cache_key(pipeline: &str, stage: &str) -> String {
     let hash = blake3::hash(format!("{pipeline}\0{stage}").as_bytes());
     format!("etl-{}", &hash.to_hex()[..16])
 }
 
-/// Whether the service refuses a request because it is longer than the model's context.
-pub(crate) fn is_too_long(reason: &str) -> bool {
-    let reason = reason.to_lowercase();
-    ["maximum context length", "context_length_exceeded", "exceeds the context"]
-        .iter()
-        .any(|words| reason.contains(words))
+/// Writes the requests of a stage.
+pub(crate) struct Writer {
+    pub(super) ask: Ask,
+    pub(crate) endpoint: Endpoint,
+    /// The template of the model's name, where it is one.
+    model: Option<Template>,
+    system: Option<Template>,
+    /// The prompt or the text.
+    input: Option<Template>,
+    /// What goes with it.
+    attachments: Vec<Attachment>,
+    /// All of a chat request but its messages.
+    request: Option<Frame>,
+    costs: Arc<Costs>,
+    /// Whether a model without a price may not be asked.
+    priced: bool,
+    /// What a simulator is to answer.
+    mocks: Mocks,
 }
 
-impl Question {
+impl Writer {
+    pub(super) fn new(
+        node: &Node,
+        ask: &Ask,
+        costs: &Arc<Costs>,
+        setup: &Setup<'_>,
+    ) -> Result<Self, SetupError> {
+        let wrong = || Unusable(node.name.to_string());
+        let maps = &node.input.maps;
+        let template =
+            |prompt: &Prompt| Template::parse(&prompt.text, &prompt.includes, maps).map_err(|_| wrong());
+        let (endpoint, input) = match &ask.task {
+            Task::Chat(chat) => (Endpoint::Chat, Some(&chat.prompt)),
+            Task::Embed { input, .. } => (Endpoint::Embed, Some(input)),
+            Task::Ocr { .. } => (Endpoint::Ocr, None),
+            Task::Moderate { input } => (Endpoint::Moderate, Some(input)),
+            Task::Classify { input } => (Endpoint::Classify, Some(input)),
+        };
+        let (chat, ocr) = match &ask.task {
+            Task::Chat(chat) => (Some(&**chat), None),
+            Task::Ocr { document, .. } => (None, Some(document)),
+            Task::Embed { .. } | Task::Moderate { .. } | Task::Classify { .. } => (None, None),
+        };
+        let images = chat.iter().flat_map(|chat| &chat.images).map(|image| (image, Kind::Image));
+        let documents = chat.iter().flat_map(|chat| &chat.documents).chain(ocr);
+        let attachments = images.chain(documents.map(|document| (document, Kind::Document)));
+        let request = |chat: &Chat| -> Result<_, Unusable> {
+            let key = setup.cached_for.map(|pipeline| cache_key(pipeline, &node.name));
+            Frame::new(chat, maps, key).ok_or_else(wrong)
+        };
+        let model = match &ask.model {
+            Model::Named(_) => None,
+            Model::Template { name, .. } => Some(template(name)?),
+        };
+        Ok(Self {
+            endpoint,
+            model,
+            priced: setup.priced,
+            system: chat.and_then(|chat| chat.system.as_ref()).map(template).transpose()?,
+            input: input.map(template).transpose()?,
+            attachments: attachments
+                .map(|(attachment, kind)| Attachment::new(attachment, kind, maps).map_err(|_| wrong()))
+                .collect::<Result<_, _>>()?,
+            request: chat.map(request).transpose()?,
+            costs: Arc::clone(costs),
+            mocks: Mocks::new(node, ask, setup.engine, setup.offline)?,
+            ask: ask.clone(),
+        })
+    }
+
     /// Whether files go with the question.
     pub(crate) fn attaches(&self) -> bool {
         !self.attachments.is_empty()
@@ -181,15 +168,20 @@ impl Question {
         }
     }
 
-    /// What is sent for the next attempt after a history: the request itself, or the conversation that goes on
-    /// with the refused answers and the reasons.
-    pub(crate) async fn sending(
+    /// Whether the next attempt is shown the refused answers.
+    pub(super) fn shows_refused(&self) -> bool {
+        self.ask.feedback && matches!(self.ask.task, Task::Chat(_))
+    }
+
+    /// What is sent for the next attempt: the request itself, or the conversation that goes on with the refused
+    /// answers and the reasons.
+    pub(super) async fn sending(
         &self,
         record: &Record,
         written: &Written,
-        history: &History,
+        refused: Vec<(String, String)>,
     ) -> Result<Sending, WriteError> {
-        let mut sending = self.conversation(record, written, history).await?;
+        let mut sending = self.conversation(record, written, refused).await?;
         if !self.mocks.is_empty() {
             if let Some(number) = self.sample_number(record) {
                 sending.body = numbered(&sending.body, number);
@@ -204,11 +196,9 @@ impl Question {
         &self,
         record: &Record,
         written: &Written,
-        history: &History,
+        refused: Vec<(String, String)>,
     ) -> Result<Sending, WriteError> {
         let first = self.body(record, written).await?;
-        let shows = self.ask.feedback && matches!(self.ask.task, Task::Chat(_));
-        let refused = if shows { self.refused(record, history) } else { Vec::new() };
         let same = Sending { body: first.clone(), tokens: written.tokens, cost: written.cost };
         if refused.is_empty() {
             return Ok(same);

@@ -1,56 +1,16 @@
-//! What a stage asks about a record, and what it makes of the answer.
+//! What is made of an answer: whether it counts, and how its request goes on. Main type: [`Judge`].
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    ledger::{Answer, Entry, Generation, History, Refusal, RequestId, Step},
-    mistral::{Accepted, Ending, Endpoint, Expected, Reply, accept, without_thinking},
-    plan::{Ask, Chat, Model, Node, Prompt, Task},
+    expressions::Unusable,
+    ledger::{Answer, Entry, History, Refusal, Step},
+    mistral::{Accepted, Ending, Expected, Reply, accept, without_thinking},
+    plan::{Ask, Node, Task},
     record::{Answered, Failure, FailureKind, Record, Schema, Value, from_json, left_out},
-    template::Template,
 };
 
-use crate::run::{
-    RunError,
-    context::Context,
-    request::{
-        attachment::{Attachment, Kind},
-        body::{self, WriteError},
-        cost::Costs,
-        expectation::Expectations,
-        expressions::When,
-        mocks::Mocks,
-        settings::Frame,
-    },
-};
-
-/// A stage that asks, ready to.
-pub(crate) struct Question {
-    pub(crate) stage: Arc<str>,
-    pub(crate) ask: Ask,
-    pub(crate) when: When,
-    /// The fields of the records that it reads.
-    pub(crate) input_schema: Arc<Schema>,
-    pub(crate) endpoint: Endpoint,
-    /// The template of the model's name, where it is one.
-    pub(crate) model: Option<Template>,
-    pub(crate) system: Option<Template>,
-    /// The prompt or the text.
-    pub(crate) input: Option<Template>,
-    /// What goes with it.
-    pub(crate) attachments: Vec<Attachment>,
-    /// All of a chat request but its messages.
-    pub(crate) request: Option<Frame>,
-    expected: Option<Expected>,
-    pub(crate) costs: Costs,
-    /// Whether a model without a price may not be asked.
-    pub(crate) priced: bool,
-    expectations: Expectations,
-    /// What a simulator is to answer.
-    pub(crate) mocks: Mocks,
-    /// The fields of a record with its answer.
-    output: Arc<Schema>,
-}
+use super::{cost::Costs, expectation::Expectations, setup::Setup};
 
 /// What became of a request, in the end.
 #[derive(Debug, Clone)]
@@ -79,55 +39,44 @@ pub(crate) enum Course {
     Placed(String),
 }
 
-impl Question {
-    pub(crate) fn new(node: &Node, ask: &Ask, context: &Context) -> Result<Self, RunError> {
-        let wrong = || RunError::Plan(node.name.to_string());
-        let maps = &node.input.maps;
-        let template =
-            |prompt: &Prompt| Template::parse(&prompt.text, &prompt.includes, maps).map_err(|_| wrong());
+/// Whether the service refuses a request because it is longer than the model's context.
+fn is_too_long(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    ["maximum context length", "context_length_exceeded", "exceeds the context"]
+        .iter()
+        .any(|words| reason.contains(words))
+}
+
+/// Judges the answers of a stage.
+pub(crate) struct Judge {
+    stage: Arc<str>,
+    ask: Ask,
+    expected: Option<Expected>,
+    costs: Arc<Costs>,
+    expectations: Expectations,
+    /// The fields of a record with its answer.
+    output: Arc<Schema>,
+}
+
+impl Judge {
+    pub(super) fn new(
+        node: &Node,
+        ask: &Ask,
+        costs: &Arc<Costs>,
+        setup: &Setup<'_>,
+    ) -> Result<Self, Unusable> {
         let mut output = (*node.input.schema).clone();
         output.set(ask.into.as_str(), ask.result.clone());
-        let (endpoint, input) = match &ask.task {
-            Task::Chat(chat) => (Endpoint::Chat, Some(&chat.prompt)),
-            Task::Embed { input, .. } => (Endpoint::Embed, Some(input)),
-            Task::Ocr { .. } => (Endpoint::Ocr, None),
-            Task::Moderate { input } => (Endpoint::Moderate, Some(input)),
-            Task::Classify { input } => (Endpoint::Classify, Some(input)),
+        let schema = match &ask.task {
+            Task::Chat(chat) => chat.schema.as_ref(),
+            Task::Embed { .. } | Task::Ocr { .. } | Task::Moderate { .. } | Task::Classify { .. } => None,
         };
-        let (chat, ocr) = match &ask.task {
-            Task::Chat(chat) => (Some(&**chat), None),
-            Task::Ocr { document, .. } => (None, Some(document)),
-            Task::Embed { .. } | Task::Moderate { .. } | Task::Classify { .. } => (None, None),
-        };
-        let images = chat.iter().flat_map(|chat| &chat.images).map(|image| (image, Kind::Image));
-        let documents = chat.iter().flat_map(|chat| &chat.documents).chain(ocr);
-        let attachments = images.chain(documents.map(|document| (document, Kind::Document)));
-        let schema = chat.and_then(|chat| chat.schema.as_ref());
-        let request = |chat: &Chat| -> Result<_, RunError> {
-            let key = context.is_mistral().then(|| body::cache_key(&context.pipeline, &node.name));
-            Frame::new(chat, maps, key).ok_or_else(wrong)
-        };
-        let model = match &ask.model {
-            Model::Named(_) => None,
-            Model::Template { name, .. } => Some(template(name)?),
-        };
+        let expected = schema.map(|schema| Expected::new(&schema.json)).transpose();
         Ok(Self {
             stage: Arc::clone(&node.name),
-            input_schema: Arc::clone(&node.input.schema),
-            when: When::new(&context.engine, &node.input, node.when.as_deref())?,
-            endpoint,
-            model,
-            priced: context.purse.is_limited(),
-            system: chat.and_then(|chat| chat.system.as_ref()).map(template).transpose()?,
-            input: input.map(template).transpose()?,
-            attachments: attachments
-                .map(|(attachment, kind)| Attachment::new(attachment, kind, maps).map_err(|_| wrong()))
-                .collect::<Result<_, _>>()?,
-            request: chat.map(request).transpose()?,
-            expected: schema.map(|schema| Expected::new(&schema.json)).transpose().map_err(|_| wrong())?,
-            costs: Costs::new(ask, &context.prices),
-            mocks: Mocks::new(node, ask, context)?,
-            expectations: Expectations::new(&context.engine, node, &ask.expect, &output)?,
+            expected: expected.map_err(|_| Unusable(node.name.to_string()))?,
+            costs: Arc::clone(costs),
+            expectations: Expectations::new(setup.engine, node, &ask.expect, &output)?,
             output: Arc::new(output),
             ask: ask.clone(),
         })
@@ -165,28 +114,6 @@ impl Question {
                 Step::Answered(answer)
             }
             Err(refusal) => Step::Refused(answer, refusal),
-        }
-    }
-
-    /// A row of the journal.
-    pub(crate) fn entry(
-        &self,
-        request: RequestId,
-        model: &str,
-        key: &str,
-        generation: Generation,
-        attempt: u32,
-        step: Step,
-    ) -> Entry {
-        Entry {
-            request,
-            generation,
-            attempt,
-            stage: self.stage.to_string(),
-            key: key.to_owned(),
-            asked_model: model.to_owned(),
-            job: None,
-            step,
         }
     }
 
@@ -266,9 +193,7 @@ impl Question {
         let (kind, reason) = match history.entries.last().map(|entry| &entry.step) {
             None => return Course::Ask { until: self.ask.attempts },
             // What cannot fit is no refusal that another question would mend.
-            Some(Step::Invalid(reason)) if body::is_too_long(reason) => {
-                (FailureKind::Context, reason.clone())
-            }
+            Some(Step::Invalid(reason)) if is_too_long(reason) => (FailureKind::Context, reason.clone()),
             Some(Step::Invalid(reason)) => (FailureKind::Invalid, reason.clone()),
             Some(Step::Missing(reason)) => (FailureKind::Unanswered, reason.clone()),
             Some(Step::Placed | Step::Answered(_) | Step::Refused(..)) => match &refused {
@@ -354,21 +279,5 @@ impl Question {
                 reply,
             })),
         }
-    }
-
-    /// A record that no request can be written for.
-    pub(crate) fn unwritten(&self, record: Record, error: &WriteError) -> Box<Failure> {
-        self.failure(record, error.kind(), error.to_string(), 0)
-    }
-
-    /// A record that has no answer and is no refusal either.
-    pub(crate) fn failure(
-        &self,
-        record: Record,
-        kind: FailureKind,
-        reason: String,
-        attempts: u32,
-    ) -> Box<Failure> {
-        Box::new(Failure { record, stage: Arc::clone(&self.stage), kind, reason, attempts, reply: None })
     }
 }

@@ -1,4 +1,5 @@
-//! Expressions of a stage over its records, a chunk at a time. Main type: [`Expressions`].
+//! Expressions of a stage over its records, a chunk at a time. Main type: [`Expressions`], made by stages and by
+//! `request` for conditions.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +9,10 @@ use crate::{
     sql::{Engine, Evaluated, Evaluator, Row},
 };
 
-use crate::run::RunError;
+/// What `check` has accepted cannot be used: the name of what it is.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` was checked, and cannot be used: this is a bug in etl, please report it")]
+pub(crate) struct Unusable(pub(crate) String);
 
 /// Bound expressions over the records of a stage.
 pub(crate) struct Expressions {
@@ -23,12 +27,12 @@ impl Expressions {
         engine: &Mutex<Engine>,
         of: &RecordType,
         expressions: &[(String, LogicalType)],
-    ) -> Result<Self, RunError> {
+    ) -> Result<Self, Unusable> {
         let uses_etl = expressions.iter().any(|(text, _)| text.to_lowercase().contains(ETL));
         let schema = if uses_etl { of.relation() } else { (*of.schema).clone() };
-        let engine = engine.lock().map_err(|_| RunError::Plan("the engine".to_owned()))?;
+        let engine = engine.lock().map_err(|_| Unusable("the engine".to_owned()))?;
         let evaluator = Evaluator::new(&engine, &schema, expressions)
-            .map_err(|error| RunError::Plan(format!("an expression: {error}")))?;
+            .map_err(|error| Unusable(format!("an expression: {error}")))?;
         Ok(Self { evaluator: Mutex::new(evaluator), maps: Arc::clone(&of.maps), uses_etl })
     }
 
@@ -54,7 +58,7 @@ impl Expressions {
 pub(crate) struct When(Option<Expressions>);
 
 impl When {
-    pub(crate) fn new(engine: &Mutex<Engine>, of: &RecordType, text: Option<&str>) -> Result<Self, RunError> {
+    pub(crate) fn new(engine: &Mutex<Engine>, of: &RecordType, text: Option<&str>) -> Result<Self, Unusable> {
         let condition = |text: &str| Expressions::new(engine, of, &[(text.to_owned(), LogicalType::Boolean)]);
         text.map(condition).transpose().map(Self)
     }

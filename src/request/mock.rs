@@ -1,21 +1,18 @@
 //! What a simulator is to answer: `mock:` of a map, and the file of `--answers`. Main type: [`Mocks`].
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Mutex};
 
 use serde_json::{Map, Value as Json};
 
 use crate::{
+    expressions::{Expressions, Unusable, When},
     plan::{Ask, Mock, Node, Plan, Step, answer_text},
     record::{LogicalType, Record, Value, json_text},
     sim::GivenAnswers,
-    sql,
+    sql::{self, Engine},
 };
 
-use crate::run::{
-    RunError,
-    context::Context,
-    request::expressions::{Expressions, When},
-};
+use super::error::SetupError;
 
 /// The file of `--answers`.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,8 +38,8 @@ impl Answers {
     }
 
     /// The rules of a stage.
-    fn rules(&self, stage: &str) -> Result<Vec<Written>, RunError> {
-        let wrong = |what: String| RunError::Answers(format!("`{}`, stage `{stage}`: {what}", self.name));
+    fn rules(&self, stage: &str) -> Result<Vec<Written>, SetupError> {
+        let wrong = |what: String| SetupError::Answers(format!("`{}`, stage `{stage}`: {what}", self.name));
         match self.stages.get(stage) {
             None | Some(Json::Null) => Ok(Vec::new()),
             Some(Json::Object(answers)) => Ok(vec![Written::ByKey(
@@ -67,6 +64,15 @@ impl Answers {
     }
 }
 
+/// What the simulator of an offline run is given.
+#[derive(Debug, Clone)]
+pub(crate) struct Offline {
+    /// The file of `--answers`, if there is one.
+    pub(crate) answers: Option<Answers>,
+    /// Where the simulator finds what it is to answer.
+    pub(crate) given: GivenAnswers,
+}
+
 /// A rule as it is written.
 enum Written {
     ByKey(BTreeMap<String, String>),
@@ -87,17 +93,22 @@ enum Rule {
 
 impl Mocks {
     /// The rules of a stage, which are none unless the run is offline.
-    pub(crate) fn new(node: &Node, ask: &Ask, context: &Context) -> Result<Self, RunError> {
-        let mut mocks = Self { rules: Vec::new(), given: context.given.clone() };
-        if !context.offline {
-            return Ok(mocks);
-        }
-        let written = context.answers.as_ref().map(|answers| answers.rules(&node.name)).transpose()?;
+    pub(crate) fn new(
+        node: &Node,
+        ask: &Ask,
+        engine: &Mutex<Engine>,
+        offline: Option<&Offline>,
+    ) -> Result<Self, SetupError> {
+        let Some(offline) = offline else {
+            return Ok(Self { rules: Vec::new(), given: GivenAnswers::default() });
+        };
+        let mut mocks = Self { rules: Vec::new(), given: offline.given.clone() };
+        let written = offline.answers.as_ref().map(|answers| answers.rules(&node.name)).transpose()?;
         for rule in written.unwrap_or_default() {
             mocks.rules.push(match rule {
                 Written::ByKey(answers) => Rule::ByKey(answers),
                 Written::When(condition, answer) => {
-                    Rule::When(When::new(&context.engine, &node.input, Some(&condition))?, answer)
+                    Rule::When(When::new(engine, &node.input, Some(&condition))?, answer)
                 }
             });
         }
@@ -106,7 +117,7 @@ impl Mocks {
             Some(Mock::ByKey(answers)) => mocks.rules.push(Rule::ByKey(answers.clone())),
             Some(Mock::Expression(text, of)) => {
                 let expression = [(text.clone(), of.clone())];
-                let expressions = Expressions::new(&context.engine, &node.input, &expression)?;
+                let expressions = Expressions::new(engine, &node.input, &expression)?;
                 mocks.rules.push(Rule::Expression(expressions, of.clone()));
             }
         }
@@ -148,7 +159,7 @@ impl Mocks {
 ///
 /// # Errors
 /// The first mistake in it.
-pub(crate) fn check(answers: &Answers, plan: &Plan) -> Result<(), RunError> {
+pub(crate) fn check(answers: &Answers, plan: &Plan) -> Result<(), SetupError> {
     let asks = |node: &&Node| matches!(node.step, Step::Ask(_) | Step::Submit(_));
     let known: Vec<(&str, &Node)> = plan
         .nodes
@@ -160,7 +171,7 @@ pub(crate) fn check(answers: &Answers, plan: &Plan) -> Result<(), RunError> {
             (&*collects.unwrap_or(node).name, node)
         })
         .collect();
-    let engine = sql::Engine::start().map_err(|error| RunError::Plan(error.to_string()))?;
+    let engine = Engine::start().map_err(|error| Unusable(error.to_string()))?;
     for stage in answers.stages.keys() {
         let Some((_, node)) = known.iter().find(|(name, _)| name == stage) else {
             let names: Vec<String> = known.iter().map(|(name, _)| format!("`{name}`")).collect();
@@ -169,12 +180,12 @@ pub(crate) fn check(answers: &Answers, plan: &Plan) -> Result<(), RunError> {
                 answers.name,
                 names.join(", ")
             );
-            return Err(RunError::Answers(what));
+            return Err(SetupError::Answers(what));
         };
         for rule in answers.rules(stage)? {
             if let Written::When(condition, _) = rule {
                 sql::condition(&engine, &node.input.relation(), &condition).map_err(|error| {
-                    RunError::Answers(format!(
+                    SetupError::Answers(format!(
                         "`{}`, stage `{stage}`: `when: {condition}`: {error}",
                         answers.name
                     ))

@@ -3,13 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use crate::{
+    expressions::{Expressions, Unusable},
     ledger::Refusal,
     plan::{Node, RecordType},
     record::{FailureKind, LogicalType, Record, Schema, Value},
     sql::Engine,
 };
-
-use crate::run::{RunError, request::expressions::Expressions};
 
 /// Conditions over a record with its answer.
 pub(crate) struct Expectations(Option<(Vec<(String, String)>, Expressions)>);
@@ -21,7 +20,7 @@ impl Expectations {
         node: &Node,
         conditions: &[(String, String)],
         output: &Schema,
-    ) -> Result<Self, RunError> {
+    ) -> Result<Self, Unusable> {
         if conditions.is_empty() {
             return Ok(Self(None));
         }

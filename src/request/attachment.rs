@@ -13,11 +13,9 @@ use crate::{
     record::Record,
     spec::LARGEST_FILE,
     task,
-    template::{Template, TemplateMistake},
+    template::{RenderError, Template, TemplateMistake},
     units::Size,
 };
-
-use crate::run::request::body::WriteError;
 
 /// An address or a path that is made from a record.
 pub(crate) struct Attachment {
@@ -37,6 +35,8 @@ pub(crate) enum Kind {
 /// Why a file cannot be sent along.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttachmentError {
+    #[error(transparent)]
+    Template(#[from] RenderError),
     #[error("the template of an image or a document gives no address and no path")]
     Nothing,
     #[error("`{0}` can be fetched by nobody: wanted a path, or an address with `https://` or `data:`")]
@@ -98,25 +98,25 @@ impl Attachment {
     }
 
     /// Its address for a record: as it is, or a `data:` address that holds the file.
-    pub(crate) async fn url(&self, record: &Record) -> Result<String, WriteError> {
+    pub(crate) async fn url(&self, record: &Record) -> Result<String, AttachmentError> {
         let text = self.template.render(record)?;
         let text = text.trim();
         if text.is_empty() {
-            return Err(AttachmentError::Nothing.into());
+            return Err(AttachmentError::Nothing);
         }
         let lower: String = text.chars().take(8).flat_map(char::to_lowercase).collect();
         if ["http://", "https://", "data:"].iter().any(|scheme| lower.starts_with(scheme)) {
             return Ok(text.to_owned());
         }
         if text.contains("://") {
-            return Err(AttachmentError::Scheme(text.to_owned()).into());
+            return Err(AttachmentError::Scheme(text.to_owned()));
         }
         let (path, within, kind) = (self.base.join(text), self.within.clone(), self.kind);
         // Files are large and disks are slow: other records go on meanwhile.
         let stopped =
             || AttachmentError::Io { path: text.to_owned(), why: "the program is stopping".to_owned() };
         let read = task::blocking(move || data_url(&path, &within, kind)).await;
-        Ok(read.ok_or_else(stopped)??)
+        read.ok_or_else(stopped)?
     }
 }
 
