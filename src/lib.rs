@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod diagnostic;
 pub mod event;
+mod expressions;
 pub mod fault;
 pub mod files;
 pub mod ledger;
@@ -14,6 +15,7 @@ pub mod read;
 pub mod record;
 pub mod region;
 pub mod report;
+mod request;
 pub mod run;
 pub mod sim;
 pub mod spec;

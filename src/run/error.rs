@@ -1,7 +1,9 @@
 //! What ends a run, or keeps it from beginning.
 
 use crate::{
+    expressions::Unusable,
     mistral::{CallError, ClientError, StopCause},
+    request::error::SetupError,
     sim::SimError,
     store::StoreError,
     units::Usd,
@@ -138,6 +140,21 @@ pub enum RunError {
     /// A plan that was compiled does not work out: a mistake of this program.
     #[error("`{0}` was checked, and cannot be used: this is a mistake in etl, please report it")]
     Plan(String),
+}
+
+impl From<Unusable> for RunError {
+    fn from(Unusable(what): Unusable) -> Self {
+        Self::Plan(what)
+    }
+}
+
+impl From<SetupError> for RunError {
+    fn from(error: SetupError) -> Self {
+        match error {
+            SetupError::Unusable(what) => what.into(),
+            SetupError::Answers(what) => Self::Answers(what),
+        }
+    }
 }
 
 impl RunError {

@@ -4,40 +4,14 @@
 //! user's word, or at an error that no record can get past.
 
 mod ask;
-mod attachment;
-mod batch;
-mod claims;
-mod collect;
 mod context;
-mod cost;
-mod counted;
-mod create;
+mod drive;
 mod error;
-mod estimate;
-mod expectation;
-mod expressions;
-mod gather;
-mod group;
-mod halt;
 mod jobs;
-mod meter;
-mod mocks;
 mod money;
 mod options;
-mod poll;
-mod preflight;
-mod priced;
-mod question;
-mod read_log;
-mod request;
-mod resume;
-mod settings;
-mod sink;
-mod source;
-mod submit;
-mod transform;
-mod wave;
-mod wire;
+mod progress;
+mod stages;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -57,6 +31,7 @@ use crate::{
     plan::{self, Plan, Step, Surroundings, compile},
     read::ProofId,
     record::LogicalType,
+    request::mock,
     sim::Sim,
     spec::{ModelPrice, Timeouts, Variables, parse},
     sql::Engine,
@@ -65,18 +40,21 @@ use crate::{
 };
 
 pub use error::RunError;
-pub use estimate::{Asks, Estimate, StageEstimate, estimate};
-pub use jobs::{JobView, Jobs};
-
-pub use mocks::Answers;
+pub use jobs::view::{JobView, Jobs};
+pub use money::estimate::{Asks, Estimate, StageEstimate, estimate};
 pub use options::Options;
 
-use claims::Claims;
+pub use crate::request::mock::Answers;
+
+use ask::{claims::Claims, preflight::Preflight};
 use context::Context;
-use halt::Halt;
-use meter::Meters;
-use money::Purse;
-use preflight::Preflight;
+use drive::{halt::Halt, resume, wire};
+use money::{priced, purse::Purse};
+use progress::{
+    meter::{self, Meters},
+    read_log,
+};
+use stages::{sink, wave};
 
 /// How often counts are told.
 const TICK: Duration = Duration::from_millis(100);
@@ -153,7 +131,7 @@ impl Pipeline {
     ) -> Result<RunEnd, RunError> {
         let mut plan = self.plan.clone();
         plan.limit(options.limit);
-        options.answers.as_ref().map_or(Ok(()), |answers| mocks::check(answers, &plan))?;
+        options.answers.as_ref().map_or(Ok(()), |answers| mock::check(answers, &plan))?;
         let started = Instant::now();
         let server = options.server(&plan);
         let sim = match options.offline && plan.asks() {
@@ -215,9 +193,7 @@ impl Pipeline {
             prices: prices(&plan.prices),
             purse: Purse::new(plan.budget, spent),
             preflight: Preflight::default(),
-            offline: options.offline,
-            answers: options.answers.clone(),
-            given: options.sim.given.clone(),
+            offline: options.given(),
             meters: Arc::new(Meters::new(&plan)),
             read: read_log::ReadLog::new(plan.removes_rows()),
             written: watch::Sender::default(),

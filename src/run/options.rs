@@ -3,13 +3,12 @@
 use crate::{
     mistral::account,
     plan::{self, Plan},
+    request::mock::{self, Answers, Offline},
     sim::SimConfig,
 };
 
-use super::mocks::{self, Answers};
-
 /// The name under which answers of the simulator are kept.
-pub(super) const SIMULATOR: &str = "simulator";
+pub(crate) const SIMULATOR: &str = "simulator";
 
 /// How to run it.
 #[derive(Debug, Clone, Default)]
@@ -35,10 +34,10 @@ pub struct Options {
 impl Options {
     /// Whose answers these are, for the ledger: an answer of the simulator is never one of the service,
     /// and the service is the same in every region.
-    pub(super) fn server(&self, plan: &Plan) -> String {
+    pub(crate) fn server(&self, plan: &Plan) -> String {
         if self.offline {
             // Answers that were given are kept apart from those that were made up, and from those of another text.
-            return match mocks::fingerprint(plan, self.answers.as_ref()) {
+            return match mock::fingerprint(plan, self.answers.as_ref()) {
                 Some(hash) => format!("{SIMULATOR}:{hash}"),
                 None => SIMULATOR.to_owned(),
             };
@@ -53,7 +52,7 @@ impl Options {
     }
 
     /// Whose key is used, as a fingerprint.
-    pub(super) fn account(&self, plan: &Plan) -> String {
+    pub(crate) fn account(&self, plan: &Plan) -> String {
         if self.offline {
             return "offline".to_owned();
         }
@@ -61,7 +60,12 @@ impl Options {
         account(key.map_or("none", plan::Secret::expose), self.base_url(plan))
     }
 
-    pub(super) fn base_url<'a>(&'a self, plan: &'a Plan) -> &'a str {
+    /// What the simulator is to answer, where the run is offline.
+    pub(crate) fn given(&self) -> Option<Offline> {
+        self.offline.then(|| Offline { answers: self.answers.clone(), given: self.sim.given.clone() })
+    }
+
+    pub(crate) fn base_url<'a>(&'a self, plan: &'a Plan) -> &'a str {
         let spec = plan.mistral.as_ref().map_or("", |mistral| &mistral.base_url);
         self.base_url.as_deref().unwrap_or(spec).trim_end_matches('/')
     }

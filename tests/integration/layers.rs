@@ -14,6 +14,8 @@ const LAYERS: &[&[&str]] = &[
     &["read"],
     &["spec", "ledger", "template", "stage"],
     &["plan", "mistral", "store", "report", "sim"],
+    &["expressions"],
+    &["request"],
     &["run"],
     &["cli"],
     &["lib", "main"],

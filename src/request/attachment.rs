@@ -1,0 +1,202 @@
+//! What goes with a question beside its words: pictures and documents, by address or out of a file.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use crate::{
+    plan,
+    record::Record,
+    spec::LARGEST_FILE,
+    task,
+    template::{RenderError, Template, TemplateMistake},
+    units::Size,
+};
+
+/// An address or a path that is made from a record.
+pub(crate) struct Attachment {
+    template: Template,
+    base: PathBuf,
+    within: Vec<PathBuf>,
+    pub(crate) kind: Kind,
+}
+
+/// What it is sent as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Image,
+    Document,
+}
+
+/// Why a file cannot be sent along.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AttachmentError {
+    #[error(transparent)]
+    Template(#[from] RenderError),
+    #[error("the template of an image or a document gives no address and no path")]
+    Nothing,
+    #[error("`{0}` can be fetched by nobody: wanted a path, or an address with `https://` or `data:`")]
+    Scheme(String),
+    #[error("cannot read `{path}`: {why}")]
+    Io { path: String, why: String },
+    #[error("`{path}` leads out of {folders}")]
+    Outside { path: String, folders: String },
+    #[error("`{0}` is no file")]
+    NotAFile(String),
+    #[error("`{0}` is empty")]
+    Empty(String),
+    #[error("`{path}` has {size}, and the most that is sent is {LARGEST_FILE}")]
+    TooLarge { path: String, size: Size },
+    #[error("the ending of `{path}` is none of {}", endings())]
+    Ending { path: String },
+    #[error("`{path}` is no picture but {media_type}: `documents:` takes it")]
+    NoPicture { path: String, media_type: &'static str },
+    #[error("a file that goes with the question has changed since the ledger was asked for its answer")]
+    Changed,
+}
+
+/// Media types by the ending of a file's name.
+const MEDIA_TYPES: &[(&str, &str)] = &[
+    ("png", "image/png"),
+    ("jpg", "image/jpeg"),
+    ("jpeg", "image/jpeg"),
+    ("webp", "image/webp"),
+    ("gif", "image/gif"),
+    ("avif", "image/avif"),
+    ("tif", "image/tiff"),
+    ("tiff", "image/tiff"),
+    ("bmp", "image/bmp"),
+    ("heic", "image/heic"),
+    ("pdf", "application/pdf"),
+    ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+    ("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
+    ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    ("odt", "application/vnd.oasis.opendocument.text"),
+    ("epub", "application/epub+zip"),
+    ("html", "text/html"),
+    ("md", "text/markdown"),
+    ("txt", "text/plain"),
+];
+
+fn endings() -> String {
+    MEDIA_TYPES.iter().map(|(ending, _)| format!("`.{ending}`")).collect::<Vec<_>>().join(", ")
+}
+
+impl Attachment {
+    pub(crate) fn new(
+        attachment: &plan::Attachment,
+        kind: Kind,
+        maps: &[Arc<str>],
+    ) -> Result<Self, TemplateMistake> {
+        let plan::Attachment { address, base, within, .. } = attachment;
+        let template = Template::parse(&address.text, &address.includes, maps)?;
+        Ok(Self { template, base: base.clone(), within: within.clone(), kind })
+    }
+
+    /// Its address for a record: as it is, or a `data:` address that holds the file.
+    pub(crate) async fn url(&self, record: &Record) -> Result<String, AttachmentError> {
+        let text = self.template.render(record)?;
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(AttachmentError::Nothing);
+        }
+        let lower: String = text.chars().take(8).flat_map(char::to_lowercase).collect();
+        if ["http://", "https://", "data:"].iter().any(|scheme| lower.starts_with(scheme)) {
+            return Ok(text.to_owned());
+        }
+        if text.contains("://") {
+            return Err(AttachmentError::Scheme(text.to_owned()));
+        }
+        let (path, within, kind) = (self.base.join(text), self.within.clone(), self.kind);
+        // Files are large and disks are slow: other records go on meanwhile.
+        let stopped =
+            || AttachmentError::Io { path: text.to_owned(), why: "the program is stopping".to_owned() };
+        let read = task::blocking(move || data_url(&path, &within, kind)).await;
+        read.ok_or_else(stopped)?
+    }
+}
+
+fn data_url(path: &Path, within: &[PathBuf], kind: Kind) -> Result<String, AttachmentError> {
+    let shown = path.display().to_string();
+    let io = |error: io::Error| {
+        let why = error.to_string();
+        let why = why.split(" (os error").next().unwrap_or(&why).to_lowercase();
+        AttachmentError::Io { path: shown.clone(), why }
+    };
+    // Links are followed first, so that none leads out of the folder.
+    let real = path.canonicalize().map_err(io)?;
+    if !within.iter().filter_map(|folder| folder.canonicalize().ok()).any(|folder| real.starts_with(folder)) {
+        let folders = within.iter().map(|folder| format!("`{}`", folder.display()));
+        let folders = folders.collect::<Vec<_>>().join(" and ");
+        return Err(AttachmentError::Outside { path: shown, folders });
+    }
+    let meta = fs::metadata(&real).map_err(io)?;
+    // A pipe or a device might never come to an end.
+    if !meta.is_file() {
+        return Err(AttachmentError::NotAFile(shown));
+    }
+    let media_type = media_type(path).ok_or_else(|| AttachmentError::Ending { path: shown.clone() })?;
+    if kind == Kind::Image && !media_type.starts_with("image/") {
+        return Err(AttachmentError::NoPicture { path: shown, media_type });
+    }
+    if meta.len() > LARGEST_FILE.0 {
+        return Err(AttachmentError::TooLarge { path: shown, size: Size(meta.len()) });
+    }
+    let bytes = fs::read(&real).map_err(io)?;
+    if bytes.is_empty() {
+        return Err(AttachmentError::Empty(shown));
+    }
+    let mut url = format!("data:{media_type};base64,");
+    STANDARD.encode_string(&bytes, &mut url);
+    Ok(url)
+}
+
+fn media_type(path: &Path) -> Option<&'static str> {
+    let ending = path.extension()?.to_str()?.to_lowercase();
+    MEDIA_TYPES.iter().find(|(known, _)| *known == ending).map(|(_, media_type)| *media_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(folder: &Path, path: &str, kind: Kind) -> String {
+        let within = [folder.join("in")];
+        let told = data_url(&folder.join(path), &within, kind);
+        let told = told.unwrap_or_else(|error| error.to_string());
+        told.replace(&format!("{}/", folder.display()), "")
+    }
+
+    #[test]
+    fn a_file_is_sent_as_what_its_ending_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        fs::create_dir_all(folder.join("in/deep.png")).unwrap();
+        fs::create_dir_all(folder.join("inner")).unwrap();
+        fs::write(folder.join("in/a.PNG"), b"\x89PNG").unwrap();
+        fs::write(folder.join("in/a.pdf"), b"%PDF").unwrap();
+        fs::write(folder.join("in/a.exe"), b"MZ").unwrap();
+        fs::write(folder.join("in/none.png"), b"").unwrap();
+        fs::write(folder.join("inner/a.png"), b"secret").unwrap();
+        fs::File::create(folder.join("in/large.png")).unwrap().set_len(50_000_001).unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(folder.join("inner"), folder.join("in/link")).unwrap();
+        assert_eq!(told(folder, "in/a.PNG", Kind::Image), "data:image/png;base64,iVBORw==");
+        assert_eq!(told(folder, "in/a.pdf", Kind::Document), "data:application/pdf;base64,JVBERg==");
+        assert_eq!(told(folder, "in/../in/a.PNG", Kind::Image), "data:image/png;base64,iVBORw==");
+        let no = |path| told(folder, path, Kind::Image);
+        assert_eq!(no("in/a.pdf"), "`in/a.pdf` is no picture but application/pdf: `documents:` takes it");
+        assert!(no("in/a.exe").starts_with("the ending of `in/a.exe` is none of `.png`, "));
+        assert_eq!(no("in/b.png"), "cannot read `in/b.png`: no such file or directory");
+        assert_eq!(no("in/none.png"), "`in/none.png` is empty");
+        assert_eq!(no("in/deep.png"), "`in/deep.png` is no file");
+        assert_eq!(no("in/large.png"), "`in/large.png` has 50MB, and the most that is sent is 50MB");
+        assert_eq!(no("in/../inner/a.png"), "`in/../inner/a.png` leads out of `in`");
+        #[cfg(unix)]
+        assert_eq!(no("in/link/a.png"), "`in/link/a.png` leads out of `in`");
+    }
+}

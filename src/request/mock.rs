@@ -1,0 +1,217 @@
+//! What a simulator is to answer: `mock:` of a map, and the file of `--answers`. Main type: [`Mocks`].
+
+use std::{collections::BTreeMap, sync::Mutex};
+
+use serde_json::{Map, Value as Json};
+
+use crate::{
+    expressions::{Expressions, Unusable, When},
+    plan::{Ask, Mock, Node, Plan, Step, answer_text},
+    record::{LogicalType, Record, Value, json_text},
+    sim::GivenAnswers,
+    sql::{self, Engine},
+};
+
+use super::error::SetupError;
+
+/// The file of `--answers`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answers {
+    /// Its name, for messages.
+    name: String,
+    /// By stage.
+    stages: Map<String, Json>,
+}
+
+impl Answers {
+    /// Reads the text of such a file: for each stage a mapping from key to answer, or a list of `when:` and
+    /// `answer:`, in YAML or JSON.
+    ///
+    /// # Errors
+    /// Which part of it is wrong.
+    pub fn parse(name: &str, text: &str) -> Result<Self, String> {
+        let stages: Json = serde_yaml::from_str(text).map_err(|error| format!("`{name}`: {error}"))?;
+        match stages {
+            Json::Object(stages) => Ok(Self { name: name.to_owned(), stages }),
+            _ => Err(format!("`{name}`: expected a mapping, `stage: {{ key: answer }}`")),
+        }
+    }
+
+    /// The rules of a stage.
+    fn rules(&self, stage: &str) -> Result<Vec<Written>, SetupError> {
+        let wrong = |what: String| SetupError::Answers(format!("`{}`, stage `{stage}`: {what}", self.name));
+        match self.stages.get(stage) {
+            None | Some(Json::Null) => Ok(Vec::new()),
+            Some(Json::Object(answers)) => Ok(vec![Written::ByKey(
+                answers
+                    .iter()
+                    .filter(|(_, answer)| !answer.is_null())
+                    .map(|(key, answer)| (key.clone(), answer_text(answer)))
+                    .collect(),
+            )]),
+            Some(Json::Array(rules)) => {
+                let rule = |rule: &Json| match (&rule["when"], rule.get("answer")) {
+                    (Json::String(when), Some(answer)) => Ok(Written::When(when.clone(), answer.clone())),
+                    (Json::Bool(true), Some(answer)) => Ok(Written::When("true".to_owned(), answer.clone())),
+                    _ => Err(wrong(format!("expected `when:` with a condition and `answer:`, found {rule}"))),
+                };
+                rules.iter().map(rule).collect()
+            }
+            Some(other) => Err(wrong(format!(
+                "expected `key: answer` or a list of `when:` and `answer:`, found {other}"
+            ))),
+        }
+    }
+}
+
+/// What the simulator of an offline run is given.
+#[derive(Debug, Clone)]
+pub(crate) struct Offline {
+    /// The file of `--answers`, if there is one.
+    pub(crate) answers: Option<Answers>,
+    /// Where the simulator finds what it is to answer.
+    pub(crate) given: GivenAnswers,
+}
+
+/// A rule as it is written.
+enum Written {
+    ByKey(BTreeMap<String, String>),
+    When(String, Json),
+}
+
+/// What a stage's simulator is to answer; the first rule that has an answer counts.
+pub(crate) struct Mocks {
+    rules: Vec<Rule>,
+    given: GivenAnswers,
+}
+
+enum Rule {
+    ByKey(BTreeMap<String, String>),
+    When(When, Json),
+    Expression(Expressions, LogicalType),
+}
+
+impl Mocks {
+    /// The rules of a stage, which are none unless the run is offline.
+    pub(crate) fn new(
+        node: &Node,
+        ask: &Ask,
+        engine: &Mutex<Engine>,
+        offline: Option<&Offline>,
+    ) -> Result<Self, SetupError> {
+        let Some(offline) = offline else {
+            return Ok(Self { rules: Vec::new(), given: GivenAnswers::default() });
+        };
+        let mut mocks = Self { rules: Vec::new(), given: offline.given.clone() };
+        let written = offline.answers.as_ref().map(|answers| answers.rules(&node.name)).transpose()?;
+        for rule in written.unwrap_or_default() {
+            mocks.rules.push(match rule {
+                Written::ByKey(answers) => Rule::ByKey(answers),
+                Written::When(condition, answer) => {
+                    Rule::When(When::new(engine, &node.input, Some(&condition))?, answer)
+                }
+            });
+        }
+        match &ask.mock {
+            None => {}
+            Some(Mock::ByKey(answers)) => mocks.rules.push(Rule::ByKey(answers.clone())),
+            Some(Mock::Expression(text, of)) => {
+                let expression = [(text.clone(), of.clone())];
+                let expressions = Expressions::new(engine, &node.input, &expression)?;
+                mocks.rules.push(Rule::Expression(expressions, of.clone()));
+            }
+        }
+        Ok(mocks)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Tells the simulator what to answer to a body that is sent for a record.
+    ///
+    /// # Errors
+    /// An expression that fails for this record.
+    pub(crate) fn give(&self, record: &Record, endpoint: &str, body: &[u8]) -> Result<(), String> {
+        for rule in &self.rules {
+            let answer = match rule {
+                Rule::ByKey(answers) => answers.get(&*record.key).cloned(),
+                Rule::When(when, answer) => when.holds(record)?.then(|| answer_text(answer)),
+                Rule::Expression(expressions, of) => {
+                    let values = expressions.evaluate(&[record]).pop().unwrap_or(Ok(Vec::new()))?;
+                    match (values.into_iter().next(), of) {
+                        (None | Some(Value::Null), _) => None,
+                        (Some(Value::Text(text)), LogicalType::Varchar) => Some(text.to_string()),
+                        (Some(value), of) => Some(json_text(&value, of)),
+                    }
+                }
+            };
+            if let Some(answer) = answer {
+                self.given.set(endpoint, body, answer);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks the file of answers against the plan: its stages, and its conditions.
+///
+/// # Errors
+/// The first mistake in it.
+pub(crate) fn check(answers: &Answers, plan: &Plan) -> Result<(), SetupError> {
+    let asks = |node: &&Node| matches!(node.step, Step::Ask(_) | Step::Submit(_));
+    let known: Vec<(&str, &Node)> = plan
+        .nodes
+        .iter()
+        .filter(asks)
+        .map(|node| {
+            let collects =
+                plan.nodes.iter().find(|other| matches!(other.step, Step::Collect(id) if id == node.id));
+            (&*collects.unwrap_or(node).name, node)
+        })
+        .collect();
+    let engine = Engine::start().map_err(|error| Unusable(error.to_string()))?;
+    for stage in answers.stages.keys() {
+        let Some((_, node)) = known.iter().find(|(name, _)| name == stage) else {
+            let names: Vec<String> = known.iter().map(|(name, _)| format!("`{name}`")).collect();
+            let what = format!(
+                "`{}`: no stage `{stage}` calls a model (those that do: {})",
+                answers.name,
+                names.join(", ")
+            );
+            return Err(SetupError::Answers(what));
+        };
+        for rule in answers.rules(stage)? {
+            if let Written::When(condition, _) = rule {
+                sql::condition(&engine, &node.input.relation(), &condition).map_err(|error| {
+                    SetupError::Answers(format!(
+                        "`{}`, stage `{stage}`: `when: {condition}`: {error}",
+                        answers.name
+                    ))
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is given beside what is made up, as a hash: an edited answer is another.
+pub(crate) fn fingerprint(plan: &Plan, answers: Option<&Answers>) -> Option<String> {
+    let mocks: Vec<String> = plan
+        .nodes
+        .iter()
+        .filter_map(|node| match &node.step {
+            Step::Ask(ask) | Step::Submit(ask) => {
+                ask.mock.as_ref().map(|mock| format!("{} {mock:?}", node.name))
+            }
+            _ => None,
+        })
+        .collect();
+    let answers = answers.map(|answers| Json::Object(answers.stages.clone()).to_string());
+    if mocks.is_empty() && answers.is_none() {
+        return None;
+    }
+    let hash = blake3::hash(format!("{mocks:?} {answers:?}").as_bytes());
+    Some(hash.to_hex()[..8].to_owned())
+}

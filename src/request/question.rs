@@ -1,0 +1,154 @@
+//! A map that calls a model, ready to: its condition, its requests, its verdicts. Main type: [`Question`].
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{
+    expressions::When,
+    ledger::{Entry, Generation, History, RequestId, Step},
+    mistral::{Endpoint, Reply},
+    plan::{Ask, Node},
+    record::{Failure, FailureKind, Record, Schema},
+};
+
+use super::{
+    cost::Costs,
+    error::{SetupError, WriteError},
+    setup::Setup,
+    verdict::{Course, Judge, Settled},
+    write::Writer,
+    written::{Sending, Written},
+};
+
+/// A map that calls a model, ready to.
+pub(crate) struct Question {
+    pub(crate) stage: Arc<str>,
+    pub(crate) ask: Ask,
+    pub(crate) when: When,
+    /// The fields of the records that it reads.
+    pub(crate) input_schema: Arc<Schema>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) costs: Arc<Costs>,
+    writer: Writer,
+    judge: Judge,
+}
+
+impl Question {
+    pub(crate) fn new(node: &Node, ask: &Ask, setup: &Setup<'_>) -> Result<Self, SetupError> {
+        let costs = Arc::new(Costs::new(ask, setup.prices));
+        let writer = Writer::new(node, ask, &costs, setup)?;
+        Ok(Self {
+            stage: Arc::clone(&node.name),
+            input_schema: Arc::clone(&node.input.schema),
+            when: When::new(setup.engine, &node.input, node.when.as_deref())?,
+            endpoint: writer.endpoint,
+            writer,
+            judge: Judge::new(node, ask, &costs, setup)?,
+            costs,
+            ask: ask.clone(),
+        })
+    }
+
+    /// Whether files go with the question.
+    pub(crate) fn attaches(&self) -> bool {
+        self.writer.attaches()
+    }
+
+    /// Tokens that an answer may have, about.
+    pub(crate) fn answer_tokens(&self) -> u64 {
+        self.writer.answer_tokens()
+    }
+
+    /// The request for a record.
+    pub(crate) async fn write(&self, record: &Record) -> Result<Written, WriteError> {
+        self.writer.write(record).await
+    }
+
+    /// The body of a request that has been written.
+    pub(crate) async fn body(&self, record: &Record, written: &Written) -> Result<Bytes, WriteError> {
+        self.writer.body(record, written).await
+    }
+
+    /// What is sent for the next attempt after a history.
+    pub(crate) async fn sending(
+        &self,
+        record: &Record,
+        written: &Written,
+        history: &History,
+    ) -> Result<Sending, WriteError> {
+        let shows = self.writer.shows_refused();
+        let refused = if shows { self.judge.refused(record, history) } else { Vec::new() };
+        self.writer.sending(record, written, refused).await
+    }
+
+    /// The answer of a model that the ledger keeps, judged.
+    pub(crate) fn judged(
+        &self,
+        asked: &str,
+        reply: Reply,
+        latency: Option<Duration>,
+        correlation_id: Option<String>,
+    ) -> Step {
+        self.judge.judged(asked, reply, latency, correlation_id)
+    }
+
+    /// How a record's request goes on after what the ledger has of it: see [`Judge::course`].
+    pub(crate) fn course(
+        &self,
+        record: &Record,
+        history: &History,
+        until: Option<u32>,
+        retry_failed: bool,
+    ) -> Course {
+        self.judge.course(record, history, until, retry_failed)
+    }
+
+    /// See [`Judge::judged_anew`].
+    pub(crate) fn judged_anew(&self, record: &Record, last: &Entry) -> Option<Entry> {
+        self.judge.judged_anew(record, last)
+    }
+
+    /// The record with its answer, or the failure that it became.
+    pub(crate) fn outcome(&self, record: Record, settled: Settled) -> Result<Record, Box<Failure>> {
+        self.judge.outcome(record, settled)
+    }
+
+    /// A row of the journal.
+    pub(crate) fn entry(
+        &self,
+        request: RequestId,
+        model: &str,
+        key: &str,
+        generation: Generation,
+        attempt: u32,
+        step: Step,
+    ) -> Entry {
+        Entry {
+            request,
+            generation,
+            attempt,
+            stage: self.stage.to_string(),
+            key: key.to_owned(),
+            asked_model: model.to_owned(),
+            job: None,
+            step,
+        }
+    }
+
+    /// A record that no request can be written for.
+    pub(crate) fn unwritten(&self, record: Record, error: &WriteError) -> Box<Failure> {
+        self.failure(record, error.kind(), error.to_string(), 0)
+    }
+
+    /// A record that has no answer and is no refusal either.
+    pub(crate) fn failure(
+        &self,
+        record: Record,
+        kind: FailureKind,
+        reason: String,
+        attempts: u32,
+    ) -> Box<Failure> {
+        Box::new(Failure { record, stage: Arc::clone(&self.stage), kind, reason, attempts, reply: None })
+    }
+}

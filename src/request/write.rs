@@ -1,0 +1,354 @@
+//! What is sent about a record: bodies that are written from a plan, and known by their hash. Main type: [`Writer`].
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::{
+    expressions::Unusable,
+    ledger::RequestId,
+    mistral::{
+        Endpoint, Used, estimate_tokens, least_tokens,
+        wire::{Content, Message, Role, document_chunk, image_chunk, text_chunk},
+    },
+    plan::{Ask, Chat, Model, Node, Prompt, Task},
+    record::{self, Record},
+    template::Template,
+};
+
+use super::{
+    attachment::{Attachment, AttachmentError, Kind},
+    cost::{Costs, pages_of},
+    error::{SetupError, WriteError},
+    frame::Frame,
+    mock::Mocks,
+    setup::Setup,
+    written::{Sending, Written},
+};
+
+/// The body of a request.
+struct Composed {
+    model: String,
+    id: RequestId,
+    older: Option<RequestId>,
+    body: Vec<u8>,
+    /// How many of its bytes do not identify it.
+    beside: usize,
+    /// How many of its bytes are files.
+    attached: usize,
+    /// The pages that it asks to be read, at most.
+    pages: u64,
+}
+
+/// About the tokens of a picture of common size, or of a few pages.
+const ATTACHED_TOKENS: u64 = 3000;
+
+/// Tokens that an answer may have where the stage sets no limit, for the limit on tokens.
+const ANSWER_TOKENS: u64 = 1000;
+
+/// The key of a stage's cache: requests of a stage begin alike.
+fn cache_key(pipeline: &str, stage: &str) -> String {
+    let hash = blake3::hash(format!("{pipeline}\0{stage}").as_bytes());
+    format!("etl-{}", &hash.to_hex()[..16])
+}
+
+/// Writes the requests of a stage.
+pub(crate) struct Writer {
+    pub(super) ask: Ask,
+    pub(crate) endpoint: Endpoint,
+    /// The template of the model's name, where it is one.
+    model: Option<Template>,
+    system: Option<Template>,
+    /// The prompt or the text.
+    input: Option<Template>,
+    /// What goes with it.
+    attachments: Vec<Attachment>,
+    /// All of a chat request but its messages.
+    request: Option<Frame>,
+    costs: Arc<Costs>,
+    /// Whether a model without a price may not be asked.
+    priced: bool,
+    /// What a simulator is to answer.
+    mocks: Mocks,
+}
+
+impl Writer {
+    pub(super) fn new(
+        node: &Node,
+        ask: &Ask,
+        costs: &Arc<Costs>,
+        setup: &Setup<'_>,
+    ) -> Result<Self, SetupError> {
+        let wrong = || Unusable(node.name.to_string());
+        let maps = &node.input.maps;
+        let template =
+            |prompt: &Prompt| Template::parse(&prompt.text, &prompt.includes, maps).map_err(|_| wrong());
+        let (endpoint, input) = match &ask.task {
+            Task::Chat(chat) => (Endpoint::Chat, Some(&chat.prompt)),
+            Task::Embed { input, .. } => (Endpoint::Embed, Some(input)),
+            Task::Ocr { .. } => (Endpoint::Ocr, None),
+            Task::Moderate { input } => (Endpoint::Moderate, Some(input)),
+            Task::Classify { input } => (Endpoint::Classify, Some(input)),
+        };
+        let (chat, ocr) = match &ask.task {
+            Task::Chat(chat) => (Some(&**chat), None),
+            Task::Ocr { document, .. } => (None, Some(document)),
+            Task::Embed { .. } | Task::Moderate { .. } | Task::Classify { .. } => (None, None),
+        };
+        let images = chat.iter().flat_map(|chat| &chat.images).map(|image| (image, Kind::Image));
+        let documents = chat.iter().flat_map(|chat| &chat.documents).chain(ocr);
+        let attachments = images.chain(documents.map(|document| (document, Kind::Document)));
+        let request = |chat: &Chat| -> Result<_, Unusable> {
+            let key = setup.cached_for.map(|pipeline| cache_key(pipeline, &node.name));
+            Frame::new(chat, maps, key).ok_or_else(wrong)
+        };
+        let model = match &ask.model {
+            Model::Named(_) => None,
+            Model::Template { name, .. } => Some(template(name)?),
+        };
+        Ok(Self {
+            endpoint,
+            model,
+            priced: setup.priced,
+            system: chat.and_then(|chat| chat.system.as_ref()).map(template).transpose()?,
+            input: input.map(template).transpose()?,
+            attachments: attachments
+                .map(|(attachment, kind)| Attachment::new(attachment, kind, maps).map_err(|_| wrong()))
+                .collect::<Result<_, _>>()?,
+            request: chat.map(request).transpose()?,
+            costs: Arc::clone(costs),
+            mocks: Mocks::new(node, ask, setup.engine, setup.offline)?,
+            ask: ask.clone(),
+        })
+    }
+
+    /// Whether files go with the question.
+    pub(crate) fn attaches(&self) -> bool {
+        !self.attachments.is_empty()
+    }
+
+    /// The request for a record.
+    pub(crate) async fn write(&self, record: &Record) -> Result<Written, WriteError> {
+        let Composed { model, id, older, body, beside, attached, pages } = self.compose(record).await?;
+        let prompt =
+            estimate_tokens(body.len() - attached - beside) + ATTACHED_TOKENS * self.attachments.len() as u64;
+        let most = self.answer_tokens();
+        let used = Used { prompt_tokens: prompt, completion_tokens: most, pages, ..Used::default() };
+        let cost = self.costs.most(&model, used);
+        if cost.is_none() && self.priced {
+            return Err(WriteError::Model(format!(
+                "the price of `{model}` is not known, and there is a budget: add it under `prices:`"
+            )));
+        }
+        Ok(Written {
+            id,
+            older,
+            least: if self.attaches() { 0 } else { least_tokens(&body) },
+            model: model.into(),
+            // Records wait in their hundreds, and a picture has megabytes.
+            body: (!self.attaches()).then(|| body.into()),
+            prompt,
+            tokens: prompt + most,
+            pages,
+            cost: cost.unwrap_or_default(),
+        })
+    }
+
+    /// The body of a request that has been written: once more, if it holds files.
+    pub(crate) async fn body(&self, record: &Record, written: &Written) -> Result<Bytes, WriteError> {
+        if let Some(body) = &written.body {
+            return Ok(body.clone());
+        }
+        let Composed { id, older, body, .. } = self.compose(record).await?;
+        // The answer is to be kept under what was really asked.
+        match id == written.id || older == Some(written.id) {
+            true => Ok(body.into()),
+            false => Err(AttachmentError::Changed.into()),
+        }
+    }
+
+    /// Whether the next attempt is shown the refused answers.
+    pub(super) fn shows_refused(&self) -> bool {
+        self.ask.feedback && matches!(self.ask.task, Task::Chat(_))
+    }
+
+    /// What is sent for the next attempt: the request itself, or the conversation that goes on with the refused
+    /// answers and the reasons.
+    pub(super) async fn sending(
+        &self,
+        record: &Record,
+        written: &Written,
+        refused: Vec<(String, String)>,
+    ) -> Result<Sending, WriteError> {
+        let mut sending = self.conversation(record, written, refused).await?;
+        if !self.mocks.is_empty() {
+            if let Some(number) = self.sample_number(record) {
+                sending.body = numbered(&sending.body, number);
+            }
+            let given = self.mocks.give(record, self.endpoint.path(), &sending.body);
+            given.map_err(|why| WriteError::Expression(format!("`mock`: {why}")))?;
+        }
+        Ok(sending)
+    }
+
+    async fn conversation(
+        &self,
+        record: &Record,
+        written: &Written,
+        refused: Vec<(String, String)>,
+    ) -> Result<Sending, WriteError> {
+        let first = self.body(record, written).await?;
+        let same = Sending { body: first.clone(), tokens: written.tokens, cost: written.cost };
+        if refused.is_empty() {
+            return Ok(same);
+        }
+        let mut body: Value = serde_json::from_slice(&first).unwrap_or_default();
+        let Some(messages) = body["messages"].as_array_mut() else { return Ok(same) };
+        for (reply, reason) in refused {
+            messages.push(json!({ "role": "assistant", "content": reply }));
+            messages.push(json!({ "role": "user", "content": feedback(&reason) }));
+        }
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let more = estimate_tokens(body.len().saturating_sub(first.len()));
+        let used = Used {
+            prompt_tokens: written.prompt + more,
+            completion_tokens: self.answer_tokens(),
+            pages: written.pages,
+            ..Used::default()
+        };
+        let cost = self.costs.most(&written.model, used).unwrap_or_default();
+        Ok(Sending { body: body.into(), tokens: written.tokens + more, cost })
+    }
+
+    /// The body for a record, and its identity: of a sample from the second on another than the body alone gives.
+    async fn compose(&self, record: &Record) -> Result<Composed, WriteError> {
+        let composed = self.composed(record).await?;
+        Ok(match self.sample_number(record) {
+            Some(number) => Composed { id: composed.id.sample(number), older: None, ..composed },
+            None => composed,
+        })
+    }
+
+    /// The number of a sample that is not the first.
+    fn sample_number(&self, record: &Record) -> Option<i64> {
+        match self.ask.sample.as_ref().and_then(|field| record.get(field)) {
+            Some(record::Value::Integer(number @ 2..)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    async fn composed(&self, record: &Record) -> Result<Composed, WriteError> {
+        let model = self.model_of(record)?;
+        let input = self.input.as_ref().map(|input| input.render(record)).transpose()?;
+        let input = input.unwrap_or_default();
+        let mut urls = Vec::with_capacity(self.attachments.len());
+        for attachment in &self.attachments {
+            urls.push(attachment.url(record).await?);
+        }
+        let pages = match &self.ask.task {
+            Task::Ocr { pages, .. } => pages_of(urls.first(), pages.as_deref()),
+            _ => 0,
+        };
+        let attached = urls.iter().filter(|url| url.starts_with("data:")).map(String::len).sum();
+        let path = self.endpoint.path();
+        let body = match (&self.ask.task, &self.request) {
+            (Task::Chat(_), Some(frame)) => {
+                let system = self.system.as_ref().map(|system| system.render(record)).transpose()?;
+                let content = self.content(input, &urls);
+                let mut framed = frame.of(record)?;
+                framed.request.model.clone_from(&model);
+                framed.request.messages = messages(system, content);
+                let (identity, body) = framed.bytes();
+                let beside = body.len() - identity.len();
+                let (id, older) = (RequestId::of(path, &identity), framed.older(path));
+                return Ok(Composed { model, id, older, body, beside, attached, pages });
+            }
+            (Task::Embed { dimension, .. }, _) => {
+                let mut body = json!({ "model": model, "input": input });
+                if let Some(dimension) = dimension {
+                    body["output_dimension"] = json!(dimension);
+                }
+                serde_json::to_vec(&body)
+            }
+            (Task::Ocr { pages, .. }, _) => {
+                let mut body = json!({ "model": model, "document": urls.first().map(|url| document(url)) });
+                if let Some(pages) = pages {
+                    body["pages"] = json!(pages);
+                }
+                serde_json::to_vec(&body)
+            }
+            (Task::Chat(_) | Task::Moderate { .. } | Task::Classify { .. }, _) => {
+                serde_json::to_vec(&json!({ "model": model, "input": input }))
+            }
+        };
+        // Texts and numbers, which always have a JSON form.
+        let body = body.unwrap_or_default();
+        let id = RequestId::of(path, &body);
+        Ok(Composed { model, id, older: None, body, beside: 0, attached, pages })
+    }
+
+    /// The model that is asked for a record.
+    fn model_of(&self, record: &Record) -> Result<String, WriteError> {
+        match (&self.ask.model, &self.model) {
+            (Model::Named(name), _) => Ok(name.clone()),
+            (Model::Template { .. }, Some(template)) => match template.render(record)?.trim() {
+                "" => Err(WriteError::Model("the template of `model:` gives an empty name".to_owned())),
+                name => Ok(name.to_owned()),
+            },
+            (Model::Template { .. }, None) => Err(WriteError::Model("`model:` has no template".to_owned())),
+        }
+    }
+
+    fn content(&self, text: String, urls: &[String]) -> Content {
+        if urls.is_empty() {
+            return Content::Text(text);
+        }
+        let chunks = self.attachments.iter().zip(urls).map(|(attachment, url)| match attachment.kind {
+            // Mistral takes a bare text as well; servers that only resemble it do not.
+            Kind::Image => json!({ "type": "image_url", "image_url": { "url": url } }),
+            Kind::Document => document_chunk(url),
+        });
+        Content::Chunks([text_chunk(&text)].into_iter().chain(chunks).collect())
+    }
+
+    /// Tokens that an answer may have, about.
+    pub(crate) fn answer_tokens(&self) -> u64 {
+        match &self.ask.task {
+            Task::Chat(chat) => chat.settings.max_tokens().unwrap_or(ANSWER_TOKENS),
+            _ => 0,
+        }
+    }
+}
+
+/// The body with the number of its sample, by which a simulator tells the answers that it is given apart.
+fn numbered(body: &Bytes, sample: i64) -> Bytes {
+    let Ok(mut value) = serde_json::from_slice::<Value>(body) else { return body.clone() };
+    value["metadata"]["sample"] = sample.to_string().into();
+    serde_json::to_vec(&value).map_or_else(|_| body.clone(), Bytes::from)
+}
+
+/// What a model is told of an answer that was refused.
+fn feedback(reason: &str) -> String {
+    format!("Your answer was refused: {reason}\n\nAnswer again, completely, and without this mistake.")
+}
+
+fn messages(system: Option<String>, prompt: Content) -> Vec<Message> {
+    let system = system.map(|text| Message { role: Role::System, content: Content::Text(text) });
+    let prompt = Message { role: Role::User, content: prompt };
+    system.into_iter().chain([prompt]).collect()
+}
+
+/// A document by its address, as the service wants it told.
+fn document(address: &str) -> Value {
+    const PICTURES: [&str; 8] = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff"];
+    let is_file = address.starts_with("data:");
+    let is_image = match is_file {
+        true => address.starts_with("data:image/"),
+        false => {
+            let lower = address.to_lowercase();
+            PICTURES.iter().any(|end| lower.ends_with(end))
+        }
+    };
+    if is_image { image_chunk(address) } else { document_chunk(address) }
+}

@@ -1,0 +1,312 @@
+//! Plan → streams: each stage over the streams of what it reads.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, atomic::Ordering},
+};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
+
+use crate::{
+    mistral::Client,
+    plan::{Node, NodeId, Plan, Port, Set, Step, Throttle, Wave},
+    record::{FailureKind, Outcome, Schema},
+    request::question::Question,
+    run::{
+        RunError,
+        ask::send::{self, Ticket},
+        context::Context,
+        drive::resume::Resumed,
+        jobs::{
+            collect, poll,
+            shared::{Batched, Desk, JobStream},
+            submit,
+        },
+        stages::{
+            gather::{self, PARENTS_AHEAD, Parent},
+            sink, source, transform, wave,
+        },
+    },
+    stage::{Pacer, Ports, Reader, RecordStream, Shelf, merge, share, throttle},
+    task::{self, Fate, Feed},
+};
+
+/// What drives a run: each pulls a stream to its end.
+pub(crate) type Drivers = Vec<BoxFuture<'static, Result<(), RunError>>>;
+
+/// The streams that wait for their readers, while the graph is being built.
+struct Wiring<'a> {
+    plan: &'a Plan,
+    context: &'a Arc<Context>,
+    client: Option<&'a Client>,
+    /// By reader, and the index of its input.
+    edges: HashMap<(NodeId, usize), RecordStream>,
+    /// Between a stage that submits and the one that collects, by the stage that read last.
+    jobs: HashMap<NodeId, JobStream>,
+    /// What the two share, by the one that submits.
+    desks: HashMap<NodeId, Arc<Desk>>,
+    /// Between a look into the ledger and the stage that asks, by that stage.
+    tickets: HashMap<NodeId, (BoxStream<'static, Ticket>, Arc<Question>)>,
+    /// The stages in between, and the stage that asks.
+    carries: HashMap<NodeId, NodeId>,
+    pacers: HashMap<Arc<str>, Arc<Mutex<Pacer>>>,
+    /// Between a split and the gather that undoes it, by that gather.
+    parents: HashMap<NodeId, BoxStream<'static, Parent>>,
+    drivers: Drivers,
+}
+
+/// Builds the streams of a plan. Nothing is read before the drivers are polled.
+pub(crate) async fn wire(
+    plan: &Plan,
+    context: &Arc<Context>,
+    client: Option<&Client>,
+    resumed: &Resumed,
+) -> Result<Drivers, RunError> {
+    let mut wiring = Wiring {
+        plan,
+        context,
+        client,
+        edges: HashMap::new(),
+        jobs: HashMap::new(),
+        desks: HashMap::new(),
+        tickets: HashMap::new(),
+        carries: HashMap::new(),
+        pacers: HashMap::new(),
+        parents: HashMap::new(),
+        drivers: Vec::new(),
+    };
+    for node in plan.nodes.iter().filter(|node| !resumed.done.contains(&node.id)) {
+        match (&node.step, resumed.waves.get(&node.id)) {
+            (Step::Wave(wave), Some(closed)) => {
+                let ports = wave::closed(node, wave, plan, *closed, context).await?;
+                wiring.open(node, ports);
+            }
+            _ => wiring.node(node).await?,
+        }
+    }
+    Ok(wiring.drivers)
+}
+
+impl Wiring<'_> {
+    async fn node(&mut self, node: &Node) -> Result<(), RunError> {
+        let context = self.context;
+        let meter = context.meters.of(node.id);
+        let stream = match &node.step {
+            Step::Source(from) => source::source(node, from, context).await,
+            Step::Recall(asking) => {
+                let asks = self.plan.node(*asking);
+                let (Step::Ask(ask) | Step::Submit(ask)) = &asks.step else { return Ok(()) };
+                let question = Arc::new(Question::new(asks, ask, &context.setup())?);
+                let meter = context.meters.of(*asking);
+                let claim = ask.batch.is_none();
+                let tickets = send::recall(self.input(node), &question, claim, meter, context);
+                self.tickets.insert(*asking, (tickets, question));
+                self.carries.insert(node.id, *asking);
+                return Ok(());
+            }
+            Step::Throttle(pace) => {
+                let pacer = self.pacer(pace);
+                let asking = node.inputs.first().and_then(|input| self.carries.get(&input.node)).copied();
+                if let Some(asking) = asking {
+                    let Some((tickets, question)) = self.tickets.remove(&asking) else { return Ok(()) };
+                    let (paced, counted) = (Arc::clone(meter), Arc::clone(meter));
+                    let tickets = tickets.inspect(move |_| paced.taken.add(1)).boxed();
+                    let tickets = throttle(
+                        tickets,
+                        pacer,
+                        Ticket::is_free,
+                        crate::run::progress::counted::paced(meter),
+                    );
+                    let tickets = tickets.inspect(move |_| counted.done.add(1)).boxed();
+                    self.tickets.insert(asking, (tickets, question));
+                    self.carries.insert(node.id, asking);
+                    return Ok(());
+                }
+                if let Some(jobs) = self.jobs_of(node) {
+                    let free = |batched: &Batched| matches!(batched, Batched::Record(_));
+                    self.jobs.insert(
+                        node.id,
+                        throttle(jobs, pacer, free, crate::run::progress::counted::paced(meter)),
+                    );
+                    return Ok(());
+                }
+                let (paced, counted) = (Arc::clone(meter), Arc::clone(meter));
+                let input = self
+                    .input(node)
+                    .inspect(move |outcome| paced.taken.add(u64::from(outcome.is_ok())))
+                    .boxed();
+                let out =
+                    throttle(input, pacer, Outcome::is_err, crate::run::progress::counted::paced(meter));
+                let out = out.inspect(move |outcome| counted.done.add(u64::from(outcome.is_ok())));
+                // What waits when the run is stopped is pending.
+                out.take_until(context.halt.token().cancelled_owned()).boxed()
+            }
+            Step::Ask(_) => {
+                let (Some((tickets, question)), Some(client)) = (self.tickets.remove(&node.id), self.client)
+                else {
+                    return Ok(());
+                };
+                send::ask(tickets, question, Arc::clone(meter), client.clone(), Arc::clone(context))
+            }
+            Step::Submit(asks) => {
+                let Some(client) = self.client else { return Ok(()) };
+                // Failures and answers are told under the name of the stage that collects.
+                let collects = |other: &&Node| matches!(other.step, Step::Collect(id) if id == node.id);
+                let named = self.plan.nodes.iter().find(collects).unwrap_or(node);
+                let asking = Node { name: Arc::clone(&named.name), ..node.clone() };
+                let question = Question::new(&asking, asks, &context.setup())?;
+                let desk = Arc::new(Desk::new(Arc::clone(&node.name), question));
+                let input = match self.tickets.remove(&node.id) {
+                    Some((tickets, _)) => tickets.map(Ticket::into_outcome).boxed(),
+                    None => self.input(node),
+                };
+                self.jobs.insert(node.id, submit::submit(input, node, &desk, meter, client, context));
+                self.desks.insert(node.id, desk);
+                return Ok(());
+            }
+            Step::Poll(how) => {
+                let (Some(jobs), Some(client)) = (self.jobs_of(node), self.client) else { return Ok(()) };
+                self.jobs.insert(node.id, poll::poll(jobs, node, how, meter, client, context)?);
+                return Ok(());
+            }
+            Step::Collect(submits) => {
+                let (Some(jobs), Some(client)) = (self.jobs_of(node), self.client) else { return Ok(()) };
+                let Some(desk) = self.desks.get(submits) else { return Ok(()) };
+                collect::collect(jobs, desk, meter, client, context)
+            }
+            Step::Fields(reshape) => transform::fields(self.input(node), node, reshape, context)?,
+            Step::Filter(condition) => transform::filter(self.input(node), node, condition, context)?,
+            Step::Split(split) => {
+                let parents = self.parents_of(node);
+                transform::split(self.input(node), node, split, parents, context)?
+            }
+            Step::Gather(gathers) => {
+                let Some(parents) = self.parents.remove(&node.id) else { return Ok(()) };
+                gather::gather(self.input(node), parents, node, gathers, context)
+            }
+            Step::Wave(wave) => {
+                let inputs = self.shelves(node, wave);
+                let ports = wave::wave(inputs, node, wave, self.plan, self.context).await?;
+                self.open(node, ports);
+                return Ok(());
+            }
+            Step::Sink(to) => {
+                let driver = sink::drive(self.input(node), node.clone(), to.clone(), Arc::clone(context));
+                self.drivers.push(driver.boxed());
+                return Ok(());
+            }
+        };
+        self.distribute(node, stream);
+        Ok(())
+    }
+
+    /// The jobs that a stage reads, if it does.
+    fn jobs_of(&mut self, node: &Node) -> Option<JobStream> {
+        self.jobs.remove(&node.inputs.first()?.node)
+    }
+
+    /// All that a stage reads, as one stream.
+    fn input(&mut self, node: &Node) -> RecordStream {
+        let inputs = (0..node.inputs.len()).filter_map(|at| self.edges.remove(&(node.id, at))).collect();
+        conformed(merge(inputs), &node.input.schema)
+    }
+
+    /// Where a split hands over its records, if a gather undoes it.
+    fn parents_of(&mut self, split: &Node) -> Option<Feed<Parent>> {
+        let undoes = |node: &&Node| matches!(&node.step, Step::Gather(gather) if gather.split == split.id);
+        let gather = self.plan.nodes.iter().find(undoes)?;
+        let (feed, parents) = task::open(PARENTS_AHEAD);
+        self.parents.insert(gather.id, parents.into_stream(Fate::ended()));
+        Some(feed)
+    }
+
+    /// All that a wave reads: the records that it holds, and those that its query alone reads.
+    fn shelves(&mut self, node: &Node, wave: &Wave) -> Vec<(Shelf, RecordStream)> {
+        let relations = match &wave.set {
+            Some(Set::Query(query)) => &query.relations[..],
+            _ => &[],
+        };
+        let mut inputs = Vec::new();
+        for (at, relation) in relations.iter().enumerate() {
+            let stream = self.edges.remove(&(node.id, relation.input));
+            inputs.extend(stream.map(|stream| (Shelf::Relation(at), conformed(stream, &relation.schema))));
+        }
+        inputs.push((Shelf::Ok, self.input(node)));
+        inputs
+    }
+
+    fn pacer(&mut self, pace: &Throttle) -> Arc<Mutex<Pacer>> {
+        let pacer = self.pacers.entry(Arc::clone(&pace.group));
+        Arc::clone(pacer.or_insert_with(|| Arc::new(Mutex::new(Pacer::new(pace.rate, pace.burst)))))
+    }
+
+    fn open(&mut self, node: &Node, ports: Ports) {
+        self.drivers.push(sink::keep_failures(ports.aside, Arc::clone(self.context)).boxed());
+        self.copy(node, Port::Out, ports.ok);
+        self.copy(node, Port::Failed, ports.failed);
+    }
+
+    /// Gives a stream of records to the readers of a port.
+    fn copy(&mut self, node: &Node, port: Port, stream: RecordStream) {
+        let readers: Vec<(NodeId, usize)> = self.plan.readers(node.id, port).collect();
+        match readers[..] {
+            [] => {}
+            [reader] => drop(self.edges.insert(reader, stream)),
+            _ => {
+                let wanted = vec![Reader::Out; readers.len()];
+                let streams = share(self.counted(stream, readers.len()), &wanted, |_| false);
+                self.edges.extend(readers.into_iter().zip(streams));
+            }
+        }
+    }
+
+    /// Gives a stage's outcomes to the readers of its ports. Without a reader of `failed`, failures
+    /// travel on with the records, to the next wave or sink.
+    fn distribute(&mut self, node: &Node, stream: RecordStream) {
+        let failed: Vec<(NodeId, usize)> = self.plan.readers(node.id, Port::Failed).collect();
+        if failed.is_empty() {
+            return self.copy(node, Port::Out, stream);
+        }
+        let out: Vec<(NodeId, usize)> = self.plan.readers(node.id, Port::Out).collect();
+        let mut wanted = vec![Reader::Out; out.len()];
+        wanted.extend(vec![Reader::Failed; failed.len()]);
+        let stage = Arc::clone(&node.name);
+        let leaves = move |outcome: &Outcome| {
+            outcome
+                .as_ref()
+                .is_err_and(|failure| failure.stage == stage && failure.kind != FailureKind::Unanswered)
+        };
+        let (copies, failed_copies) = (out.len(), failed.len());
+        let added = Arc::clone(self.context);
+        let leaving = leaves.clone();
+        let counted = stream.inspect(move |outcome| {
+            let readers = if leaving(outcome) {
+                failed_copies
+            } else if outcome.is_ok() {
+                copies
+            } else {
+                1
+            };
+            added.meters.added.fetch_add(readers as i64 - 1, Ordering::Relaxed);
+        });
+        let streams = share(counted.boxed(), &wanted, leaves);
+        self.edges.extend(out.into_iter().chain(failed).zip(streams));
+    }
+
+    /// Counts the copies that several readers make of each record.
+    fn counted(&self, stream: RecordStream, readers: usize) -> RecordStream {
+        let context = Arc::clone(self.context);
+        let count = move |outcome: &Outcome| {
+            if outcome.is_ok() {
+                context.meters.added.fetch_add(readers as i64 - 1, Ordering::Relaxed);
+            }
+        };
+        stream.inspect(count).boxed()
+    }
+}
+
+/// Records with the fields that a stage reads: what one of its inputs lacks is NULL.
+pub(crate) fn conformed(stream: RecordStream, schema: &Arc<Schema>) -> RecordStream {
+    let schema = Arc::clone(schema);
+    stream.map(move |outcome| outcome.map(|record| record.conformed(&schema))).boxed()
+}

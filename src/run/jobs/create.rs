@@ -1,0 +1,250 @@
+//! Jobs come to be, once: created, or found again after a run that was cut off.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    fault,
+    ledger::{Entry, JobState, JobStep, Step},
+    mistral::{
+        CallError, Client,
+        wire::{BatchLine, CreateJob, Job},
+    },
+    plan::NodeId,
+    run::{
+        RunError,
+        context::Context,
+        jobs::{
+            group::Group,
+            shared::{Batched, Desk, Underway, age, token_metadata, update},
+        },
+        progress::meter::Meter,
+    },
+    store::{Batch, JobRecord},
+    units::Usd,
+};
+
+/// A job up to this size carries its requests itself: one call instead of two, and no file is left behind.
+const INLINE_REQUESTS: u64 = 100;
+const INLINE_BYTES: usize = 1_000_000;
+
+/// A job that was planned so lately may not be listed yet.
+const YOUNG: Duration = Duration::from_secs(120);
+const LOOKS: u32 = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
+
+/// The jobs of earlier runs.
+pub(crate) struct Recovered {
+    /// Those that go on.
+    pub(crate) open: Vec<JobRecord>,
+    /// Those that are out of reach, and why.
+    pub(crate) apart: HashMap<String, String>,
+}
+
+/// Finds the jobs that earlier runs have left: each is taken up again, or known to be lost.
+pub(crate) async fn recover(desk: &Desk, client: &Client, context: &Context) -> Option<Recovered> {
+    let mut recovered = Recovered { open: Vec::new(), apart: HashMap::new() };
+    let jobs = context.halt.check(context.store.jobs(&context.pipeline, &context.server).await)?;
+    for mut job in jobs.into_iter().filter(|job| job.state.is_open()) {
+        if job.account != context.account {
+            let reason = format!(
+                "batch job {} ({} requests of `{}`) belongs to another account: run it with that account's key to collect it",
+                job.job.as_ref().unwrap_or(&job.token),
+                job.requests,
+                job.stage
+            );
+            tracing::warn!("{reason}");
+            recovered.apart.insert(job.token, reason);
+            continue;
+        }
+        // Jobs of a stage that is not there any more, renamed perhaps, are the first one's.
+        let known = context.batches.iter().any(|stage| **stage == *job.stage);
+        let owner =
+            if known { Some(job.stage.as_str()) } else { context.batches.first().map(|stage| &**stage) };
+        if owner != Some(&*desk.question.stage) {
+            continue;
+        }
+        if job.state != JobState::Created {
+            // It was cut off between the intent and the answer: the service knows whether it is there.
+            let found = match look_for(&job, client).await {
+                Ok(found) => found,
+                Err(CallError::Stop(cause)) => {
+                    context.halt.fail(cause);
+                    return None;
+                }
+                Err(error) => {
+                    let reason = format!("batch job {} cannot be looked for: {error}", job.token);
+                    tracing::warn!("{reason}");
+                    recovered.apart.insert(job.token, reason);
+                    continue;
+                }
+            };
+            let Some(found) = found else {
+                lose(&mut job, "the job was never created", context).await?;
+                continue;
+            };
+            update(&mut job, &found);
+            if !context.job_step(&mut job, JobStep::Created, Batch::default()).await {
+                return None;
+            }
+        }
+        // What goes on may yet cost something; it may not be refused any more.
+        desk.keep(&job.token, context.purse.must_reserve(Usd::from_micros(job.estimate)));
+        recovered.open.push(job);
+    }
+    Some(recovered)
+}
+
+/// Looks for a job that may have been created. A list may lag behind: one that is young is looked for again.
+async fn look_for(job: &JobRecord, client: &Client) -> Result<Option<Job>, CallError> {
+    let young = age(job.planned_at) < YOUNG;
+    for look in 0..if young { LOOKS } else { 1 } {
+        if look > 0 {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        let found = client.find_jobs(&token_metadata(&job.token)).await?;
+        if let Some(job) = found.into_iter().max_by_key(|found| found.created_at) {
+            return Ok(Some(job));
+        }
+    }
+    Ok(None)
+}
+
+/// Writes down that nothing will come of a job: its requests are to be asked again.
+pub(crate) async fn lose(job: &mut JobRecord, why: &str, context: &Context) -> Option<()> {
+    let placed = context.halt.check(context.store.placed(&job.token).await)?;
+    let entries = placed.into_values().map(|entry| Entry { step: Step::Missing(why.to_owned()), ..entry });
+    let batch = Batch { entries: entries.collect(), ..Batch::default() };
+    context.job_step(job, JobStep::Lost, batch).await.then_some(())
+}
+
+/// Creates the job of a group that is written down.
+pub(crate) async fn create(
+    group: Group,
+    node: NodeId,
+    desk: &Desk,
+    meter: &Meter,
+    client: &Client,
+    context: &Context,
+) -> Batched {
+    let Group { mut job, lines, .. } = group;
+    let pending = match send(&mut job, lines.into(), desk, client, context).await {
+        Ok(created) => {
+            let requests = job.requests;
+            update(&mut job, &created);
+            fault::point("created");
+            if context.job_step(&mut job, JobStep::Created, Batch::default()).await {
+                meter.gauge.requests.fetch_add(requests, std::sync::atomic::Ordering::Relaxed);
+                context.tell_job(node, &job).await;
+                None
+            } else {
+                Some("the run was stopped".to_owned())
+            }
+        }
+        Err(CallError::Refused(error)) => {
+            // The requests were checked line by line; what is wrong is wrong with all of them.
+            let reason = format!("the service refused the job: {error}");
+            let step = || Step::Invalid(reason.clone());
+            match context.halt.check(context.store.placed(&job.token).await) {
+                None => Some("the run was stopped".to_owned()),
+                Some(placed) => {
+                    let entries = placed.into_values().map(|entry| Entry { step: step(), ..entry }).collect();
+                    let batch = Batch { entries, ..Batch::default() };
+                    context.job_step(&mut job, JobStep::Lost, batch).await;
+                    None
+                }
+            }
+        }
+        Err(CallError::Stop(cause)) => {
+            context.halt.fail(cause);
+            Some("the run was stopped".to_owned())
+        }
+        Err(error @ (CallError::Stopped | CallError::Exhausted { .. } | CallError::Unsure { .. })) => {
+            Some(format!("its job could not be created ({error}); the next run looks for it"))
+        }
+    };
+    Batched::Job(Box::new(Underway { job, pending }))
+}
+
+/// A line as it must be: the service takes lines without an id, and two with one.
+#[derive(Deserialize)]
+struct Line<'a> {
+    custom_id: &'a str,
+    #[serde(borrow, rename = "body")]
+    _body: &'a RawValue,
+}
+
+/// Whether there are so many lines, each JSON, each with an id of its own.
+fn is_sound(lines: &[u8], requests: u64) -> bool {
+    let mut ids = HashSet::new();
+    let mut all = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    all.all(|line| serde_json::from_slice::<Line<'_>>(line).is_ok_and(|line| ids.insert(line.custom_id)))
+        && ids.len() as u64 == requests
+}
+
+/// Uploads the lines, unless they are few, and creates the job.
+async fn send(
+    job: &mut JobRecord,
+    lines: Bytes,
+    desk: &Desk,
+    client: &Client,
+    context: &Context,
+) -> Result<Job, CallError> {
+    if let Err(error) = context.preflight(client, &desk.question, &job.model).await {
+        context.halt.fail(error);
+        return Err(CallError::Stopped);
+    }
+    if !is_sound(&lines, job.requests) {
+        context.halt.fail(RunError::Plan(format!("the lines of a job of {}", job.stage)));
+        return Err(CallError::Stopped);
+    }
+    let mut metadata = token_metadata(&job.token);
+    metadata.insert("etl_stage".to_owned(), job.stage.chars().take(512).collect());
+    let hours = desk.question.ask.batch.map(|batch| batch.timeout_hours);
+    let mut create = CreateJob {
+        endpoint: job.endpoint.clone(),
+        input_files: None,
+        requests: None,
+        model: Some(job.model.clone()),
+        metadata: Some(metadata),
+        timeout_hours: hours,
+    };
+    fault::point("planned");
+    if job.requests <= INLINE_REQUESTS && lines.len() <= INLINE_BYTES {
+        let read = |line: &[u8]| serde_json::from_slice::<BatchLine>(line).ok();
+        create.requests = Some(lines.split(|byte| *byte == b'\n').filter_map(read).collect());
+    } else {
+        let file = client.upload(&format!("{}.jsonl", job.token), lines).await?;
+        job.input_file = Some(file.id.clone());
+        if !context.job_step(job, JobStep::Uploaded, Batch::default()).await {
+            return Err(CallError::Stopped);
+        }
+        create.input_files = Some(vec![file.id]);
+        fault::point("uploaded");
+    }
+    client.create_job(&create).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_looked_at_before_they_are_sent() {
+        let good = b"{\"custom_id\":\"a\",\"body\":{}}\n{\"custom_id\":\"b\",\"body\":{\"x\":1}}\n";
+        assert!(is_sound(good, 2));
+        assert!(!is_sound(good, 3), "one is not there");
+        assert!(
+            !is_sound(b"{\"custom_id\":\"a\",\"body\":{}}\n{\"custom_id\":\"a\",\"body\":{}}\n", 2),
+            "one id twice"
+        );
+        assert!(!is_sound(b"{\"custom_id\":\"a\",\"body\":{\n", 1), "no JSON");
+        assert!(!is_sound(b"{\"body\":{}}\n", 1), "no id");
+    }
+}

@@ -1,0 +1,115 @@
+//! A job that is being put together: the lines of its input file, and what they answer.
+
+use std::{collections::HashMap, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::{
+    ledger::{Entry, History, JobState, RequestId, Step},
+    record::Record,
+    request::written::Written,
+    run::{
+        ask::claims::Claim,
+        context::Context,
+        jobs::shared::{Desk, new_token},
+    },
+    spec::BatchSpec,
+    store::JobRecord,
+    units::Usd,
+};
+
+/// A job that is being put together.
+pub(crate) struct Group {
+    pub(crate) job: JobRecord,
+    /// The input file: a line for each request.
+    pub(crate) lines: Vec<u8>,
+    pub(crate) placed: HashMap<RequestId, Entry>,
+    /// The right to ask these requests, until the ledger has them.
+    pub(crate) claims: Vec<Claim>,
+    /// Records that wait for it; two that ask the same are one request.
+    pub(crate) records: u64,
+    pub(crate) cost: u64,
+    pub(crate) deadline: Instant,
+}
+
+impl Group {
+    /// One without a line, for requests to a model.
+    pub(crate) fn new(desk: &Desk, context: &Context, model: &str, wait: Duration) -> Self {
+        let question = &desk.question;
+        let job = JobRecord {
+            token: new_token(),
+            pipeline: context.pipeline.clone(),
+            stage: question.stage.to_string(),
+            server: context.server.clone(),
+            account: context.account.clone(),
+            endpoint: question.endpoint.path().to_owned(),
+            model: model.to_owned(),
+            requests: 0,
+            state: JobState::New,
+            job: None,
+            input_file: None,
+            output_file: None,
+            error_file: None,
+            status: None,
+            completed: 0,
+            succeeded: 0,
+            failed: 0,
+            planned_at: None,
+            estimate: 0,
+        };
+        let deadline = Instant::now() + wait;
+        Self {
+            job,
+            lines: Vec::new(),
+            placed: HashMap::new(),
+            claims: Vec::new(),
+            records: 0,
+            cost: 0,
+            deadline,
+        }
+    }
+
+    /// Whether a line is one too many, or makes it too large.
+    pub(crate) fn is_full(&self, line: &[u8], batch: &BatchSpec) -> bool {
+        self.placed.len() >= batch.max_requests || (self.lines.len() + line.len()) as u64 > batch.max_bytes.0
+    }
+
+    /// Adds the line of a request; gives the group's token.
+    pub(crate) fn add(
+        &mut self,
+        record: &Record,
+        written: &Written,
+        (line, cost): (&[u8], Usd),
+        history: &History,
+        desk: &Desk,
+    ) -> String {
+        let attempt = history.next_attempt();
+        let entry = Entry {
+            job: Some(self.job.token.clone()),
+            ..desk.question.entry(
+                written.id,
+                &written.model,
+                &record.key,
+                history.generation,
+                attempt,
+                Step::Placed,
+            )
+        };
+        self.lines.extend_from_slice(line);
+        self.placed.insert(written.id, entry);
+        self.cost += cost.micros();
+        self.job.estimate = self.cost;
+        self.job.requests += 1;
+        self.job.token.clone()
+    }
+}
+
+/// A line of an input file. The identity is what its answer is found by; the body is as it was hashed, so
+/// that an answer out of a job and one that came at once are the same answer.
+pub(crate) fn line(id: RequestId, body: &Bytes) -> Vec<u8> {
+    let mut line = format!("{{\"custom_id\":\"{id}\",\"body\":").into_bytes();
+    line.extend_from_slice(body);
+    line.extend_from_slice(b"}\n");
+    line
+}

@@ -1,0 +1,229 @@
+//! Poll: jobs are checked until they end.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{StreamExt, stream};
+
+use crate::{
+    expressions::When,
+    ledger::JobStep,
+    mistral::{CallError, Client},
+    plan::{Node, Poll},
+    record::{Record, Schema, Value},
+    run::{
+        RunError,
+        context::Context,
+        jobs::{
+            create::lose,
+            shared::{Batched, JobStream, Underway, age, has_ended, update},
+        },
+        progress::meter::Meter,
+    },
+    spec::OnTimeout,
+    stage::{Checked, Polled, Timetable, poll as polled},
+    store::{Batch, JobRecord},
+};
+
+/// Jobs that are polled at once. Between two checks a job is a timer; the service allows a million pending
+/// requests, which are a thousand jobs of a thousand.
+const MOST: usize = 1000;
+
+/// The shortest pause of a poll that is sped up.
+const LEAST: Duration = Duration::from_millis(250);
+
+/// After a job has been told to end, how long to wait for it.
+const CANCELLED: Timetable = Timetable {
+    every: Duration::from_secs(2),
+    factor: 1.5,
+    max: Duration::from_secs(10),
+    timeout: Duration::from_secs(120),
+};
+
+/// What a poll needs to know.
+struct Polling {
+    node: Node,
+    until: When,
+    has_until: bool,
+    /// The fields of a job as a record.
+    schema: Arc<Schema>,
+    meter: Arc<Meter>,
+    client: Client,
+    context: Arc<Context>,
+}
+
+/// The jobs of a stream as they end; records pass by.
+pub(crate) fn poll(
+    input: JobStream,
+    node: &Node,
+    poll: &Poll,
+    meter: &Arc<Meter>,
+    client: &Client,
+    context: &Arc<Context>,
+) -> Result<JobStream, RunError> {
+    let schedule = poll.schedule;
+    // Where time is sped up, so are the checks; not so far that they come at every turn.
+    let here = |time: Duration| time.div_f64(context.speed).max(time.min(LEAST));
+    let timetable = Timetable {
+        every: here(schedule.every),
+        factor: schedule.factor,
+        max: here(schedule.max),
+        timeout: schedule.timeout,
+    };
+    let polling = Arc::new(Polling {
+        node: node.clone(),
+        until: When::new(&context.engine, &node.input, poll.until.as_deref())?,
+        schema: Arc::clone(&node.input.schema),
+        has_until: poll.until.is_some(),
+        meter: Arc::clone(meter),
+        client: client.clone(),
+        context: Arc::clone(context),
+    });
+    let checking = Arc::clone(&polling);
+    let check = move |batched| {
+        let polling = Arc::clone(&checking);
+        async move { polling.check(batched).await }
+    };
+    let input = input.inspect({
+        let meter = Arc::clone(meter);
+        move |batched| meter.taken.add(u64::from(matches!(batched, Batched::Job(_))))
+    });
+    let out = polled(input.boxed(), MOST, timetable, job_age, check, context.halt.token()).filter_map(
+        move |polled| {
+            let polling = Arc::clone(&polling);
+            async move { polling.ended(polled, schedule.timeout, schedule.on_timeout).await }
+        },
+    );
+    Ok(out.boxed())
+}
+
+/// How long a job has been under way; a record that passes by is not.
+fn job_age(batched: &Batched) -> Duration {
+    match batched {
+        Batched::Job(underway) => age(underway.job.planned_at),
+        Batched::Record(_) => Duration::ZERO,
+    }
+}
+
+impl Polling {
+    async fn check(&self, batched: Batched) -> (Batched, Checked) {
+        let Batched::Job(mut underway) = batched else { return (batched, Checked::Ended) };
+        let checked = self.look(&mut underway).await;
+        (Batched::Job(underway), checked)
+    }
+
+    async fn look(&self, underway: &mut Underway) -> Checked {
+        let job = &mut underway.job;
+        let (Some(id), None) = (job.job.clone(), &underway.pending) else { return Checked::Ended };
+        if has_ended(job) {
+            return Checked::Ended;
+        }
+        match self.client.job(&id).await {
+            Ok(Some(found)) => {
+                let completed = job.completed;
+                let changed = update(job, &found);
+                if changed && !self.context.job_step(job, JobStep::Seen, Batch::default()).await {
+                    return Checked::Stopped;
+                }
+                if changed || job.completed != completed {
+                    self.context.tell_job(self.node.id, job).await;
+                }
+            }
+            Ok(None) => {
+                if lose(job, "the service does not have the job any more", &self.context).await.is_none() {
+                    return Checked::Stopped;
+                }
+            }
+            Err(CallError::Stop(cause)) => {
+                self.context.halt.fail(cause);
+                return Checked::Stopped;
+            }
+            Err(CallError::Stopped) => return Checked::Stopped,
+            // The next check may fare better; a deadline there is.
+            Err(error) => {
+                tracing::warn!("cannot check batch job {id}: {error}");
+                return Checked::Pending;
+            }
+        }
+        let until = self.has_until && self.until.holds(&record(job, &self.schema)).unwrap_or(false);
+        if has_ended(job) || until { Checked::Ended } else { Checked::Pending }
+    }
+
+    async fn ended(&self, polled: Polled<Batched>, timeout: Duration, then: OnTimeout) -> Option<Batched> {
+        let batched = match polled {
+            Polled::Ended(batched) => batched,
+            // The job goes on by itself when the run is stopped, and the next run comes back to it.
+            Polled::Stopped(_) => return None,
+            Polled::TimedOut(Batched::Job(underway)) => {
+                Batched::Job(Box::new(self.timed_out(*underway, timeout, then).await?))
+            }
+            Polled::TimedOut(record) => record,
+        };
+        if let Batched::Job(underway) = &batched {
+            let ended = has_ended(&underway.job) && underway.pending.is_none();
+            if ended { self.meter.done.add(1) } else { self.meter.failed.add(1) }
+        }
+        Some(batched)
+    }
+
+    async fn timed_out(
+        &self,
+        mut underway: Underway,
+        timeout: Duration,
+        then: OnTimeout,
+    ) -> Option<Underway> {
+        let span = crate::units::Span(timeout);
+        let id = underway.job.job.clone().unwrap_or_default();
+        if then == OnTimeout::Cancel {
+            match self.client.cancel_job(&id).await {
+                Ok(job) => {
+                    update(&mut underway.job, &job);
+                    let one = stream::iter([underway]).boxed();
+                    let polling = Polling {
+                        node: self.node.clone(),
+                        until: When::none(),
+                        schema: Arc::default(),
+                        has_until: false,
+                        meter: Arc::clone(&self.meter),
+                        client: self.client.clone(),
+                        context: Arc::clone(&self.context),
+                    };
+                    let polling = Arc::new(polling);
+                    let check = move |mut underway: Underway| {
+                        let polling = Arc::clone(&polling);
+                        async move {
+                            let checked = polling.look(&mut underway).await;
+                            (underway, checked)
+                        }
+                    };
+                    let mut out =
+                        polled(one, 1, CANCELLED, |_| Duration::ZERO, check, self.context.halt.token());
+                    match out.next().await? {
+                        Polled::Ended(underway) => return Some(underway),
+                        Polled::Stopped(_) => return None,
+                        Polled::TimedOut(late) => underway = late,
+                    }
+                }
+                Err(error) => tracing::warn!("cannot cancel batch job {id}: {error}"),
+            }
+        }
+        underway.pending = Some(format!(
+            "batch job {id} has not ended within {span}; it goes on, and the next run comes back to it"
+        ));
+        Some(underway)
+    }
+}
+
+/// A job as a record, for conditions.
+fn record(job: &JobRecord, schema: &Arc<Schema>) -> Record {
+    let count = |count: u64| Value::Integer(count as i64);
+    let value = Value::Struct(Arc::new([
+        Value::from(job.token.as_str()),
+        job.job.as_deref().map_or(Value::Null, Value::from),
+        job.status.as_deref().map_or(Value::Null, Value::from),
+        count(job.requests),
+        count(job.completed),
+        count(job.succeeded),
+        count(job.failed),
+    ]));
+    Record::new(job.token.as_str(), Arc::clone(schema), vec![value])
+}

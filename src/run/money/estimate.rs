@@ -1,0 +1,272 @@
+//! What a run would ask and cost, found out without asking: nothing is sent, nothing is written.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ledger::History,
+    mistral::Used,
+    plan::{Model, Node, NodeId, Plan, Port, Step},
+    record::{Record, weight},
+    request::{mock, question::Question, verdict::Course, written::Written},
+    run::{
+        Options, Pipeline, RunError,
+        ask::{claims::Claims, preflight::Preflight},
+        context::Context,
+        drive::{halt::Halt, wire::conformed},
+        money::purse::Purse,
+        progress::meter::Meters,
+        stages::{source, transform},
+    },
+    stage::{Bounds, RecordStream, chunk, merge},
+    store::{Run, Store},
+    units::{Size, Usd},
+};
+
+/// What a run would do.
+#[derive(Debug, Clone, Default)]
+pub struct Estimate {
+    /// Records that the sources give.
+    pub records: u64,
+    /// Records that the sources cannot read.
+    pub unreadable: u64,
+    /// By stage that asks, and by model where a template names it.
+    pub stages: Vec<StageEstimate>,
+}
+
+/// What one stage would ask.
+#[derive(Debug, Clone)]
+pub struct StageEstimate {
+    /// The stage.
+    pub stage: String,
+    /// The model that it asks.
+    pub model: String,
+    /// What is known of it; nothing where it depends on answers that are not there yet.
+    pub asks: Option<Asks>,
+}
+
+/// The requests of a stage.
+#[derive(Debug, Clone, Default)]
+pub struct Asks {
+    /// Requests that would be sent, each once.
+    pub requests: u64,
+    /// Records whose answer is in the ledger.
+    pub answered: u64,
+    /// Records that no request can be written for.
+    pub broken: u64,
+    /// Tokens that these requests have, about.
+    pub prompt_tokens: u64,
+    /// Tokens that their answers may have, about.
+    pub completion_tokens: u64,
+    /// Pages that these requests have, where documents are read; as many as may be where they cannot be counted.
+    pub pages: u64,
+    /// What that costs, where the model's price is known.
+    pub cost: Option<Usd>,
+    /// The first request, as JSON; one that is in the ledger if all are.
+    pub first: Option<String>,
+}
+
+/// Tokens of an answer, where nothing limits it: about what metadata of a document takes.
+const ANSWER_TOKENS: u64 = 300;
+
+/// Records that are looked up together.
+const LOOK_UP: Bounds = Bounds { items: 256, weight: 4_000_000, wait: std::time::Duration::from_millis(20) };
+
+/// Finds out what running a pipeline with these options would ask.
+///
+/// # Errors
+/// A database or a source that cannot be read.
+pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate, RunError> {
+    let mut plan = pipeline.plan.clone();
+    plan.limit(options.limit);
+    options.answers.as_ref().map_or(Ok(()), |answers| mock::check(answers, &plan))?;
+    #[expect(clippy::disallowed_methods, reason = "a dry run has no reader of events")]
+    let (events, _no_reader) = mpsc::channel(1);
+    let context = Arc::new(Context {
+        pipeline: plan.name.clone(),
+        batches: plan.batches(),
+        store: Store::peek(&plan.database, &plan.folder, &plan.resources).await?,
+        engine: std::sync::Mutex::new(
+            crate::sql::Engine::start().map_err(|error| RunError::Plan(error.to_string()))?,
+        ),
+        run: Run(0),
+        server: options.server(&plan),
+        speed: 1.0,
+        fresh: options.fresh,
+        retry_failed: options.retry_failed,
+        only: options.only.clone(),
+        account: options.account(&plan),
+        halt: Halt::new(CancellationToken::new()),
+        claims: Claims::default(),
+        prices: crate::run::prices(&plan.prices),
+        purse: Purse::new(None, Usd::default()),
+        preflight: Preflight::default(),
+        offline: options.given(),
+        meters: Arc::new(Meters::new(&plan)),
+        read: crate::run::progress::read_log::ReadLog::default(),
+        written: tokio::sync::watch::Sender::default(),
+        events,
+        visible: Vec::new(),
+    });
+    let mut estimate = Estimate::default();
+    for node in &plan.nodes {
+        let (Step::Ask(ask) | Step::Submit(ask)) = &node.step else { continue };
+        let stage = node.name.to_string();
+        let by_model = match records(&plan, node, &context).await? {
+            Some(records) => asks(records, &Question::new(node, ask, &context.setup())?, &context).await?,
+            None => {
+                estimate.stages.push(StageEstimate { stage, model: ask.model.to_string(), asks: None });
+                continue;
+            }
+        };
+        estimate.stages.extend(by_model.into_iter().map(|(model, asks)| StageEstimate {
+            stage: stage.clone(),
+            model,
+            asks: Some(asks),
+        }));
+    }
+    // Counted apart, because a source may have several readers or none that asks.
+    for node in &plan.nodes {
+        if let Step::Source(from) = &node.step {
+            let mut records = source::source(node, from, &context).await;
+            while let Some(outcome) = records.next().await {
+                estimate.records += 1;
+                estimate.unreadable += u64::from(outcome.is_err());
+            }
+        }
+    }
+    match context.halt.take() {
+        Some(error) => Err(error),
+        None => Ok(estimate),
+    }
+}
+
+/// The records that some inputs give, as far as they can be had without asking anybody.
+fn records<'a>(
+    plan: &'a Plan,
+    reads: &'a Node,
+    context: &'a Arc<Context>,
+) -> BoxFuture<'a, Result<Option<RecordStream>, RunError>> {
+    async move {
+        let mut streams = Vec::new();
+        for input in &reads.inputs {
+            let node = plan.node(NodeId(input.node.0));
+            if input.port == Port::Failed {
+                return Ok(None);
+            }
+            let above = match node.step {
+                Step::Source(_) => None,
+                _ => match records(plan, node, context).await? {
+                    Some(above) => Some(above),
+                    None => return Ok(None),
+                },
+            };
+            streams.push(match (&node.step, above) {
+                (Step::Source(from), _) => source::source(node, from, context).await,
+                (Step::Fields(reshape), Some(above)) => transform::fields(above, node, reshape, context)?,
+                (Step::Filter(condition), Some(above)) => transform::filter(above, node, condition, context)?,
+                (Step::Split(split), Some(above)) => transform::split(above, node, split, None, context)?,
+                (Step::Throttle(_) | Step::Recall(_), Some(above)) => above,
+                (Step::Wave(wave), Some(above)) if wave.set.is_none() => above,
+                _ => return Ok(None),
+            });
+        }
+        Ok(Some(conformed(merge(streams), &reads.input.schema)))
+    }
+    .boxed()
+}
+
+/// What a stage asks of each model.
+async fn asks(
+    records: RecordStream,
+    question: &Question,
+    context: &Context,
+) -> Result<BTreeMap<String, Asks>, RunError> {
+    let mut by_model: BTreeMap<String, Asks> = BTreeMap::new();
+    if matches!(question.ask.model, Model::Named(_)) {
+        by_model.insert(question.ask.model.to_string(), Asks::default());
+    }
+    let mut broken = 0;
+    let mut seen = std::collections::HashSet::new();
+    let mut batches = chunk(records, LOOK_UP, weight);
+    while let Some(batch) = batches.next().await {
+        let mut written = Vec::with_capacity(batch.len());
+        for record in batch.into_iter().filter_map(Result::ok) {
+            match question.when.holds(&record) {
+                Ok(true) => match question.write(&record).await {
+                    Ok(request) if context.too_long(question, &request).is_some() => broken += 1,
+                    Ok(request) => written.push((record, request)),
+                    Err(_) => broken += 1,
+                },
+                Ok(false) => {}
+                Err(_) => broken += 1,
+            }
+        }
+        let known = context.known(written.iter().flat_map(|(_, written)| written.ids()).collect()).await;
+        for (record, mut request) in written {
+            let history = request.recalled(&known).unwrap_or(History::new(context.generation()));
+            let asks = by_model.entry(request.model.to_string()).or_default();
+            let course = question.course(&record, &history, None, context.retry_failed);
+            if !matches!(course, Course::Ask { .. }) || !seen.insert(request.id) {
+                asks.answered += 1;
+                if asks.first.is_none() {
+                    asks.first = shown(question, &record, &request).await;
+                }
+                continue;
+            }
+            if asks.requests == 0 {
+                asks.first = shown(question, &record, &request).await;
+            }
+            asks.requests += 1;
+            asks.prompt_tokens += request.prompt;
+            asks.pages += request.pages;
+            asks.completion_tokens += question.answer_tokens().min(ANSWER_TOKENS);
+        }
+    }
+    for (model, asks) in &mut by_model {
+        asks.cost = question.costs.most(
+            model,
+            Used {
+                prompt_tokens: asks.prompt_tokens,
+                cached_tokens: 0,
+                completion_tokens: asks.completion_tokens,
+                pages: asks.pages,
+            },
+        );
+    }
+    if broken > 0 {
+        // A record without a request is of no model: the first line says it.
+        let first = by_model.keys().next().cloned().unwrap_or_else(|| question.ask.model.to_string());
+        by_model.entry(first).or_default().broken = broken;
+    }
+    Ok(by_model)
+}
+
+/// The most that is shown of a file within a request.
+const SHOWN: usize = 40;
+
+/// A request for a person to look at, files within it cut short.
+async fn shown(question: &Question, record: &Record, written: &Written) -> Option<String> {
+    let body = question.body(record, written).await.ok()?;
+    let mut body: Value = serde_json::from_slice(&body).ok()?;
+    if question.attaches() {
+        shorten(&mut body);
+    }
+    serde_json::to_string_pretty(&body).ok()
+}
+
+fn shorten(value: &mut Value) {
+    match value {
+        Value::String(text) if text.starts_with("data:") && text.len() > SHOWN => {
+            let head: String = text.chars().take(SHOWN).collect();
+            *text = format!("{head}… ({})", Size(text.len() as u64));
+        }
+        Value::Array(items) => items.iter_mut().for_each(shorten),
+        Value::Object(fields) => fields.values_mut().for_each(shorten),
+        _ => {}
+    }
+}

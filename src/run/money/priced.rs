@@ -1,0 +1,26 @@
+//! Under a budget every model has a price: one without is a mistake, told before anything is sent. One that only
+//! a record names fails that record.
+
+use crate::{
+    diagnostic::{Fault, Mistake},
+    mistral::Prices,
+    spec::{Form, Spec, is_template},
+};
+
+/// The models of a spec with a budget whose price is not known.
+pub(crate) fn unpriced(spec: &Spec, prices: &Prices) -> Vec<Mistake> {
+    if spec.budget.is_none() {
+        return Vec::new();
+    }
+    let models = spec.stages.iter().filter_map(|stage| match &stage.form {
+        Some(Form::Ask(ask) | Form::Submit(ask)) => Some(&ask.model),
+        _ => None,
+    });
+    let named = models.flat_map(|model| {
+        let names =
+            if is_template(&model.value) { spec.models(&model.value) } else { vec![model.value.clone()] };
+        names.into_iter().map(|name| (name, model.place.clone()))
+    });
+    let unpriced = named.filter(|(name, _)| prices.of(name).is_none());
+    unpriced.map(|(name, place)| Mistake { fault: Fault::NoPrice(name), place }).collect()
+}

@@ -1,0 +1,29 @@
+//! Which records the sources have read, until it is written down. Main type: [`ReadLog`].
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A record that a source has read; without one, that it was read to its end.
+type Read = (Arc<str>, Option<i64>);
+
+/// What was read since it was last taken; nothing in a run in which no row can go.
+#[derive(Debug, Default)]
+pub(crate) struct ReadLog {
+    read: Mutex<Vec<Read>>,
+    is_kept: bool,
+}
+
+impl ReadLog {
+    pub(crate) fn new(is_kept: bool) -> Self {
+        Self { is_kept, ..Self::default() }
+    }
+
+    pub(crate) fn add(&self, source: &Arc<str>, record: Option<i64>) {
+        if self.is_kept {
+            self.read.lock().unwrap_or_else(PoisonError::into_inner).push((Arc::clone(source), record));
+        }
+    }
+
+    pub(crate) fn take(&self) -> Vec<Read> {
+        std::mem::take(&mut *self.read.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

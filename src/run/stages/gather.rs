@@ -1,0 +1,302 @@
+//! Gathers: the pieces of a split become one record each again. Main type: [`Gathering`].
+//!
+//! A split hands over each record with the number of its pieces before it gives the pieces on. A record is complete
+//! when all of them have come, as pieces or as failures; at the end of the data those that were dropped on the way
+//! are not waited for. What waits is in memory up to a share of it, and beyond that in the database.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use futures::{StreamExt, stream};
+
+use crate::{
+    plan::{Gather, Node},
+    record::{Failure, FailureKind, LogicalType, Outcome, PieceOf, Record, Schema, Value},
+    run::context::Context,
+    spec::Needs,
+    stage::RecordStream,
+    store::{GatherBuffer, Numbered, PieceAt},
+    task::{Feed, ReaderGone, feed},
+};
+
+/// A record that was split.
+pub(crate) struct Parent {
+    /// Its number among those of the split.
+    pub(crate) number: i64,
+    pub(crate) record: Record,
+    pub(crate) pieces: u64,
+}
+
+/// Records that a split may be ahead of the gather.
+pub(crate) const PARENTS_AHEAD: usize = 64;
+
+/// Records that a gather may be ahead of whoever reads it.
+const AHEAD: usize = 16;
+
+/// Bytes in memory, about; beyond them everything that waits goes to the database.
+const MEMORY: usize = 16_000_000;
+
+/// Records that are read back from there together.
+const TOGETHER: usize = 256;
+
+/// How long they wait for others.
+const WAIT: Duration = Duration::from_millis(500);
+
+/// What is known of a record that waits.
+#[derive(Default)]
+struct Waiting {
+    record: Option<Record>,
+    /// How many pieces it has, once that is known.
+    pieces: Option<u64>,
+    /// Pieces and failures that have come.
+    seen: u64,
+    arrived: Vec<PieceAt>,
+    /// Pieces that have come, wherever they are.
+    good: u64,
+    failed: u64,
+    /// The reason of the first failure.
+    reason: Option<String>,
+    unanswered: bool,
+    /// Whether some of it is in the database.
+    spilled: bool,
+}
+
+impl Waiting {
+    fn is_complete(&self) -> bool {
+        self.pieces.is_some_and(|pieces| self.seen >= pieces)
+    }
+}
+
+enum Arrival {
+    Parent(Parent),
+    Piece(Outcome),
+}
+
+/// A gather at work.
+struct Gathering {
+    stage: Arc<str>,
+    gather: Gather,
+    /// The fields of the records that it gives.
+    output: Arc<Schema>,
+    /// Where a piece's fields are in the records that come.
+    places: Vec<usize>,
+    buffer: GatherBuffer,
+    waiting: HashMap<i64, Waiting>,
+    /// Complete records that are in the database.
+    to_read: Vec<i64>,
+    bytes: usize,
+    has_spilled: bool,
+    context: Arc<Context>,
+    node: crate::plan::NodeId,
+}
+
+pub(crate) fn gather(
+    pieces: RecordStream,
+    parents: stream::BoxStream<'static, Parent>,
+    node: &Node,
+    gather: &Gather,
+    context: &Arc<Context>,
+) -> RecordStream {
+    let item = LogicalType::Struct(gather.fields.clone());
+    let mut output = (*gather.parent).clone();
+    output.set(gather.into.as_str(), LogicalType::List(Box::new(item.clone())));
+    let places = gather.fields.iter().filter_map(|(name, _)| node.input.schema.position(name)).collect();
+    let mut gathering = Gathering {
+        stage: Arc::clone(&node.name),
+        gather: gather.clone(),
+        output: Arc::new(output),
+        places,
+        buffer: GatherBuffer::new(&node.name, &gather.parent, item),
+        waiting: HashMap::new(),
+        to_read: Vec::new(),
+        bytes: 0,
+        has_spilled: false,
+        context: Arc::clone(context),
+        node: node.id,
+    };
+    let arrivals = stream::select(parents.map(Arrival::Parent), pieces.map(Arrival::Piece)).boxed();
+    feed(AHEAD, |feed| async move {
+        // Without a reader the run is over; after an error it has been stopped.
+        let _ = gathering.run(arrivals, &feed).await;
+    })
+}
+
+/// Why a gather ends early.
+struct Ended;
+
+impl From<ReaderGone> for Ended {
+    fn from(_: ReaderGone) -> Self {
+        Self
+    }
+}
+
+impl Gathering {
+    async fn run(
+        &mut self,
+        mut arrivals: stream::BoxStream<'static, Arrival>,
+        feed: &Feed<Outcome>,
+    ) -> Result<(), Ended> {
+        loop {
+            let next = match self.to_read.is_empty() {
+                true => Ok(arrivals.next().await),
+                false => tokio::time::timeout(WAIT, arrivals.next()).await,
+            };
+            match next {
+                Ok(Some(arrival)) => self.take(arrival, feed).await?,
+                Ok(None) => break,
+                Err(_) => self.read_back(feed).await?,
+            }
+            if self.to_read.len() >= TOGETHER {
+                self.read_back(feed).await?;
+            }
+            if self.bytes > MEMORY {
+                self.spill().await?;
+            }
+        }
+        if self.context.halt.is_stopped() {
+            return Err(Ended);
+        }
+        // What is missing was dropped by a stage in between.
+        let rest: Vec<i64> = self.waiting.keys().copied().collect();
+        for number in rest {
+            self.complete(number, feed).await?;
+            if self.to_read.len() >= TOGETHER {
+                self.read_back(feed).await?;
+            }
+        }
+        self.read_back(feed).await?;
+        if self.has_spilled {
+            self.context.halt.check(self.context.store.end_gather(&self.buffer).await).ok_or(Ended)?;
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, arrival: Arrival, feed: &Feed<Outcome>) -> Result<(), Ended> {
+        let number = match arrival {
+            Arrival::Parent(Parent { number, record, pieces }) => {
+                self.bytes += record.bytes();
+                let waiting = self.waiting.entry(number).or_default();
+                (waiting.record, waiting.pieces) = (Some(record), Some(pieces));
+                number
+            }
+            Arrival::Piece(outcome) => {
+                let about = match &outcome {
+                    Ok(record) => &record.about,
+                    Err(failure) => &failure.record.about,
+                };
+                let Some(PieceOf { record: number, at }) = about.pieces.last().copied() else {
+                    // It failed above the split.
+                    return Ok(feed.send(outcome).await?);
+                };
+                let waiting = self.waiting.entry(number).or_default();
+                waiting.seen += 1;
+                match outcome {
+                    Ok(record) => {
+                        self.context.meters.of(self.node).taken.add(1);
+                        let values = self.places.iter().map(|place| record.values[*place].clone());
+                        let piece = Value::Struct(values.collect());
+                        self.bytes += piece.bytes();
+                        waiting.good += 1;
+                        waiting.arrived.push((at, piece));
+                    }
+                    Err(failure) => {
+                        waiting.failed += 1;
+                        waiting.unanswered |= failure.kind == FailureKind::Unanswered;
+                        waiting
+                            .reason
+                            .get_or_insert_with(|| format!("`{}`: {}", failure.stage, failure.reason));
+                        feed.send(Err(failure)).await?;
+                    }
+                }
+                number
+            }
+        };
+        if self.waiting.get(&number).is_some_and(Waiting::is_complete) {
+            self.complete(number, feed).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives a record on, or notes that it is to be read back first.
+    async fn complete(&mut self, number: i64, feed: &Feed<Outcome>) -> Result<(), Ended> {
+        if self.waiting.get(&number).is_some_and(|waiting| waiting.spilled) {
+            self.to_read.push(number);
+            return Ok(());
+        }
+        let Some(waiting) = self.waiting.remove(&number) else { return Ok(()) };
+        self.give(waiting, feed).await
+    }
+
+    async fn give(&mut self, mut waiting: Waiting, feed: &Feed<Outcome>) -> Result<(), Ended> {
+        let Some(record) = waiting.record.take() else { return Ok(()) };
+        waiting.arrived.sort_unstable_by_key(|(at, _)| *at);
+        let bytes = record.bytes() + waiting.arrived.iter().map(|(_, piece)| piece.bytes()).sum::<usize>();
+        self.bytes = self.bytes.saturating_sub(bytes);
+        let meters = &self.context.meters;
+        let meter = meters.of(self.node);
+        if waiting.pieces != Some(0) {
+            // Its pieces end here, and it goes on.
+            meters.added.fetch_add(1 - waiting.good as i64, Ordering::Relaxed);
+        }
+        let outcome = match (waiting.failed, self.gather.needs) {
+            (1.., Needs::All) => {
+                meter.failed.add(1);
+                let kind = if waiting.unanswered { FailureKind::Unanswered } else { FailureKind::Pieces };
+                let total = waiting.pieces.unwrap_or(waiting.seen);
+                let first = waiting.reason.unwrap_or_default();
+                let reason = format!("{} of {total} pieces failed; the first in {first}", waiting.failed);
+                Err(Failure::unsent(record, &self.stage, kind, reason))
+            }
+            _ => {
+                meter.done.add(1);
+                let pieces = waiting.arrived.into_iter().map(|(_, piece)| piece).collect();
+                let mut values = record.values.to_vec();
+                values.push(Value::List(pieces));
+                Ok(record.with(&self.output, values))
+            }
+        };
+        Ok(feed.send(outcome).await?)
+    }
+
+    /// Moves everything that waits to the database.
+    async fn spill(&mut self) -> Result<(), Ended> {
+        let Context { store, halt, .. } = &*self.context;
+        if !self.has_spilled {
+            halt.check(store.begin_gather(&self.buffer).await).ok_or(Ended)?;
+            self.has_spilled = true;
+        }
+        let (mut records, mut pieces): (Vec<Numbered<Record>>, Vec<Numbered<PieceAt>>) = Default::default();
+        for (number, waiting) in &mut self.waiting {
+            records.extend(waiting.record.take().map(|record| (*number, record)));
+            pieces.extend(waiting.arrived.drain(..).map(|piece| (*number, piece)));
+            waiting.spilled = true;
+        }
+        self.bytes = 0;
+        halt.check(store.spill(&self.buffer, records, pieces).await).ok_or(Ended)
+    }
+
+    /// Gives on the complete records that are in the database.
+    async fn read_back(&mut self, feed: &Feed<Outcome>) -> Result<(), Ended> {
+        let numbers = std::mem::take(&mut self.to_read);
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let Context { store, halt, .. } = &*self.context;
+        let (records, pieces) = halt.check(store.spilled(&self.buffer, &numbers).await).ok_or(Ended)?;
+        for (number, record) in records {
+            self.waiting.entry(number).or_default().record = Some(record);
+        }
+        for (number, piece) in pieces {
+            self.waiting.entry(number).or_default().arrived.push(piece);
+        }
+        for number in numbers {
+            if let Some(waiting) = self.waiting.remove(&number) {
+                self.give(waiting, feed).await?;
+            }
+        }
+        Ok(())
+    }
+}

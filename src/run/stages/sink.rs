@@ -1,0 +1,354 @@
+//! Sinks: records become rows, rows and failures become durable, batch by batch.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+
+use crate::{
+    event::{EventKind, TableChange},
+    expressions::{Expressions, When},
+    plan::{ColumnValue, Format, Node, NodeId, Plan, Sink, Step, Target},
+    record::{Failure, FailureKind, LogicalType, Outcome, Record, Value, json_text, same_name, weight},
+    run::{RunError, context::Context, stages::transform::expression_failure},
+    spec::{self, Mode},
+    stage::{Bounds, RecordStream, chunk},
+    store::{
+        Batch, Committed, Duplicates, FailureRow, FileFormat, Origin, Owned, SinkMode, SinkRow, SinkRows,
+        SinkTarget, Stale, Table,
+    },
+};
+
+/// Rows that become durable together: a second's worth, or what is worth a batch of columns.
+const COMMIT: Bounds = Bounds { items: 10_000, weight: 8_000_000, wait: Duration::from_secs(1) };
+
+/// The sink as the database knows it.
+pub(crate) fn table(node: &Node, sink: &Sink) -> Table {
+    Table {
+        stage: node.name.to_string(),
+        target: match &sink.target {
+            Target::Table(table) => SinkTarget::Table(table.clone()),
+            Target::File { format, path, .. } => SinkTarget::File {
+                path: path.clone(),
+                format: match format {
+                    Format::Jsonl => FileFormat::Jsonl,
+                    Format::Csv => FileFormat::Csv,
+                    Format::Parquet => FileFormat::Parquet,
+                },
+            },
+        },
+        columns: sink
+            .columns
+            .iter()
+            .map(|column| {
+                let of = if is_json_text(sink, &column.datatype) {
+                    &LogicalType::Varchar
+                } else {
+                    &column.datatype
+                };
+                (column.name.clone(), of.clone())
+            })
+            .collect(),
+        key: sink.key.clone(),
+        owned: sink.owned.map(|owned| Owned {
+            stale: match owned.stale {
+                spec::Stale::Keep => Stale::Keep,
+                spec::Stale::Delete => Stale::Delete,
+                spec::Stale::Mark => Stale::Mark,
+            },
+            gone: owned.gone,
+        }),
+        mode: match sink.mode {
+            Mode::Upsert => SinkMode::Upsert,
+            Mode::Append => SinkMode::Append,
+            Mode::Replace => SinkMode::Replace,
+        },
+        duplicates: match sink.duplicates {
+            spec::Duplicates::Fail => Duplicates::Fail,
+            spec::Duplicates::First => Duplicates::First,
+            spec::Duplicates::Last => Duplicates::Last,
+        },
+    }
+}
+
+/// Whether a column's values are written as JSON: CSV has no lists and no structs.
+fn is_json_text(sink: &Sink, of: &LogicalType) -> bool {
+    let nested = matches!(of, LogicalType::List(_) | LogicalType::Array(..) | LogicalType::Struct(_));
+    nested && matches!(sink.target, Target::File { format: Format::Csv, .. })
+}
+
+/// Where a column's value comes from, for records of one schema.
+enum From {
+    /// A field, and the places of its parts.
+    Field(Vec<usize>),
+    Model,
+    Request,
+    /// One of the expressions.
+    Expression(usize),
+}
+
+/// A sink, ready to write.
+struct Writer {
+    stage: Arc<str>,
+    when: When,
+    expressions: Option<Expressions>,
+    columns: Vec<(From, LogicalType, bool)>,
+    /// The places of the key's columns; their names are shown in failures.
+    key: Vec<(usize, String)>,
+    upserts: bool,
+}
+
+/// Writes a stream until it ends. What replaces a table or a file is put in its place by [`finish`].
+pub(crate) async fn drive(
+    input: RecordStream,
+    node: Node,
+    sink: Sink,
+    context: Arc<Context>,
+) -> Result<(), RunError> {
+    let table = table(&node, &sink);
+    let writer = Writer::new(&node, &sink, &context)?;
+    let mut batches = chunk(input, COMMIT, weight);
+    while let Some(batch) = batches.next().await {
+        writer.write(batch, &table, node.id, &context).await?;
+    }
+    context.written.send_modify(|written| {
+        written.insert(node.id);
+    });
+    if !context.halt.is_stopped() {
+        context.ended(node.id).await;
+    }
+    Ok(())
+}
+
+/// Replaces the tables and files of a run in which every stage ended well. A run that was cut off has only
+/// some of the rows that are to replace the others.
+pub(crate) async fn finish(plan: &Plan, context: &Context) -> Vec<TableChange> {
+    let tables: Vec<Table> = plan
+        .nodes
+        .iter()
+        .filter_map(|node| match &node.step {
+            Step::Sink(sink) => Some(table(node, sink)),
+            _ => None,
+        })
+        .collect();
+    if context.halt.is_stopped() {
+        return Vec::new();
+    }
+    context.note_read().await;
+    // A failure is reported as the run's end.
+    context.halt.check(context.store.finish(context.run, &context.pipeline, tables).await).unwrap_or_default()
+}
+
+impl Writer {
+    fn new(node: &Node, sink: &Sink, context: &Context) -> Result<Self, RunError> {
+        let wrong = || RunError::Plan(node.name.to_string());
+        let mut expressions = Vec::new();
+        let mut columns = Vec::new();
+        for column in &sink.columns {
+            let from = match &column.value {
+                ColumnValue::Field(path) => From::Field(places(node, path).ok_or_else(wrong)?),
+                ColumnValue::Model => From::Model,
+                ColumnValue::Request => From::Request,
+                ColumnValue::Expression(text) => {
+                    expressions.push((text.clone(), column.datatype.clone()));
+                    From::Expression(expressions.len() - 1)
+                }
+            };
+            columns.push((from, column.datatype.clone(), is_json_text(sink, &column.datatype)));
+        }
+        let place = |name: &String| {
+            let at = sink.columns.iter().position(|column| same_name(&column.name, name))?;
+            Some((at, sink.columns[at].name.clone()))
+        };
+        Ok(Self {
+            stage: Arc::clone(&node.name),
+            when: When::new(&context.engine, &node.input, node.when.as_deref())?,
+            expressions: match expressions.is_empty() {
+                true => None,
+                false => Some(Expressions::new(&context.engine, &node.input, &expressions)?),
+            },
+            columns,
+            key: sink.key.iter().filter_map(place).collect(),
+            upserts: sink.mode == Mode::Upsert,
+        })
+    }
+
+    async fn write(
+        &self,
+        batch: Vec<Outcome>,
+        table: &Table,
+        id: NodeId,
+        context: &Context,
+    ) -> Result<(), RunError> {
+        let meter = context.meters.of(id);
+        let (mut rows, mut failures, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        for outcome in batch {
+            match outcome {
+                Ok(record) => records.push(record),
+                Err(failure) => failures.push(failure_row(*failure)),
+            }
+        }
+        let taken = records.len() as u64;
+        let (mut skipped, mut failed) = (0, 0);
+        let wanted = self.when.test(&records.iter().collect::<Vec<_>>());
+        let mut chosen = Vec::with_capacity(records.len());
+        for (record, wanted) in records.into_iter().zip(wanted) {
+            match wanted {
+                Ok(true) => chosen.push(record),
+                Ok(false) => skipped += 1,
+                Err(error) => {
+                    failed += 1;
+                    failures.push(failure_row(*expression_failure(record, &self.stage, error)));
+                }
+            }
+        }
+        let values = match &self.expressions {
+            Some(expressions) => expressions.evaluate(&chosen.iter().collect::<Vec<_>>()),
+            None => vec![Ok(Vec::new()); chosen.len()],
+        };
+        for (record, values) in chosen.into_iter().zip(values) {
+            let row = match values {
+                Ok(values) => self.row(record, &values),
+                Err(error) => Err(expression_failure(record, &self.stage, error)),
+            };
+            match row {
+                Ok(row) => rows.push(row),
+                Err(failure) => {
+                    failed += 1;
+                    failures.push(failure_row(*failure));
+                }
+            }
+        }
+        let (tried, (lost, unanswered)) = (rows.len() as u64, counts(&failures));
+        let rows = if rows.is_empty() { Vec::new() } else { vec![SinkRows { table: table.clone(), rows }] };
+        let batch = Batch { rows, failures, ..Batch::default() };
+        context.note_read().await;
+        let Committed { failures: repeated, duplicates } =
+            context.store.commit(context.run, &context.server, batch).await?;
+        // What is counted is durable.
+        meter.taken.add(taken);
+        meter.done.add(tried - repeated - duplicates);
+        meter.duplicates.add(duplicates);
+        meter.skipped.add(skipped);
+        meter.failed.add(failed + repeated);
+        context.meters.failures.add(lost + repeated);
+        context.meters.unanswered.add(unanswered);
+        Ok(())
+    }
+
+    fn row(&self, record: Record, set: &[Value]) -> Result<SinkRow, Box<Failure>> {
+        let by = record.about.last_answer();
+        let values = self.columns.iter().map(|(from, of, as_json)| {
+            let value = match from {
+                From::Field(places) => at(&record.values, places),
+                From::Model => by.map_or(Value::Null, |by| Value::Text(Arc::clone(&by.model))),
+                From::Request => by.map_or(Value::Null, |by| Value::Text(Arc::clone(&by.request))),
+                From::Expression(at) => set.get(*at).cloned().unwrap_or(Value::Null),
+            };
+            match (*as_json, value.is_null()) {
+                (true, false) => Value::from(json_text(&value, of)),
+                _ => value,
+            }
+        });
+        let values: Arc<[Value]> = values.collect();
+        if self.upserts
+            && let Some((_, name)) = self.key.iter().find(|(at, _)| values[*at].is_null())
+        {
+            let reason = format!("the key column `{name}` is NULL");
+            return Err(Failure::unsent(record, &self.stage, FailureKind::Type, reason));
+        }
+        let named = match &self.key[..] {
+            [] => record.key.to_string(),
+            [(at, _)] => values[*at].leaf().unwrap_or_default().into_owned(),
+            key => {
+                let part = |(at, _): &(usize, String)| json_text(&values[*at], &self.columns[*at].1);
+                format!("[{}]", key.iter().map(part).collect::<Vec<_>>().join(","))
+            }
+        };
+        let origin = by.map(|by| Origin {
+            row: named,
+            record: record.key.to_string(),
+            request: by.request.to_string(),
+        });
+        let sources = Arc::clone(&record.about.origin);
+        Ok(SinkRow { values, record: record.key.to_string(), sources, origin })
+    }
+}
+
+/// The places that a path leads through.
+fn places(node: &Node, path: &[String]) -> Option<Vec<usize>> {
+    let (first, rest) = path.split_first()?;
+    let at = node.input.schema.position(first)?;
+    let (mut places, mut of) = (vec![at], &node.input.schema.fields()[at].datatype);
+    for part in rest {
+        let LogicalType::Struct(fields) = of else { return None };
+        let at = fields.iter().position(|(name, _)| name == part)?;
+        places.push(at);
+        of = &fields[at].1;
+    }
+    Some(places)
+}
+
+fn at(values: &[Value], places: &[usize]) -> Value {
+    let Some((first, rest)) = places.split_first() else { return Value::Null };
+    let mut value = &values[*first];
+    for place in rest {
+        match value {
+            Value::Struct(values) => value = &values[*place],
+            _ => return Value::Null,
+        }
+    }
+    value.clone()
+}
+
+fn failure_row(failure: Failure) -> FailureRow {
+    FailureRow {
+        stage: failure.stage.to_string(),
+        key: failure.record.key.to_string(),
+        kind: failure.kind,
+        reason: failure.reason,
+        attempts: failure.attempts,
+        reply: failure.reply,
+        sources: Arc::clone(&failure.record.about.origin),
+    }
+}
+
+/// How many are failures, and how many got no answer and are pending.
+fn counts(failures: &[FailureRow]) -> (u64, u64) {
+    let unanswered = failures.iter().filter(|row| row.kind == FailureKind::Unanswered).count();
+    ((failures.len() - unanswered) as u64, unanswered as u64)
+}
+
+/// Keeps the failures that no stage and no sink reads.
+pub(crate) async fn keep_failures(input: RecordStream, context: Arc<Context>) -> Result<(), RunError> {
+    let mut batches = chunk(input, COMMIT, weight);
+    while let Some(batch) = batches.next().await {
+        let failures: Vec<FailureRow> = batch
+            .into_iter()
+            .filter_map(|outcome| outcome.err().map(|failure| failure_row(*failure)))
+            .collect();
+        let (lost, unanswered) = counts(&failures);
+        let batch = Batch { failures, ..Batch::default() };
+        context.store.commit(context.run, &context.server, batch).await?;
+        context.meters.failures.add(lost);
+        context.meters.unanswered.add(unanswered);
+    }
+    Ok(())
+}
+
+impl Context {
+    /// Makes durable which records the sources have read.
+    pub(crate) async fn note_read(&self) {
+        let read = self.read.take();
+        if !read.is_empty() {
+            // A failure is reported as the run's end.
+            let _: Option<()> = self.halt.check(self.store.add_read(self.run, read).await);
+        }
+    }
+
+    /// Reports that a stage has seen its last record.
+    pub(crate) async fn ended(&self, id: NodeId) {
+        if let Some(stage) = self.visible(id) {
+            self.tell(EventKind::StageEnded { stage }).await;
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Waves on disk: a barrier that holds, closes once, and stays closed when its run is taken up again.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use futures::StreamExt;
+
+use crate::{
+    event::EventKind,
+    expressions::Expressions,
+    fault,
+    plan::{self, Node, Plan, Port, RecordType, Set, Step, Wave},
+    record::{FailureKind, LogicalType, Outcome, Record, Value},
+    run::{RunError, context::Context, progress::meter::Meter},
+    stage::{Closed, Hold, Ports, RecordStream, Routed, Shelf, merge, reopened, wave as barrier},
+    store::{ClosedWave, Held, Query, Transformation, WaveBuffer},
+};
+
+/// What a wave holds, in a table of the pipeline's own database.
+struct OnDisk {
+    node: Node,
+    wave: Wave,
+    buffer: WaveBuffer,
+    stop_if: Option<Expressions>,
+    /// What the plan says of the wave and of everything above it.
+    plan: String,
+    /// Records that got no answer, and come again with the next run.
+    pending: Arc<AtomicU64>,
+    /// Records that failed above it, wherever they go.
+    failures: Arc<AtomicU64>,
+    meter: Arc<Meter>,
+    context: Arc<Context>,
+}
+
+impl Hold for OnDisk {
+    async fn add(&self, place: i64, records: Vec<(Shelf, Record)>) -> Option<()> {
+        for _ in &records {
+            self.context.halt.check(fault::check("wave"))?;
+        }
+        self.context.note_read().await;
+        self.context.halt.check(self.context.store.add_held(&self.buffer, place, records).await)
+    }
+
+    async fn page(&self, failed: bool, place: i64, count: usize) -> Option<(Vec<Record>, Option<i64>)> {
+        if self.context.halt.is_stopped() {
+            return None;
+        }
+        let held = self.context.store.held(&self.buffer, failed, place, count).await;
+        let Held { records, next } = self.context.halt.check(held)?;
+        Some((records, next))
+    }
+
+    async fn seal(&self, counts: Closed) -> Option<Closed> {
+        let Context { store, halt, .. } = &*self.context;
+        halt.check(self.stop_if(counts))?;
+        self.context.wait_for(&self.wave.waits).await?;
+        fault::point("before_close");
+        let transformation = self.wave.set.as_ref().map(|set| match set {
+            Set::Query(query) => Transformation::Query(Query {
+                text: query.text.clone(),
+                origins: query.origins.clone(),
+                names: query.names.clone(),
+                relations: query.relations.iter().map(|relation| relation.name.clone()).collect(),
+                key: query.key.clone(),
+                output: Arc::clone(&query.output),
+            }),
+            Set::Sample(count) => Transformation::Sample(*count),
+            Set::Unique(of) => Transformation::Unique(of.clone()),
+        });
+        let closed = ClosedWave {
+            wave: self.node.name.to_string(),
+            plan: self.plan.clone(),
+            ok: counts.ok,
+            failed: counts.failed,
+            pending: self.pending.load(Ordering::Relaxed),
+        };
+        let ok =
+            halt.check(store.close_wave(self.context.run, &self.buffer, closed, transformation).await)?;
+        match &self.wave.set {
+            Some(Set::Sample(_) | Set::Unique(_)) => self.meter.skipped.add(counts.ok - ok),
+            // What a query makes of the records is other records.
+            _ => {
+                let added = ok as i64 - counts.ok as i64;
+                self.context.meters.added.fetch_add(added, Ordering::Relaxed);
+            }
+        }
+        self.meter.done.set(ok);
+        let counts = Closed { ok, ..counts };
+        self.tell(counts, None).await;
+        Some(counts)
+    }
+}
+
+impl OnDisk {
+    fn stop_if(&self, counts: Closed) -> Result<(), RunError> {
+        let (Some(stop_if), Some(condition)) = (&self.stop_if, &self.wave.stop_if) else { return Ok(()) };
+        let failed = self.failures.load(Ordering::Relaxed);
+        let total = counts.ok + failed;
+        if total == 0 {
+            // A share of no records is none.
+            return Ok(());
+        }
+        let values = [total, counts.ok, failed].map(|count| Value::Integer(count as i64));
+        let record = Record::new("", Arc::new(plan::counts()), values.to_vec());
+        match stop_if.evaluate(&[&record]).pop() {
+            Some(Ok(values)) if values[..] == [Value::Boolean(true)] => Err(RunError::WaveStopped {
+                wave: self.node.name.to_string(),
+                condition: condition.clone(),
+                failed,
+                total,
+            }),
+            Some(Err(why)) => Err(RunError::Condition { wave: self.node.name.to_string(), why }),
+            Some(Ok(_)) | None => Ok(()),
+        }
+    }
+
+    async fn tell(&self, counts: Closed, since: Option<i64>) {
+        self.meter.set_total(counts.ok);
+        self.meter.set_failed_total(counts.failed);
+        if let Some(stage) = self.context.visible(self.node.id) {
+            let kind = EventKind::WaveClosed { stage, ok: counts.ok, failed: counts.failed, since };
+            self.context.tell(kind).await;
+        }
+    }
+}
+
+pub(crate) async fn wave(
+    inputs: Vec<(Shelf, RecordStream)>,
+    node: &Node,
+    what: &Wave,
+    plan: &Plan,
+    context: &Arc<Context>,
+) -> Result<Ports, RunError> {
+    let hold = on_disk(node, what, plan, context)?;
+    context.halt.check(context.store.hold(&hold.buffer).await);
+    let read = plan.readers(node.id, Port::Failed).next().is_some();
+    // A record that a source could not make has nothing in it to work on again.
+    let sources: HashSet<Arc<str>> = plan
+        .nodes
+        .iter()
+        .filter(|node| matches!(node.step, Step::Source(_)))
+        .map(|node| Arc::clone(&node.name))
+        .collect();
+    let counted = Arc::clone(&hold.meter);
+    let (pending, failures) = (Arc::clone(&hold.pending), Arc::clone(&hold.failures));
+    let counting = Arc::clone(context);
+    let route = move |shelf: Shelf, outcome: Outcome| match outcome {
+        Ok(record) if shelf == Shelf::Ok => {
+            counted.taken.add(1);
+            counted.done.add(1);
+            Routed::Held(shelf, record)
+        }
+        Ok(record) => {
+            // It is read by the query, and ends here.
+            counting.meters.added.fetch_sub(1, Ordering::Relaxed);
+            Routed::Held(shelf, record)
+        }
+        Err(failure) => {
+            let unanswered = failure.kind == FailureKind::Unanswered;
+            pending.fetch_add(u64::from(unanswered), Ordering::Relaxed);
+            failures.fetch_add(1, Ordering::Relaxed);
+            // What got no answer is pending: it goes on by itself in the next run, and is not repaired.
+            match !read || unanswered || sources.contains(&failure.stage) {
+                true => Routed::Aside(failure),
+                false => Routed::Held(Shelf::Failed, failure.into_record()),
+            }
+        }
+    };
+    let halt = context.halt.clone();
+    let inputs = inputs.into_iter().map(|(shelf, input)| input.map(move |outcome| (shelf, outcome)).boxed());
+    Ok(barrier(merge(inputs.collect()), &hold, route, move || !halt.is_stopped()))
+}
+
+/// The ports of a wave that an earlier run closed.
+pub(crate) async fn closed(
+    node: &Node,
+    what: &Wave,
+    plan: &Plan,
+    (since, counts): (i64, Closed),
+    context: &Arc<Context>,
+) -> Result<Ports, RunError> {
+    let hold = on_disk(node, what, plan, context)?;
+    hold.meter.taken.add(counts.ok);
+    hold.meter.done.add(counts.ok);
+    hold.meter.resumed.add(counts.ok + counts.failed);
+    let carried = ClosedWave {
+        wave: node.name.to_string(),
+        plan: hold.plan.clone(),
+        ok: counts.ok,
+        failed: counts.failed,
+        pending: 0,
+    };
+    // If this run is cut off too, the one after it finds the wave closed in this one.
+    context.store.close_wave(context.run, &hold.buffer, carried, None).await?;
+    hold.tell(counts, Some(since)).await;
+    Ok(reopened(&hold, counts))
+}
+
+/// Where a wave of a plan holds its records, when it calls a server.
+pub(crate) fn buffer(node: &Node, what: &Wave, plan: &Plan, server: &str) -> WaveBuffer {
+    let input = &node.input.schema;
+    let output = match &what.set {
+        Some(Set::Query(query)) => &query.output,
+        _ => input,
+    };
+    let reader = plan.readers(node.id, Port::Failed).next();
+    let failed = reader.map_or(input, |(reader, _)| &plan.node(reader).input.schema);
+    let relations = match &what.set {
+        Some(Set::Query(query)) => {
+            query.relations.iter().map(|relation| Arc::clone(&relation.schema)).collect()
+        }
+        _ => Vec::new(),
+    };
+    WaveBuffer::new((&plan.name, server, &node.name), input, output, failed, relations)
+}
+
+fn on_disk(node: &Node, what: &Wave, plan: &Plan, context: &Arc<Context>) -> Result<Arc<OnDisk>, RunError> {
+    let condition = |text: &str| {
+        let of = RecordType { schema: Arc::new(plan::counts()), maps: Arc::new([]) };
+        Expressions::new(&context.engine, &of, &[(text.to_owned(), LogicalType::Boolean)])
+    };
+    Ok(Arc::new(OnDisk {
+        node: node.clone(),
+        wave: what.clone(),
+        buffer: buffer(node, what, plan, &context.server),
+        stop_if: what.stop_if.as_deref().map(condition).transpose()?,
+        plan: plan.fingerprint(node.id),
+        pending: Arc::default(),
+        failures: Arc::default(),
+        meter: Arc::clone(context.meters.of(node.id)),
+        context: Arc::clone(context),
+    }))
+}
