@@ -43,6 +43,7 @@ impl Fault {
             Self::Warning(warning) => warning.label(),
             Self::TableKey { has, .. } => format!("expected the key `{has}`"),
             Self::TableColumn { column, has, .. } => format!("expected a `{column}` that fits {has}"),
+            Self::BadFieldName(_) => "expected a name without control characters".to_owned(),
             Self::BadName(_) => "wanted letters, digits and `_`, a letter first".to_owned(),
             Self::EmptyGlob { missing: Some(folder), .. } => format!("there is no folder `{folder}`"),
             Self::EmptyGlob { .. } => "matches nothing".to_owned(),

@@ -97,6 +97,9 @@ pub enum Fault {
     /// A name that cannot be a name.
     #[error("`{0}` cannot be a name")]
     BadName(String),
+    /// A name of a field or column that is empty or cannot be shown.
+    #[error("`{}` cannot be the name of a field", .0.escape_debug())]
+    BadFieldName(String),
     /// A name that the program uses itself.
     #[error("the name `{0}` is the program's own")]
     ReservedName(String),

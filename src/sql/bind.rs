@@ -11,6 +11,7 @@ use super::{
     columns,
     error::translated,
     evaluate::Evaluator,
+    functions::Functions,
     message, tree,
 };
 
@@ -100,17 +101,12 @@ pub(super) fn volatile_call(
     tree: &serde_json::Value,
     schema: &Schema,
 ) -> Option<(String, usize)> {
-    let names: Vec<String> = {
-        let sql = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'";
-        let mut statement = engine.connection().prepare_cached(sql).ok()?;
-        let names = statement.query_map([], |row| row.get(0)).ok()?;
-        names.collect::<Result<_, _>>().ok()?
-    };
     let mut found = None;
     tree::walk(tree, &mut |node| {
         let called = match node.get("class").and_then(serde_json::Value::as_str) {
-            // `error` ends a query: it gives no value.
-            Some("FUNCTION") => node["function_name"].as_str().filter(|name| *name != "error"),
+            Some("FUNCTION") => {
+                node["function_name"].as_str().filter(|name| Functions::of(engine).is_volatile(name))
+            }
             // `current_date` is written without brackets.
             Some("COLUMN_REF") => node["column_names"]
                 .as_array()
@@ -120,9 +116,7 @@ pub(super) fn volatile_call(
                 }),
             _ => None,
         };
-        if let (Some(name), None, Some(at)) = (called, &found, node.get("query_location"))
-            && (names.iter().any(|known| known == name) || KEYWORDS.contains(&name.to_lowercase().as_str()))
-        {
+        if let (Some(name), None, Some(at)) = (called, &found, node.get("query_location")) {
             found = Some((name.to_owned(), at.as_u64().unwrap_or_default() as usize));
         }
     });

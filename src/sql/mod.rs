@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod evaluate;
 mod explain;
+mod functions;
 mod lineage;
 mod query;
 mod read;

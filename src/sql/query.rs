@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::record::Schema;
 
-use super::{Engine, bind::volatile_call, tree};
+use super::{Engine, bind::volatile_call, functions::Functions, tree};
 
 /// What the tree of a query says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,10 +37,10 @@ pub fn facts(engine: &Engine, query: &str) -> QueryFacts {
     let Ok(tree) = tree::parsed(engine, query) else { return QueryFacts::default() };
     let node = &tree["statements"][0]["node"];
     let reads = reads(node);
-    let aggregates = aggregates(engine);
+    let functions = Functions::of(engine);
     QueryFacts {
         grouped: grouped(node),
-        keeps_rows: keeps_rows(node, &aggregates),
+        keeps_rows: keeps_rows(node, functions),
         ties: ties(node),
         volatile: volatile_call(engine, node, &Schema::default()),
         reads,
@@ -155,7 +155,7 @@ fn result_names(of: &[Value], select: &[Value]) -> Option<Vec<String>> {
     of.iter().map(name).collect()
 }
 
-fn keeps_rows(node: &Value, aggregates: &[String]) -> bool {
+fn keeps_rows(node: &Value, functions: &Functions) -> bool {
     let plain = node["type"] == "SELECT_NODE"
         && node["from_table"]["type"] == "BASE_TABLE"
         && node["group_expressions"].as_array().is_some_and(Vec::is_empty)
@@ -164,23 +164,9 @@ fn keeps_rows(node: &Value, aggregates: &[String]) -> bool {
     tree::walk(&node["select_list"], &mut |item| {
         let function = text(item.get("function_name"));
         let class = text(item.get("class"));
-        multiplies |=
-            class == "FUNCTION" && (function == "unnest" || aggregates.iter().any(|name| name == function));
+        multiplies |= class == "FUNCTION" && (function == "unnest" || functions.is_aggregate(function));
     });
     plain && !multiplies
-}
-
-/// The names of all aggregate functions.
-pub(super) fn aggregates(engine: &Engine) -> Vec<String> {
-    let connection = engine.connection();
-    let names = || -> Result<Vec<String>, duckdb::Error> {
-        let mut statement = connection.prepare(
-            "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'",
-        )?;
-        let names = statement.query_map([], |row| row.get(0))?;
-        names.collect()
-    };
-    names().unwrap_or_default()
 }
 
 fn text(value: Option<&Value>) -> &str {

@@ -34,6 +34,7 @@ mod ownership;
 mod proofs;
 mod proxy;
 mod queries;
+mod random;
 mod read;
 mod replies;
 mod requests;

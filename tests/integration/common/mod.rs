@@ -1,6 +1,7 @@
 //! A folder with a pipeline in it, run by the library.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
 
+mod dice;
 pub mod script;
 
 use std::{
@@ -15,6 +16,13 @@ use etl::{
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+pub use dice::Dice;
+
+/// A number from the environment, by which a test runs longer or elsewhere.
+pub fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
 
 /// How a run ended.
 #[derive(Debug)]
