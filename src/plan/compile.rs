@@ -50,6 +50,8 @@ pub(super) struct Compiler<'a> {
     pub(super) warnings: Vec<Mistake>,
     /// What the condition of the stage that is compiled says of its fields.
     pub(super) guards: Guards,
+    /// The fields that the map which is compiled sets.
+    pub(super) siblings: Vec<String>,
     /// By stage and port; absent where a mistake upstream leaves it unknown.
     pub(super) shapes: HashMap<(usize, Port), Shape>,
     pub(super) collected: Collected,
@@ -118,6 +120,7 @@ fn pass(spec: &Spec, around: &Surroundings<'_>, tables: &Tables) -> Pass {
         mistakes,
         warnings: Vec::new(),
         guards: Guards::default(),
+        siblings: Vec::new(),
         shapes: HashMap::new(),
         collected: Collected::new(),
         tables,

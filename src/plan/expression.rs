@@ -84,8 +84,11 @@ impl Compiler<'_> {
             && error.message.starts_with("Referenced column")
         {
             let quoted = format!("\"{name}\"");
-            let old = old_spelling(name, &text.value);
-            let help = match old {
+            let is_sibling = self.siblings.iter().any(|sibling| same_name(sibling, name));
+            let sibling = is_sibling.then(|| {
+                format!("`{name}` is set by this same map, and its expressions see the fields before it: set it in a map above")
+            });
+            let help = match sibling.or_else(|| old_spelling(name, &text.value)) {
                 Some(help) => Some(help),
                 None if text.value.contains(&quoted)
                     && nearest(name, known.iter().map(String::as_str)).is_none() =>

@@ -14,11 +14,13 @@ use super::{
 
 impl Compiler<'_> {
     pub(super) fn fields(&mut self, spec: &FieldsSpec, shape: Option<&Shape>) -> (Reshape, Option<Shape>) {
+        self.siblings = spec.set.iter().map(|(name, _)| name.value.to_string()).collect();
         let types: Vec<Option<LogicalType>> =
             spec.set.iter().map(|(_, text)| self.expression(text, shape)).collect();
         for (_, text) in &spec.set {
             self.stable(text, shape);
         }
+        self.siblings.clear();
         let known = |text: &Text, this: &mut Self| {
             if let Some(shape) = shape
                 && shape.schema.get(&text.value).is_none()

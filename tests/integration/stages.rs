@@ -8,6 +8,14 @@ fn pipeline(stages: &str) -> String {
 }
 
 #[test]
+fn the_expressions_of_a_map_do_not_see_each_other() {
+    let shown = Folder::new().mistakes(
+        "duckdb: out.duckdb\nstages:\n  - source: a\n    rows: [{ id: 1 }]\n    key: id\n  - map: b\n    fields: { x: id + 1, y: x + 1 }\n  - sink: c\n",
+    );
+    assert!(shown.contains("`x` is set by this same map") && shown.contains("spec.yaml:7:29"), "{shown}");
+}
+
+#[test]
 fn where_keeps_the_records_for_which_it_is_true_and_counts_the_others() {
     let folder = Folder::new();
     let ended = folder.run(&pipeline(
