@@ -13,8 +13,8 @@ use crate::{
 };
 
 use super::{
-    Ask, Attachment, Format, Input, Mock, Node, Origin, Owned, Plan, Poll, Port, ReadFiles, Set, Sink, Step,
-    Target, Task, fold::folded_json, without_login,
+    Ask, Attachment, Format, Input, Mock, NewField, Node, Origin, Owned, Plan, Poll, Port, ReadFiles, Set,
+    Sink, Step, Target, Task, fold::folded_json, without_login,
 };
 
 impl fmt::Display for Plan {
@@ -110,7 +110,10 @@ impl Plan {
                 let mut lines: Vec<String> = reshape
                     .set
                     .iter()
-                    .map(|(name, text, of)| format!("{name} = {} ({})", one_line(text), of.sql()))
+                    .map(|(name, value, of)| match value {
+                        NewField::Expression(text) => format!("{name} = {} ({})", one_line(text), of.sql()),
+                        NewField::Template(prompt) => format!("{name} = a text, {}", one_line(&prompt.text)),
+                    })
                     .collect();
                 lines.extend(reshape.keep.as_ref().map(|keep| format!("keep {}", keep.join(", "))));
                 if !reshape.drop.is_empty() {

@@ -41,8 +41,8 @@ pub(crate) use ask::answer_text;
 pub use asked::{Ask, Attachment, Chat, Mock, Model, Prompt, Schema, Task};
 pub use compile::{Surroundings, compile, database, resources};
 pub use step::{
-    Column, ColumnValue, Format, Gather, Origin, Owned, Poll, ReadFiles, Relation, Reshape, Set, Sink,
-    Source, Split, Step, Target, Throttle, Wave, WaveQuery,
+    Column, ColumnValue, Format, Gather, NewField, Origin, Owned, Poll, ReadFiles, Relation, Reshape, Set,
+    Sink, Source, Split, Step, Target, Throttle, Wave, WaveQuery,
 };
 pub(crate) use transform::index_of;
 pub(crate) use wave::counts;

@@ -14,6 +14,7 @@ mod scalar;
 mod short_schema;
 mod text;
 mod tree;
+mod unquoted;
 mod value;
 mod variables;
 mod wanted;
@@ -31,7 +32,7 @@ pub use export::{explain, json_schema, reference};
 pub(crate) use language::LARGEST_FILE;
 pub use language::{
     AskSpec, BatchSpec, Boundary, ChatSpec, CollectSpec, Concurrency, CsvSpec, DuckdbSpec, Duplicates,
-    FieldsSpec, FilterSpec, Form, From, GatherSpec, MistralSpec, MockSpec, Mode, ModelPrice, Needs,
+    FieldsSpec, FilterSpec, Form, From, GatherSpec, MistralSpec, MockSpec, Mode, ModelPrice, Needs, NewField,
     OnTimeout, PollSchedule, PollSpec, Prompt, Retry, SchemaSpec, Setting, Settings, SinkSpec, SourceForm,
     SourceSpec, Spec, SplitSpec, SplitWhat, StageSpec, Stale, Target, TaskSpec, ThrottleSpec, Timeouts,
     ToolSpec, TypesSpec, WaveSet, WaveSpec,
@@ -52,7 +53,10 @@ pub fn parse(name: &str, text: &str, variables: &Variables<'_>) -> Result<Spec, 
     let source = Arc::new(Source { name: name.to_owned(), text: text.to_owned() });
     let mut reader = Reader { source: &source, mistakes: Vec::new(), lost: Vec::new() };
     let fatal = |span, fault| Mistakes(vec![Mistake { fault, place: Reader::at(&source, span) }]);
-    let mut root = yaml::read(text).map_err(|(span, message)| fatal(span, Fault::Yaml(message)))?;
+    let mut root = yaml::read(text).map_err(|(span, message)| {
+        let fault = unquoted::yaml_fault(text, span.start, message);
+        fatal(span, fault)
+    })?;
     reader.duplicates(&root);
     variables::substitute(&mut root, variables, &mut reader);
     let Kind::Map(entries) = &mut root.kind else {
