@@ -13,7 +13,7 @@ use crate::{
 };
 
 use super::{
-    Mistral, NodeId, Plan, Port, RecordType, Secret, Sink, Step, Target, Throttle,
+    Mistral, NodeId, Paces, Plan, Port, RecordType, Secret, Sink, Step, Target, Throttle,
     batch::Collected,
     graph::{self, Edge, Graph},
     inputs::resolve,
@@ -26,7 +26,7 @@ use super::{
 pub(super) type Describe<'a> = dyn Fn(&str, &[(String, Schema)]) -> Result<Schema, String> + 'a;
 
 /// What the compiler needs of the world beside the files that a spec names.
-pub struct Surroundings<'a> {
+pub struct CompileContext<'a> {
     /// The columns of a query, or why DuckDB refuses it; with tables that are to be as said.
     pub describe: &'a Describe<'a>,
     /// What earlier runs have proven of files.
@@ -35,7 +35,7 @@ pub struct Surroundings<'a> {
 
 pub(super) struct Compiler<'a> {
     pub(super) spec: &'a Spec,
-    pub(super) around: &'a Surroundings<'a>,
+    pub(super) around: &'a CompileContext<'a>,
     /// Where expressions are bound.
     pub(super) engine: Engine,
     pub(super) mistakes: Vec<Mistake>,
@@ -63,7 +63,7 @@ pub fn resources(spec: &Spec) -> Resources {
 ///
 /// # Errors
 /// Every mistake in the spec and the files that it names, all at once, in the order of the file.
-pub fn compile(spec: &Spec, around: &Surroundings<'_>) -> Result<Plan, Mistakes> {
+pub fn compile(spec: &Spec, around: &CompileContext<'_>) -> Result<Plan, Mistakes> {
     let mut tables = Tables::new();
     for _ in 0..PASSES {
         let pass = pass(spec, around, &tables);
@@ -86,7 +86,7 @@ struct Pass {
     assumed: bool,
 }
 
-fn pass(spec: &Spec, around: &Surroundings<'_>, tables: &Tables) -> Pass {
+fn pass(spec: &Spec, around: &CompileContext<'_>, tables: &Tables) -> Pass {
     let engine = match Engine::start() {
         Ok(engine) => engine,
         Err(error) => {
@@ -251,7 +251,13 @@ impl Compiler<'_> {
             Form::Throttle(throttle) => {
                 let group = throttle.shared.as_ref().unwrap_or(&stage.name).value.clone();
                 (
-                    Some(Step::Throttle(Throttle { rate: throttle.rate, burst: throttle.burst, group })),
+                    Some(Step::Throttle(Throttle {
+                        rate: throttle.rate,
+                        burst: throttle.burst,
+                        group,
+                        // Known when the nodes are.
+                        paces: Paces::Records,
+                    })),
                     shape.clone(),
                 )
             }

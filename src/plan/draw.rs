@@ -53,7 +53,7 @@ impl fmt::Display for Plan {
 
 fn kind(node: &Node) -> &'static str {
     match (&node.step, node.kind) {
-        (Step::Recall(_), _) => "recall",
+        (Step::Lookup(_), _) => "lookup",
         (_, StageKind::Source) => "source",
         (_, StageKind::Map) => "map",
         (_, StageKind::Gather) => "gather",
@@ -93,7 +93,7 @@ impl Plan {
                 lines.extend(source.limit.map(|limit| format!("limit {limit}")));
                 lines
             }
-            Step::Recall(chat) => {
+            Step::Lookup(chat) => {
                 vec![format!(
                     "answers in the ledger go on at once; the others are asked by `{}`",
                     self.node(*chat).name

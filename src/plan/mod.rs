@@ -37,9 +37,9 @@ use crate::{
 
 pub(crate) use ask::answer_text;
 pub use asked::{Ask, Attachment, Chat, Mock, Model, Prompt, Schema, Task};
-pub use compile::{Surroundings, compile, database, resources};
+pub use compile::{CompileContext, compile, database, resources};
 pub use step::{
-    Column, ColumnValue, Format, Gather, Origin, Owned, Poll, ReadFiles, Relation, Reshape, Set, Sink,
+    Column, ColumnValue, Format, Gather, Origin, Owned, Paces, Poll, ReadFiles, Relation, Reshape, Set, Sink,
     Source, Split, Step, Target, Throttle, Wave, WaveQuery,
 };
 pub(crate) use transform::index_of;
@@ -188,7 +188,7 @@ impl Plan {
 
     /// How many stages the spec has.
     pub fn stages(&self) -> usize {
-        self.nodes.iter().filter(|node| !matches!(node.step, Step::Recall(_))).count()
+        self.nodes.iter().filter(|node| !matches!(node.step, Step::Lookup(_))).count()
     }
 
     /// The stages that collect batch jobs, by name.

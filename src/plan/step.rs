@@ -18,7 +18,7 @@ pub enum Step {
     /// Reads records.
     Source(Source),
     /// Looks into the ledger for the stage named, so that what is answered is not paced.
-    Recall(NodeId),
+    Lookup(NodeId),
     /// Asks a model, request by request.
     Ask(Box<Ask>),
     /// Groups requests into batch jobs; one job out for many records in.
@@ -188,6 +188,19 @@ pub struct Throttle {
     pub burst: u32,
     /// Throttles of one group share one rate.
     pub group: Arc<str>,
+    /// What it paces.
+    pub paces: Paces,
+}
+
+/// What a throttle paces: it depends on what flows where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paces {
+    /// Records.
+    Records,
+    /// Records that were looked up in the ledger for the stage named: only requests that will be sent wait.
+    Lookups(NodeId),
+    /// Batch jobs.
+    Jobs,
 }
 
 /// A sink.

@@ -7,10 +7,10 @@ mod commit;
 mod duplicates;
 mod error;
 mod gather_buffer;
-mod holder;
 mod jobs;
 mod journal;
 mod ledger;
+mod lock_info;
 mod new_file;
 mod origins;
 mod ownership;
@@ -45,9 +45,9 @@ pub use commit::{Batch, Committed, FailureRow, SinkRow, SinkRows};
 pub use duplicates::Duplicates;
 pub use error::StoreError;
 pub use gather_buffer::{GatherBuffer, Numbered, PieceAt};
-pub use holder::Holder;
 pub use jobs::JobRecord;
 pub use ledger::{Run, RunRecord};
+pub use lock_info::LockInfo;
 pub use origins::Origin;
 pub use parked::Parked;
 pub use proofs::{KnownProofs, Proven};
@@ -71,7 +71,7 @@ pub struct Store {
     closed: Arc<std::sync::Mutex<HashSet<String>>>,
     /// The file, for the note beside it.
     path: Arc<Path>,
-    note: Arc<std::sync::Mutex<Option<holder::Note>>>,
+    note: Arc<std::sync::Mutex<Option<lock_info::Note>>>,
 }
 
 /// Queries that read the file while others write it.
@@ -128,7 +128,11 @@ impl Store {
     ///
     /// # Errors
     /// A database that cannot be opened.
-    pub async fn peek(path: &Path, queries: &Path, resources: &Resources) -> Result<Self, StoreError> {
+    pub async fn open_read_only(
+        path: &Path,
+        queries: &Path,
+        resources: &Resources,
+    ) -> Result<Self, StoreError> {
         let (file, queries, own) = (Arc::<Path>::from(path), Arc::<Path>::from(queries), resources.clone());
         let (path, folder) = (Arc::clone(&file), Arc::clone(&queries));
         let connection = blocking(move || {
@@ -246,7 +250,7 @@ fn settle(connection: &Connection, queries: &Path, limits: &Limits) -> Result<()
 
 /// Lets go of what the last commit has read: of a table that grows, every batch reads all keys. Not while a
 /// query reads beside it, which would find itself without memory.
-fn let_go(connection: &Connection, readers: &Readers, limits: &Limits) -> Result<(), StoreError> {
+fn trim_memory(connection: &Connection, readers: &Readers, limits: &Limits) -> Result<(), StoreError> {
     if readers.any() {
         return Ok(());
     }

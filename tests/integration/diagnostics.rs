@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use etl::{
-    plan::{Surroundings, compile},
+    plan::{CompileContext, compile},
     record::{LogicalType, Schema},
     spec::{Variables, parse},
 };
@@ -62,7 +62,7 @@ fn told(dir: &Path, spec: &str, set: &[(&str, &str)]) -> String {
     };
     let variables = Variables { set: &set, env: &env };
     let result = parse(&name, spec, &variables).and_then(|spec| {
-        compile(&spec, &Surroundings { describe: &describe, proofs: &etl::read::no_proofs })
+        compile(&spec, &CompileContext { describe: &describe, proofs: &etl::read::no_proofs })
     });
     match result {
         Ok(plan) => plan.to_string(),

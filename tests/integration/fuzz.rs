@@ -10,7 +10,7 @@ use std::{
 
 use etl::{
     mistral::{ApiError, Endpoint, Expected, read_answer, read_reply, read_result},
-    plan::{Surroundings, compile},
+    plan::{CompileContext, compile},
     record::{LogicalType, Schema, parse_type},
     sim::SimConfig,
     spec::{Variables, parse},
@@ -314,7 +314,7 @@ fn read_spec(text: &str, with_files: bool) -> bool {
     let name = FOLDER.path().join("spec.yaml").display().to_string();
     let told = match parse(&name, text, &Variables { set: &set, env: &env }) {
         Ok(spec) if with_files => {
-            match compile(&spec, &Surroundings { describe: &describe, proofs: &etl::read::no_proofs }) {
+            match compile(&spec, &CompileContext { describe: &describe, proofs: &etl::read::no_proofs }) {
                 Ok(plan) => {
                     assert!(plan.to_string().starts_with(&plan.name));
                     return true;

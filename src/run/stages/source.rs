@@ -10,7 +10,7 @@ use crate::{
     plan::{Node, Origin, ReadFiles, Source},
     read::{self, Kept},
     record::{About, Failure, FailureKind, Outcome, Record, Schema, Value, json_text, origin_of},
-    run::{RunError, context::Context, progress::meter::Meter},
+    run::{error::RunError, progress::meter::Meter, stages::context::StageContext},
     stage::RecordStream,
     store::{Proven, Store, StoreError},
     task::{self, blocking_feed, joined},
@@ -41,7 +41,7 @@ struct Read {
 type Raw = Result<Read, (String, String)>;
 
 /// The records of a source; it ends early when the run is stopped.
-pub(crate) async fn source(node: &Node, source: &Source, context: &Arc<Context>) -> RecordStream {
+pub(crate) async fn source(node: &Node, source: &Source, context: &Arc<StageContext>) -> RecordStream {
     let meter = Arc::clone(context.meters.of(node.id));
     let limit = source.limit.map_or(usize::MAX, |limit| limit as usize);
     let raw: stream::BoxStream<'static, Raw> = match &source.from {
@@ -57,18 +57,22 @@ pub(crate) async fn source(node: &Node, source: &Source, context: &Arc<Context>)
                 .boxed()
         }
         Origin::Read(read) => {
-            let halt = context.halt.clone();
-            proven_rows((**read).clone(), source.limit, context.store.clone())
-                .scan((), move |(), rows| future::ready(halt.check(rows)))
+            let shutdown = context.database.shutdown.clone();
+            proven_rows((**read).clone(), source.limit, context.database.store.clone())
+                .scan((), move |(), rows| future::ready(shutdown.check(rows)))
                 .flat_map(stream::iter)
                 .boxed()
         }
         Origin::Query(sql) => {
-            match context.halt.check(context.store.query(sql, &source.schema, source.limit).await) {
+            match context
+                .database
+                .shutdown
+                .check(context.database.store.query(sql, &source.schema, source.limit).await)
+            {
                 None => stream::empty().boxed(),
                 Some(rows) => {
-                    let halt = context.halt.clone();
-                    rows.scan((), move |(), row| future::ready(halt.check(row)))
+                    let shutdown = context.database.shutdown.clone();
+                    rows.scan((), move |(), row| future::ready(shutdown.check(row)))
                         .map(|values| Ok(Read { values, file: None, line: None }))
                         .boxed()
                 }
@@ -80,9 +84,9 @@ pub(crate) async fn source(node: &Node, source: &Source, context: &Arc<Context>)
         schema: Arc::clone(&source.schema),
         key: source.key.iter().filter_map(|name| source.schema.position(name)).collect(),
     };
-    let halt = context.halt.clone();
+    let shutdown = context.database.shutdown.clone();
     let outcomes = raw.enumerate().scan((), move |(), (at, raw)| {
-        if halt.check(fault::check("source")).is_none() {
+        if shutdown.check(fault::check("source")).is_none() {
             return future::ready(None);
         }
         meter.taken.add(1);
@@ -103,12 +107,15 @@ pub(crate) async fn source(node: &Node, source: &Source, context: &Arc<Context>)
     // A record that is not there has left the source only where all of the source was read.
     let (name, noted) = (Arc::clone(&node.name), Arc::clone(context));
     let end = stream::once(async move {
-        if meter.failed.get() == 0 && meter.taken.get() < limit as u64 && !noted.halt.is_stopped() {
+        if meter.failed.get() == 0
+            && meter.taken.get() < limit as u64
+            && !noted.database.shutdown.is_stopped()
+        {
             noted.read.add(&name, None);
         }
     });
     let outcomes = outcomes.map(Some).chain(end.map(|()| None)).filter_map(future::ready);
-    outcomes.take_until(context.halt.token().cancelled_owned()).boxed()
+    outcomes.take_until(context.database.shutdown.token().cancelled_owned()).boxed()
 }
 
 /// Makes records out of what is read.

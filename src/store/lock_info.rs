@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// What the note says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
+pub struct LockInfo {
     /// The process.
     pub process: u32,
     /// The run's number.
@@ -35,7 +35,7 @@ fn beside(database: &Path) -> PathBuf {
 
 impl Note {
     /// Leaves a note. That it cannot be written is no reason not to run.
-    pub(super) fn leave(database: &Path, holder: &Holder) -> Self {
+    pub(super) fn leave(database: &Path, holder: &LockInfo) -> Self {
         let path = beside(database);
         if let Ok(text) = serde_json::to_vec(holder) {
             let _ = fs::write(&path, text);
@@ -51,12 +51,12 @@ impl Drop for Note {
 }
 
 /// What the note beside a database says of the process that holds it.
-pub(super) fn read(database: &Path, process: Option<u32>) -> Option<Holder> {
-    let holder: Holder = serde_json::from_slice(&fs::read(beside(database)).ok()?).ok()?;
+pub(super) fn read(database: &Path, process: Option<u32>) -> Option<LockInfo> {
+    let holder: LockInfo = serde_json::from_slice(&fs::read(beside(database)).ok()?).ok()?;
     process.is_none_or(|process| process == holder.process).then_some(holder)
 }
 
-impl std::fmt::Display for Holder {
+impl std::fmt::Display for LockInfo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let since = self.since.strftime("%Y-%m-%d %H:%M:%S UTC");
         write!(f, "process {}: run {} of `{}`, since {since}", self.process, self.run, self.pipeline)

@@ -4,18 +4,18 @@ use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{event::RunEnd, run::RunError};
+use crate::{event::RunEnd, run::error::RunError};
 
 /// Shared by everything that runs. Once it is stopped nothing new is begun; what is under way is
 /// finished and kept.
 #[derive(Clone, Default)]
-pub(crate) struct Halt {
+pub(crate) struct Shutdown {
     stop: CancellationToken,
     fatal: Arc<Mutex<Option<RunError>>>,
 }
 
-impl Halt {
-    /// A halt that the user's own token stops too.
+impl Shutdown {
+    /// One that the user's own token stops too.
     pub(crate) fn new(stop: CancellationToken) -> Self {
         Self { stop, fatal: Arc::default() }
     }
