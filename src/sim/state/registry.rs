@@ -7,14 +7,13 @@ use std::{
 
 use serde_json::Value;
 
-use super::{
-    document,
-    identity::{Identity, identity},
-    respond::Asked,
+use crate::sim::{
+    answer::document,
+    state::identity::{Asked, Identity, identity},
 };
 
 #[derive(Default)]
-pub(super) struct Registry(Mutex<Known>);
+pub(crate) struct Registry(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
@@ -37,7 +36,7 @@ const REFUSED: &str = "was refused";
 
 impl Registry {
     /// Takes a request in, its model in it.
-    pub(super) fn ask(&self, endpoint: &str, request: &Value) -> Asked {
+    pub(crate) fn ask(&self, endpoint: &str, request: &Value) -> Asked {
         let identity = identity(endpoint, request);
         let document = *blake3::hash(document::text(request).as_bytes()).as_bytes();
         let again = request["messages"].to_string().contains(REFUSED);
@@ -56,12 +55,12 @@ impl Registry {
     }
 
     /// How often a request was answered.
-    pub(super) fn answered(&self, identity: &Identity) -> u64 {
+    pub(crate) fn answered(&self, identity: &Identity) -> u64 {
         self.0.lock().map_or(0, |known| known.requests.get(identity).map_or(0, |fate| fate.answered))
     }
 
     /// A request has been answered; says whether it had been before.
-    pub(super) fn answer(&self, identity: &Identity) -> bool {
+    pub(crate) fn answer(&self, identity: &Identity) -> bool {
         let Ok(mut known) = self.0.lock() else { return false };
         known.requests.get_mut(identity).is_some_and(|fate| {
             fate.answered += 1;

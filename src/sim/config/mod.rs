@@ -1,12 +1,21 @@
 //! How the simulator behaves.
 
+pub(crate) mod faults;
+pub(crate) mod given;
+pub(crate) mod scenario;
+
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::units::Rate;
-
-use super::{dice::Dice, faults::Fault, given::GivenAnswers, misfits::Misfits};
+use crate::{
+    sim::{
+        answer::misfits::Misfits,
+        config::{faults::Fault, given::GivenAnswers},
+        dice::Dice,
+    },
+    units::Rate,
+};
 
 /// How the simulator behaves.
 #[derive(Debug, Clone)]
@@ -101,7 +110,7 @@ impl Default for SimConfig {
 
 impl SimConfig {
     /// The latencies as one distribution.
-    pub(super) const fn latencies(&self) -> Spread {
+    pub(crate) const fn latencies(&self) -> Spread {
         Spread {
             median: self.latency,
             spread: self.latency_spread,
@@ -216,7 +225,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    pub(super) fn draw(&self, dice: &mut Dice) -> Duration {
+    pub(crate) fn draw(&self, dice: &mut Dice) -> Duration {
         let long = if dice.chance(self.tail) { self.tail_times } else { 1.0 };
         let times = (self.spread * dice.normal()).exp() * long;
         Duration::try_from_secs_f64(self.median.as_secs_f64() * times).unwrap_or(Duration::MAX)

@@ -2,20 +2,20 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{dice::Dice, document::Document};
+use crate::sim::{answer::document::Document, dice::Dice};
 
 /// Deeper than this a schema that refers to itself is cut short.
 const MAX_DEPTH: usize = 6;
 
-pub(super) struct Filler<'a> {
-    pub(super) root: &'a Value,
-    pub(super) document: &'a Document,
-    pub(super) dice: &'a mut Dice,
+pub(crate) struct Filler<'a> {
+    pub(crate) root: &'a Value,
+    pub(crate) document: &'a Document,
+    pub(crate) dice: &'a mut Dice,
 }
 
 impl Filler<'_> {
     /// A value that fits, as far as the keywords go that schemas for metadata use.
-    pub(super) fn fill(&mut self, schema: &Value, name: &str, depth: usize) -> Value {
+    pub(crate) fn fill(&mut self, schema: &Value, name: &str, depth: usize) -> Value {
         if let Some(reference) = schema["$ref"].as_str() {
             let root = self.root;
             let target = reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer));

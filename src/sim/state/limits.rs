@@ -8,12 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::units::Rate;
-
-use super::{Announce, SimConfig};
+use crate::{
+    sim::config::{Announce, SimConfig},
+    units::Rate,
+};
 
 /// A key and a model: each has its own limits.
-pub(super) type Asker<'a> = (&'a str, &'a str);
+pub(crate) type Asker<'a> = (&'a str, &'a str);
 
 fn owned((key, model): Asker<'_>) -> (String, String) {
     (key.to_owned(), model.to_owned())
@@ -21,7 +22,7 @@ fn owned((key, model): Asker<'_>) -> (String, String) {
 
 /// What a limit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Quantity {
+pub(crate) enum Quantity {
     Requests,
     Tokens,
     Pages,
@@ -40,10 +41,10 @@ impl Quantity {
 
 /// What a request uses.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Use {
-    pub(super) requests: u64,
-    pub(super) tokens: u64,
-    pub(super) pages: u64,
+pub(crate) struct Use {
+    pub(crate) requests: u64,
+    pub(crate) tokens: u64,
+    pub(crate) pages: u64,
 }
 
 impl Use {
@@ -57,7 +58,7 @@ impl Use {
 }
 
 /// The limits, and what was used lately, by key and model.
-pub(super) struct Limits {
+pub(crate) struct Limits {
     limits: Vec<(Quantity, Rate)>,
     announce: Announce,
     /// From when on the limits are this many times as high.
@@ -93,11 +94,11 @@ impl Window {
 
 /// A limit as headers announce it, and what is left of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Left {
+pub(crate) struct Left {
     /// The end of the headers' names: `req-minute`.
-    pub(super) name: String,
-    pub(super) limit: u64,
-    pub(super) left: u64,
+    pub(crate) name: String,
+    pub(crate) limit: u64,
+    pub(crate) left: u64,
 }
 
 /// How much in which time; a rate below one is one in a longer time.
@@ -107,7 +108,7 @@ fn quota(rate: Rate) -> (u64, Duration) {
 }
 
 impl Limits {
-    pub(super) fn new(config: &SimConfig, started: Instant) -> Self {
+    pub(crate) fn new(config: &SimConfig, started: Instant) -> Self {
         let limits = [
             (Quantity::Requests, config.requests),
             (Quantity::Requests, config.burst),
@@ -132,7 +133,7 @@ impl Limits {
     }
 
     /// Lets a request in that uses so much at least, or not.
-    pub(super) fn admit(&self, asker: Asker<'_>, least: Use, now: Instant) -> bool {
+    pub(crate) fn admit(&self, asker: Asker<'_>, least: Use, now: Instant) -> bool {
         let Ok(mut used) = self.used.lock() else { return true };
         let windows = used.entry(owned(asker)).or_default();
         windows.resize_with(self.limits.len(), Window::default);
@@ -149,7 +150,7 @@ impl Limits {
     }
 
     /// What an answer used beyond that counts as well.
-    pub(super) fn spend(&self, asker: Asker<'_>, more: Use, now: Instant) {
+    pub(crate) fn spend(&self, asker: Asker<'_>, more: Use, now: Instant) {
         let Ok(mut used) = self.used.lock() else { return };
         let windows = used.entry(owned(asker)).or_default();
         windows.resize_with(self.limits.len(), Window::default);
@@ -159,7 +160,7 @@ impl Limits {
     }
 
     /// The limits as headers announce them, and what is left of each.
-    pub(super) fn left(&self, asker: Asker<'_>, now: Instant) -> Vec<Left> {
+    pub(crate) fn left(&self, asker: Asker<'_>, now: Instant) -> Vec<Left> {
         let Ok(mut used) = self.used.lock() else { return Vec::new() };
         let windows = used.entry(owned(asker)).or_default();
         windows.resize_with(self.limits.len(), Window::default);
@@ -247,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_limit_may_change_and_need_not_be_announced() {
-        let limit_change = Some(super::super::LimitChange { at: Duration::from_secs(10), times: 0.5 });
+        let limit_change = Some(crate::sim::config::LimitChange { at: Duration::from_secs(10), times: 0.5 });
         let (requests, announce) = ("4/s".parse().ok(), Announce::Never);
         let (limits, start) = limits(&SimConfig { requests, announce, limit_change, ..SimConfig::default() });
         let admitted = |seconds| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::dice::Dice;
+use crate::sim::dice::Dice;
 
 /// Something that goes wrong, now and then or for a while.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,7 +89,7 @@ impl Fault {
 }
 
 /// What befalls a request that comes at this time, if anything does: the first that does.
-pub(super) fn draw<'a>(faults: &'a [Fault], on: FaultOn, at: Duration, dice: &mut Dice) -> Option<&'a Fault> {
+pub(crate) fn draw<'a>(faults: &'a [Fault], on: FaultOn, at: Duration, dice: &mut Dice) -> Option<&'a Fault> {
     let mut drawn = faults.iter().filter(|fault| {
         // Drawn for all, on or not, so that one fault's times do not move another's chances.
         let chance = dice.unit();

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::identity::{Identity, identity};
+use crate::sim::state::identity::{Identity, identity};
 
 /// Answers by request. Clones share them, so that they can be added while requests are on their way.
 #[derive(Clone, Default)]
@@ -24,7 +24,7 @@ impl GivenAnswers {
         }
     }
 
-    pub(super) fn get(&self, identity: &Identity) -> Option<String> {
+    pub(crate) fn get(&self, identity: &Identity) -> Option<String> {
         self.0.lock().ok()?.get(identity).cloned()
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::answer::Given;
+use crate::mistral::wire::TokenUsage;
 
 /// What the simulator was asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -63,20 +63,20 @@ pub struct SimStats {
 }
 
 #[derive(Default)]
-pub(super) struct Stats {
-    pub(super) batch_answered: AtomicU64,
-    pub(super) batch_failed: AtomicU64,
-    pub(super) batch_missing: AtomicU64,
-    pub(super) faults: AtomicU64,
-    pub(super) lost: AtomicU64,
-    pub(super) limited: AtomicU64,
-    pub(super) refused: AtomicU64,
-    pub(super) jobs: AtomicU64,
-    pub(super) jobs_twice: AtomicU64,
-    pub(super) cancels: AtomicU64,
-    pub(super) polls: AtomicU64,
-    pub(super) uploads: AtomicU64,
-    pub(super) deletes: AtomicU64,
+pub(crate) struct Stats {
+    pub(crate) batch_answered: AtomicU64,
+    pub(crate) batch_failed: AtomicU64,
+    pub(crate) batch_missing: AtomicU64,
+    pub(crate) faults: AtomicU64,
+    pub(crate) lost: AtomicU64,
+    pub(crate) limited: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) jobs: AtomicU64,
+    pub(crate) jobs_twice: AtomicU64,
+    pub(crate) cancels: AtomicU64,
+    pub(crate) polls: AtomicU64,
+    pub(crate) uploads: AtomicU64,
+    pub(crate) deletes: AtomicU64,
     answered: AtomicU64,
     misfits: AtomicU64,
     duplicates: AtomicU64,
@@ -89,7 +89,7 @@ pub(super) struct Stats {
 }
 
 /// A request that is under way for as long as this lives.
-pub(super) struct InFlight<'a>(&'a Stats);
+pub(crate) struct InFlight<'a>(&'a Stats);
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
@@ -97,12 +97,12 @@ impl Drop for InFlight<'_> {
     }
 }
 
-pub(super) fn add(count: &AtomicU64, more: u64) {
+pub(crate) fn add(count: &AtomicU64, more: u64) {
     count.fetch_add(more, Ordering::Relaxed);
 }
 
 impl Stats {
-    pub(super) fn arrive(&self) -> InFlight<'_> {
+    pub(crate) fn arrive(&self) -> InFlight<'_> {
         if let Ok(mut arrivals) = self.arrivals.lock() {
             arrivals.push(Instant::now());
         }
@@ -112,23 +112,23 @@ impl Stats {
     }
 
     /// An answer has been given, for the first time or not.
-    pub(super) fn answer(&self, given: &Given, again: bool) {
+    pub(crate) fn answer(&self, usage: TokenUsage, misfit: bool, again: bool) {
         add(&self.answered, 1);
         add(&self.duplicates, u64::from(again));
-        add(&self.misfits, u64::from(given.misfit));
-        add(&self.prompt_tokens, given.usage.prompt_tokens);
-        add(&self.completion_tokens, given.usage.completion_tokens);
+        add(&self.misfits, u64::from(misfit));
+        add(&self.prompt_tokens, usage.prompt_tokens);
+        add(&self.completion_tokens, usage.completion_tokens);
     }
 
     /// A job was created, with this token if it has one.
-    pub(super) fn job(&self, token: Option<&str>) {
+    pub(crate) fn job(&self, token: Option<&str>) {
         add(&self.jobs, 1);
         if let (Some(token), Ok(mut tokens)) = (token, self.tokens.lock()) {
             add(&self.jobs_twice, u64::from(!tokens.insert(token.to_owned())));
         }
     }
 
-    pub(super) fn read(&self) -> SimStats {
+    pub(crate) fn read(&self) -> SimStats {
         let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let arrivals = self.arrivals.lock().map(|arrivals| arrivals.clone()).unwrap_or_default();
         SimStats {

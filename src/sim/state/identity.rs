@@ -2,10 +2,22 @@
 
 use serde_json::Value;
 
-pub(super) type Identity = [u8; 32];
+pub(crate) type Identity = [u8; 32];
+
+/// A request that is going to be answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) identity: Identity,
+    /// How often it was asked before, answered or not.
+    pub(crate) nth: u64,
+    /// Its place in the order in which different requests came.
+    pub(crate) slot: u64,
+    /// 0 for a request that asks for the first time, more for one that says what was wrong before.
+    pub(crate) round: usize,
+}
 
 /// Of a request with its model in it.
-pub(super) fn identity(endpoint: &str, request: &Value) -> Identity {
+pub(crate) fn identity(endpoint: &str, request: &Value) -> Identity {
     let mut hasher = blake3::Hasher::new();
     hasher.update(endpoint.as_bytes()).update(&[0]);
     feed(&mut hasher, request);

@@ -5,21 +5,19 @@ use std::{collections::HashMap, sync::Mutex};
 use axum::body::Bytes;
 use serde_json::Value;
 
-use crate::mistral::wire::FileObject;
-
-use super::dice::Dice;
+use crate::{mistral::wire::FileObject, sim::dice::Dice};
 
 /// A file and what it holds.
 #[derive(Clone)]
-pub(super) struct Kept {
-    pub(super) owner: String,
-    pub(super) object: FileObject,
-    pub(super) content: Bytes,
+pub(crate) struct Kept {
+    pub(crate) owner: String,
+    pub(crate) object: FileObject,
+    pub(crate) content: Bytes,
 }
 
 impl Kept {
     /// As the service shows it.
-    pub(super) fn view(&self) -> Value {
+    pub(crate) fn view(&self) -> Value {
         let mut view = serde_json::to_value(&self.object).unwrap_or_default();
         let lines = self.object.purpose == "batch";
         view["mimetype"] = Value::from(if lines { "application/jsonl" } else { "application/octet-stream" });
@@ -31,7 +29,7 @@ impl Kept {
 }
 
 #[derive(Default)]
-pub(super) struct Files {
+pub(crate) struct Files {
     kept: Mutex<Vec<Kept>>,
     /// How many files there were with the same in them, deleted ones too: an id never comes again.
     twins: Mutex<HashMap<[u8; 32], u64>>,
@@ -39,7 +37,7 @@ pub(super) struct Files {
 
 impl Files {
     /// Keeps a file under a new id, which depends on what is in it and on how often that has come.
-    pub(super) fn keep(&self, seed: u64, mut file: Kept) -> Kept {
+    pub(crate) fn keep(&self, seed: u64, mut file: Kept) -> Kept {
         let content = *blake3::hash(&file.content).as_bytes();
         let nth = self.twins.lock().map_or(0, |mut twins| {
             let count = twins.entry(content).or_insert(0);
@@ -53,22 +51,22 @@ impl Files {
         file
     }
 
-    pub(super) fn get(&self, owner: &str, id: &str) -> Option<Kept> {
+    pub(crate) fn get(&self, owner: &str, id: &str) -> Option<Kept> {
         self.find(|file| file.owner == owner && file.object.id == id)
     }
 
     /// Whoever asks: for links that carry their own permission.
-    pub(super) fn find(&self, wanted: impl Fn(&Kept) -> bool) -> Option<Kept> {
+    pub(crate) fn find(&self, wanted: impl Fn(&Kept) -> bool) -> Option<Kept> {
         self.kept.lock().ok()?.iter().find(|file| wanted(file)).cloned()
     }
 
     /// The newest first.
-    pub(super) fn list(&self, owner: &str) -> Vec<Kept> {
+    pub(crate) fn list(&self, owner: &str) -> Vec<Kept> {
         let files = self.kept.lock().map(|files| files.clone()).unwrap_or_default();
         files.into_iter().rev().filter(|file| file.owner == owner).collect()
     }
 
-    pub(super) fn delete(&self, owner: &str, id: &str) -> bool {
+    pub(crate) fn delete(&self, owner: &str, id: &str) -> bool {
         let Ok(mut files) = self.kept.lock() else { return false };
         let before = files.len();
         files.retain(|file| file.owner != owner || file.object.id != id);

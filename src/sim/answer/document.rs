@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 /// The document of a request, taken apart as far as answers need it.
-pub(super) struct Document {
-    pub(super) title: String,
-    pub(super) sentences: Vec<String>,
+pub(crate) struct Document {
+    pub(crate) title: String,
+    pub(crate) sentences: Vec<String>,
     /// Frequent words, the most frequent first.
-    pub(super) words: Vec<String>,
+    pub(crate) words: Vec<String>,
     /// All that is asked, in small letters.
     said: String,
     /// Short values by the names that they have there: `Kind: letter`.
@@ -35,7 +35,7 @@ const STOP_WORDS: &str = " about above after again against all also although alw
     yet you your yours yourself know think came come goes went long good great man men answer ";
 
 impl Document {
-    pub(super) fn of(request: &Value) -> Self {
+    pub(crate) fn of(request: &Value) -> Self {
         let body = text(request);
         let end = body.char_indices().nth(READ).map_or(body.len(), |(at, _)| at);
         let body = &body[..end];
@@ -53,7 +53,7 @@ impl Document {
     }
 
     /// Whether a text is there as a word of its own.
-    pub(super) fn says(&self, text: &str) -> bool {
+    pub(crate) fn says(&self, text: &str) -> bool {
         let text = text.to_lowercase();
         let is_edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
         !text.is_empty()
@@ -64,12 +64,12 @@ impl Document {
     }
 
     /// The value that stands behind a name.
-    pub(super) fn value(&self, name: &str) -> Option<&str> {
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.named.get(&name.to_lowercase()).map(String::as_str)
     }
 
     /// The list that a name is most likely chosen from: `Categories: [\"a\", \"b\"]` for `category`.
-    pub(super) fn list(&self, name: &str) -> Option<&[String]> {
+    pub(crate) fn list(&self, name: &str) -> Option<&[String]> {
         let stem: String = name.to_lowercase().chars().take(5).collect();
         let named = self.lists.iter().find(|(label, _)| stem.len() > 2 && label.contains(&stem));
         named.map(|(_, items)| items.as_slice())
@@ -77,7 +77,7 @@ impl Document {
 }
 
 /// The document of a request as it stands.
-pub(super) fn text(request: &Value) -> String {
+pub(crate) fn text(request: &Value) -> String {
     // Where a conversation goes on, it is still about what it began with.
     let mut messages = request["messages"].as_array().into_iter().flatten();
     let said = messages.find(|message| message["role"] == "user");

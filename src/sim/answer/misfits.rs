@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{SimConfig, dice::Dice, respond::Asked};
+use crate::sim::{dice::Dice, state::identity::Asked};
 
 /// A way in which an answer does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Misfit {
+pub(crate) enum Misfit {
     NoField,
     NotAnObject,
     NoJson,
@@ -92,15 +92,21 @@ impl MisfitKinds {
 /// A model that is told what was wrong is wrong less often: in the real run, 21 of 124 and 1 of 21.
 const AFTER_A_REFUSAL: f64 = 0.6;
 
-/// How the answer to this request will misfit, if it will. `answered` says whether it was answered before.
-pub(super) fn choose(config: &SimConfig, asked: &Asked, answered: bool, dice: &mut Dice) -> Option<Misfit> {
-    let weights = config.misfit.kinds.weights();
+/// How the answer to this request will misfit, if it will: `usual` is the share of those that do. `answered` says whether it was answered before.
+pub(crate) fn choose(
+    misfits: &Misfits,
+    (seed, usual): (u64, f64),
+    asked: &Asked,
+    answered: bool,
+    dice: &mut Dice,
+) -> Option<Misfit> {
+    let weights = misfits.kinds.weights();
     // Drawn either way, so that the content of an answer does not hang on how misfits are counted.
     let kind = KINDS[dice.weighed(&weights)];
     let chance = dice.unit();
     let round = if answered { asked.round.max(1) } else { asked.round };
-    if let (0, Some(of)) = (round, config.misfit.of) {
-        let mut place = permuted(config.seed, of, asked.slot)?;
+    if let (0, Some(of)) = (round, misfits.of) {
+        let mut place = permuted(seed, of, asked.slot)?;
         for (kind, count) in KINDS.into_iter().zip(weights) {
             match place.checked_sub(count as u64) {
                 None => return Some(kind),
@@ -109,10 +115,10 @@ pub(super) fn choose(config: &SimConfig, asked: &Asked, answered: bool, dice: &m
         }
         return None;
     }
-    let again = &config.misfit.again;
+    let again = &misfits.again;
     let share = match round {
-        0 => config.misfits,
-        _ if again.is_empty() => config.misfits * AFTER_A_REFUSAL,
+        0 => usual,
+        _ if again.is_empty() => usual * AFTER_A_REFUSAL,
         round => again[(round - 1).min(again.len() - 1)],
     };
     (chance < share).then_some(kind)
@@ -127,7 +133,7 @@ fn permuted(seed: u64, of: u64, slot: u64) -> Option<u64> {
 
 impl Misfit {
     /// An answer of this kind, made from one that fits.
-    pub(super) fn spoil(self, value: Value, schema: &Value, prose: &str, dice: &mut Dice) -> String {
+    pub(crate) fn spoil(self, value: Value, schema: &Value, prose: &str, dice: &mut Dice) -> String {
         let Value::Object(mut object) = value else {
             // What fits is no object: then an object is what misfits.
             return if self == Self::NoJson {
@@ -203,10 +209,9 @@ mod tests {
         };
         let told = |seed| -> Vec<Option<Misfit>> {
             let misfit = Misfits { kinds, of: Some(20), again: vec![] };
-            let config = SimConfig { seed, misfit, ..SimConfig::default() };
             let ask = |slot| {
                 let asked = Asked { identity: [0; 32], nth: 0, slot, round: 0 };
-                choose(&config, &asked, false, &mut Dice::of(seed, b"", slot, "test"))
+                choose(&misfit, (seed, 0.165), &asked, false, &mut Dice::of(seed, b"", slot, "test"))
             };
             (0..30).map(ask).collect()
         };

@@ -4,30 +4,31 @@ use std::{fs, io, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::units::{Rate, Span, UnitError};
-
-use super::{
-    Announce, Endings, ErrorShape, ErrorsIn, Fault, FaultKind, FaultOn, LimitChange, MisfitKinds, RetryAfter,
-    SimConfig, Spread,
+use crate::{
+    sim::{
+        Endings, ErrorShape, ErrorsIn, Fault, FaultKind, FaultOn, MisfitKinds, RetryAfter, Spread,
+        config::{Announce, LimitChange, SimConfig},
+    },
+    units::{Rate, Span, UnitError},
 };
 
 /// The scenarios that are known by name.
 pub const SCENARIOS: &[(&str, &str)] = &[
-    ("calm", include_str!("../../pipelines/scenarios/calm.yaml")),
-    ("busy", include_str!("../../pipelines/scenarios/busy.yaml")),
-    ("flaky", include_str!("../../pipelines/scenarios/flaky.yaml")),
-    ("hostile", include_str!("../../pipelines/scenarios/hostile.yaml")),
-    ("philosophy", include_str!("../../pipelines/scenarios/philosophy.yaml")),
-    ("limit-hidden", include_str!("../../pipelines/scenarios/limit-hidden.yaml")),
-    ("limit-announced", include_str!("../../pipelines/scenarios/limit-announced.yaml")),
-    ("limit-second", include_str!("../../pipelines/scenarios/limit-second.yaml")),
-    ("limit-misannounced", include_str!("../../pipelines/scenarios/limit-misannounced.yaml")),
-    ("limit-tokens", include_str!("../../pipelines/scenarios/limit-tokens.yaml")),
-    ("limit-pages", include_str!("../../pipelines/scenarios/limit-pages.yaml")),
-    ("limit-halved", include_str!("../../pipelines/scenarios/limit-halved.yaml")),
-    ("limit-shared", include_str!("../../pipelines/scenarios/limit-shared.yaml")),
-    ("sporadic", include_str!("../../pipelines/scenarios/sporadic.yaml")),
-    ("outage", include_str!("../../pipelines/scenarios/outage.yaml")),
+    ("calm", include_str!("../../../pipelines/scenarios/calm.yaml")),
+    ("busy", include_str!("../../../pipelines/scenarios/busy.yaml")),
+    ("flaky", include_str!("../../../pipelines/scenarios/flaky.yaml")),
+    ("hostile", include_str!("../../../pipelines/scenarios/hostile.yaml")),
+    ("philosophy", include_str!("../../../pipelines/scenarios/philosophy.yaml")),
+    ("limit-hidden", include_str!("../../../pipelines/scenarios/limit-hidden.yaml")),
+    ("limit-announced", include_str!("../../../pipelines/scenarios/limit-announced.yaml")),
+    ("limit-second", include_str!("../../../pipelines/scenarios/limit-second.yaml")),
+    ("limit-misannounced", include_str!("../../../pipelines/scenarios/limit-misannounced.yaml")),
+    ("limit-tokens", include_str!("../../../pipelines/scenarios/limit-tokens.yaml")),
+    ("limit-pages", include_str!("../../../pipelines/scenarios/limit-pages.yaml")),
+    ("limit-halved", include_str!("../../../pipelines/scenarios/limit-halved.yaml")),
+    ("limit-shared", include_str!("../../../pipelines/scenarios/limit-shared.yaml")),
+    ("sporadic", include_str!("../../../pipelines/scenarios/sporadic.yaml")),
+    ("outage", include_str!("../../../pipelines/scenarios/outage.yaml")),
 ];
 
 /// Why a scenario cannot be played.
