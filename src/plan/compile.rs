@@ -5,8 +5,7 @@ use std::{collections::HashMap, path::PathBuf};
 
 use crate::{
     diagnostic::{Fault, Mistake, Mistakes, Place},
-    read,
-    record::{Schema, same_name},
+    record::same_name,
     region::{BASE_URL, base_url},
     spec::{Form, MistralSpec, Mode, Spec, StageSpec, Text},
     sql::{self, Engine, Resources},
@@ -14,40 +13,12 @@ use crate::{
 
 use super::{
     Mistral, NodeId, Paces, Plan, Port, RecordType, Secret, Sink, Step, Target, Throttle,
-    batch::Collected,
+    compiler::{Collected, CompileContext, Compiler, Tables},
     graph::{self, Edge, Graph},
     inputs::resolve,
     nodes,
     shape::Shape,
-    tables::Tables,
 };
-
-/// The columns of a query, or why DuckDB refuses it; with tables that are to be as said.
-pub(super) type Describe<'a> = dyn Fn(&str, &[(String, Schema)]) -> Result<Schema, String> + 'a;
-
-/// What the compiler needs of the world beside the files that a spec names.
-pub struct CompileContext<'a> {
-    /// The columns of a query, or why DuckDB refuses it; with tables that are to be as said.
-    pub describe: &'a Describe<'a>,
-    /// What earlier runs have proven of files.
-    pub proofs: read::Proofs<'a>,
-}
-
-pub(super) struct Compiler<'a> {
-    pub(super) spec: &'a Spec,
-    pub(super) around: &'a CompileContext<'a>,
-    /// Where expressions are bound.
-    pub(super) engine: Engine,
-    pub(super) mistakes: Vec<Mistake>,
-    /// By stage and port; absent where a mistake upstream leaves it unknown.
-    pub(super) shapes: HashMap<(usize, Port), Shape>,
-    pub(super) collected: Collected,
-    /// The tables of the sinks as the pass before found them, and as this one does.
-    pub(super) tables: &'a Tables,
-    pub(super) found: Tables,
-    /// Whether a query was described over a table of which that pass knew nothing.
-    pub(super) assumed: bool,
-}
 
 /// The database of a spec, which a query may be about before the plan is there.
 pub fn database(spec: &Spec) -> PathBuf {

@@ -14,7 +14,7 @@ use crate::{
     spec::{Origin as Writer, SourceForm, SourceSpec, Text, TypesSpec},
 };
 
-use super::{Origin, ReadFiles, Source, compile::Compiler, shape::Shape};
+use super::{Origin, ReadFiles, Source, compiler::Compiler, shape::Shape};
 
 /// What a source reads, and its fields where they are known.
 type Found = (Origin, Option<Schema>);

@@ -11,6 +11,7 @@ mod batch;
 mod chat;
 mod columns;
 mod compile;
+mod compiler;
 mod draw;
 mod expression;
 mod fold;
@@ -37,7 +38,8 @@ use crate::{
 
 pub(crate) use ask::answer_text;
 pub use asked::{Ask, Attachment, Chat, Mock, Model, Prompt, Schema, Task};
-pub use compile::{CompileContext, compile, database, resources};
+pub use compile::{compile, database, resources};
+pub use compiler::CompileContext;
 pub use step::{
     Column, ColumnValue, Format, Gather, Origin, Owned, Paces, Poll, ReadFiles, Relation, Reshape, Set, Sink,
     Source, Split, Step, Target, Throttle, Wave, WaveQuery,

@@ -8,7 +8,7 @@ use crate::{
     spec::{Duplicates, Mode, Name, SinkSpec, Stale, Target as TargetSpec, Text},
 };
 
-use super::{Column, ColumnValue, Format, Owned, Sink, Target, compile::Compiler, shape::Shape};
+use super::{Column, ColumnValue, Format, Owned, Sink, Target, compiler::Compiler, shape::Shape};
 
 impl Compiler<'_> {
     /// Compiles a sink over the shape of what it reads, if that is known.

@@ -9,7 +9,7 @@ use crate::{
     sql,
 };
 
-use super::{Relation, Set, Wave, WaveQuery, compile::Compiler, graph::Graph, shape::Shape};
+use super::{Relation, Set, Wave, WaveQuery, compiler::Compiler, graph::Graph, shape::Shape};
 
 /// The query of a wave, and what it reads.
 struct Over<'a> {

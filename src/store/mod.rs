@@ -21,6 +21,7 @@ mod record_table;
 mod schema;
 mod sink_file;
 mod sink_table;
+mod table;
 mod wave_buffer;
 mod waves;
 
@@ -42,7 +43,6 @@ use crate::{
 };
 
 pub use commit::{Batch, Committed, FailureRow, SinkRow, SinkRows};
-pub use duplicates::Duplicates;
 pub use error::StoreError;
 pub use gather_buffer::{GatherBuffer, Numbered, PieceAt};
 pub use jobs::JobRecord;
@@ -53,7 +53,7 @@ pub use parked::Parked;
 pub use proofs::{KnownProofs, Proven};
 pub use query::{Shown, describe, show};
 pub use sink_file::FileFormat;
-pub use sink_table::{Owned, SinkMode, SinkTarget, Stale, Table};
+pub use table::{Duplicates, Owned, SinkMode, SinkTarget, Stale, Table};
 pub use wave_buffer::{Held, WaveBuffer};
 pub use waves::{ClosedWave, Query, Transformation};
 

@@ -7,6 +7,7 @@
 mod check;
 mod depth;
 mod environment;
+mod mistake;
 mod value;
 
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use minijinja::{Environment, ErrorKind};
 
 use crate::record::Record;
 
-pub use check::{TemplateFault, TemplateMistake, check, includes};
+pub use check::{check, includes};
+pub use mistake::{TemplateFault, TemplateMistake};
 
 use environment::{MAIN, environment, syntax};
 
