@@ -8,11 +8,11 @@ use std::{
 };
 
 /// A module by its path from the crate's root.
-pub type Module = Vec<String>;
+pub(super) type Module = Vec<String>;
 
 /// The files of a crate, each a module, and the files that each uses.
-pub struct Graph {
-    pub edges: BTreeMap<Module, BTreeSet<Module>>,
+pub(super) struct Graph {
+    pub(super) edges: BTreeMap<Module, BTreeSet<Module>>,
 }
 
 /// A `use` statement or a path in the code.
@@ -26,7 +26,7 @@ struct Mention {
 
 impl Graph {
     /// Reads the files below a folder. Tests at the end of a file, and files of tests, are left out.
-    pub fn read(src: &Path) -> Self {
+    pub(super) fn read(src: &Path) -> Self {
         let files: BTreeMap<Module, String> = super::sources(src.to_owned())
             .into_iter()
             .filter(|file| !is_test(file))
@@ -36,7 +36,7 @@ impl Graph {
     }
 
     /// The graph of modules by their code.
-    pub fn of(files: &BTreeMap<Module, String>) -> Self {
+    pub(super) fn of(files: &BTreeMap<Module, String>) -> Self {
         let mentions: BTreeMap<&Module, Vec<Mention>> =
             files.iter().map(|(module, code)| (module, mentions(module, code, files))).collect();
         let mut exports: BTreeMap<(Module, String), Vec<String>> = BTreeMap::new();
@@ -57,7 +57,7 @@ impl Graph {
     }
 
     /// The sets of files that reach each other, each with its inner edges.
-    pub fn circles(&self) -> Vec<Vec<(String, String)>> {
+    pub(super) fn circles(&self) -> Vec<Vec<(String, String)>> {
         let mut found = Vec::new();
         let mut seen: BTreeSet<&Module> = BTreeSet::new();
         let reach: BTreeMap<&Module, BTreeSet<&Module>> =
@@ -179,12 +179,10 @@ fn start(rest: &str, module: &Module, files: &BTreeMap<Module, String>, before: 
         };
         !previous.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
     };
-    let first = roots.iter().filter_map(|root| {
-        rest.match_indices(root).map(|(at, _)| at).find(|at| is_start(*at))
-    });
+    let first =
+        roots.iter().filter_map(|root| rest.match_indices(root).map(|(at, _)| at).find(|at| is_start(*at)));
     let children = rest.match_indices("use ").map(|(at, _)| at + 4).find(|at| {
-        let name: String =
-            rest[*at..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let name: String = rest[*at..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         let mut child = module.clone();
         child.push(name);
         is_start(at - 4) && files.contains_key(&child)
@@ -216,7 +214,9 @@ fn whole(text: &str) -> (String, usize) {
 
 /// `a::{b, c::{self, D}}` as `a::b`, `a::c`, `a::c::D`.
 fn entries(text: &str) -> Vec<String> {
-    let Some((head, group)) = text.split_once('{') else { return vec![text.trim_end_matches("::*").to_owned()] };
+    let Some((head, group)) = text.split_once('{') else {
+        return vec![text.trim_end_matches("::*").to_owned()];
+    };
     let group = group.strip_suffix('}').unwrap_or(group);
     let mut parts = vec![String::new()];
     let mut depth = 0;

@@ -1,4 +1,7 @@
-//! A room uses only lower rooms, and siblings never use each other: reads the sources and says who does.
+//! A part uses only lower parts, siblings never use each other, and within a part no files use each other in a circle:
+//! reads the sources and says who does.
+
+mod graph;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,19 +28,47 @@ const LAYERS: &[&[&str]] = &[
 const ALLOWED: &[(&str, &str)] = &[("sim", "mistral::wire")];
 
 #[test]
-fn every_room_uses_only_lower_rooms() {
+fn every_part_uses_only_lower_parts() {
     let mut breaches = BTreeSet::new();
     for file in sources(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
-        let room = room(&file);
+        let part = part(&file);
         for used in uses(&fs::read_to_string(&file).unwrap()) {
             let target = used.split("::").next().unwrap().to_owned();
-            let allowed = ALLOWED.iter().any(|(from, to)| *from == room && used.starts_with(to));
-            if target != room && !allowed && layer(&target) >= layer(&room) {
-                breaches.insert(format!("`{room}` uses `{used}` ({})", file.display()));
+            let allowed = ALLOWED.iter().any(|(from, to)| *from == part && used.starts_with(to));
+            if target != part && !allowed && layer(&target) >= layer(&part) {
+                breaches.insert(format!("`{part}` uses `{used}` ({})", file.display()));
             }
         }
     }
     assert!(breaches.is_empty(), "{breaches:#?}");
+}
+
+/// A name that a `mod.rs` re-exports counts as used from the file in which it is defined, and the re-export itself is no
+/// use. So a folder's page may list its files, and its files may import each other through it.
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let circles = graph::Graph::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).circles();
+    assert!(circles.is_empty(), "move what both need into a file of its own: {circles:#?}");
+}
+
+#[test]
+fn circles_are_found_through_groups_and_re_exports() {
+    let files = |list: &[(&str, &str)]| {
+        let module =
+            |path: &str| path.split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        graph::Graph::of(&list.iter().map(|(path, code)| (module(path), (*code).to_owned())).collect())
+    };
+    let direct =
+        files(&[("a", "use crate::{b::{self, C}, d};\n"), ("b", "fn f() { super::a::g() }\n"), ("d", "")]);
+    assert_eq!(direct.circles().len(), 1);
+    assert_eq!(direct.circles()[0].len(), 2);
+    let page = "mod b;\nmod c;\npub(crate) use b::B;\npub use c::{C, D as E};\n";
+    let through = [("a", page), ("a::b", "use super::E;\n"), ("a::c", "use crate::a::B;\n")];
+    assert_eq!(files(&through).circles().len(), 1, "each re-exported name is followed to its file");
+    let fine = [("a", page), ("a::b", "use super::{C};\n"), ("a::c", "pub(in super::super) struct C;\n")];
+    assert!(files(&fine).circles().is_empty());
+    let parent = [("a", "mod b;\nuse b::f;\npub struct A;\n"), ("a::b", "use super::A;\n")];
+    assert_eq!(files(&parent).circles().len(), 1, "a parent that uses its child may not be used by it");
 }
 
 #[test]
@@ -59,7 +90,7 @@ fn no_file_has_grown_past_the_end() {
     }
 }
 
-/// The picture of CONTRIBUTING.md: an arrow for each room that uses another, without those that follow from two
+/// The picture of CONTRIBUTING.md: an arrow for each part that uses another, without those that follow from two
 /// others.
 #[test]
 fn the_picture_is_drawn_from_the_imports() {
@@ -79,14 +110,14 @@ fn the_picture_is_drawn_from_the_imports() {
 fn picture(src: &Path) -> String {
     let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for file in sources(src.to_owned()) {
-        let from = room(&file);
+        let from = part(&file);
         if matches!(from.as_str(), "lib" | "main") {
             continue;
         }
         let used = uses(&fs::read_to_string(&file).unwrap());
-        let rooms =
+        let parts =
             used.iter().map(|path| path.split("::").next().unwrap().to_owned()).filter(|to| *to != from);
-        arrows.entry(from.clone()).or_default().extend(rooms);
+        arrows.entry(from.clone()).or_default().extend(parts);
     }
     let mut lines = vec!["```mermaid".to_owned(), "flowchart TD".to_owned()];
     for (from, to) in &arrows {
@@ -103,8 +134,8 @@ fn reaches(arrows: &BTreeMap<String, BTreeSet<String>>, from: &str, to: &str) ->
     arrows.get(from).is_some_and(|next| next.iter().any(|near| near == to || reaches(arrows, near, to)))
 }
 
-fn layer(room: &str) -> usize {
-    LAYERS.iter().position(|row| row.contains(&room)).unwrap_or_else(|| panic!("`{room}` is in no layer"))
+fn layer(part: &str) -> usize {
+    LAYERS.iter().position(|row| row.contains(&part)).unwrap_or_else(|| panic!("`{part}` is in no layer"))
 }
 
 fn sources(folder: PathBuf) -> Vec<PathBuf> {
@@ -120,7 +151,7 @@ fn sources(folder: PathBuf) -> Vec<PathBuf> {
     found
 }
 
-fn room(file: &Path) -> String {
+fn part(file: &Path) -> String {
     let mut parts = file.components().map(|part| part.as_os_str().to_string_lossy().into_owned());
     parts.by_ref().find(|part| part == "src");
     parts.next().unwrap().trim_end_matches(".rs").to_owned()
