@@ -17,7 +17,10 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::{diagnostic::Mistakes, run::Pipeline};
+use crate::{
+    diagnostic::{Mistake, Mistakes},
+    run::Pipeline,
+};
 
 /// The spec or the call is wrong.
 const WRONG: u8 = 2;
@@ -91,10 +94,24 @@ pub fn main() -> ExitCode {
 /// Reads and compiles the spec; says what is wrong with it, and with which code to exit.
 fn load(arguments: &SpecArguments) -> Result<Pipeline, u8> {
     let text = read(&arguments.spec)?;
-    Pipeline::from_file(&arguments.spec, &text, &arguments.set).map_err(|mistakes| {
+    let pipeline = Pipeline::from_file(&arguments.spec, &text, &arguments.set).map_err(|mistakes| {
         tell_mistakes(&mistakes);
         WRONG
-    })
+    })?;
+    show_warnings(&pipeline.plan().warnings);
+    Ok(pipeline)
+}
+
+/// What is valid and probably not meant.
+fn show_warnings(warnings: &[Mistake]) {
+    if warnings.is_empty() {
+        return;
+    }
+    let count = match warnings.len() {
+        1 => "1 warning".to_owned(),
+        count => format!("{count} warnings"),
+    };
+    let _ = write!(std::io::stderr(), "{}\n{count}\n", Mistakes(warnings.to_vec()).render(has_color()));
 }
 
 fn read(spec: &Path) -> Result<String, u8> {

@@ -40,6 +40,10 @@ impl Fault {
             Self::Expression { help, .. } | Self::ShortSchema { help, .. } => help.clone(),
             Self::FieldTaken { .. } => "expected a name that no field has".to_owned(),
             Self::NoKey { .. } => "expected a key".to_owned(),
+            Self::Warning(warning) => warning.label(),
+            Self::TableKey { has, .. } => format!("expected the key `{has}`"),
+            Self::TableColumn { column, has, .. } => format!("expected a `{column}` that fits {has}"),
+            Self::BadFieldName(_) => "expected a name without control characters".to_owned(),
             Self::BadName(_) => "wanted letters, digits and `_`, a letter first".to_owned(),
             Self::EmptyGlob { missing: Some(folder), .. } => format!("there is no folder `{folder}`"),
             Self::EmptyGlob { .. } => "matches nothing".to_owned(),
@@ -97,6 +101,13 @@ impl Fault {
             Self::NoKey { .. } => Some(
                 "say `key:` on the source or the sink, or `mode: replace` or `mode: append` on the sink".to_owned(),
             ),
+            Self::Warning(warning) => Some(warning.help()),
+            Self::TableKey { .. } => {
+                Some("use that key, write to another table, or say `mode: replace` on the sink".to_owned())
+            }
+            Self::TableColumn { column, has, .. } => Some(format!(
+                "say `types: {{ {column}: {has} }}` on the sink, write to another table, or say `mode: replace`"
+            )),
             Self::SchemaTwins { .. } => {
                 Some("columns do not tell names apart by case: rename one of them in the schema".to_owned())
             }

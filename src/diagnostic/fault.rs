@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use crate::units::UnitError;
 
+use super::Warning;
+
 /// What can be wrong. `Display` is the headline; [`Fault::label`] stands under the place and says
 /// what was wanted; [`Fault::help`] says what to try.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -95,6 +97,9 @@ pub enum Fault {
     /// A name that cannot be a name.
     #[error("`{0}` cannot be a name")]
     BadName(String),
+    /// A name of a field or column that is empty or cannot be shown.
+    #[error("`{}` cannot be the name of a field", .0.escape_debug())]
+    BadFieldName(String),
     /// A name that the program uses itself.
     #[error("the name `{0}` is the program's own")]
     ReservedName(String),
@@ -286,6 +291,35 @@ pub enum Fault {
         /// Its columns.
         known: Vec<String>,
     },
+    /// A table that is there, whose rows have another key.
+    #[error("the rows of the table `{table}` have the key `{has}`, and `{sink}` writes them by `{writes}`")]
+    TableKey {
+        /// The table.
+        table: String,
+        /// The key that its rows have.
+        has: String,
+        /// The sink.
+        sink: String,
+        /// The key that would be written.
+        writes: String,
+    },
+    /// A table that is there, with a column that cannot hold what would be written.
+    #[error("the column `{column}` of the table `{table}` is {has}, and `{sink}` writes {writes}")]
+    TableColumn {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// The type that it has.
+        has: String,
+        /// The sink.
+        sink: String,
+        /// The type that would be written.
+        writes: String,
+    },
+    /// What is valid and probably not meant.
+    #[error(transparent)]
+    Warning(Warning),
     /// Two sinks that write to the same place.
     #[error("`{second}` writes to {target}, and so does `{first}`")]
     SharedTarget {

@@ -6,13 +6,15 @@
 
 mod advice;
 mod fault;
+mod warning;
 mod words;
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use miette::{Diagnostic, LabeledSpan, SourceCode};
+use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
 
 pub use fault::Fault;
+pub use warning::Warning;
 pub use words::{meant, nearest};
 
 /// A text that a person wrote: the spec, a prompt, a schema.
@@ -114,6 +116,10 @@ impl fmt::Display for Mistake {
 impl std::error::Error for Mistake {}
 
 impl Diagnostic for Mistake {
+    fn severity(&self) -> Option<Severity> {
+        Some(if matches!(self.fault, Fault::Warning(_)) { Severity::Warning } else { Severity::Error })
+    }
+
     fn source_code(&self) -> Option<&dyn SourceCode> {
         Some(self)
     }

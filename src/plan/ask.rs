@@ -6,15 +6,16 @@ use std::{
 };
 
 use crate::{
-    diagnostic::{Fault, Place, Source as Written},
+    diagnostic::{Fault, Place, Source as Written, Warning},
     record::LogicalType,
-    spec::{AskSpec, MockSpec, Prompt as PromptSpec, StageSpec, TaskSpec, Text, is_template},
+    spec::{AskSpec, MockSpec, Prompt as PromptSpec, Settings, StageSpec, TaskSpec, Text, is_template},
     template::{self, TemplateFault, TemplateMistake},
 };
 
 use super::{
     Ask, Mock, Model, Prompt, Task,
     compiler::Compiler,
+    doubt::{DoubtKind, optional_parts},
     inputs::{clean, plain, read_text},
     shape::{Shape, SplitLevel},
 };
@@ -38,7 +39,12 @@ impl Compiler<'_> {
         shape: Option<&Shape>,
     ) -> (Option<Ask>, Option<Shape>) {
         let (task, datatype) = self.task(map, &spec.task, shape);
-        let after = shape.zip(datatype.clone()).map(|(shape, of)| shape.answered(map, into, of));
+        let mut after = shape.zip(datatype.clone()).map(|(shape, of)| shape.answered(map, into, of));
+        if let (Some(after), Some(Task::Chat(chat))) = (&mut after, &task)
+            && let Some(schema) = &chat.schema
+        {
+            after.doubts.extend(optional_parts(&schema.json, into));
+        }
         for (_, condition) in &spec.expect {
             self.condition(condition, after.as_ref());
         }
@@ -103,6 +109,13 @@ impl Compiler<'_> {
         }
         let field = sample_of(map);
         self.free_name(stage, &field, Some(shape));
+        if let (TaskSpec::Chat(chat), Some(samples)) = (&spec.task, spec.samples)
+            && samples > 1
+            && let Some(why) = makes_equal(&chat.settings)
+        {
+            let map = stage.name.value.to_string();
+            self.warn(Warning::EqualSamples { map, why }, stage.name.place.clone());
+        }
         let mut after = shape.clone();
         let (before, own) = (Box::new(shape.clone()), vec![field.clone()]);
         after.splits.push(SplitLevel { stage: map.to_owned(), own, before });
@@ -229,6 +242,30 @@ impl Compiler<'_> {
             };
             self.report(fault, at);
         }
+        if let Some(shape) = shape {
+            self.doubtful_references(text, shape, place);
+        }
+    }
+
+    /// What a text names that may be NULL, or that chance decides.
+    fn doubtful_references(&mut self, text: &str, shape: &Shape, place: &PlaceOf<'_>) {
+        for doubt in &shape.doubts {
+            let is_it = |name: &str| doubt.concerns(name);
+            for (name, span) in template::unguarded(text, &is_it) {
+                match &doubt.kind {
+                    DoubtKind::Null(_) if self.guards.cover(&name) => {}
+                    DoubtKind::Null(why) => {
+                        let fault = TemplateFault::Include(name.clone());
+                        let at = place(&TemplateMistake { fault, span });
+                        self.warn(Warning::MaybeNull { name, why: why.clone() }, at);
+                    }
+                    DoubtKind::Ties { function, query } => {
+                        let (column, function) = (name, function.clone());
+                        self.warn(Warning::Ties { column, function }, query.clone());
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -245,6 +282,16 @@ impl Shape {
         shape.failed = false;
         shape
     }
+}
+
+/// What makes a model give the same answer to the same request.
+fn makes_equal(settings: &Settings) -> Option<&'static str> {
+    let found = |name: &str| settings.iter().find(|setting| setting.name == name);
+    if found("random_seed").is_some_and(|seed| seed.templates.is_empty()) {
+        return Some("`random_seed` is the same for all of them");
+    }
+    let cold = found("temperature").is_some_and(|setting| setting.value.as_f64() == Some(0.0));
+    cold.then_some("`temperature: 0` gives the likeliest answer")
 }
 
 /// An answer as a model writes it: a text as it is, anything else as JSON.

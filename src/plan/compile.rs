@@ -14,6 +14,7 @@ use crate::{
 use super::{
     Mistral, NodeId, Paces, Plan, Port, RecordType, Secret, Sink, Step, Target, Throttle,
     compiler::{Collected, CompileContext, Compiler, Tables},
+    doubt::{Doubt, Guards},
     graph::{self, Edge, Graph},
     inputs::resolve,
     nodes,
@@ -76,6 +77,8 @@ fn pass(spec: &Spec, around: &CompileContext<'_>, tables: &Tables) -> Pass {
         around,
         engine,
         mistakes,
+        warnings: Vec::new(),
+        guards: Guards::default(),
         shapes: HashMap::new(),
         collected: Collected::new(),
         tables,
@@ -123,6 +126,7 @@ fn pass(spec: &Spec, around: &CompileContext<'_>, tables: &Tables) -> Pass {
         budget: spec.budget,
         prices: spec.prices.clone(),
         nodes: nodes::nodes(spec, &graph, steps, &inputs),
+        warnings: in_order(compiler.warnings, spec),
     };
     Pass { plan: Ok(plan), found, assumed }
 }
@@ -176,7 +180,9 @@ impl Compiler<'_> {
         let stage = &spec.stages[at];
         if let Some(when) = &stage.when {
             self.condition(when, shape.as_ref());
+            self.stable(when, shape.as_ref());
         }
+        self.guards = stage.when.as_ref().map(|when| Guards::of(&when.value)).unwrap_or_default();
         let form = stage.form.as_ref()?;
         let failed_read =
             graph.inputs.iter().flatten().any(|edge| edge.stage == at && edge.port == Port::Failed);
@@ -191,7 +197,12 @@ impl Compiler<'_> {
                 let into = ask.into.as_ref().unwrap_or(&stage.name).value.to_string();
                 self.free_name(stage, &into, shape.as_ref());
                 let sampled = self.sampled(stage, &stage.name.value, ask, shape.as_ref());
-                let (ask, after) = self.ask(ask, &stage.name.value, &into, sampled.as_ref());
+                let (ask, mut after) = self.ask(ask, &stage.name.value, &into, sampled.as_ref());
+                let is_new = shape.as_ref().is_some_and(|shape| shape.schema.get(&into).is_none());
+                if let (Some(after), true, Some(_)) = (&mut after, is_new, &stage.when) {
+                    let why = format!("`{}` has a `when:`", stage.name.value);
+                    after.doubts.push(Doubt::null(&into, &why));
+                }
                 (ask.map(|ask| Step::Ask(Box::new(ask))), after)
             }
             Form::Submit(ask) => self.submit(at, &stage.name, ask, graph, shape.as_ref()),
@@ -207,7 +218,13 @@ impl Compiler<'_> {
             }
             Form::Filter(filter) => {
                 self.condition(&filter.condition, shape.as_ref());
-                (Some(Step::Filter(filter.condition.value.clone())), shape.clone())
+                self.stable(&filter.condition, shape.as_ref());
+                let guards = Guards::of(&filter.condition.value);
+                let mut after = shape.clone();
+                if let Some(after) = &mut after {
+                    after.doubts.retain(|doubt| !(doubt.is_null() && guards.cover(&doubt.path)));
+                }
+                (Some(Step::Filter(filter.condition.value.clone())), after)
             }
             Form::Split(split) => {
                 let into = split.into.as_ref().unwrap_or(&stage.name).value.to_string();

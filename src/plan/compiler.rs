@@ -3,9 +3,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::{diagnostic::Mistake, read, record::Schema, spec::Spec, sql::Engine};
+use crate::{
+    diagnostic::{Fault, Mistake},
+    read,
+    record::{LogicalType, Schema},
+    spec::Spec,
+    sql::Engine,
+};
 
-use super::{Port, shape::Shape};
+use super::{Port, doubt::Guards, shape::Shape};
 
 /// The columns of the tables of a pipeline's sinks, by their names in lower case.
 pub(super) type Tables = BTreeMap<String, Schema>;
@@ -16,10 +22,17 @@ pub(super) type Collected = HashMap<usize, (Shape, Shape)>;
 /// The columns of a query, or why DuckDB refuses it; with tables that are to be as said.
 pub(super) type Describe<'a> = dyn Fn(&str, &[(String, Schema)]) -> Result<Schema, String> + 'a;
 
+/// What is wrong with writing rows of a sink with this name to a table that is there; the key is `None` where rows are
+/// only added.
+pub(super) type CheckTable<'a> =
+    dyn Fn(&str, &str, Option<&[String]>, &[(String, LogicalType)]) -> Vec<Fault> + 'a;
+
 /// What the compiler needs of the world beside the files that a spec names.
 pub struct CompileContext<'a> {
     /// The columns of a query, or why DuckDB refuses it; with tables that are to be as said.
     pub describe: &'a Describe<'a>,
+    /// What is wrong with a sink's table if it is there.
+    pub check_table: &'a CheckTable<'a>,
     /// What earlier runs have proven of files.
     pub proofs: read::Proofs<'a>,
 }
@@ -31,6 +44,9 @@ pub(super) struct Compiler<'a> {
     /// Where expressions are bound.
     pub(super) engine: Engine,
     pub(super) mistakes: Vec<Mistake>,
+    pub(super) warnings: Vec<Mistake>,
+    /// What the condition of the stage that is compiled says of its fields.
+    pub(super) guards: Guards,
     /// By stage and port; absent where a mistake upstream leaves it unknown.
     pub(super) shapes: HashMap<(usize, Port), Shape>,
     pub(super) collected: Collected,

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use crate::{
-    diagnostic::{Fault, nearest},
+    diagnostic::{Fault, Warning, nearest},
     record::{ETL, LogicalType, Schema, same_name},
-    spec::Text,
+    spec::{Form, StageSpec, Text},
     sql::{self, ExpressionError},
 };
 
@@ -17,12 +17,51 @@ impl Compiler<'_> {
     pub(super) fn expression(&mut self, text: &Text, shape: Option<&Shape>) -> Option<LogicalType> {
         let schema = shape?.record_type().relation();
         match sql::bind(&self.engine, &schema, &text.value) {
-            Ok(of) => Some(of),
+            Ok(of) => {
+                self.quoted_field(text, &schema);
+                Some(of)
+            }
             Err(error) => {
                 self.expression_error(text, &schema, error);
                 None
             }
         }
+    }
+
+    /// `kind: 'web'` is the field `web`, because YAML removes the quotes.
+    fn quoted_field(&mut self, text: &Text, schema: &Schema) {
+        let written = &text.place.source.text;
+        let before = text.place.span.start.checked_sub(1).and_then(|at| written.as_bytes().get(at));
+        let first = written.as_bytes().get(text.place.span.start);
+        let is_quoted = [before, first].contains(&Some(&b'\''));
+        if is_quoted && schema.get(text.value.trim()).is_some() {
+            self.warn(Warning::QuotedField(text.value.trim().to_owned()), text.place.clone());
+        }
+    }
+
+    /// Warns of an expression that gives another value on each run, where a request may contain it.
+    pub(super) fn stable(&mut self, text: &Text, shape: Option<&Shape>) {
+        let Some(shape) = shape.filter(|_| self.asks()) else { return };
+        let schema = shape.record_type().relation();
+        if let Some((name, span)) = sql::volatile(&self.engine, &text.value, &schema) {
+            self.warn(Warning::Volatile(name), text.place_of(span));
+        }
+    }
+
+    /// The same of a query.
+    pub(super) fn stable_query(&mut self, text: &Text) {
+        if !self.asks() {
+            return;
+        }
+        if let Some((name, at)) = sql::facts(&self.engine, &text.value).volatile {
+            let span = at..at + name.len();
+            self.warn(Warning::Volatile(name), text.place_of(span));
+        }
+    }
+
+    fn asks(&self) -> bool {
+        let asks = |stage: &StageSpec| matches!(stage.form, Some(Form::Ask(_) | Form::Submit(_)));
+        self.spec.stages.iter().any(asks)
     }
 
     /// Checks a condition.

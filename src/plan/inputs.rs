@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    diagnostic::{Fault, Mistake, Place, Source as Written},
+    diagnostic::{Fault, Mistake, Place, Source as Written, Warning},
     files::FileSet,
     read::{self, Format},
     record::{LogicalType, Record, Schema, from_json, same_name},
@@ -54,7 +54,10 @@ impl Compiler<'_> {
                 (Origin::Files(set), Some(schema))
             }
             SourceForm::Rows(rows) => self.rows(rows),
-            SourceForm::Sql(query) => self.query(query, &query.value),
+            SourceForm::Sql(query) => {
+                self.stable_query(query);
+                self.query(query, &query.value)
+            }
             SourceForm::Jsonl(path) => self.read(path, Format::Jsonl, spec)?,
             SourceForm::Csv(csv) => self.read(&csv.path, Format::Csv(csv.options.clone()), spec)?,
             SourceForm::Parquet(path) => self.read(path, Format::Parquet, spec)?,
@@ -187,6 +190,10 @@ impl Compiler<'_> {
 
     pub(super) fn report(&mut self, fault: Fault, place: Place) {
         self.mistakes.push(Mistake { fault, place });
+    }
+
+    pub(super) fn warn(&mut self, warning: Warning, place: Place) {
+        self.warnings.push(Mistake { fault: Fault::Warning(warning), place });
     }
 }
 

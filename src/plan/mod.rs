@@ -12,6 +12,7 @@ mod chat;
 mod columns;
 mod compile;
 mod compiler;
+mod doubt;
 mod draw;
 mod expression;
 mod fold;
@@ -29,6 +30,7 @@ mod wave;
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use crate::{
+    diagnostic::Mistake,
     event::StageKind,
     record::{self, ETL, etl_type},
     spec::{ModelPrice, Timeouts},
@@ -68,6 +70,8 @@ pub struct Plan {
     pub prices: Vec<ModelPrice>,
     /// The stages, upstream before downstream.
     pub nodes: Vec<Node>,
+    /// What is valid in the spec and probably not meant.
+    pub warnings: Vec<Mistake>,
 }
 
 /// A node's place in [`Plan::nodes`].

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::record::{LogicalType, Schema, same_name};
 
-use super::RecordType;
+use super::{RecordType, doubt::Doubt};
 
 /// The fields of a port's records, where they come from, and which of them is the key.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +28,8 @@ pub(super) struct Shape {
     pub(super) splits: Vec<SplitLevel>,
     /// What failures look like that travel along to the next wave.
     pub(super) failures: Vec<Shape>,
+    /// Fields, or parts of them, that a text should not name without care.
+    pub(super) doubts: Vec<Doubt>,
 }
 
 /// A split above.
@@ -58,6 +60,11 @@ impl Shape {
     pub(super) fn union(shapes: &[Self]) -> Result<Self, Clash> {
         let [first, rest @ ..] = shapes else { return Ok(Self::default()) };
         let mut union = first.clone();
+        for field in shapes.iter().flat_map(|shape| shape.schema.fields()) {
+            if shapes.iter().any(|shape| shape.schema.get(&field.name).is_none()) {
+                union.doubts.push(Doubt::null(&field.name, "not every stage that is read here gives it"));
+            }
+        }
         for shape in rest {
             for field in shape.schema.fields() {
                 let Some(known) = union.schema.get(&field.name) else {
@@ -92,6 +99,7 @@ impl Shape {
             union.splits.truncate(same);
             union.failed |= shape.failed;
             union.failures.extend(shape.failures.iter().cloned());
+            union.doubts.extend(shape.doubts.iter().cloned());
         }
         Ok(union)
     }
@@ -109,6 +117,7 @@ impl Shape {
         self.made.retain(|made| !same_name(made, name));
         self.answers.retain(|answer| !same_name(answer, name));
         self.bulky.retain(|bulky| !same_name(bulky, name));
+        self.doubts.retain(|doubt| !same_name(doubt.field(), name));
         self.made.push(name.to_owned());
     }
 
@@ -119,6 +128,7 @@ impl Shape {
         for names in [&mut self.made, &mut self.answers, &mut self.bulky] {
             names.retain(|name| keep(name));
         }
+        self.doubts.retain(|doubt| keep(doubt.field()));
         if !self.key.iter().all(|name| keep(name)) {
             self.key.clear();
             self.source_key.clear();
@@ -135,6 +145,10 @@ impl Shape {
             for old in names.iter_mut() {
                 *old = name(old);
             }
+        }
+        for doubt in &mut self.doubts {
+            let field = doubt.field().to_owned();
+            doubt.path.replace_range(..field.len(), &name(&field));
         }
     }
 }

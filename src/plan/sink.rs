@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     diagnostic::{Fault, Place},
-    record::same_name,
+    record::{LogicalType, same_name},
     spec::{Duplicates, Mode, Name, SinkSpec, Stale, Target as TargetSpec, Text},
 };
 
@@ -69,7 +69,39 @@ impl Compiler<'_> {
         if spec.duplicates != Duplicates::Fail {
             self.can_tell_duplicates(spec.duplicates, mode, &key, &name.place);
         }
+        self.check_table(name, spec, &target, (mode, &key, &columns));
         Some(Sink { target, columns, key, owned, mode, duplicates: spec.duplicates })
+    }
+
+    /// A table that is there has the key and the types that its rows were written by.
+    fn check_table(
+        &mut self,
+        name: &Name,
+        spec: &SinkSpec,
+        target: &Target,
+        (mode, key, columns): (Mode, &[String], &[Column]),
+    ) {
+        let Target::Table(table) = target else { return };
+        if mode == Mode::Replace {
+            return;
+        }
+        let key = (mode == Mode::Upsert).then_some(key);
+        let columns: Vec<(String, LogicalType)> =
+            columns.iter().map(|column| (column.name.clone(), column.datatype.clone())).collect();
+        for fault in (self.around.check_table)(&name.value, table, key, &columns) {
+            let place = match &fault {
+                Fault::TableKey { .. } => spec.key.first().map(|key| &key.place),
+                Fault::TableColumn { column, .. } => spec
+                    .columns
+                    .iter()
+                    .flatten()
+                    .chain(&spec.types)
+                    .find(|(listed, _)| same_name(&listed.value, column))
+                    .map(|(listed, _)| &listed.place),
+                _ => None,
+            };
+            self.report(fault, place.unwrap_or(&name.place).clone());
+        }
     }
 
     /// A duplicate is a row with the same key: without one, or where rows are only added, there is none.

@@ -16,6 +16,9 @@ impl Compiler<'_> {
     pub(super) fn fields(&mut self, spec: &FieldsSpec, shape: Option<&Shape>) -> (Reshape, Option<Shape>) {
         let types: Vec<Option<LogicalType>> =
             spec.set.iter().map(|(_, text)| self.expression(text, shape)).collect();
+        for (_, text) in &spec.set {
+            self.stable(text, shape);
+        }
         let known = |text: &Text, this: &mut Self| {
             if let Some(shape) = shape
                 && shape.schema.get(&text.value).is_none()
@@ -86,6 +89,7 @@ impl Compiler<'_> {
             SplitWhat::Values(_) | SplitWhat::Samples => None,
             SplitWhat::Items | SplitWhat::Chunks { .. } => self.expression(&spec.of, shape),
         };
+        self.stable(&spec.of, shape.filter(|_| of.is_some()));
         let item = match (&spec.what, &of) {
             (SplitWhat::Items, Some(LogicalType::List(item) | LogicalType::Array(item, _))) => {
                 Some((**item).clone())

@@ -9,7 +9,13 @@ use crate::{
     sql,
 };
 
-use super::{Relation, Set, Wave, WaveQuery, compiler::Compiler, graph::Graph, shape::Shape};
+use super::{
+    Relation, Set, Wave, WaveQuery,
+    compiler::Compiler,
+    doubt::{Doubt, DoubtKind},
+    graph::Graph,
+    shape::Shape,
+};
 
 /// The query of a wave, and what it reads.
 struct Over<'a> {
@@ -50,6 +56,7 @@ impl Compiler<'_> {
                 (wave(Some(Set::Unique(of.value.clone()))), shape.cloned())
             }
             Some(WaveSet::Query(text)) => {
+                self.stable_query(text);
                 let over = self.over(at, name, text, graph, shape);
                 match over.and_then(|over| self.query_of(&over, &spec.key)) {
                     Some((query, after)) => (wave(Some(Set::Query(query))), Some(after)),
@@ -119,6 +126,14 @@ impl Compiler<'_> {
         let others = over.relations.iter().map(|(of, _)| relation(&of.name, &of.schema));
         let with: Vec<String> = own.chain(others).collect();
         let output = self.describe(&with, &over.text, over.written)?;
+        if let Some(error) = sql::implicit_cast_in_query(&self.engine, &with, &over.written.value) {
+            let place = error
+                .span
+                .clone()
+                .map_or_else(|| over.written.place.clone(), |span| over.written.place_of(span));
+            let help = error.help.unwrap_or_default();
+            self.report(Fault::Expression { what: error.message, help }, place);
+        }
         for name in key {
             if output.get(&name.value).is_none() {
                 let known = output.names().map(str::to_owned).collect();
@@ -159,6 +174,10 @@ impl Compiler<'_> {
             }
             found
         };
+        let ties = facts.ties.into_iter().map(|(column, function)| {
+            let kind = DoubtKind::Ties { function, query: over.written.place.clone() };
+            Doubt { path: column, kind }
+        });
         let after = Shape {
             made: all(|shape| &shape.made),
             answers: all(|shape| &shape.answers),
@@ -171,6 +190,7 @@ impl Compiler<'_> {
             splits: Vec::new(),
             maps: Vec::new(),
             failures: over.own.failures.clone(),
+            doubts: ties.collect(),
         };
         let query = WaveQuery {
             text: over.text.clone(),

@@ -12,16 +12,17 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    diagnostic::Mistakes,
+    diagnostic::{Fault, Mistakes},
     event::{Event, EventKind, RunEnd},
     mistral,
     plan::{self, CompileContext, Plan, Step, compile},
     read::ProofId,
+    record::LogicalType,
     request::mock,
     sim::Sim,
     spec::{Variables, parse},
     sql::Engine,
-    store::{self, RunRecord, Store},
+    store::{self, RunRecord, Store, TableConflict},
     task,
 };
 
@@ -63,7 +64,15 @@ impl Pipeline {
         };
         let known = store::KnownProofs::of(&database);
         let proofs = |id: &ProofId| known.find(&id.file, &id.stamp, &id.options);
-        let compiled = compile(&spec, &CompileContext { describe: &describe, proofs: &proofs });
+        let tables = store::KnownTables::of(&database);
+        let check_table =
+            |sink: &str, table: &str, key: Option<&[String]>, columns: &[(String, LogicalType)]| {
+                let writes = key.unwrap_or_default().join(", ");
+                let found = tables.conflicts(table, key, columns).into_iter();
+                found.map(|conflict| conflict_fault(conflict, sink, table, &writes)).collect()
+            };
+        let surroundings = CompileContext { describe: &describe, check_table: &check_table, proofs: &proofs };
+        let compiled = compile(&spec, &surroundings);
         let unpriced = unpriced(&spec, &prices(&spec.prices));
         match compiled {
             Ok(plan) if unpriced.is_empty() => Ok(Self { plan }),
@@ -224,6 +233,18 @@ impl Pipeline {
         let seconds = started.elapsed().as_secs_f64();
         context.events.emit(EventKind::RunEnded { end: end.clone(), progress, sum, tables, seconds }).await;
         Ok(end)
+    }
+}
+
+fn conflict_fault(conflict: TableConflict, sink: &str, table: &str, writes: &str) -> Fault {
+    let (sink, table) = (sink.to_owned(), table.to_owned());
+    match conflict {
+        TableConflict::Key { has } => {
+            Fault::TableKey { table, has: has.join(", "), sink, writes: writes.to_owned() }
+        }
+        TableConflict::Column { column, has, writes } => {
+            Fault::TableColumn { table, column, has: has.sql(), sink, writes: writes.sql() }
+        }
     }
 }
 

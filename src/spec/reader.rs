@@ -4,12 +4,15 @@ use std::{ops::Range, sync::Arc};
 
 use serde_json::Value;
 
-use crate::diagnostic::{Fault, Mistake, Place, Source};
+use crate::{
+    diagnostic::{Fault, Mistake, Place, Source},
+    record::ETL,
+};
 
 use super::{
     describe::Written,
     text::{Name, Text},
-    tree::{Key, Kind, Node, Origin},
+    tree::{Key, Kind, Node},
 };
 
 /// Collects mistakes while a tree is read.
@@ -99,14 +102,24 @@ impl Reader<'_> {
         is_name(name).then(|| Name { value: name.as_str().into(), place: self.place(node.span.clone()) })
     }
 
-    /// A key that the person chose; it has to be a name where it becomes one.
-    pub(crate) fn own_key(&mut self, key: &Key, is_name: bool) -> Option<Name> {
-        if !is_name {
-            return Some(Name { value: key.name.as_str().into(), place: self.place(key.span.clone()) });
+    /// A key that the person chose. As the name of a field it may be any that a column may have: `First Name`, `größe`.
+    pub(crate) fn own_key(&mut self, key: &Key, is_field: bool) -> Option<Name> {
+        let (name, place) = (key.name.as_str(), self.place(key.span.clone()));
+        let fault = match name {
+            _ if !is_field => None,
+            name if name.trim().is_empty() || name.contains(char::is_control) => {
+                Some(Fault::BadFieldName(name.to_owned()))
+            }
+            name if name.eq_ignore_ascii_case(ETL) => Some(Fault::ReservedName(name.to_owned())),
+            _ => None,
+        };
+        match fault {
+            Some(fault) => {
+                self.mistakes.push(Mistake { fault, place });
+                None
+            }
+            None => Some(Name { value: name.into(), place }),
         }
-        let kind = Kind::Text(key.name.clone());
-        let node = Node { kind, span: key.span.clone(), origin: Origin::Spec, secret: false };
-        self.name(&node, String::new)
     }
 
     /// Whatever is there, as JSON.

@@ -1,9 +1,18 @@
 //! Is a text one scalar expression over these fields, and of which type? Main functions: [`bind`], [`condition`].
 
-use crate::record::{LogicalType, Schema};
+use std::ops::Range;
+
+use crate::record::{LogicalType, Schema, quote};
 
 use super::{
-    Engine, ExpressionError, chunk::Slot, columns, error::translated, evaluate::Evaluator, message, tree,
+    Engine, ExpressionError,
+    cast::{implicit_cast, operand},
+    chunk::Slot,
+    columns,
+    error::translated,
+    evaluate::Evaluator,
+    functions::Functions,
+    message, tree,
 };
 
 /// The type of an expression over the fields of a schema.
@@ -43,6 +52,7 @@ fn bound(engine: &Engine, schema: &Schema, expression: &str) -> Result<LogicalTy
     // A literal that cannot be cast fails in every record: one of NULLs shows it.
     let evaluator = Evaluator::new(engine, schema, &[(expression.to_owned(), datatype.clone())])
         .map_err(|error| translated(&error.0, 0, expression))?;
+    no_implicit_cast(engine, expression, schema)?;
     let nulls = vec![crate::record::Value::Null; schema.len()].into();
     match evaluator.evaluate(&[nulls]).pop() {
         Some(Err(why)) if why.contains("Could not convert") || why.contains("convert string") => {
@@ -51,6 +61,71 @@ fn bound(engine: &Engine, schema: &Schema, expression: &str) -> Result<LogicalTy
         _ => Ok(datatype),
     }
 }
+
+/// Text that is used as a number, a date or a truth value fails for the first record in which it is none.
+fn no_implicit_cast(engine: &Engine, expression: &str, schema: &Schema) -> Result<(), ExpressionError> {
+    // A plan over the function that hands over records cannot be shown.
+    let columns: Vec<String> = schema
+        .fields()
+        .iter()
+        .map(|field| format!("CAST(NULL AS {}) AS {}", field.datatype.sql(), quote(&field.name)))
+        .collect();
+    let columns = if columns.is_empty() { "1".to_owned() } else { columns.join(", ") };
+    implicit_cast(engine, "SELECT (", expression, &format!("\n) FROM (SELECT {columns})")).map_or(Ok(()), Err)
+}
+
+/// The first text in a query over relations, given as common table expressions, that is converted although nobody wrote
+/// a CAST; nothing where the query reads tables besides.
+pub fn implicit_cast_in_query(engine: &Engine, with: &[String], query: &str) -> Option<ExpressionError> {
+    let head = match with {
+        [] => "SELECT * FROM (".to_owned(),
+        with => format!("WITH {} SELECT * FROM (", with.join(", ")),
+    };
+    let mut error = implicit_cast(engine, &head, query, "\n)")?;
+    error.span = error.span.filter(|span| query.get(span.clone()).is_some_and(|part| part != query));
+    Some(error)
+}
+
+/// A function of an expression whose result differs from one evaluation to the next, and where it is.
+pub fn volatile(engine: &Engine, expression: &str, schema: &Schema) -> Option<(String, Range<usize>)> {
+    const HEAD: usize = "SELECT (".len();
+    let item = tree::of_expression(engine, expression).ok()?;
+    let (name, at) = volatile_call(engine, &item, schema)?;
+    let at = at.checked_sub(HEAD).filter(|at| expression.is_char_boundary(*at))?;
+    Some((name, operand(expression, at)))
+}
+
+/// The first call in a tree whose result differs from one evaluation to the next, and the byte that it is at.
+pub(super) fn volatile_call(
+    engine: &Engine,
+    tree: &serde_json::Value,
+    schema: &Schema,
+) -> Option<(String, usize)> {
+    let mut found = None;
+    tree::walk(tree, &mut |node| {
+        let called = match node.get("class").and_then(serde_json::Value::as_str) {
+            Some("FUNCTION") => {
+                node["function_name"].as_str().filter(|name| Functions::of(engine).is_volatile(name))
+            }
+            // `current_date` is written without brackets.
+            Some("COLUMN_REF") => node["column_names"]
+                .as_array()
+                .and_then(|names| names.first()?.as_str().filter(|_| names.len() == 1))
+                .filter(|name| {
+                    KEYWORDS.contains(&name.to_lowercase().as_str()) && schema.get(name).is_none()
+                }),
+            _ => None,
+        };
+        if let (Some(name), None, Some(at)) = (called, &found, node.get("query_location")) {
+            found = Some((name.to_owned(), at.as_u64().unwrap_or_default() as usize));
+        }
+    });
+    found
+}
+
+/// What stands for a call without brackets.
+const KEYWORDS: [&str; 6] =
+    ["current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "current_user"];
 
 /// Checks that an expression is a condition.
 ///

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Engine, query, tree};
+use super::{Engine, functions::Functions, tree};
 
 /// The column of a relation that holds the source records of each of its rows, and the last column of the query
 /// that [`with_origins`] gives.
@@ -97,13 +97,13 @@ fn aggregates(engine: &Engine, node: &Value) -> bool {
     if groups || node["aggregate_handling"] == "FORCE_AGGREGATES" {
         return true;
     }
-    let names = query::aggregates(engine);
+    let functions = Functions::of(engine);
     let mut found = false;
     for part in [&node["select_list"], &node["having"]] {
         tree::walk(part, &mut |node| {
             let name = node.get("function_name").and_then(Value::as_str).unwrap_or_default();
             let is_function = node.get("class").is_some_and(|class| class == "FUNCTION");
-            found |= is_function && names.iter().any(|aggregate| aggregate == name);
+            found |= is_function && functions.is_aggregate(name);
         });
     }
     found

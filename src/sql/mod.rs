@@ -5,12 +5,14 @@
 //! stages, YAML or the results database.
 
 mod bind;
+mod cast;
 mod chunk;
 mod describe;
 mod engine;
 mod error;
 mod evaluate;
 mod explain;
+mod functions;
 mod lineage;
 mod query;
 mod read;
@@ -20,7 +22,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-pub use bind::{bind, condition};
+pub use bind::{bind, condition, implicit_cast_in_query, volatile};
 pub use chunk::{Slot, register};
 pub use describe::{columns, describe};
 pub use engine::Engine;

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Engine, tree};
+use crate::record::Schema;
+
+use super::{Engine, bind::volatile_call, functions::Functions, tree};
 
 /// What the tree of a query says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +16,11 @@ pub struct QueryFacts {
     /// Whether each row of the result is a row of the one relation that it reads: no join, no aggregate, no
     /// set operation.
     pub keeps_rows: bool,
+    /// Columns of the result that are taken from one of several rows which may be equal in what decides it, with the
+    /// function that does so.
+    pub ties: Vec<(String, String)>,
+    /// A function whose result differs from run to run, and the byte of the query that it is at.
+    pub volatile: Option<(String, usize)>,
 }
 
 /// A name in FROM.
@@ -30,8 +37,35 @@ pub fn facts(engine: &Engine, query: &str) -> QueryFacts {
     let Ok(tree) = tree::parsed(engine, query) else { return QueryFacts::default() };
     let node = &tree["statements"][0]["node"];
     let reads = reads(node);
-    let aggregates = aggregates(engine);
-    QueryFacts { grouped: grouped(node), keeps_rows: keeps_rows(node, &aggregates), reads }
+    let functions = Functions::of(engine);
+    QueryFacts {
+        grouped: grouped(node),
+        keeps_rows: keeps_rows(node, functions),
+        ties: ties(node),
+        volatile: volatile_call(engine, node, &Schema::default()),
+        reads,
+    }
+}
+
+/// Functions that take a value from the row that is the largest, smallest or most frequent: of several, any.
+const CHOOSING: [&str; 7] = ["arg_max", "arg_min", "argmax", "argmin", "max_by", "min_by", "mode"];
+
+fn ties(node: &Value) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for item in node["select_list"].as_array().into_iter().flatten() {
+        tree::walk(item, &mut |inner| {
+            let function = text(inner.get("function_name"));
+            let is_ordered = inner
+                .get("order_bys")
+                .is_some_and(|by| by["orders"].as_array().is_some_and(|orders| !orders.is_empty()));
+            if CHOOSING.contains(&function) && !is_ordered {
+                let alias = text(item.get("alias"));
+                let column = if alias.is_empty() { function } else { alias };
+                found.push((column.to_owned(), function.to_owned()));
+            }
+        });
+    }
+    found
 }
 
 fn reads(node: &Value) -> Vec<Relation> {
@@ -121,7 +155,7 @@ fn result_names(of: &[Value], select: &[Value]) -> Option<Vec<String>> {
     of.iter().map(name).collect()
 }
 
-fn keeps_rows(node: &Value, aggregates: &[String]) -> bool {
+fn keeps_rows(node: &Value, functions: &Functions) -> bool {
     let plain = node["type"] == "SELECT_NODE"
         && node["from_table"]["type"] == "BASE_TABLE"
         && node["group_expressions"].as_array().is_some_and(Vec::is_empty)
@@ -130,23 +164,9 @@ fn keeps_rows(node: &Value, aggregates: &[String]) -> bool {
     tree::walk(&node["select_list"], &mut |item| {
         let function = text(item.get("function_name"));
         let class = text(item.get("class"));
-        multiplies |=
-            class == "FUNCTION" && (function == "unnest" || aggregates.iter().any(|name| name == function));
+        multiplies |= class == "FUNCTION" && (function == "unnest" || functions.is_aggregate(function));
     });
     plain && !multiplies
-}
-
-/// The names of all aggregate functions.
-pub(super) fn aggregates(engine: &Engine) -> Vec<String> {
-    let connection = engine.connection();
-    let names = || -> Result<Vec<String>, duckdb::Error> {
-        let mut statement = connection.prepare(
-            "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'",
-        )?;
-        let names = statement.query_map([], |row| row.get(0))?;
-        names.collect()
-    };
-    names().unwrap_or_default()
 }
 
 fn text(value: Option<&Value>) -> &str {

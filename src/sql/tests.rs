@@ -191,3 +191,68 @@ fn what_does_not_bind_says_why_and_where() {
         "`text` is VARCHAR, and a condition is BOOLEAN: write `text IS NOT NULL` or `text <> ''`"
     );
 }
+
+#[test]
+fn text_is_not_converted_unless_a_cast_is_written() {
+    let engine = Engine::start().unwrap();
+    let fields = [
+        ("text", "VARCHAR"),
+        ("n", "BIGINT"),
+        ("price", "DECIMAL(9,2)"),
+        ("day", "DATE"),
+        ("about", "STRUCT(a VARCHAR, b BIGINT)"),
+        ("words", "VARCHAR[]"),
+        ("j", "JSON"),
+        ("größe", "VARCHAR"),
+    ];
+    let schema = Schema::new(fields.map(|(name, of)| (name, parse_type(of))));
+    for (expression, at) in [
+        ("text = 3", "text"),
+        ("NOT text", "text"),
+        ("n > 1 AND text IN (1, 2)", "text"),
+        ("price = text", "text"),
+        ("text = day", "text"),
+        ("about.a = 3", "about.a"),
+        ("if(text, 1, 2)", "text"),
+        ("CASE text WHEN 3 THEN 1 END", "text"),
+        ("text IN ('a', 3)", "text"),
+        ("words[1] = 3", "words[1] = 3"),
+        ("length('größe') > 1 AND text = 3", "text"),
+        ("\"größe\" = 3", "\""),
+    ] {
+        let Err(error) = bind(&engine, &schema, expression) else { panic!("{expression} binds") };
+        assert!(error.message.contains(" used as "), "{expression}: {error}");
+        let span = error.span.unwrap_or_else(|| panic!("{expression}: no place"));
+        assert_eq!(&expression[span], at, "{expression}");
+    }
+    for expression in ["3 < text", "n > text", "coalesce(n, text) = 'x'"] {
+        let error = bind(&engine, &schema, expression).unwrap_err();
+        assert!(error.message.contains("an explicit cast is required"), "{expression}: {error}");
+    }
+    for expression in [
+        "CAST(text AS INTEGER) = 3",
+        "text::INT = 3",
+        "TRY_CAST(text AS INT) > 1",
+        "CAST(about.a AS DATE) = day",
+        "CAST(trim(text) AS DECIMAL(9,2)) = price",
+        "n = 3",
+        "n = '3'",
+        "day >= '2024-01-01'",
+        "text = '3'",
+        "text || n",
+        "concat(text, n, day)",
+        "j = '3'",
+        "text LIKE '3%'",
+        "regexp_matches(text, '3')",
+        "words[1] = 'a'",
+        "list_contains(words, text)",
+        "[CAST(w AS INT) FOR w IN words]",
+        "coalesce(text, '3') IN ('3', '4')",
+        "strptime(text, '%Y')",
+        "text < 'x' AND length(text) > 3",
+        "regexp_extract(text, '([0-9]+)', 1)::INT",
+        "printf('%s %d', text, n)",
+    ] {
+        bind(&engine, &schema, expression).unwrap_or_else(|error| panic!("{expression}: {error}"));
+    }
+}

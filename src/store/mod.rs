@@ -6,6 +6,7 @@
 mod commit;
 mod duplicates;
 mod error;
+mod existing_table;
 mod gather_buffer;
 mod jobs;
 mod journal;
@@ -44,6 +45,7 @@ use crate::{
 
 pub use commit::{Batch, Committed, FailureRow, SinkRow, SinkRows};
 pub use error::StoreError;
+pub use existing_table::{KnownTables, TableConflict};
 pub use gather_buffer::{GatherBuffer, Numbered, PieceAt};
 pub use jobs::JobRecord;
 pub use ledger::{Run, RunRecord};

@@ -12,7 +12,7 @@ use duckdb::{Connection, params};
 use crate::{event::TableChange, record::quote};
 
 use super::{
-    Run, Store, StoreError,
+    Run, Store, StoreError, existing_table,
     table::{Stale, Table},
     transaction,
 };
@@ -95,16 +95,11 @@ pub(super) fn prepare(connection: &Connection, table: &Table, pipeline: &str) ->
 /// Notes the key of a table, or refuses another than the one that its rows were written by.
 fn keep_key(connection: &Connection, table: &Table) -> Result<(), StoreError> {
     let target = table.name();
-    let writes = table.key.join(", ");
-    let has: Vec<String> = {
-        let mut statement = connection.prepare(
-            "SELECT array_to_string(key, ', ') FROM etl.table_keys WHERE lower(target) = lower($1)",
-        )?;
-        statement.query_map([&target], |row| row.get(0))?.collect::<Result<_, _>>()?
-    };
-    match has.first() {
-        Some(has) if has.eq_ignore_ascii_case(&writes) => Ok(()),
-        Some(has) => Err(StoreError::Key { table: target, has: has.clone(), writes }),
+    match existing_table::key(connection, &target)? {
+        Some(has) if existing_table::is_same_key(&has, &table.key) => Ok(()),
+        Some(has) => {
+            Err(StoreError::Key { table: target, has: has.join(", "), writes: table.key.join(", ") })
+        }
         None => {
             let names: Vec<String> =
                 table.key.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();

@@ -7,13 +7,14 @@ use duckdb::Connection;
 use crate::{
     event::TableChange,
     fault,
-    record::{LogicalType, Schema, Value, parse_type, quote, same_name},
+    record::{LogicalType, Schema, Value, quote, same_name},
     sql::{Row, Slot},
 };
 
 use super::{
     Run, Store, StoreError,
     duplicates::{self, Repeated},
+    existing_table::{self, ColumnChange},
     ownership, sink_file,
     table::{SinkMode, SinkTarget, Table},
     transaction,
@@ -121,16 +122,10 @@ impl Store {
     }
 }
 
-/// The columns of a table that is there.
+/// The columns of a sink's table, if it is one.
 fn columns_of(connection: &Connection, table: &Table) -> Result<Vec<(String, LogicalType)>, StoreError> {
     let SinkTarget::Table(name) = &table.target else { return Ok(Vec::new()) };
-    let mut statement = connection.prepare_cached(
-        "SELECT column_name, data_type FROM duckdb_columns()
-         WHERE schema_name = 'main' AND lower(table_name) = lower(?) AND database_name = current_database()",
-    )?;
-    let found =
-        statement.query_map([name], |row| Ok((row.get(0)?, parse_type(&row.get::<_, String>(1)?))))?;
-    Ok(found.collect::<Result<_, _>>()?)
+    Ok(existing_table::columns(connection, name)?)
 }
 
 fn prepare(connection: &Connection, table: &Table) -> Result<(), StoreError> {
@@ -156,53 +151,31 @@ fn prepare(connection: &Connection, table: &Table) -> Result<(), StoreError> {
         }
     };
     connection.execute_batch(&format!("CREATE TABLE IF NOT EXISTS {working} ({definitions})"))?;
-    let there = columns_of(connection, table)?;
+    let there = existing_table::columns(connection, name)?;
     for (column, writes) in &table.columns {
-        let (quoted, sql) = (quote(column), writes.sql());
-        match there.iter().find(|(name, _)| same_name(name, column)) {
-            None => connection.execute_batch(&format!("ALTER TABLE {working} ADD COLUMN {quoted} {sql}"))?,
-            Some((_, has)) => match widened(connection, &working, &quoted, has, writes)? {
-                Some(wide) if wide == *has => {}
-                Some(wide) => connection.execute_batch(&format!(
-                    "ALTER TABLE {working} ALTER COLUMN {quoted} SET DATA TYPE {}",
-                    wide.sql()
-                ))?,
-                None => {
-                    return Err(StoreError::Column {
-                        table: name.clone(),
-                        column: column.clone(),
-                        has: has.sql(),
-                        writes: sql,
-                    });
-                }
-            },
+        let quoted = quote(column);
+        match existing_table::change(connection, name, &there, (column, writes))? {
+            ColumnChange::None => {}
+            ColumnChange::New => {
+                connection
+                    .execute_batch(&format!("ALTER TABLE {working} ADD COLUMN {quoted} {}", writes.sql()))?;
+            }
+            ColumnChange::Wider(wide) => connection.execute_batch(&format!(
+                "ALTER TABLE {working} ALTER COLUMN {quoted} SET DATA TYPE {}",
+                wide.sql()
+            ))?,
+            ColumnChange::Lossy(has) => {
+                return Err(StoreError::Column {
+                    table: name.clone(),
+                    column: column.clone(),
+                    has: has.sql(),
+                    writes: writes.sql(),
+                });
+            }
         }
     }
     Ok(())
 }
-
-/// The type that holds the values of a column and those that are written. Integers become DOUBLE where every one of
-/// them is also a DOUBLE: a table of whole prices takes the first price with cents.
-fn widened(
-    connection: &Connection,
-    table: &str,
-    column: &str,
-    has: &LogicalType,
-    writes: &LogicalType,
-) -> Result<Option<LogicalType>, StoreError> {
-    if let Some(wide) = has.widened(writes) {
-        return Ok(Some(wide));
-    }
-    if (has, writes) != (&LogicalType::BigInt, &LogicalType::Double) {
-        return Ok(None);
-    }
-    let query = format!("SELECT coalesce(max(abs({column}::HUGEINT)), 0) <= {EXACT} FROM {table}");
-    let is_exact: bool = connection.query_row(&query, [], |row| row.get(0))?;
-    Ok(is_exact.then_some(LogicalType::Double))
-}
-
-/// The largest integer up to which every integer is a DOUBLE.
-const EXACT: u64 = 1 << 53;
 
 fn replace(connection: &Connection, table: &Table) -> Result<(), StoreError> {
     if let (SinkTarget::Table(name), SinkMode::Replace) = (&table.target, table.mode) {

@@ -8,6 +8,7 @@ mod check;
 mod depth;
 mod environment;
 mod mistake;
+mod null;
 mod value;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::record::Record;
 
 pub use check::{check, includes};
 pub use mistake::{TemplateFault, TemplateMistake};
+pub use null::unguarded;
 
 use environment::{MAIN, environment, syntax};
 

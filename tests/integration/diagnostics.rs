@@ -62,7 +62,14 @@ fn told(dir: &Path, spec: &str, set: &[(&str, &str)]) -> String {
     };
     let variables = Variables { set: &set, env: &env };
     let result = parse(&name, spec, &variables).and_then(|spec| {
-        compile(&spec, &CompileContext { describe: &describe, proofs: &etl::read::no_proofs })
+        compile(
+            &spec,
+            &CompileContext {
+                describe: &describe,
+                check_table: &|_, _, _, _| Vec::new(),
+                proofs: &etl::read::no_proofs,
+            },
+        )
     });
     match result {
         Ok(plan) => plan.to_string(),

@@ -8,24 +8,7 @@ use std::collections::BTreeSet;
 use etl::{event::RunEnd, run::Options};
 use tokio_util::sync::CancellationToken;
 
-use crate::common::{Ended, Folder, run};
-
-/// A small generator: the same numbers for a seed on every machine.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % sides
-    }
-
-    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.roll(of.len() as u64) as usize]
-    }
-}
+use crate::common::{Dice, Ended, Folder, number, run};
 
 /// What a run is over: rows of `id,grp,words`, and the parts of the pipeline that are edited.
 #[derive(Clone)]
@@ -148,7 +131,7 @@ fn table(folder: &Folder) -> BTreeSet<String> {
 }
 
 fn edits(seed: u64) {
-    let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let mut dice = Dice::new(seed);
     let mut state = State { rows: Vec::new(), keep: "true", when: "true", shape: seed % 4 };
     // A source without a record never counts as gone.
     state.set(99, "z".to_owned(), "1".to_owned());
@@ -189,8 +172,7 @@ fn edits(seed: u64) {
 
 #[test]
 fn after_random_edits_the_table_is_that_of_a_fresh_database() {
-    let seeds = std::env::var("ETL_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(6);
-    for seed in 1..=seeds {
+    for seed in 1..=number("ETL_SEEDS", 6) {
         edits(seed);
     }
 }

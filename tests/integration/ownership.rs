@@ -190,11 +190,16 @@ fn a_table_is_written_by_the_key_that_its_rows_have() {
     let folder = Folder::new();
     write(&folder, &[("a", "1")]);
     folder.run(&words(""));
-    let refused = folder.try_run(&words("key: [id, word]")).unwrap_err().to_string();
+    let refused = folder.mistakes(&words("key: [id, word]"));
     assert!(
-        refused.contains("have the key `id, word_index`, and this pipeline writes them by `id, word`"),
+        refused.contains("`words` have the key `id, word_index`, and `words` writes them by `id,"),
         "{refused}"
     );
+    assert!(refused.contains("spec.yaml:13:"), "{refused}");
+    assert!(folder.mistakes(&words("key: [id]")).contains("writes them by `id`"));
+    // Rows that are only added, or written whole, need no key.
+    folder.pipeline(&words("mode: append"), &[]);
+    folder.pipeline(&words("mode: replace\n    key: [id, word]"), &[]);
     assert_eq!(ids(&folder), "a1");
 }
 

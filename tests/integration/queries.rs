@@ -40,7 +40,7 @@ fn a_row_of_a_join_goes_when_both_of_its_records_were_settled() {
     csv: cities.csv
     key: code
   - wave: homes
-    sql: SELECT p.id, c.title FROM people p JOIN cities c ON c.code = p.city
+    sql: SELECT p.id, c.title FROM people p JOIN cities c ON c.code = CAST(p.city AS VARCHAR)
     key: [id, title]
   - sink: homes
     gone: delete

@@ -321,6 +321,10 @@ fn a_table_of_whole_numbers_takes_the_first_that_is_none_where_nothing_is_lost()
     assert_eq!(folder.sql("FROM prices ORDER BY id"), "a | 3.0\nb | 9007199254740992.0\nc | 2.5");
     let folder = Folder::new();
     folder.run(&spec("[{ id: a, price: 9007199254740993 }]"));
-    let refused = folder.try_run(&spec("[{ id: c, price: 2.5 }]")).unwrap_err().to_string();
-    assert!(refused.contains("of type BIGINT, and this pipeline writes DOUBLE"), "{refused}");
+    let refused = folder.mistakes(&spec("[{ id: c, price: 2.5 }]"));
+    assert!(
+        refused.contains("the column `price` of the table `prices` is BIGINT, and `prices` writes DOUBLE"),
+        "{refused}"
+    );
+    assert!(refused.contains("say `types: { price: BIGINT }` on the sink"), "{refused}");
 }

@@ -1,6 +1,7 @@
 //! A folder with a pipeline in it, run by the library.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
 
+mod dice;
 pub mod script;
 
 use std::{
@@ -15,6 +16,13 @@ use etl::{
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+pub use dice::Dice;
+
+/// A number from the environment, by which a test runs longer or elsewhere.
+pub fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
 
 /// How a run ended.
 #[derive(Debug)]
@@ -57,6 +65,12 @@ impl Folder {
             set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         Pipeline::from_file(&self.path("spec.yaml"), spec, &set)
             .unwrap_or_else(|m| panic!("{}", m.render(false)))
+    }
+
+    /// The mistakes of a spec, as a person sees them.
+    pub fn mistakes(&self, spec: &str) -> String {
+        let path = self.path("spec.yaml");
+        Pipeline::from_file(&path, spec, &[]).expect_err("a spec with a mistake").render(false)
     }
 
     pub fn try_run(&self, spec: &str) -> Result<Ended, RunError> {

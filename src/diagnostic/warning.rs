@@ -1,0 +1,69 @@
+//! What is valid and probably not meant: a spec with warnings runs. Main type: [`Warning`], shown by `check`, `plan` and
+//! `run`.
+
+/// A doubt about a spec.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Warning {
+    /// An expression or query whose result differs from run to run.
+    #[error("`{0}` gives another value on each run")]
+    Volatile(String),
+    /// A text that names what a record may lack.
+    #[error("`{name}` may be NULL here: {why}")]
+    MaybeNull {
+        /// The path in the text.
+        name: String,
+        /// Why it may be.
+        why: String,
+    },
+    /// A function of a query whose result is decided by the order of rows that are equal.
+    #[error("`{column}` reaches a text, and `{function}` leaves open which of several rows it is taken from")]
+    Ties {
+        /// The column of the query.
+        column: String,
+        /// The function.
+        function: String,
+    },
+    /// Samples that are the same request with the same answer.
+    #[error("the samples of `{map}` may all be the same: {why}")]
+    EqualSamples {
+        /// The map.
+        map: String,
+        /// What makes them so.
+        why: &'static str,
+    },
+    /// A value in quotes that is the name of a field.
+    #[error("`{0}` is the field, not a text: YAML removes the quotes")]
+    QuotedField(String),
+}
+
+impl Warning {
+    /// What is shown at its place.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Volatile(_) => "changes with each run".to_owned(),
+            Self::MaybeNull { .. } => "a record without it fails before it is sent".to_owned(),
+            Self::Ties { .. } => "decided by chance where rows are equal".to_owned(),
+            Self::EqualSamples { .. } => "has samples".to_owned(),
+            Self::QuotedField(_) => "the field is used".to_owned(),
+        }
+    }
+
+    /// What to write instead.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Volatile(_) => {
+                "a prompt that contains it is another request on each run, and is paid again: use a parameter \
+                 (`${params.day}`), or put the value into a sink's `columns:`"
+                    .to_owned()
+            }
+            Self::MaybeNull { name, .. } => {
+                format!("write `{{{{ {name} | default('') }}}}`, `{{% if {name} %}}` or `when: {name} IS NOT NULL`")
+            }
+            Self::Ties { .. } => {
+                "add an ORDER BY that no two rows share, or another column to the comparison".to_owned()
+            }
+            Self::EqualSamples { .. } => "leave it out, or leave `samples:` out".to_owned(),
+            Self::QuotedField(name) => format!("for the text write `\"'{name}'\"`, for the field `{name}`"),
+        }
+    }
+}

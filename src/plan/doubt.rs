@@ -1,0 +1,137 @@
+//! What a text should not name without care: fields that a record may lack, and columns that chance decides. Main type:
+//! [`Doubt`], which travels with a shape until a template names it.
+
+use serde_json::Value;
+
+use crate::{diagnostic::Place, record::same_name};
+
+/// A doubt about a field or a part of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Doubt {
+    /// The field, or a path into it.
+    pub(super) path: String,
+    pub(super) kind: DoubtKind,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum DoubtKind {
+    /// It may be NULL; why.
+    Null(String),
+    /// A function of a query leaves open which of several rows it comes from.
+    Ties {
+        /// The function.
+        function: String,
+        /// The query.
+        query: Place,
+    },
+}
+
+impl Doubt {
+    pub(super) fn null(path: &str, why: &str) -> Self {
+        Self { path: path.to_owned(), kind: DoubtKind::Null(why.to_owned()) }
+    }
+
+    pub(super) const fn is_null(&self) -> bool {
+        matches!(self.kind, DoubtKind::Null(_))
+    }
+
+    /// The field that it is about, or a part of.
+    pub(super) fn field(&self) -> &str {
+        self.path.split('.').next().unwrap_or_default()
+    }
+
+    /// Whether it is about a path in a text: that one, or what the path is a part of.
+    pub(super) fn concerns(&self, name: &str) -> bool {
+        is_within(name, &self.path)
+    }
+}
+
+fn is_within(name: &str, path: &str) -> bool {
+    let mut names = name.split('.');
+    path.split('.').all(|part| names.next().is_some_and(|name| same_name(name, part)))
+}
+
+/// The paths that a condition says are not NULL.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Guards(Vec<String>);
+
+impl Guards {
+    /// Those of a condition; none where it is more than a list of such demands.
+    pub(super) fn of(condition: &str) -> Self {
+        let lower = condition.to_lowercase();
+        if lower.split_whitespace().any(|word| word == "or") {
+            return Self::default();
+        }
+        let demands = lower.split(" and ").filter_map(|part| bare(part).strip_suffix("is not null"));
+        Self(demands.map(|path| bare(path).to_owned()).collect())
+    }
+
+    /// Whether a path is among them, or a part of one that has parts that are.
+    pub(super) fn cover(&self, name: &str) -> bool {
+        self.0.iter().any(|guard| is_within(guard, name))
+    }
+}
+
+/// A part of a condition without brackets and quotes around it.
+fn bare(part: &str) -> &str {
+    part.trim_matches(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"'))
+}
+
+/// The parts of an answer that its schema lets be absent or NULL.
+pub(super) fn optional_parts(schema: &Value, into: &str) -> Vec<Doubt> {
+    let mut found = Vec::new();
+    parts(schema, into, &mut found);
+    found
+}
+
+fn parts(schema: &Value, path: &str, found: &mut Vec<Doubt>) {
+    let required: Vec<&str> =
+        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        if !required.contains(&name.as_str()) {
+            found.push(Doubt::null(&path, "the schema does not require it"));
+        } else if allows_null(property) {
+            found.push(Doubt::null(&path, "the schema allows null"));
+        }
+        parts(property, &path, found);
+    }
+}
+
+fn allows_null(schema: &Value) -> bool {
+    let is_null = |of: &Value| *of == "null";
+    let types = schema["type"].as_array().into_iter().flatten();
+    let branches = ["anyOf", "oneOf"].into_iter().filter_map(|union| schema[union].as_array()).flatten();
+    types.clone().any(is_null) || branches.clone().any(|branch| is_null(&branch["type"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_schema_lets_be_absent_is_found_at_every_depth() {
+        let schema = json!({
+            "properties": {
+                "a": { "type": "string" },
+                "b": { "type": ["string", "null"] },
+                "c": { "properties": { "d": { "anyOf": [{ "type": "null" }, { "type": "string" }] } }, "required": ["d"] },
+                "e": { "type": "string" },
+            },
+            "required": ["b", "c", "e"],
+        });
+        let paths: Vec<String> = optional_parts(&schema, "x").into_iter().map(|doubt| doubt.path).collect();
+        assert_eq!(paths, ["x.a", "x.b", "x.c.d"]);
+    }
+
+    #[test]
+    fn a_condition_guards_what_it_demands() {
+        let guards = Guards::of("x.a IS NOT NULL AND length(y) > 1 and (B is not null)");
+        assert!(guards.cover("x.a") && guards.cover("x") && guards.cover("b"));
+        assert!(!guards.cover("x.b") && !guards.cover("y"));
+        assert!(!Guards::of("x IS NOT NULL OR y").cover("x"));
+        assert!(Doubt::null("x", "").concerns("x.a") && !Doubt::null("x.a", "").concerns("x"));
+    }
+}

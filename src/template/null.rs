@@ -1,0 +1,146 @@
+//! Where a template names what may be NULL without saying what to do then. Main function: [`unguarded`], called when a
+//! spec is checked.
+
+use std::ops::Range;
+
+use minijinja::{
+    machinery::{Token, tokenize},
+    syntax::SyntaxConfig,
+};
+
+/// A path such as `review.summary` in a template, and the bytes that it is at.
+type Named = (String, Range<usize>);
+
+/// The plain references to paths for which `may_be_null` is true: not followed by `default`, not in a branch that
+/// asks for the path, not tested or combined with `or`.
+pub fn unguarded(text: &str, may_be_null: &dyn Fn(&str) -> bool) -> Vec<Named> {
+    let mut found = Vec::new();
+    let mut branches: Vec<Vec<String>> = Vec::new();
+    let mut inside: Option<Part> = None;
+    let tokens: Vec<(Token<'_>, Range<usize>)> = tokenize(text, false, SyntaxConfig::default())
+        .map_while(Result::ok)
+        .map(|(token, span)| (token, span.start_offset as usize..span.end_offset as usize))
+        .collect();
+    let mut at = 0;
+    while let Some((token, span)) = tokens.get(at) {
+        at += 1;
+        match token {
+            Token::VariableStart | Token::BlockStart => inside = Some(Part::default()),
+            Token::VariableEnd | Token::BlockEnd => {
+                let part = inside.take().unwrap_or_default();
+                match part.word.as_deref() {
+                    Some("if") => branches.push(part.names()),
+                    Some("elif") => {
+                        if let Some(known) = branches.last_mut() {
+                            known.extend(part.names());
+                        }
+                    }
+                    Some("endif") => drop(branches.pop()),
+                    _ if part.is_conditional => {}
+                    _ => {
+                        let known = |name: &str| branches.iter().flatten().any(|guard| guards(guard, name));
+                        let open =
+                            part.open.into_iter().filter(|(name, _)| may_be_null(name) && !known(name));
+                        found.extend(open);
+                    }
+                }
+            }
+            Token::Ident(word) => {
+                let Some(part) = &mut inside else { continue };
+                if part.is_first() && matches!(*word, "if" | "elif" | "endif" | "else" | "for" | "set") {
+                    part.word = Some((*word).to_owned());
+                    continue;
+                }
+                if matches!(*word, "if" | "or" | "is") {
+                    part.is_conditional |= part.word.is_none();
+                    continue;
+                }
+                let mut path = (*word).to_owned();
+                let mut end = span.end;
+                while let (Some((Token::Dot, _)), Some((Token::Ident(next), span))) =
+                    (tokens.get(at), tokens.get(at + 1))
+                {
+                    path = format!("{path}.{next}");
+                    end = span.end;
+                    at += 2;
+                }
+                let has_default = matches!(
+                    (tokens.get(at), tokens.get(at + 1)),
+                    (Some((Token::Pipe, _)), Some((Token::Ident("default" | "d"), _)))
+                );
+                part.add(path, span.start..end, has_default);
+            }
+            Token::Pipe => {
+                // The name of a filter is no field.
+                at += usize::from(inside.is_some() && matches!(tokens.get(at), Some((Token::Ident(_), _))));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// What stands between `{{` and `}}`, or `{%` and `%}`.
+#[derive(Default)]
+struct Part {
+    word: Option<String>,
+    /// Every path in it.
+    all: Vec<String>,
+    /// Those without a default.
+    open: Vec<Named>,
+    /// Whether it decides by itself what to write.
+    is_conditional: bool,
+}
+
+impl Part {
+    fn is_first(&self) -> bool {
+        self.word.is_none() && self.all.is_empty()
+    }
+
+    fn add(&mut self, path: String, span: Range<usize>, has_default: bool) {
+        if !has_default {
+            self.open.push((path.clone(), span));
+        }
+        self.all.push(path);
+    }
+
+    fn names(self) -> Vec<String> {
+        self.all
+    }
+}
+
+/// Whether a branch that asks for one path says that another one is there.
+fn guards(guard: &str, name: &str) -> bool {
+    guard == name || guard.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_references_are_found_and_guarded_ones_are_not() {
+        let found = |text: &str| -> Vec<String> {
+            let may_be = |name: &str| matches!(name, "x" | "a.b");
+            unguarded(text, &may_be)
+                .into_iter()
+                .map(|(name, span)| format!("{name}={}", &text[span]))
+                .collect()
+        };
+        for (text, wanted) in [
+            ("{{ x }}", &["x=x"][..]),
+            ("{{ y }}{{ a.c }}{{ a }}", &[]),
+            ("{{ a.b | upper }} {{ x ~ 'x' }}", &["a.b=a.b", "x=x"]),
+            ("{{ x | default('-') }}{{ a.b|d('') }}", &[]),
+            ("{% if x %}{{ x }}{% else %}{{ x }}{% endif %}{{ x }}", &["x=x"]),
+            ("{% if a.b %}{{ a.b }}{% endif %}", &[]),
+            ("{% if y %}{{ x }}{% elif a.b %}{{ a.b }}{% endif %}", &["x=x"]),
+            ("{{ x or 'none' }}{{ x if x else '' }}{{ x is none }}", &[]),
+            ("{% for i in x %}{{ i }}{% endfor %}", &["x=x"]),
+            ("x a.b {# {{ x }} #}{{ 'x' }}{{ y | x }}", &[]),
+            ("{{ x ", &[]),
+        ] {
+            assert_eq!(found(text), wanted, "{text}");
+        }
+    }
+}

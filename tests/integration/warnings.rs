@@ -1,0 +1,143 @@
+//! What is valid and probably not meant is shown, and the spec runs.
+
+use etl::diagnostic::Mistakes;
+
+use crate::common::Folder;
+
+/// The warnings of the stages below a source with the fields `id`, `web` and `n`, as a person sees them.
+fn warned(stages: &str) -> String {
+    let folder = Folder::new();
+    let spec = format!(
+        "pipeline: p
+duckdb: out.duckdb
+stages:
+  - source: texts
+    rows: [{{ id: a, web: x, n: 1 }}]
+    key: id
+{stages}
+"
+    );
+    let warnings = folder.pipeline(&spec, &[]).plan().warnings.clone();
+    Mistakes(warnings).render(false).replace(&folder.path("").display().to_string(), "")
+}
+
+/// A map with these keys that asks, and what reads it.
+fn asking(chat: &str, below: &str) -> String {
+    format!("  - map: review\n    chat: {{ model: mistral-small-latest, {chat} }}\n{below}  - sink: rows\n")
+}
+
+#[test]
+fn a_text_that_may_meet_null_is_shown_with_what_to_write() {
+    let schema = "schema: { good: text, maybe: text? }, prompt: hello";
+    let second = |prompt: &str, more: &str| {
+        asking(
+            schema,
+            &format!(
+                "  - map: second\n{more}    chat: {{ model: mistral-small-latest, prompt: \"{prompt}\" }}\n"
+            ),
+        )
+    };
+    let shown = warned(&second("{{ review.maybe }}", ""));
+    assert!(shown.contains("`review.maybe` may be NULL here: the schema does not require it"), "{shown}");
+    assert!(shown.contains("{{ review.maybe | default('') }}") && shown.contains("spec.yaml:10:"), "{shown}");
+    for (prompt, more) in [
+        ("{{ review.good }} {{ review }}", ""),
+        ("{{ review.maybe | default('-') }}", ""),
+        ("{% if review.maybe %}{{ review.maybe }}{% endif %}", ""),
+        ("{{ review.maybe }}", "    when: review.maybe IS NOT NULL\n"),
+    ] {
+        assert_eq!(warned(&second(prompt, more)), "", "{prompt}");
+    }
+    let filtered = second("{{ review.maybe }}", "").replace(
+        "  - map: second",
+        "  - map: there\n    where: review.maybe IS NOT NULL AND n > 0\n  - map: second",
+    );
+    assert_eq!(warned(&filtered), "");
+}
+
+#[test]
+fn a_field_that_a_record_may_lack_is_shown() {
+    let below = "  - map: second\n    chat: { model: mistral-small-latest, prompt: \"{{ review }}\" }\n";
+    let shown = warned(&asking("prompt: hello", below).replace(
+        "    chat: { model: mistral-small-latest, prompt: hello",
+        "    when: n > 1\n    chat: { model: mistral-small-latest, prompt: hello",
+    ));
+    assert!(shown.contains("`review` may be NULL here: `review` has a `when:`"), "{shown}");
+    let union = "  - map: a\n    fields: { x: \"'1'\" }\n  - map: b\n    from: texts\n    fields: { y: \"'2'\" }\n  - map: review\n    from: [a, b]\n    chat: { model: mistral-small-latest, prompt: \"{{ x }} {{ web }}\" }\n  - sink: rows\n    key: id\n";
+    let shown = warned(union);
+    assert!(shown.contains("`x` may be NULL here: not every stage that is read here gives it"), "{shown}");
+    assert_eq!(shown.matches("may be NULL").count(), 1, "{shown}");
+}
+
+#[test]
+fn what_changes_with_each_run_is_shown_where_a_request_may_contain_it() {
+    for (expression, word) in [
+        ("now()", "now"),
+        ("random()", "random"),
+        ("current_date", "current_date"),
+        ("strftime(today(), '%Y')", "today"),
+        ("uuid()", "uuid"),
+    ] {
+        let fields = format!("  - map: more\n    fields: {{ x: \"{expression}\" }}\n");
+        let shown = warned(&format!("{fields}{}", asking("prompt: \"{{ x }}\"", "")));
+        assert!(
+            shown.contains(&format!("`{word}` gives another value on each run")),
+            "{expression}: {shown}"
+        );
+        // Without a request it costs nothing.
+        assert_eq!(warned(&format!("{fields}  - sink: rows\n")), "");
+    }
+    let query = "  - wave: w\n    sql: SELECT id, web, now() AS at FROM w\n";
+    let shown = warned(&format!("{query}{}", asking("prompt: \"{{ at }}\"", "")));
+    assert!(shown.contains("`now` gives another value on each run"), "{shown}");
+    assert_eq!(
+        warned(
+            &asking("prompt: \"{{ web }}\"", "")
+                .replace("  - sink: rows\n", "  - sink: rows\n    columns: { at: now() }\n")
+        ),
+        ""
+    );
+}
+
+#[test]
+fn text_that_a_query_uses_as_a_number_is_a_mistake() {
+    let spec = |sql: &str| {
+        format!(
+            "duckdb: out.duckdb\nstages:\n  - source: texts\n    rows: [{{ id: a, web: x, n: 1 }}]\n    key: id\n  - wave: w\n    sql: {sql}\n  - sink: rows\n    key: id\n"
+        )
+    };
+    let folder = Folder::new();
+    let shown = folder.mistakes(&spec("SELECT id FROM w WHERE web = 3"));
+    assert!(shown.contains("`web` is a text, and is used as INTEGER here"), "{shown}");
+    assert!(shown.contains("spec.yaml:7:33"), "{shown}");
+    folder.pipeline(
+        &spec("SELECT id FROM w WHERE TRY_CAST(web AS INTEGER) = 3 AND n = 1 UNION ALL SELECT 'b'"),
+        &[],
+    );
+}
+
+#[test]
+fn a_value_that_ties_decide_is_shown_where_a_text_reads_it() {
+    let wave =
+        "  - wave: w\n    sql: SELECT web, arg_max(id, n) AS best, max(n) AS most FROM w GROUP BY web\n";
+    let shown = warned(&format!("{wave}{}", asking("prompt: \"{{ best }}\"", "")));
+    assert!(shown.contains("`best` reaches a text, and `arg_max` leaves open"), "{shown}");
+    assert_eq!(warned(&format!("{wave}{}", asking("prompt: \"{{ most }}\"", ""))), "");
+}
+
+#[test]
+fn samples_that_are_the_same_request_and_quotes_that_yaml_removes_are_shown() {
+    let samples = |settings: &str| {
+        warned(
+            &asking(&format!("prompt: hello{settings}"), "")
+                .replace("    chat:", "    samples: 3\n    chat:"),
+        )
+    };
+    assert!(samples(", temperature: 0").contains("the samples of `review` may all be the same"));
+    assert!(samples(", random_seed: 7").contains("`random_seed` is the same for all of them"));
+    assert_eq!(samples(", temperature: 0.7"), "");
+    let shown =
+        warned("  - map: more\n    fields: { kind: 'web', other: web, text: \"'web'\" }\n  - sink: rows\n");
+    assert!(shown.contains("`web` is the field, not a text"), "{shown}");
+    assert_eq!(shown.matches("is the field").count(), 1, "{shown}");
+}
