@@ -13,8 +13,8 @@ use crate::{
 };
 
 use super::{
-    Ask, Attachment, Format, Input, Mock, Node, Origin, Owned, Plan, Poll, Port, ReadFiles, Set, Sink, Step,
-    Target, Task, fold::folded_json, without_login,
+    Ask, Attachment, Input, Mock, Node, Origin, Owned, Plan, Poll, Port, ReadFiles, Set, Sink, Step, Target,
+    Task, fold::folded_json, without_login,
 };
 
 impl fmt::Display for Plan {
@@ -366,16 +366,6 @@ impl fmt::Display for Target {
             Self::Table(table) => write!(f, "table {table}"),
             Self::File { shown, .. } => f.write_str(shown),
         }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Jsonl => "JSON lines",
-            Self::Csv => "CSV",
-            Self::Parquet => "Parquet",
-        })
     }
 }
 

@@ -43,8 +43,8 @@ pub use asked::{Ask, Attachment, Chat, Mock, Model, Prompt, Schema, Task};
 pub use compile::{compile, database, resources};
 pub use compiler::CompileContext;
 pub use step::{
-    Column, ColumnValue, Format, Gather, Origin, Owned, Paces, Poll, ReadFiles, Relation, Reshape, Set, Sink,
-    Source, Split, Step, Target, Throttle, Wave, WaveQuery,
+    Column, ColumnValue, Gather, Origin, Owned, Paces, Poll, ReadFiles, Relation, Reshape, Set, Sink, Source,
+    Split, Step, Target, Throttle, Wave, WaveQuery,
 };
 pub(crate) use transform::index_of;
 pub(crate) use wave::counts;

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    files::FileSet,
+    files::{FileFormat, FileSet},
     read,
     record::{self, LogicalType, Record},
     spec::{Duplicates, Mode, Needs, PollSchedule, SplitWhat, Stale},
@@ -234,16 +234,7 @@ pub struct Owned {
 #[expect(missing_docs, reason = "each says it")]
 pub enum Target {
     Table(String),
-    File { format: Format, path: PathBuf, shown: String },
-}
-
-/// The formats of file that a sink writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each says it")]
-pub enum Format {
-    Jsonl,
-    Csv,
-    Parquet,
+    File { format: &'static FileFormat, path: PathBuf, shown: String },
 }
 
 /// A column and where its values come from.

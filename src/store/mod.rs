@@ -54,7 +54,6 @@ pub use origins::Origin;
 pub use parked::Parked;
 pub use proofs::{KnownProofs, Proven};
 pub use query::{Shown, describe, show};
-pub use sink_file::FileFormat;
 pub use table::{Duplicates, Owned, SinkMode, SinkTarget, Stale, Table};
 pub use wave_buffer::{Held, WaveBuffer};
 pub use waves::{ClosedWave, Query, Transformation};

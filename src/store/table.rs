@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::record::{LogicalType, quote, same_name};
-
-use super::sink_file::FileFormat;
+use crate::{
+    files::FileFormat,
+    record::{LogicalType, quote, same_name},
+};
 
 /// A sink as the database knows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +36,7 @@ pub enum SinkTarget {
         /// The file.
         path: PathBuf,
         /// Its format.
-        format: FileFormat,
+        format: &'static FileFormat,
     },
 }
 

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use crate::{
     event::TableChange,
     expressions::{Expressions, When},
-    plan::{ColumnValue, Format, Node, NodeId, Plan, Sink, Step, Target},
+    plan::{ColumnValue, Node, NodeId, Plan, Sink, Step, Target},
     record::{Failure, FailureKind, LogicalType, Outcome, Record, Value, json_text, same_name, weight},
     run::{
         error::RunError,
@@ -16,8 +16,8 @@ use crate::{
     spec::{self, Mode},
     stage::{Bounds, RecordStream, chunk},
     store::{
-        Batch, Committed, Duplicates, FailureRow, FileFormat, Origin, Owned, SinkMode, SinkRow, SinkRows,
-        SinkTarget, Stale, Table,
+        Batch, Committed, Duplicates, FailureRow, Origin, Owned, SinkMode, SinkRow, SinkRows, SinkTarget,
+        Stale, Table,
     },
 };
 
@@ -30,14 +30,7 @@ pub(crate) fn table(node: &Node, sink: &Sink) -> Table {
         stage: node.name.to_string(),
         target: match &sink.target {
             Target::Table(table) => SinkTarget::Table(table.clone()),
-            Target::File { format, path, .. } => SinkTarget::File {
-                path: path.clone(),
-                format: match format {
-                    Format::Jsonl => FileFormat::Jsonl,
-                    Format::Csv => FileFormat::Csv,
-                    Format::Parquet => FileFormat::Parquet,
-                },
-            },
+            Target::File { format, path, .. } => SinkTarget::File { path: path.clone(), format },
         },
         columns: sink
             .columns
@@ -73,10 +66,10 @@ pub(crate) fn table(node: &Node, sink: &Sink) -> Table {
     }
 }
 
-/// Whether a column's values are written as JSON: CSV has no lists and no structs.
+/// Whether a column's values are written as JSON: some formats have no lists and no structs.
 fn is_json_text(sink: &Sink, of: &LogicalType) -> bool {
     let nested = matches!(of, LogicalType::List(_) | LogicalType::Array(..) | LogicalType::Struct(_));
-    nested && matches!(sink.target, Target::File { format: Format::Csv, .. })
+    nested && matches!(sink.target, Target::File { format, .. } if !format.nests)
 }
 
 /// Where a column's value comes from, for records of one schema.
