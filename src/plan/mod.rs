@@ -19,9 +19,11 @@ mod fold;
 mod gather;
 mod graph;
 mod inputs;
+mod line;
 mod nodes;
 mod shape;
 mod sink;
+mod source;
 mod step;
 mod tables;
 mod transform;
@@ -42,9 +44,10 @@ pub(crate) use ask::answer_text;
 pub use asked::{Ask, Attachment, Chat, Mock, Model, Prompt, Schema, Task};
 pub use compile::{compile, database, resources};
 pub use compiler::CompileContext;
+pub use source::{Origin, ReadFiles, Source};
 pub use step::{
-    Column, ColumnValue, Gather, Origin, Owned, Paces, Poll, ReadFiles, Relation, Reshape, Set, Sink, Source,
-    Split, Step, Target, Throttle, Wave, WaveQuery,
+    Column, ColumnValue, Gather, Owned, Paces, Poll, Relation, Reshape, Set, Sink, Split, Step, Target,
+    Throttle, Wave, WaveQuery,
 };
 pub(crate) use transform::index_of;
 pub(crate) use wave::counts;

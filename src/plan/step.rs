@@ -3,14 +3,13 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    files::{FileFormat, FileSet},
-    read,
-    record::{self, LogicalType, Record},
+    files::FileFormat,
+    record::{self, LogicalType},
     spec::{Duplicates, Mode, Needs, PollSchedule, SplitWhat, Stale},
     units::Rate,
 };
 
-use super::{Ask, NodeId};
+use super::{Ask, NodeId, Source};
 
 /// What a stage does.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,40 +40,6 @@ pub enum Step {
     Wave(Wave),
     /// Writes.
     Sink(Sink),
-}
-
-/// Where records come from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Source {
-    /// What is read.
-    pub from: Origin,
-    /// The fields that identify a record; its number if there are none.
-    pub key: Vec<String>,
-    /// The fields.
-    pub schema: Arc<record::Schema>,
-    /// Stop after so many.
-    pub limit: Option<u64>,
-}
-
-/// What a source reads.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "each says it")]
-pub enum Origin {
-    Files(FileSet),
-    Rows(Vec<Record>),
-    Query(String),
-    Read(Box<ReadFiles>),
-}
-
-/// Files with rows in them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ReadFiles {
-    /// The files.
-    pub set: FileSet,
-    /// How they are read.
-    pub options: read::Options,
-    /// What was found in them when the plan was made.
-    pub description: read::Description,
 }
 
 /// How jobs are checked.
