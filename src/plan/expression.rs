@@ -9,7 +9,7 @@ use crate::{
     sql::{self, ExpressionError},
 };
 
-use super::{compile::Compiler, shape::Shape};
+use super::{compiler::Compiler, shape::Shape};
 
 impl Compiler<'_> {
     /// The type of an expression over the fields of a shape; nothing where it has a mistake or the shape is

@@ -8,7 +8,7 @@ use crate::{
 
 use super::{
     NewField, Reshape, Split,
-    compile::Compiler,
+    compiler::Compiler,
     shape::{Shape, SplitLevel},
 };
 

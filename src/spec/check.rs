@@ -9,9 +9,9 @@ use crate::diagnostic::Fault;
 use super::{
     describe::{self, Shape, Type},
     keys::{self, Entries, Expected},
-    language::SchemaSpec,
     reader::Reader,
     scalar::{fits, scalar, wrong},
+    schema::SchemaSpec,
     short_schema::{self, Short},
     text::Name,
     tree::{Kind, Node},

@@ -11,6 +11,7 @@ mod keys;
 mod language;
 mod reader;
 mod scalar;
+mod schema;
 mod short_schema;
 mod text;
 mod tree;
@@ -33,10 +34,11 @@ pub(crate) use language::LARGEST_FILE;
 pub use language::{
     AskSpec, BatchSpec, Boundary, ChatSpec, CollectSpec, Concurrency, CsvSpec, DuckdbSpec, Duplicates,
     FieldsSpec, FilterSpec, Form, From, GatherSpec, MistralSpec, MockSpec, Mode, ModelPrice, Needs, NewField,
-    OnTimeout, PollSchedule, PollSpec, Prompt, Retry, SchemaSpec, Setting, Settings, SinkSpec, SourceForm,
-    SourceSpec, Spec, SplitSpec, SplitWhat, StageSpec, Stale, Target, TaskSpec, ThrottleSpec, Timeouts,
-    ToolSpec, TypesSpec, WaveSet, WaveSpec,
+    OnTimeout, PollSchedule, PollSpec, Prompt, Retry, Setting, Settings, SinkSpec, SourceForm, SourceSpec,
+    Spec, SplitSpec, SplitWhat, StageSpec, Stale, Target, TaskSpec, ThrottleSpec, Timeouts, ToolSpec,
+    TypesSpec, WaveSet, WaveSpec,
 };
+pub use schema::SchemaSpec;
 pub use text::{Name, Text, is_template};
 pub use tree::Origin;
 pub use variables::Variables;

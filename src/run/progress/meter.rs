@@ -224,8 +224,20 @@ impl Meters {
 }
 
 /// A look into the ledger is part of the stage that asks, and shows in its counts.
-pub(crate) fn is_visible(node: &Node) -> bool {
-    !matches!(node.step, Step::Recall(_))
+fn is_visible(node: &Node) -> bool {
+    !matches!(node.step, Step::Lookup(_))
+}
+
+/// By node, the index by which events name it.
+pub(crate) fn visible(plan: &Plan) -> Vec<Option<usize>> {
+    let mut next = 0;
+    let index = |node: &Node| {
+        is_visible(node).then(|| {
+            next += 1;
+            next - 1
+        })
+    };
+    plan.nodes.iter().map(index).collect()
 }
 
 /// The stages that a person sees.

@@ -9,7 +9,11 @@ use crate::{
     fault,
     plan::{NewField, Node, Reshape, Split, index_of},
     record::{Failure, FailureKind, LogicalType, Outcome, PieceOf, Record, Schema, Value, same_name, weight},
-    run::{RunError, context::Context, progress::meter::Meter, stages::gather::Parent},
+    run::{
+        error::RunError,
+        progress::meter::Meter,
+        stages::{context::StageContext, gather::Parent},
+    },
     spec::{Boundary, SplitWhat},
     stage::{Bounds, RecordStream, chunk, paragraphs, pieces, sections},
     task::Feed,
@@ -56,7 +60,7 @@ struct Shaper {
 }
 
 impl Shaper {
-    fn new(node: &Node, reshape: &Reshape, context: &Context) -> Result<Self, RunError> {
+    fn new(node: &Node, reshape: &Reshape, context: &StageContext) -> Result<Self, RunError> {
         let (mut schema, mut from) = (Schema::default(), Vec::new());
         let listed = |names: &[String], name: &str| names.iter().any(|other| same_name(other, name));
         for (at, field) in node.input.schema.fields().iter().enumerate() {
@@ -121,7 +125,7 @@ pub(crate) fn fields(
     input: RecordStream,
     node: &Node,
     reshape: &Reshape,
-    context: &Context,
+    context: &StageContext,
 ) -> Result<RecordStream, RunError> {
     let when = When::new(&context.engine, &node.input, node.when.as_deref())?;
     let shaper = Shaper::new(node, reshape, context)?;
@@ -130,9 +134,9 @@ pub(crate) fn fields(
         let shaped = |records: &[&Record]| shaper.shape(records);
         evaluated(batch, &when, &meter, &stage, shaped, |_, shaped| vec![Ok(shaped)])
     };
-    let halt = context.halt.clone();
+    let shutdown = context.database.shutdown.clone();
     let batches = chunk(input, READY, weight).scan((), move |(), batch| {
-        let faulty = batch.iter().any(|_| halt.check(fault::check("map")).is_none());
+        let faulty = batch.iter().any(|_| shutdown.check(fault::check("map")).is_none());
         future::ready((!faulty).then(|| stream::iter(work(batch))))
     });
     Ok(batches.flatten().boxed())
@@ -197,7 +201,7 @@ pub(crate) fn filter(
     input: RecordStream,
     node: &Node,
     condition: &str,
-    context: &Context,
+    context: &StageContext,
 ) -> Result<RecordStream, RunError> {
     let condition = When::new(&context.engine, &node.input, Some(condition))?;
     let (stage, meter) = (Arc::clone(&node.name), Arc::clone(context.meters.of(node.id)));
@@ -219,7 +223,7 @@ pub(crate) fn split(
     node: &Node,
     split: &Split,
     parents: Option<Feed<Parent>>,
-    context: &Arc<Context>,
+    context: &Arc<StageContext>,
 ) -> Result<RecordStream, RunError> {
     let when = When::new(&context.engine, &node.input, node.when.as_deref())?;
     let of = match &split.what {

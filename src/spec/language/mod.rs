@@ -43,7 +43,6 @@ pub use poll::{OnTimeout, PollSchedule, PollSpec};
 pub use prompt::Prompt;
 pub use reshape::{FieldsSpec, NewField};
 pub use retry::Retry;
-pub use schema::SchemaSpec;
 pub use settings::{Setting, Settings};
 pub use sink::{Duplicates, Mode, SinkSpec, Stale, Target};
 pub(crate) use source::LARGEST_FILE;
