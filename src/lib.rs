@@ -17,6 +17,7 @@ pub mod region;
 pub mod report;
 mod request;
 pub mod run;
+pub mod shown;
 pub mod sim;
 pub mod spec;
 pub mod sql;

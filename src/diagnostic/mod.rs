@@ -5,15 +5,23 @@
 //! a person hears of all of them in one go.
 
 mod advice;
+mod excerpt;
 mod fault;
+mod secrets;
 mod warning;
 mod words;
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{
+    fmt,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
-use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
+use crate::shown::visible;
+use excerpt::Excerpt;
 
 pub use fault::Fault;
+pub(crate) use secrets::is_secret;
 pub use warning::Warning;
 pub use words::{meant, nearest};
 
@@ -24,6 +32,10 @@ pub struct Source {
     pub name: String,
     /// All of it.
     pub text: String,
+    /// Values that must not be shown, once they are known.
+    secrets: OnceLock<Vec<String>>,
+    /// Where in the text they and other keys stand.
+    places: OnceLock<Vec<Range<usize>>>,
 }
 
 /// A stretch of a source.
@@ -79,13 +91,10 @@ pub struct Mistakes(pub Vec<Mistake>);
 
 fn headline(mistakes: &[Mistake]) -> String {
     match mistakes {
-        [one] => format!("{}: {}", one.place, one.fault),
+        [one] => format!("{}: {one}", one.place),
         many => format!("{} mistakes", many.len()),
     }
 }
-
-/// Columns up to which a place is drawn in its line.
-const LONGEST_LINE: usize = 10_000;
 
 impl Mistakes {
     /// The mistakes as a person sees them: each with its line, the place underlined, and what to try.
@@ -95,12 +104,14 @@ impl Mistakes {
         let handler = miette::GraphicalReportHandler::new_themed(theme).with_links(false).with_width(100);
         let mut out = String::new();
         for mistake in &self.0 {
-            // The library that draws lines counts columns in 16 bits, and panics past that.
-            let is_drawn = mistake.place.line_column().1 < LONGEST_LINE
-                && handler.render_report(&mut out, mistake).is_ok();
+            let excerpt = Excerpt::of(mistake);
+            let is_drawn = excerpt.is_drawable() && handler.render_report(&mut out, &excerpt).is_ok();
             if !is_drawn {
-                let (place, fault) = (&mistake.place, &mistake.fault);
-                out.push_str(&format!("{place}: {fault}: {}\n", fault.label()));
+                out.push_str(&format!(
+                    "{}: {excerpt}: {}\n",
+                    visible(&mistake.place.to_string()),
+                    excerpt.label()
+                ));
             }
         }
         out
@@ -109,51 +120,8 @@ impl Mistakes {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fault.fmt(f)
+        f.write_str(&visible(&self.place.source.masked(&self.fault.to_string())))
     }
 }
 
 impl std::error::Error for Mistake {}
-
-impl Diagnostic for Mistake {
-    fn severity(&self) -> Option<Severity> {
-        Some(if matches!(self.fault, Fault::Warning(_)) { Severity::Warning } else { Severity::Error })
-    }
-
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(self)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        // A span over several lines is drawn as a bracket down the page; its first line says as much.
-        let text = &self.place.source.text;
-        let start = char_start(text, self.place.span.start);
-        let end = char_start(text, self.place.span.end).max(start);
-        let line = text[start..end].find('\n').map_or(end, |at| start + at);
-        let line = start + text[start..line].trim_end().len();
-        Some(Box::new(std::iter::once(LabeledSpan::new(Some(self.fault.label()), start, line - start))))
-    }
-
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(self.fault.help()?))
-    }
-}
-
-impl SourceCode for Mistake {
-    fn read_span<'a>(
-        &'a self,
-        span: &miette::SourceSpan,
-        before: usize,
-        after: usize,
-    ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
-        let contents = self.place.source.text.read_span(span, before, after)?;
-        Ok(Box::new(miette::MietteSpanContents::new_named(
-            self.place.source.name.clone(),
-            contents.data(),
-            *contents.span(),
-            contents.line(),
-            contents.column(),
-            contents.line_count(),
-        )))
-    }
-}

@@ -52,7 +52,7 @@ use tree::Kind;
 /// A text that is not a YAML mapping at all. Everything smaller is kept in the spec, for the compiler
 /// to report with the rest.
 pub fn parse(name: &str, text: &str, variables: &Variables<'_>) -> Result<Spec, Mistakes> {
-    let source = Arc::new(Source { name: name.to_owned(), text: text.to_owned() });
+    let source = Source::new(name, text);
     let mut reader = Reader { source: &source, mistakes: Vec::new(), lost: Vec::new() };
     let fatal = |span, fault| Mistakes(vec![Mistake { fault, place: Reader::at(&source, span) }]);
     let mut root = yaml::read(text).map_err(|(span, message)| {
@@ -61,6 +61,8 @@ pub fn parse(name: &str, text: &str, variables: &Variables<'_>) -> Result<Spec, 
     })?;
     reader.duplicates(&root);
     variables::substitute(&mut root, variables, &mut reader);
+    let key = (variables.env)(language::KEY_VARIABLE);
+    source.hide(root.secrets().into_iter().chain(key.clone()));
     let Kind::Map(entries) = &mut root.kind else {
         let wanted = "a pipeline: `pipeline: name`, then `stages:`".into();
         return Err(fatal(0..0, Fault::WrongShape { found: root.describe(), wanted }));
@@ -68,6 +70,5 @@ pub fn parse(name: &str, text: &str, variables: &Variables<'_>) -> Result<Spec, 
     entries.retain(|(key, node)| !(key.name == "params" && node.kind == Kind::Null));
     let checked = check::mapping(entries, &root.span, &language::PIPELINE, None, &mut reader);
     let Reader { mistakes, lost, .. } = reader;
-    let key = (variables.env)(language::KEY_VARIABLE);
     Ok(language::build(checked, Arc::clone(&source), mistakes, lost, key))
 }

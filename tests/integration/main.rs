@@ -46,6 +46,7 @@ mod sim;
 mod stages;
 mod stops;
 mod store;
+mod terminal;
 mod twice;
 mod types;
 mod unreachable;
