@@ -13,7 +13,7 @@ use crate::{
     diagnostic::Fault,
     files::FileSet,
     read::Format,
-    record::{self, LogicalType, Record, Schema},
+    record::{LogicalType, Record, Schema},
     spec::{SourceForm, SourceSpec, Text},
 };
 
