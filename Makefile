@@ -55,9 +55,10 @@ install: cargo ## install a release build below PREFIX (~/.local)
 bench: cargo ## run the benchmarks
 	@$(SETUP) && cargo bench --locked $$features
 
-lint: cargo ## check format and lints
+lint: cargo ## check format, lints and the crate's documentation
 	@cargo fmt --check
-	@$(SETUP) && cargo clippy --all-targets --locked $$features -- -D warnings
+	@$(SETUP) && cargo clippy --all-targets --locked $$features -- -D warnings && \
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked $$features
 
 deny: cargo ## check licences and advisories of the dependencies (needs cargo-deny)
 	@cargo deny check

@@ -103,7 +103,7 @@ pub fn runtime() -> tokio::runtime::Runtime {
 
 /// Runs a pipeline to its end; says how long it took and where every record ended.
 pub async fn run(folder: &Path, spec: &str, url: Option<&str>) -> (Duration, Conservation) {
-    let pipeline = match Pipeline::from_file(&folder.join("spec.yaml"), spec, &[]) {
+    let pipeline = match Pipeline::from_text(&folder.join("spec.yaml"), spec, &[]) {
         Ok(pipeline) => pipeline,
         Err(mistakes) => panic!("{}", mistakes.render(false)),
     };

@@ -111,7 +111,7 @@ fn refused(error: &clap::Error) -> ExitCode {
 /// Reads and compiles the spec; says what is wrong with it, and with which code to exit.
 fn load(arguments: &SpecArguments) -> Result<Pipeline, u8> {
     let text = read(&arguments.spec)?;
-    let pipeline = Pipeline::from_file(&arguments.spec, &text, &arguments.set).map_err(|mistakes| {
+    let pipeline = Pipeline::from_text(&arguments.spec, &text, &arguments.set).map_err(|mistakes| {
         tell_mistakes(&mistakes);
         WRONG
     })?;

@@ -179,7 +179,7 @@ impl Client {
                 None => None,
             };
             // How many pages a document has is known when it has been read.
-            let pages = u64::from(call.endpoint == Endpoint::Ocr);
+            let pages = u64::from(call.endpoint.counts_pages());
             let permit = limiter.acquire(call.tokens, pages, call.gauge).await.map_err(CallError::Stop)?;
             Ok((slot, permit))
         };

@@ -4,13 +4,9 @@
 //! usage, the reason why an answer ended. The same reader serves answers that come at once and those
 //! out of a batch job's output.
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::{
-    Endpoint,
-    wire::{Content, TokenUsage},
-};
+use super::{Endpoint, wire::TokenUsage};
 
 /// What an endpoint said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,17 +39,7 @@ pub struct Reply {
 /// # Errors
 /// Which part is missing, as an end to "the answer …".
 pub fn read_reply(endpoint: Endpoint, body: &Value) -> Result<Reply, String> {
-    let text = match endpoint {
-        Endpoint::Chat => chat(body)?,
-        Endpoint::Embed => first(body, "data")?
-            .get("embedding")
-            .filter(|embedding| embedding.is_array() || embedding.is_string())
-            .ok_or_else(|| lacks("data[0].embedding"))?
-            .to_string(),
-        Endpoint::Ocr => ocr(body)?,
-        Endpoint::Moderate => flagged(first(body, "results")?).to_string(),
-        Endpoint::Classify => first(body, "results")?.to_string(),
-    };
+    let text = endpoint.text(body)?;
     Ok(Reply { text, ..cost(body) })
 }
 
@@ -75,73 +61,6 @@ pub(super) fn cost(body: &Value) -> Reply {
     }
 }
 
-fn lacks(part: &str) -> String {
-    format!("has no `{part}`")
-}
-
-fn first<'a>(body: &'a Value, list: &str) -> Result<&'a Value, String> {
-    body[list].get(0).ok_or_else(|| lacks(&format!("{list}[0]")))
-}
-
-fn chat(body: &Value) -> Result<String, String> {
-    let choice = first(body, "choices")?;
-    // The shape of older servers has the text beside the message's place.
-    let message = match (choice.get("message"), choice.get("text")) {
-        (Some(message), _) => message,
-        (None, Some(Value::String(text))) => return Ok(text.clone()),
-        (None, _) => return Err(lacks("choices[0].message")),
-    };
-    let text = match &message["content"] {
-        Value::Null => String::new(),
-        // One chunk that is not in a list.
-        Value::Object(chunk) if chunk.get("text").is_some_and(Value::is_string) => {
-            Content::Chunks(vec![message["content"].clone()]).text()
-        }
-        content => Content::deserialize(content)
-            .map_err(|_| "has a `content` that is neither text nor a list of chunks".to_owned())?
-            .text(),
-    };
-    let calls: Vec<&Value> = message["tool_calls"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|call| &call["function"]["arguments"])
-        .collect();
-    Ok(match calls[..] {
-        // What is said before a call that never came is half an answer.
-        [] if choice["finish_reason"] == "tool_calls" => {
-            return Err("ends with `finish_reason: tool_calls` and holds no call".to_owned());
-        }
-        [] => text,
-        _ if !text.trim().is_empty() => text,
-        [call] => arguments(call),
-        _ => format!("[{}]", calls.into_iter().map(arguments).collect::<Vec<_>>().join(",")),
-    })
-}
-
-/// The arguments of a tool call: an object, or a text that holds one.
-fn arguments(call: &Value) -> String {
-    call.as_str().map_or_else(|| call.to_string(), str::to_owned)
-}
-
-fn ocr(body: &Value) -> Result<String, String> {
-    let pages = body["pages"].as_array().ok_or_else(|| lacks("pages"))?;
-    let texts: Vec<&str> = pages.iter().filter_map(|page| page["markdown"].as_str()).collect();
-    let mut found = Map::new();
-    found.insert("markdown".to_owned(), Value::from(texts.join("\n\n")));
-    found.insert("pages".to_owned(), json!(pages));
-    match &body["document_annotation"] {
-        Value::Null => {}
-        // JSON within a string, if the model kept to what was asked for.
-        Value::String(text) => {
-            let read = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str()));
-            found.insert("document_annotation".to_owned(), read);
-        }
-        other => drop(found.insert("document_annotation".to_owned(), other.clone())),
-    }
-    Ok(Value::Object(found).to_string())
-}
-
 fn usage(usage: &Value) -> TokenUsage {
     let prompt_tokens = count(&usage["prompt_tokens"]);
     let completion_tokens = count(&usage["completion_tokens"]);
@@ -154,19 +73,10 @@ fn count(value: &Value) -> u64 {
     value.as_u64().unwrap_or_default().min(1 << 40)
 }
 
-/// A moderation with `flagged`: whether any category is true.
-fn flagged(result: &Value) -> Value {
-    let mut result = result.clone();
-    let categories = result["categories"].as_object();
-    let any = categories.is_some_and(|categories| categories.values().any(|value| value == true));
-    if let Some(fields) = result.as_object_mut() {
-        fields.insert("flagged".to_owned(), any.into());
-    }
-    result
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn text(endpoint: Endpoint, body: &Value) -> String {

@@ -8,12 +8,14 @@ use std::{
 use crate::{
     diagnostic::{Fault, Place, Source as Written, Warning},
     record::LogicalType,
-    spec::{AskSpec, MockSpec, Prompt as PromptSpec, Settings, StageSpec, TaskSpec, Text, is_template},
+    spec::{
+        AskSpec, FieldSpec, MockSpec, Prompt as PromptSpec, Settings, StageSpec, TaskSpec, Text, is_template,
+    },
     template::{self, TemplateFault, TemplateMistake},
 };
 
 use super::{
-    Ask, Mock, Model, Prompt, Task,
+    Ask, Call, Field, Mock, Model, Prompt, Task,
     compiler::Compiler,
     doubt::{DoubtKind, optional_parts},
     inputs::{clean, plain, read_text},
@@ -133,38 +135,36 @@ impl Compiler<'_> {
         task: &TaskSpec,
         shape: Option<&Shape>,
     ) -> (Option<Task>, Option<LogicalType>) {
-        let structure = |fields: &[(&str, LogicalType)]| {
-            LogicalType::Struct(fields.iter().map(|(name, of)| ((*name).to_owned(), of.clone())).collect())
-        };
         match task {
             TaskSpec::Chat(chat) => self.chat(name, chat, shape),
-            TaskSpec::Embed { input, dimension } => {
-                let input = self.prompt(input, shape);
-                let task = input.map(|input| Task::Embed { input, dimension: *dimension });
-                (task, Some(LogicalType::List(Box::new(LogicalType::Double))))
-            }
-            TaskSpec::Ocr { document, pages } => {
-                let document = self.attachment(document, "the document", shape);
-                let pages = pages.as_ref().map(|pages| pages.value.clone());
-                let page = structure(&[("index", LogicalType::BigInt), ("markdown", LogicalType::Varchar)]);
-                let of = structure(&[
-                    ("markdown", LogicalType::Varchar),
-                    ("pages", LogicalType::List(Box::new(page))),
-                ]);
-                (document.map(|document| Task::Ocr { document, pages }), Some(of))
-            }
-            TaskSpec::Moderate { input } => {
-                let of = structure(&[
-                    ("flagged", LogicalType::Boolean),
-                    ("categories", LogicalType::Json),
-                    ("category_scores", LogicalType::Json),
-                ]);
-                (self.prompt(input, shape).map(|input| Task::Moderate { input }), Some(of))
-            }
-            TaskSpec::Classify { input } => {
-                (self.prompt(input, shape).map(|input| Task::Classify { input }), Some(LogicalType::Json))
+            TaskSpec::Call(call) => {
+                // All of them, so that each reports its mistakes.
+                let fields: Vec<_> = call
+                    .fields
+                    .iter()
+                    .map(|(name, field)| Some((*name, self.field(field, shape)?)))
+                    .collect();
+                let fields: Option<Vec<_>> = fields.into_iter().collect();
+                let task = fields.map(|fields| Task::Call(Call { kind: call.kind, fields }));
+                (task, Some((call.kind.result)()))
             }
         }
+    }
+
+    /// A field of a call.
+    fn field(&mut self, field: &FieldSpec, shape: Option<&Shape>) -> Option<Field> {
+        Some(match field {
+            FieldSpec::Text(prompt) => Field::Text(self.prompt(prompt, shape)?),
+            FieldSpec::Texts(texts) => {
+                let prompts: Vec<_> =
+                    texts.iter().map(|text| self.prompt(&PromptSpec::Inline(text.clone()), shape)).collect();
+                Field::Texts(prompts.into_iter().collect::<Option<_>>()?)
+            }
+            FieldSpec::Document(address) => {
+                Field::Document(self.attachment(address, "the document", shape)?)
+            }
+            FieldSpec::Constant(value) => Field::Constant(value.clone()),
+        })
     }
 
     pub(super) fn prompt(&mut self, prompt: &PromptSpec, shape: Option<&Shape>) -> Option<Prompt> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     record::LogicalType,
-    spec::{BatchSpec, Concurrency, Retry, Settings},
+    spec::{BatchSpec, CallKind, Concurrency, Retry, Settings},
 };
 
 /// A template with all that it includes.
@@ -108,30 +108,54 @@ pub enum Mock {
 pub enum Task {
     /// A question in words.
     Chat(Box<Chat>),
-    /// A vector of a text.
-    Embed {
-        /// The text.
-        input: Prompt,
-        /// Its length; the model's own unless said.
-        dimension: Option<u64>,
-    },
-    /// The text of a document.
-    Ocr {
-        /// Its address or path.
-        document: Attachment,
-        /// Pages, counted from 0.
-        pages: Option<String>,
-    },
-    /// Whether a text is harmful.
-    Moderate {
-        /// The text.
-        input: Prompt,
-    },
-    /// The class of a text.
-    Classify {
-        /// The text.
-        input: Prompt,
-    },
+    /// Another kind of call.
+    Call(Call),
+}
+
+impl Task {
+    /// The documents among the fields of a call, in their order.
+    pub fn documents(&self) -> impl Iterator<Item = &Attachment> {
+        let fields = match self {
+            Self::Chat(_) => &[],
+            Self::Call(call) => &call.fields[..],
+        };
+        fields.iter().filter_map(|(_, field)| match field {
+            Field::Document(document) => Some(document),
+            Field::Text(_) | Field::Texts(_) | Field::Constant(_) => None,
+        })
+    }
+}
+
+/// A call with fields of its own, other than a chat.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Its kind.
+    pub kind: &'static CallKind,
+    /// The fields of the request behind `model`, in their order.
+    pub fields: Vec<(&'static str, Field)>,
+}
+
+impl Call {
+    /// The pages that are to be read, where a spec selects some.
+    pub fn pages(&self) -> Option<&str> {
+        self.fields.iter().find_map(|(name, field)| match field {
+            Field::Constant(Value::String(pages)) if *name == "pages" => Some(&**pages),
+            _ => None,
+        })
+    }
+}
+
+/// A field of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Field {
+    /// A text, made from the record.
+    Text(Prompt),
+    /// Several texts, each made from the record.
+    Texts(Vec<Prompt>),
+    /// A document.
+    Document(Attachment),
+    /// The same for every record.
+    Constant(Value),
 }
 
 /// A question in words.

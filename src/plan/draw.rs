@@ -12,8 +12,8 @@ use crate::{
 };
 
 use super::{
-    Ask, Attachment, Input, Mock, NewField, Node, Owned, Plan, Poll, Port, Set, Sink, Step, Target, Task,
-    fold::folded_json, line::one_line, without_login,
+    Ask, Attachment, Field, Input, Mock, NewField, Node, Owned, Plan, Poll, Port, Set, Sink, Step, Target,
+    Task, fold::folded_json, line::one_line, without_login,
 };
 
 impl fmt::Display for Plan {
@@ -212,18 +212,20 @@ fn feedback(ask: &Ask) -> &'static str {
 fn verb(task: &Task) -> &'static str {
     match task {
         Task::Chat(_) => "asks",
-        Task::Embed { .. } => "embeds with",
-        Task::Ocr { .. } => "reads documents with",
-        Task::Moderate { .. } => "moderates with",
-        Task::Classify { .. } => "classifies with",
+        Task::Call(call) => call.kind.verb,
     }
 }
 
 fn task_lines(task: &Task) -> Vec<String> {
     let chat = match task {
         Task::Chat(chat) => chat,
-        Task::Ocr { document, .. } => return vec![attachment_line("document", document)],
-        Task::Embed { .. } | Task::Moderate { .. } | Task::Classify { .. } => return Vec::new(),
+        Task::Call(call) => {
+            let line = |(name, field): &(&str, Field)| match field {
+                Field::Document(document) => Some(attachment_line(name, document)),
+                Field::Text(_) | Field::Texts(_) | Field::Constant(_) => None,
+            };
+            return call.fields.iter().filter_map(line).collect();
+        }
     };
     let mut lines: Vec<String> = chat.images.iter().map(|image| attachment_line("image", image)).collect();
     lines.extend(chat.documents.iter().map(|document| attachment_line("document", document)));

@@ -41,7 +41,7 @@ use crate::{
 };
 
 pub(crate) use ask::answer_text;
-pub use asked::{Ask, Attachment, Chat, Mock, Model, Prompt, Schema, Task};
+pub use asked::{Ask, Attachment, Call, Chat, Field, Mock, Model, Prompt, Schema, Task};
 pub use compile::{compile, database, resources};
 pub use compiler::CompileContext;
 pub use source::{Origin, ReadFiles, Source};

@@ -69,7 +69,7 @@ impl Judge {
         output.set(ask.into.as_str(), ask.result.clone());
         let schema = match &ask.task {
             Task::Chat(chat) => chat.schema.as_ref(),
-            Task::Embed { .. } | Task::Ocr { .. } | Task::Moderate { .. } | Task::Classify { .. } => None,
+            Task::Call(_) => None,
         };
         let expected = schema.map(|schema| Expected::new(&schema.json)).transpose();
         Ok(Self {

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     expressions::Unusable,
     ledger::RequestId,
     mistral::{
         Endpoint, Used, estimate_tokens, least_tokens,
-        wire::{Content, Message, Role, document_chunk, image_chunk, text_chunk},
+        wire::{CHAT_PATH, Content, Message, Role, document_chunk, image_chunk, text_chunk},
     },
-    plan::{Ask, Chat, Model, Node, Prompt, Task},
+    plan::{Ask, Chat, Field, Model, Node, Prompt, Task},
     record::{self, Record},
     template::Template,
 };
@@ -53,19 +53,48 @@ fn cache_key(pipeline: &str, stage: &str) -> String {
     format!("etl-{}", &hash.to_hex()[..16])
 }
 
+/// What makes the body of a request.
+enum Body {
+    /// The messages of a chat, and all beside them.
+    Chat(Box<ChatBody>),
+    /// The fields of another call, in their order.
+    Call(Vec<(&'static str, Part)>),
+}
+
+/// What makes the body of a chat.
+struct ChatBody {
+    system: Option<Template>,
+    prompt: Template,
+    frame: Frame,
+}
+
+/// A field of a call.
+enum Part {
+    Text(Box<Template>),
+    Texts(Vec<Template>),
+    /// The next of the documents.
+    Document,
+    Constant(Value),
+}
+
+fn part(field: &Field, template: &impl Fn(&Prompt) -> Result<Template, Unusable>) -> Result<Part, Unusable> {
+    Ok(match field {
+        Field::Text(prompt) => Part::Text(Box::new(template(prompt)?)),
+        Field::Texts(prompts) => Part::Texts(prompts.iter().map(template).collect::<Result<_, _>>()?),
+        Field::Document(_) => Part::Document,
+        Field::Constant(value) => Part::Constant(value.clone()),
+    })
+}
+
 /// Writes the requests of a stage.
 pub(crate) struct Writer {
     pub(super) ask: Ask,
     pub(crate) endpoint: Endpoint,
     /// The template of the model's name, where it is one.
     model: Option<Template>,
-    system: Option<Template>,
-    /// The prompt or the text.
-    input: Option<Template>,
-    /// What goes with it.
+    content: Body,
+    /// Images and documents that go with it.
     attachments: Vec<Attachment>,
-    /// All of a chat request but its messages.
-    request: Option<Frame>,
     costs: Arc<Costs>,
     /// Whether a model without a price may not be asked.
     priced: bool,
@@ -84,22 +113,14 @@ impl Writer {
         let maps = &node.input.maps;
         let template =
             |prompt: &Prompt| Template::parse(&prompt.text, &prompt.includes, maps).map_err(|_| wrong());
-        let (endpoint, input) = match &ask.task {
-            Task::Chat(chat) => (Endpoint::Chat, Some(&chat.prompt)),
-            Task::Embed { input, .. } => (Endpoint::Embed, Some(input)),
-            Task::Ocr { .. } => (Endpoint::Ocr, None),
-            Task::Moderate { input } => (Endpoint::Moderate, Some(input)),
-            Task::Classify { input } => (Endpoint::Classify, Some(input)),
-        };
-        let (chat, ocr) = match &ask.task {
-            Task::Chat(chat) => (Some(&**chat), None),
-            Task::Ocr { document, .. } => (None, Some(document)),
-            Task::Embed { .. } | Task::Moderate { .. } | Task::Classify { .. } => (None, None),
+        let (path, chat) = match &ask.task {
+            Task::Chat(chat) => (CHAT_PATH, Some(&**chat)),
+            Task::Call(call) => (call.kind.path, None),
         };
         let images = chat.iter().flat_map(|chat| &chat.images).map(|image| (image, Kind::Image));
-        let documents = chat.iter().flat_map(|chat| &chat.documents).chain(ocr);
+        let documents = chat.iter().flat_map(|chat| &chat.documents).chain(ask.task.documents());
         let attachments = images.chain(documents.map(|document| (document, Kind::Document)));
-        let request = |chat: &Chat| -> Result<_, Unusable> {
+        let frame = |chat: &Chat| -> Result<_, Unusable> {
             let key = setup.cached_for.map(|pipeline| cache_key(pipeline, &node.name));
             Frame::new(chat, maps, key).ok_or_else(wrong)
         };
@@ -108,15 +129,25 @@ impl Writer {
             Model::Template { name, .. } => Some(template(name)?),
         };
         Ok(Self {
-            endpoint,
+            endpoint: Endpoint::of_path(path).ok_or_else(wrong)?,
             model,
             priced: setup.priced,
-            system: chat.and_then(|chat| chat.system.as_ref()).map(template).transpose()?,
-            input: input.map(template).transpose()?,
             attachments: attachments
                 .map(|(attachment, kind)| Attachment::new(attachment, kind, maps).map_err(|_| wrong()))
                 .collect::<Result<_, _>>()?,
-            request: chat.map(request).transpose()?,
+            content: match &ask.task {
+                Task::Chat(chat) => Body::Chat(Box::new(ChatBody {
+                    system: chat.system.as_ref().map(template).transpose()?,
+                    prompt: template(&chat.prompt)?,
+                    frame: frame(chat)?,
+                })),
+                Task::Call(call) => Body::Call(
+                    call.fields
+                        .iter()
+                        .map(|(name, field)| Ok((*name, part(field, &template)?)))
+                        .collect::<Result<_, Unusable>>()?,
+                ),
+            },
             costs: Arc::clone(costs),
             mocks: Mocks::new(node, ask, setup.engine, setup.offline)?,
             ask: ask.clone(),
@@ -240,22 +271,22 @@ impl Writer {
 
     async fn composed(&self, record: &Record) -> Result<Composed, WriteError> {
         let model = self.model_of(record)?;
-        let input = self.input.as_ref().map(|input| input.render(record)).transpose()?;
-        let input = input.unwrap_or_default();
         let mut urls = Vec::with_capacity(self.attachments.len());
         for attachment in &self.attachments {
             urls.push(attachment.url(record).await?);
         }
         let pages = match &self.ask.task {
-            Task::Ocr { pages, .. } => pages_of(urls.first(), pages.as_deref()),
-            _ => 0,
+            Task::Call(call) if call.kind.counts_pages => pages_of(urls.first(), call.pages()),
+            Task::Call(_) | Task::Chat(_) => 0,
         };
         let attached = urls.iter().filter(|url| url.starts_with("data:")).map(String::len).sum();
         let path = self.endpoint.path();
-        let body = match (&self.ask.task, &self.request) {
-            (Task::Chat(_), Some(frame)) => {
-                let system = self.system.as_ref().map(|system| system.render(record)).transpose()?;
-                let content = self.content(input, &urls);
+        let fields = match &self.content {
+            Body::Chat(chat) => {
+                let ChatBody { system, prompt, frame } = &**chat;
+                let prompt = prompt.render(record)?;
+                let system = system.as_ref().map(|system| system.render(record)).transpose()?;
+                let content = self.content(prompt, &urls);
                 let mut framed = frame.of(record)?;
                 framed.request.model.clone_from(&model);
                 framed.request.messages = messages(system, content);
@@ -264,26 +295,24 @@ impl Writer {
                 let (id, older) = (RequestId::of(path, &identity), framed.older(path));
                 return Ok(Composed { model, id, older, body, beside, attached, pages });
             }
-            (Task::Embed { dimension, .. }, _) => {
-                let mut body = json!({ "model": model, "input": input });
-                if let Some(dimension) = dimension {
-                    body["output_dimension"] = json!(dimension);
-                }
-                serde_json::to_vec(&body)
-            }
-            (Task::Ocr { pages, .. }, _) => {
-                let mut body = json!({ "model": model, "document": urls.first().map(|url| document(url)) });
-                if let Some(pages) = pages {
-                    body["pages"] = json!(pages);
-                }
-                serde_json::to_vec(&body)
-            }
-            (Task::Chat(_) | Task::Moderate { .. } | Task::Classify { .. }, _) => {
-                serde_json::to_vec(&json!({ "model": model, "input": input }))
-            }
+            Body::Call(fields) => fields,
         };
+        let mut body = Map::new();
+        body.insert("model".to_owned(), model.as_str().into());
+        let mut documents = urls.iter();
+        for (name, part) in fields {
+            let value = match part {
+                Part::Text(text) => text.render(record)?.into(),
+                Part::Texts(texts) => {
+                    texts.iter().map(|text| text.render(record)).collect::<Result<Value, _>>()?
+                }
+                Part::Document => documents.next().map(|url| document(url)).into(),
+                Part::Constant(value) => value.clone(),
+            };
+            body.insert((*name).to_owned(), value);
+        }
         // Texts and numbers, which always have a JSON form.
-        let body = body.unwrap_or_default();
+        let body = serde_json::to_vec(&body).unwrap_or_default();
         let id = RequestId::of(path, &body);
         Ok(Composed { model, id, older: None, body, beside: 0, attached, pages })
     }
@@ -316,7 +345,7 @@ impl Writer {
     pub(crate) fn answer_tokens(&self) -> u64 {
         match &self.ask.task {
             Task::Chat(chat) => chat.settings.max_tokens().unwrap_or(ANSWER_TOKENS),
-            _ => 0,
+            Task::Call(_) => 0,
         }
     }
 }

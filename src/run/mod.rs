@@ -6,6 +6,7 @@
 //! Knows nothing of the terminal.
 
 mod ask;
+mod builder;
 mod client;
 mod context;
 mod database;
@@ -18,10 +19,11 @@ mod pipeline;
 mod progress;
 mod stages;
 
+pub use builder::RunBuilder;
 pub use error::RunError;
 pub use jobs::view::{JobView, Jobs};
 pub use money::estimate::{Asks, Estimate, StageEstimate, estimate};
 pub use options::Options;
-pub use pipeline::Pipeline;
+pub use pipeline::{LoadError, Pipeline};
 
 pub use crate::request::mock::Answers;

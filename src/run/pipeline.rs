@@ -2,7 +2,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -43,6 +43,22 @@ use super::{
 /// How often counts are told.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Why a pipeline cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Its file cannot be read.
+    #[error("cannot read `{}`: {error}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It has mistakes.
+    #[error(transparent)]
+    Mistakes(#[from] Mistakes),
+}
+
 /// A pipeline that can run.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
@@ -50,11 +66,23 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Reads and compiles a pipeline file; `set` are values for its parameters.
+    /// Reads, checks and compiles a pipeline file; `set` are values for its parameters, by name.
     ///
     /// # Errors
-    /// Every mistake in the file and in those that it names.
-    pub fn from_file(path: &Path, text: &str, set: &[(String, String)]) -> Result<Self, Mistakes> {
+    /// A file that cannot be read, or every mistake in it and in those that it names.
+    pub fn from_file(path: impl AsRef<Path>, set: &[(String, String)]) -> Result<Self, LoadError> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| LoadError::Unreadable { path: path.to_owned(), error })?;
+        Ok(Self::from_text(path, &text, set)?)
+    }
+
+    /// Checks and compiles the text of a pipeline, as it is in the file at `path`: there need be none, but its name is
+    /// that of the pipeline, and relative paths start in its folder.
+    ///
+    /// # Errors
+    /// Every mistake in the text and in the files that it names.
+    pub fn from_text(path: &Path, text: &str, set: &[(String, String)]) -> Result<Self, Mistakes> {
         let env = |name: &str| std::env::var(name).ok();
         let spec = parse(&path.display().to_string(), text, &Variables { set, env: &env })?;
         let database = plan::database(&spec);

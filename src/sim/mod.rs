@@ -1,7 +1,7 @@
 //! A Mistral that runs on loopback: chat, models, files, batch jobs, a limit, answers that look like answers.
 //!
 //! A request goes one way: `api` reads it, `check` says what is wrong with it, `state::limits` and `config::faults` may
-//! refuse it, `answer` makes the answer, `state::stats` counts it; `batch` does the same with the lines of a job.
+//! refuse it, `endpoint` answers it with what is in `answer`, `state::stats` counts it; `batch` does the same with the lines of a job.
 //! Knows the service's wire types and nothing else of this crate. Deterministic: an answer depends
 //! on the seed, on the request, and on how often this request was asked before; never on when it
 //! came or what else was under way.
@@ -12,9 +12,9 @@ mod batch;
 mod check;
 mod config;
 mod dice;
+mod endpoint;
 mod models;
 mod reply;
-mod respond;
 mod server;
 mod state;
 

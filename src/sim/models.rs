@@ -28,11 +28,12 @@ pub(crate) struct Model {
     retired: Option<(&'static str, &'static str)>,
 }
 
-const fn model(id: &'static str, alias: &'static str, skill: Skill, context: u64) -> Model {
+pub(crate) const fn model(id: &'static str, alias: &'static str, skill: Skill, context: u64) -> Model {
     Model { id, alias: Some(alias), skill, context, retired: None }
 }
 
-const MODELS: &[Model] = &[
+/// Those that are not one endpoint's own.
+pub(crate) const MODELS: &[Model] = &[
     model("mistral-large-2512", "mistral-large-latest", Skill::Chat, 262_144),
     model("mistral-medium-2604", "mistral-medium-latest", Skill::Reasoning, 131_072),
     model("mistral-small-2603", "mistral-small-latest", Skill::Reasoning, 131_072),
@@ -60,48 +61,28 @@ const MODELS: &[Model] = &[
 ];
 
 impl Model {
-    fn named(name: &str) -> Option<&'static Self> {
-        MODELS.iter().find(|model| model.id == name || model.alias == Some(name))
+    /// Whether it has this name.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.id == name || self.alias == Some(name)
     }
 
-    /// The model of that name, if it can still be asked, and asked just that.
-    pub(crate) fn in_service(name: &str, endpoint: &str) -> Result<&'static Self, Refusal> {
-        let unknown = || {
-            let message = format!("Invalid model: {name}");
-            Refusal::object(StatusCode::BAD_REQUEST, &message, "invalid_model", "1500")
-        };
-        let model = Self::named(name).ok_or_else(unknown)?;
-        if let Some((day, replacement)) = model.retired {
-            let message = format!("The model {name} was retired on {}: use {replacement}", &day[..10]);
-            return Err(Refusal::object(StatusCode::NOT_FOUND, &message, "model_retired", "1913"));
-        }
-        let able = match endpoint {
-            "/v1/chat/completions" => matches!(model.skill, Skill::Chat | Skill::Reasoning | Skill::Code),
-            "/v1/fim/completions" => model.skill == Skill::Code,
-            "/v1/embeddings" => model.skill == Skill::Embeddings,
-            "/v1/ocr" => model.skill == Skill::Ocr,
-            "/v1/moderations" | "/v1/chat/moderations" => model.skill == Skill::Moderation,
-            "/v1/classifications" | "/v1/chat/classifications" => {
-                matches!(model.skill, Skill::Moderation | Skill::Classification)
+    /// Whether it can still be asked by this name.
+    pub(crate) fn in_service(&self, name: &str) -> Result<(), Refusal> {
+        match self.retired {
+            None => Ok(()),
+            Some((day, replacement)) => {
+                let message = format!("The model {name} was retired on {}: use {replacement}", &day[..10]);
+                Err(Refusal::object(StatusCode::NOT_FOUND, &message, "model_retired", "1913"))
             }
-            _ => true,
-        };
-        if able { Ok(model) } else { Err(unknown()) }
+        }
     }
 
     /// Each name as a model of its own, as the service lists them.
-    pub(crate) fn cards() -> Vec<Value> {
-        let names = MODELS
-            .iter()
-            .flat_map(|model| model.alias.into_iter().chain([model.id]).map(move |name| (model, name)));
-        names.map(|(model, name)| model.card(name)).collect()
+    pub(crate) fn cards(&self) -> impl Iterator<Item = Value> {
+        self.alias.into_iter().chain([self.id]).map(|name| self.card(name))
     }
 
-    pub(crate) fn card_of(name: &str) -> Option<Value> {
-        Self::named(name).map(|model| model.card(name))
-    }
-
-    fn card(&self, name: &str) -> Value {
+    pub(crate) fn card(&self, name: &str) -> Value {
         let aliases: Vec<&str> =
             self.alias.into_iter().chain([self.id]).filter(|other| *other != name).collect();
         let is = |skills: &[Skill]| skills.contains(&self.skill);

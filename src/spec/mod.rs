@@ -32,11 +32,11 @@ use crate::diagnostic::{Fault, Mistake, Mistakes, Source};
 pub use export::{explain, json_schema, reference};
 pub(crate) use language::LARGEST_FILE;
 pub use language::{
-    AskSpec, BatchSpec, Boundary, ChatSpec, CollectSpec, Concurrency, CsvSpec, DuckdbSpec, Duplicates,
-    FieldsSpec, FilterSpec, Form, From, GatherSpec, MistralSpec, MockSpec, Mode, ModelPrice, Needs, NewField,
-    OnTimeout, PollSchedule, PollSpec, Prompt, Retry, Setting, Settings, SinkSpec, SourceForm, SourceSpec,
-    Spec, SplitSpec, SplitWhat, StageSpec, Stale, Target, TaskSpec, ThrottleSpec, Timeouts, ToolSpec,
-    TypesSpec, WaveSet, WaveSpec,
+    AskSpec, BatchSpec, Boundary, CallKind, CallSpec, ChatSpec, CollectSpec, Concurrency, CsvSpec,
+    DuckdbSpec, Duplicates, FieldSpec, FieldsSpec, FilterSpec, Form, From, GatherSpec, MistralSpec, MockSpec,
+    Mode, ModelPrice, Needs, NewField, OnTimeout, PollSchedule, PollSpec, Prompt, Retry, Setting, Settings,
+    SinkSpec, SourceForm, SourceSpec, Spec, SplitSpec, SplitWhat, StageSpec, Stale, Target, TaskSpec,
+    ThrottleSpec, Timeouts, ToolSpec, TypesSpec, WaveSet, WaveSpec,
 };
 pub use schema::SchemaSpec;
 pub use text::{Name, Text, is_template};

@@ -191,7 +191,7 @@ fn write(connection: &Connection, table: &Table) -> Result<(), StoreError> {
     if let SinkTarget::File { path, format } = &table.target {
         let working = table.working();
         let names: Vec<&str> = table.columns.iter().map(|(name, _)| name.as_str()).collect();
-        sink_file::write(connection, &working, &names, path, *format)?;
+        sink_file::write(connection, &working, &names, path, format)?;
         connection.execute_batch(&format!("DROP TABLE {working}"))?;
     }
     Ok(())

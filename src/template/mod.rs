@@ -2,7 +2,7 @@
 //!
 //! A name that is not there is an error, never an empty text: a prompt with a hole in it costs as much as a
 //! good one. NULL in a text fails the record unless the template says what to do about it. What can be known
-//! before there is a record is found by [`check`]. Main type: [`Template`].
+//! before there is a record is found by `check`. Main type: [`Template`].
 
 mod check;
 mod depth;

@@ -293,7 +293,7 @@ async fn extract(library: &Path) -> u64 {
     let text = std::fs::read_to_string(&spec).unwrap().replace("5/s", "100/s");
     let database = folder.path("out.duckdb").display().to_string();
     let set = [("library".to_owned(), library.display().to_string()), ("database".to_owned(), database)];
-    let pipeline = Pipeline::from_file(&spec, &text, &set).unwrap_or_else(|m| panic!("{}", m.render(false)));
+    let pipeline = Pipeline::from_text(&spec, &text, &set).unwrap_or_else(|m| panic!("{}", m.render(false)));
     let offline = Options { offline: true, ..Options::default() };
     let first = run_in(&pipeline, &offline, CancellationToken::new()).await.unwrap();
     conserved(&first);

@@ -132,6 +132,6 @@ fn what_duckdb_may_take_is_shown_and_checked() {
     let little = said.replace("1GB", "10MB");
     let spec = spec("sql: SELECT 1 AS id, 'x' AS text", "rows").replace("duckdb: out.duckdb", &little);
     let refused =
-        etl::run::Pipeline::from_file(&folder.path("spec.yaml"), &spec, &[]).unwrap_err().render(false);
+        etl::run::Pipeline::from_text(&folder.path("spec.yaml"), &spec, &[]).unwrap_err().render(false);
     assert!(refused.contains("at least 64MB"), "{refused}");
 }

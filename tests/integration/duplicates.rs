@@ -167,7 +167,7 @@ fn duplicates_need_a_key() {
     let folder = Folder::new();
     let refused = |sink: &str| {
         let spec = spec(sink, "0").replace("    key: id\n", "");
-        let refused = etl::run::Pipeline::from_file(&folder.path("spec.yaml"), &spec, &[]).unwrap_err();
+        let refused = etl::run::Pipeline::from_text(&folder.path("spec.yaml"), &spec, &[]).unwrap_err();
         refused.render(false)
     };
     let message = refused("csv: kept.csv\n    duplicates: last");

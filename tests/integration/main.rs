@@ -19,6 +19,7 @@ mod documents;
 mod duplicates;
 mod edits;
 mod end_of_data;
+mod examples;
 mod fuzz;
 mod how_do_i;
 mod jobs;

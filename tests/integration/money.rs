@@ -102,7 +102,7 @@ stages:
     table: out
 "
         );
-        Pipeline::from_file(Path::new("spec.yaml"), &spec, &[])
+        Pipeline::from_text(Path::new("spec.yaml"), &spec, &[])
             .map(drop)
             .map_err(|mistakes| mistakes.render(false))
     };

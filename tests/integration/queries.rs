@@ -133,7 +133,7 @@ fn a_table_that_is_replaced_cannot_be_read_in_the_same_run() {
   - sink: others
 ",
     );
-    let mistakes = etl::run::Pipeline::from_file(&folder.path("spec.yaml"), &spec, &[]).unwrap_err();
+    let mistakes = etl::run::Pipeline::from_text(&folder.path("spec.yaml"), &spec, &[]).unwrap_err();
     let told = mistakes.render(false);
     assert!(
         told.contains("found table `numbers`, which sink `numbers` replaces at the end of the run"),

@@ -77,7 +77,7 @@ impl Preflight {
         let context = listed.or_else(table)?;
         let most = match &question.ask.task {
             Task::Chat(chat) => chat.settings.max_tokens().unwrap_or(0),
-            _ => 0,
+            Task::Call(_) => 0,
         };
         (written.least + most > context).then(|| WriteError::Context {
             model: written.model.to_string(),

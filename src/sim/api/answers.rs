@@ -15,8 +15,8 @@ use crate::sim::{
     answer::prompt_tokens,
     api::{Caller, stream},
     dice::Dice,
+    endpoint,
     reply::Refusal,
-    respond,
     server::Server,
     state::{
         limits::{Asker, Left, Use},
@@ -77,11 +77,11 @@ async fn answer_request(
     if !server.limits.admit(asker, least, Instant::now()) {
         return Err(limited(server, request));
     }
-    respond::check(endpoint, request)?;
+    endpoint::check(endpoint, request)?;
     let asked = server.registry.ask(endpoint, request);
     let mut dice = Dice::of(server.config.seed, &asked.identity, asked.nth, "latency");
     tokio::time::sleep(server.config.latencies().draw(&mut dice)).await;
-    let given = respond::respond(server, endpoint, request, &asked);
+    let given = endpoint::respond(server, endpoint, request, &asked);
     let pages = given.response["usage_info"]["pages_processed"].as_u64().unwrap_or(0);
     let more =
         Use { requests: 0, tokens: given.usage.completion_tokens, pages: pages.saturating_sub(is_document) };

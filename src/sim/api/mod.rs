@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::{
     mistral::wire::{FILES_PATH, JOBS_PATH, MODELS_PATH},
-    sim::{batch, reply::Refusal, respond::ENDPOINTS, server::Server},
+    sim::{batch, endpoint::ENDPOINTS, reply::Refusal, server::Server},
 };
 
 /// The largest request that is read, but for an upload; the service's own limit is the length of a model's context.
@@ -35,7 +35,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
     let files = post(files::upload).layer(upload).merge(get(files::list));
     let mut router = Router::new();
     for endpoint in ENDPOINTS {
-        router = router.route(endpoint, post(answers::answer));
+        router = router.route(endpoint.path, post(answers::answer));
     }
     router
         .route(MODELS_PATH, get(models::list))

@@ -20,8 +20,8 @@ use crate::{
         api::{LARGEST, answers::refusal_of_limit},
         config::faults::{self, Fault, FaultKind, FaultOn, RetryAfter},
         dice::Dice,
+        endpoint,
         reply::Refusal,
-        respond::ENDPOINTS,
         server::Server,
         state::stats::add,
     },
@@ -38,7 +38,7 @@ pub(crate) async fn watch(State(server): State<Arc<Server>>, request: Request, n
     if !path.starts_with("/v1/") {
         return next.run(request).await;
     }
-    let answers = request.method() == Method::POST && ENDPOINTS.contains(&path.as_str());
+    let answers = request.method() == Method::POST && endpoint::find(path.as_str()).is_some();
     let _under_way = answers.then(|| server.stats.arrive());
     let Ok((request, key)) = keyed(request, &path).await else {
         return Refusal::detail(StatusCode::PAYLOAD_TOO_LARGE, "Request too large").into_response();

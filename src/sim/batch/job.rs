@@ -18,8 +18,8 @@ use crate::{
         },
         config::{ErrorShape, ErrorsIn, SimConfig},
         dice::Dice,
+        endpoint,
         reply::Refusal,
-        respond,
         state::{State, files::Kept, identity::Asked, stats::add},
     },
 };
@@ -164,7 +164,7 @@ impl Job {
         }
         let id = format!("batch-{}-{at}-{}", &self.id[..8], dice.uuid());
         let accident = dice.chance(config.batch.failed).then(|| line::accident(&mut dice));
-        let refusal = match respond::check(&self.wanted.endpoint, &request) {
+        let refusal = match endpoint::check(&self.wanted.endpoint, &request) {
             Err(refusal) => Some(refusal),
             Ok(()) => accident,
         };
@@ -173,7 +173,7 @@ impl Job {
             self.refuse(server, &id, at, &refusal, &mut dice);
             return;
         }
-        let given = respond::respond(server, &self.wanted.endpoint, &request, asked);
+        let given = endpoint::respond(server, &self.wanted.endpoint, &request, asked);
         add(&server.stats.batch_answered, 1);
         push(&mut self.done.output, &line::answered(&id, custom_id, given.response));
     }

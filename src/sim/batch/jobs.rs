@@ -17,7 +17,7 @@ use crate::{
             line::{self, Line},
             request::Wanted,
         },
-        models::Model,
+        endpoint::model_in_service,
         reply::Refusal,
         state::{State, stats::add},
     },
@@ -68,7 +68,7 @@ impl Jobs {
         owner: &str,
         mut wanted: Wanted,
     ) -> Result<wire::Job, Refusal> {
-        Model::in_service(&wanted.model, &wanted.endpoint)?;
+        model_in_service(&wanted.model, &wanted.endpoint)?;
         let mut lines: Vec<Line> = std::mem::take(&mut wanted.requests);
         for id in &wanted.input_files {
             let missing = || Refusal::detail(StatusCode::NOT_FOUND, &format!("File {id} not found"));

@@ -6,12 +6,13 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     mistral::wire::MAX_INLINE_REQUESTS,
-    sim::{batch::line::Line, check::complaint},
+    sim::{batch::line::Line, check::complaint, endpoint::find},
 };
 
 const FIELDS: &[&str] =
     &["input_files", "requests", "endpoint", "model", "agent_id", "metadata", "timeout_hours"];
 
+/// As the service documents them.
 const ENDPOINTS: &[&str] = &[
     "/v1/chat/completions",
     "/v1/embeddings",
@@ -56,7 +57,7 @@ pub(crate) fn read(request: &Value) -> Result<Wanted, Vec<Value>> {
     let endpoint = given("endpoint").and_then(Value::as_str).unwrap_or_default();
     match given("endpoint") {
         None => tell("missing", &[json!("endpoint")], "Field required", request),
-        Some(_) if ENDPOINTS.contains(&endpoint) => {}
+        Some(_) if ENDPOINTS.contains(&endpoint) || find(endpoint).is_some_and(|found| found.in_jobs) => {}
         Some(other) => {
             let message = format!("Input should be {}", ENDPOINTS.join(", "));
             tell("enum", &[json!("endpoint")], &message, other);

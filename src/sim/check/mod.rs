@@ -1,12 +1,10 @@
 //! Requests as the service checks them: every complaint with its place, in its own shape (422).
 
-mod chat;
-mod fields;
-mod others;
+pub(crate) mod chat;
+pub(crate) mod fields;
+pub(crate) mod others;
 
 use serde_json::{Value, json};
-
-use crate::mistral::wire::CHAT_PATH;
 
 pub(crate) use others::conversations;
 
@@ -17,20 +15,9 @@ pub(crate) fn complaint(kind: &str, place: Vec<Value>, message: &str, input: &Va
     json!({ "type": kind, "loc": loc, "msg": message, "input": input })
 }
 
-/// What is wrong with a request; empty if nothing is. Of an endpoint that there is not, nothing is known.
-pub(crate) fn complaints(endpoint: &str, request: &Value) -> Vec<Value> {
-    let Some(fields) = request.as_object() else {
-        return vec![complaint(
-            "model_attributes_type",
-            vec![],
-            "Input should be a valid dictionary",
-            request,
-        )];
-    };
-    match endpoint {
-        CHAT_PATH => chat::complaints(fields),
-        _ => others::complaints(endpoint, fields),
-    }
+/// A request that is no object.
+pub(crate) fn no_object(request: &Value) -> Value {
+    complaint("model_attributes_type", vec![], "Input should be a valid dictionary", request)
 }
 
 /// What is wrong with a line of a file at its upload. Which endpoint it is for is not known by then, its model is
@@ -39,7 +26,7 @@ pub(crate) fn complaints_at_upload(body: &Value) -> Vec<Value> {
     if ["input", "inputs", "document", "prompt", "file_url"].iter().any(|name| body.get(*name).is_some()) {
         return Vec::new();
     }
-    let mut told = complaints(CHAT_PATH, body);
+    let mut told = body.as_object().map_or_else(|| vec![no_object(body)], chat::complaints);
     told.retain(|told| told["type"] != "extra_forbidden" && told["loc"] != json!(["body", "model"]));
     told
 }

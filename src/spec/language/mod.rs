@@ -50,7 +50,7 @@ pub use source::{CsvSpec, SourceForm, SourceSpec, TypesSpec};
 pub use split::{Boundary, SplitSpec, SplitWhat};
 pub use stage::{Form, From, StageSpec};
 pub use submit::CollectSpec;
-pub use task::TaskSpec;
+pub use task::{CallKind, CallSpec, FieldSpec, TaskSpec};
 pub use throttle::ThrottleSpec;
 pub use wave::{WaveSet, WaveSpec};
 

@@ -63,14 +63,14 @@ impl Folder {
     pub fn pipeline(&self, spec: &str, set: &[(&str, &str)]) -> Pipeline {
         let set: Vec<(String, String)> =
             set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Pipeline::from_file(&self.path("spec.yaml"), spec, &set)
+        Pipeline::from_text(&self.path("spec.yaml"), spec, &set)
             .unwrap_or_else(|m| panic!("{}", m.render(false)))
     }
 
     /// The mistakes of a spec, as a person sees them.
     pub fn mistakes(&self, spec: &str) -> String {
         let path = self.path("spec.yaml");
-        Pipeline::from_file(&path, spec, &[]).expect_err("a spec with a mistake").render(false)
+        Pipeline::from_text(&path, spec, &[]).expect_err("a spec with a mistake").render(false)
     }
 
     pub fn try_run(&self, spec: &str) -> Result<Ended, RunError> {

@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["request"],
     &["run"],
     &["cli"],
-    &["lib", "main"],
+    &["lib", "main", "prelude"],
 ];
 
 /// The one exception: the simulator speaks the service's language.
@@ -111,7 +111,7 @@ fn picture(src: &Path) -> String {
     let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for file in sources(src.to_owned()) {
         let from = part(&file);
-        if matches!(from.as_str(), "lib" | "main") {
+        if matches!(from.as_str(), "lib" | "main" | "prelude") {
             continue;
         }
         let used = uses(&fs::read_to_string(&file).unwrap());

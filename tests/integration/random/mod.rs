@@ -106,7 +106,7 @@ impl Case {
 
     fn run(&self, folder: &Folder) -> (Arc<Plan>, u64) {
         let path = folder.path("spec.yaml");
-        let pipeline = etl::run::Pipeline::from_file(&path, &self.generated.spec, &[])
+        let pipeline = etl::run::Pipeline::from_text(&path, &self.generated.spec, &[])
             .unwrap_or_else(|mistakes| panic!("{}\n{}", mistakes.render(false), self.about()));
         let options = Options { offline: true, ..Options::default() };
         let ended = run(&pipeline, &options, CancellationToken::new())

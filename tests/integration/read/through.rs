@@ -38,7 +38,7 @@ stages:
     csv: kept.csv
 "
     );
-    let pipeline = Pipeline::from_file(&folder.join("spec.yaml"), &spec, &[]);
+    let pipeline = Pipeline::from_text(&folder.join("spec.yaml"), &spec, &[]);
     let pipeline = pipeline.unwrap_or_else(|mistakes| panic!("{}", mistakes.render(false)));
     run(&pipeline, &RunOptions::default(), CancellationToken::new()).unwrap()
 }

@@ -56,7 +56,7 @@ async fn run_against(server: &Server, pipeline: &Pipeline) -> Ended {
 
 /// Everything that is wrong with a spec.
 fn mistakes(folder: &Folder, spec: &str) -> String {
-    match Pipeline::from_file(&folder.path("spec.yaml"), spec, &[]) {
+    match Pipeline::from_text(&folder.path("spec.yaml"), spec, &[]) {
         Ok(pipeline) => panic!("no mistakes: {}", pipeline.plan()),
         Err(mistakes) => mistakes.render(false).replace(&folder.path("").display().to_string(), ""),
     }

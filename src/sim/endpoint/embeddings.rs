@@ -5,9 +5,26 @@ use serde_json::{Value, json};
 
 use crate::sim::{
     answer::{Given, id, inputs, model, tokens, usage},
+    check,
     dice::Dice,
-    models::Model,
+    endpoint::{
+        kind::{Call, Endpoint},
+        written::read,
+    },
+    models::{Model, Skill},
     reply::Refusal,
+};
+
+pub(super) static EMBEDDINGS: Endpoint = Endpoint {
+    path: "/v1/embeddings",
+    in_jobs: true,
+    skills: &[Skill::Embeddings],
+    models: &[],
+    usual: "",
+    complaints: check::others::complaints,
+    within,
+    answer,
+    written,
 };
 
 const DIMENSIONS: usize = 1024;
@@ -15,7 +32,7 @@ const DIMENSIONS: usize = 1024;
 /// The most tokens of all inputs of a request together.
 const MOST: u64 = 16_384;
 
-pub(crate) fn within(request: &Value, model: &Model) -> Result<(), Refusal> {
+fn within(request: &Value, model: &Model) -> Result<(), Refusal> {
     let refused = |message: &str, kind: &str, code: &str| {
         Err(Refusal::object(StatusCode::BAD_REQUEST, message, kind, code))
     };
@@ -40,7 +57,11 @@ pub(crate) fn within(request: &Value, model: &Model) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(crate) fn answer(request: &Value, dice: &mut Dice) -> Given {
+fn written(text: &str) -> Value {
+    json!({ "object": "list", "data": [{ "object": "embedding", "embedding": read(text), "index": 0 }] })
+}
+
+fn answer(Call { request, .. }: Call<'_>, dice: &mut Dice) -> Given {
     let inputs = inputs(request);
     let wanted = request["output_dimension"].as_u64().map_or(DIMENSIONS, |wanted| wanted as usize);
     let kind = request["output_dtype"].as_str().unwrap_or("float");

@@ -1,6 +1,5 @@
 //! Documents read page by page. What cannot be fetched on loopback is made up from its address.
 
-use axum::body::Bytes;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
@@ -8,12 +7,40 @@ use crate::{
     pages,
     sim::{
         answer::{Given, document::Document, model, shape::Filler, tokens, usage},
+        check,
         dice::Dice,
+        endpoint::{
+            kind::{Endpoint, Stored},
+            within::within,
+            written::read,
+        },
+        models::Skill,
     },
 };
 
-/// Finds what was uploaded under an id.
-pub(crate) type Stored<'a> = &'a dyn Fn(&str) -> Option<Bytes>;
+pub(super) static OCR: Endpoint = Endpoint {
+    path: "/v1/ocr",
+    in_jobs: true,
+    skills: &[Skill::Ocr],
+    models: &[],
+    // The one endpoint that chooses a model by itself.
+    usual: "mistral-ocr-latest",
+    complaints: check::others::complaints,
+    within,
+    answer: |call, dice| answer(call.request, dice, call.stored),
+    written,
+};
+
+fn written(text: &str) -> Value {
+    let result = read(text);
+    let markdown = result["markdown"].as_str().unwrap_or(text);
+    let pages = match &result["pages"] {
+        Value::Array(pages) => json!(pages),
+        _ => json!([{ "index": 0, "markdown": markdown }]),
+    };
+    let count = pages.as_array().map_or(0, Vec::len);
+    json!({ "pages": pages, "usage_info": { "pages_processed": count, "doc_size_bytes": null } })
+}
 
 const WORDS: &[&str] = &[
     "river", "ferryman", "promise", "measure", "friend", "judge", "garden", "lantern", "winter", "letter",
@@ -23,7 +50,7 @@ const WORDS: &[&str] = &[
 /// As many characters make a page of an uploaded text.
 const PAGE: usize = 3000;
 
-pub(crate) fn answer(request: &Value, dice: &mut Dice, stored: Stored<'_>) -> Given {
+fn answer(request: &Value, dice: &mut Dice, stored: Stored<'_>) -> Given {
     let document = &request["document"];
     let uploaded = document["file_id"].as_str().and_then(stored);
     let texts: Vec<String> = match uploaded.as_deref().map(String::from_utf8_lossy) {
@@ -100,6 +127,8 @@ fn in_ranges(ranges: &str, index: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Bytes;
+
     use super::*;
 
     #[test]

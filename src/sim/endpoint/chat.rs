@@ -2,13 +2,21 @@
 
 use serde_json::{Value, json};
 
-use crate::sim::{
-    answer::{
-        Given, document::Document, id, length, misfits, model, prompt_tokens, shape::Filler, tokens, usage,
+use crate::{
+    mistral::wire::CHAT_PATH,
+    sim::{
+        answer::{
+            Given, document::Document, id, length, misfits, model, prompt_tokens, shape::Filler, tokens,
+            usage,
+        },
+        check,
+        dice::Dice,
+        endpoint::{
+            kind::{Call, Endpoint},
+            within::within,
+        },
+        models::Skill,
     },
-    config::SimConfig,
-    dice::Dice,
-    state::identity::Asked,
 };
 
 /// The share of good answers that come in an odd form, which a client has to put up with.
@@ -17,13 +25,38 @@ const ODD: f64 = 0.06;
 /// So many braces of a prompt are looked behind for a schema.
 const OBJECTS: usize = 20;
 
-pub(crate) fn answer(
-    request: &Value,
-    asked: &Asked,
-    answered: u64,
-    config: &SimConfig,
-    dice: &mut Dice,
-) -> Given {
+pub(super) static CHAT: Endpoint = Endpoint {
+    path: CHAT_PATH,
+    in_jobs: true,
+    skills: &[Skill::Chat, Skill::Reasoning, Skill::Code],
+    models: &[],
+    usual: "",
+    complaints: |_, request| check::chat::complaints(request),
+    within,
+    answer,
+    written,
+};
+
+pub(super) static FIM: Endpoint = Endpoint {
+    path: "/v1/fim/completions",
+    skills: &[Skill::Code],
+    complaints: check::others::complaints,
+    ..CHAT
+};
+
+fn written(text: &str) -> Value {
+    json!({
+        "object": "chat.completion",
+        "created": jiff::Timestamp::now().as_second(),
+        "choices": [{
+            "index": 0,
+            "message": { "role": "assistant", "content": text, "tool_calls": null },
+            "finish_reason": "stop",
+        }],
+    })
+}
+
+fn answer(Call { request, asked, answered, config, .. }: Call<'_>, dice: &mut Dice) -> Given {
     let document = Document::of(request);
     let misfit = misfits::choose(&config.misfit, (config.seed, config.misfits), asked, answered > 0, dice);
     let mut choices = Vec::new();

@@ -4,8 +4,39 @@ use serde_json::{Map, Value, json};
 
 use crate::sim::{
     answer::{Given, id, inputs, model, tokens, usage},
+    check,
     dice::Dice,
+    endpoint::{
+        kind::{Call, Endpoint},
+        within::within,
+        written::read,
+    },
+    models::Skill,
 };
+
+pub(super) static MODERATIONS: Endpoint = Endpoint {
+    path: "/v1/moderations",
+    in_jobs: true,
+    skills: &[Skill::Moderation],
+    models: &[],
+    usual: "",
+    complaints: check::others::complaints,
+    within,
+    answer: moderate,
+    written: |text| json!({ "results": [read(text)] }),
+};
+
+pub(super) static CHAT_MODERATIONS: Endpoint = Endpoint { path: "/v1/chat/moderations", ..MODERATIONS };
+
+pub(super) static CLASSIFICATIONS: Endpoint = Endpoint {
+    path: "/v1/classifications",
+    skills: &[Skill::Moderation, Skill::Classification],
+    answer: classify,
+    ..MODERATIONS
+};
+
+pub(super) static CHAT_CLASSIFICATIONS: Endpoint =
+    Endpoint { path: "/v1/chat/classifications", ..CLASSIFICATIONS };
 
 /// The categories of moderation, and a word that makes a text belong to each.
 const CATEGORIES: &[(&str, &str)] = &[
@@ -20,7 +51,7 @@ const CATEGORIES: &[(&str, &str)] = &[
     ("pii", "@"),
 ];
 
-pub(crate) fn moderate(request: &Value, dice: &mut Dice) -> Given {
+fn moderate(Call { request, .. }: Call<'_>, dice: &mut Dice) -> Given {
     given(request, dice, |text, dice| {
         let text = text.to_lowercase();
         let mut categories = Map::new();
@@ -35,7 +66,7 @@ pub(crate) fn moderate(request: &Value, dice: &mut Dice) -> Given {
     })
 }
 
-pub(crate) fn classify(request: &Value, dice: &mut Dice) -> Given {
+fn classify(Call { request, .. }: Call<'_>, dice: &mut Dice) -> Given {
     given(request, dice, |_, dice| {
         let yes = dice.unit();
         json!({ "category": { "scores": { "yes": yes, "no": 1.0 - yes } } })

@@ -1,0 +1,25 @@
+//! An answer that is written out, in the form of its endpoint.
+
+use serde_json::{Value, json};
+
+use crate::sim::{
+    answer::{Given, id, model, prompt_tokens, tokens, usage},
+    dice::Dice,
+    endpoint::kind::Endpoint,
+};
+
+pub(super) fn answer(endpoint: &Endpoint, request: &Value, text: &str, dice: &mut Dice) -> Given {
+    let usage = usage(prompt_tokens(request), tokens(text.len()));
+    let mut response = (endpoint.written)(text);
+    response["id"] = id(dice).into();
+    response["model"] = model(request).into();
+    if response["usage_info"].is_null() {
+        response["usage"] = json!(usage);
+    }
+    Given { response, usage, misfit: false }
+}
+
+/// The JSON of a result, or the text that it is.
+pub(super) fn read(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
+}
