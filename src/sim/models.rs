@@ -3,6 +3,8 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::mistral::wire::SIMULATOR_OWNER;
+
 use super::reply::Refusal;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,7 +112,7 @@ impl Model {
             "id": name,
             "object": "model",
             "created": 1_760_000_000,
-            "owned_by": "mistralai",
+            "owned_by": SIMULATOR_OWNER,
             "capabilities": {
                 "completion_chat": chat,
                 "function_calling": chat,

@@ -17,6 +17,7 @@ mod chat;
 mod diagnostics;
 mod documents;
 mod duplicates;
+mod edges;
 mod edits;
 mod end_of_data;
 mod fuzz;

@@ -1,9 +1,14 @@
 //! Before the first request: the key works, the model is there, is not retired, and takes what it is asked.
 
+use std::sync::atomic::Ordering;
+
 use tokio::sync::OnceCell;
 
 use crate::{
-    mistral::{self, CallError, Client, wire::Model},
+    mistral::{
+        self, CallError, Client,
+        wire::{Model, SIMULATOR_OWNER},
+    },
     plan::{Model as Asked, Step, Task},
     request::{error::WriteError, question::Question, written::Written},
     run::{Pipeline, RunError, context::Context},
@@ -51,6 +56,9 @@ impl Context {
             }
         });
         let models = models.await?;
+        if models.iter().any(|model| model.owned_by == SIMULATOR_OWNER) {
+            self.meters.simulated.store(true, Ordering::Relaxed);
+        }
         if models.is_empty() || !self.is_mistral() {
             return Ok(());
         }
