@@ -32,6 +32,7 @@ mod mistral_jobs;
 mod mistral_shapes;
 mod money;
 mod ownership;
+mod paid;
 mod proofs;
 mod proxy;
 mod queries;
