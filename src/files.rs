@@ -1,5 +1,6 @@
 //! Files as records: found in a stable order, read one at a time. Main type: [`FileSet`].
 
+mod format;
 mod walk;
 
 use std::{
@@ -16,6 +17,7 @@ use crate::{
     units::Size,
 };
 
+pub use format::{FORMATS, FileFormat};
 pub use walk::{ListError, Walk};
 
 /// A set of files: a folder and a pattern below it.

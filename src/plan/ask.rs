@@ -14,7 +14,7 @@ use crate::{
 
 use super::{
     Ask, Mock, Model, Prompt, Task,
-    compile::Compiler,
+    compiler::Compiler,
     doubt::{DoubtKind, optional_parts},
     inputs::{clean, plain, read_text},
     shape::{Shape, SplitLevel},

@@ -8,7 +8,7 @@ use crate::{
     spec::{Form, LARGEST_FILE, Origin, Prompt, SourceForm, Text},
 };
 
-use super::{Attachment, compile::Compiler, inputs::clean, shape::Shape};
+use super::{Attachment, compiler::Compiler, inputs::clean, shape::Shape};
 
 impl Compiler<'_> {
     /// Compiles the template of an address or a path.

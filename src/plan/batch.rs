@@ -1,7 +1,5 @@
 //! Batch stages: many records become a job, a job ends, its records come back.
 
-use std::collections::HashMap;
-
 use crate::{
     diagnostic::Fault,
     event::StageKind,
@@ -9,7 +7,7 @@ use crate::{
     spec::{AskSpec, CollectSpec, Form, Name, PollSpec, Spec},
 };
 
-use super::{Poll, Port, Step, compile::Compiler, graph::Graph, shape::Shape};
+use super::{Poll, Port, Step, compiler::Compiler, graph::Graph, shape::Shape};
 
 /// The field under which a job's record tells of it: `job.status`, `job.completed`, …
 pub(crate) const JOB: &str = "job";
@@ -138,6 +136,3 @@ impl Compiler<'_> {
         })
     }
 }
-
-/// What the records of each submitting stage look like when they enter it, and once they are collected.
-pub(super) type Collected = HashMap<usize, (Shape, Shape)>;

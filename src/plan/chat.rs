@@ -10,7 +10,7 @@ use crate::{
     spec::{ChatSpec, Prompt, SchemaSpec, Settings, Text, ToolSpec, is_template},
 };
 
-use super::{Chat, Schema, Task, compile::Compiler, shape::Shape};
+use super::{Chat, Schema, Task, compiler::Compiler, shape::Shape};
 
 /// What `tool_choice:` may say beside the name of a tool.
 const CHOICES: &[&str] = &["auto", "none", "any", "required"];

@@ -6,7 +6,7 @@ use crate::{
     spec::{Name, Text},
 };
 
-use super::{Column, ColumnValue, compile::Compiler, inputs::declared, shape::Shape};
+use super::{Column, ColumnValue, compiler::Compiler, inputs::declared, shape::Shape};
 
 /// The column of `stale: mark`.
 pub(crate) const STALE: &str = "stale";

@@ -5,62 +5,21 @@ use std::{collections::HashMap, path::PathBuf};
 
 use crate::{
     diagnostic::{Fault, Mistake, Mistakes, Place},
-    read,
-    record::{LogicalType, Schema, same_name},
+    record::same_name,
     region::{BASE_URL, base_url},
     spec::{Form, MistralSpec, Mode, Spec, StageSpec, Text},
     sql::{self, Engine, Resources},
 };
 
 use super::{
-    Mistral, NodeId, Plan, Port, RecordType, Secret, Sink, Step, Target, Throttle,
-    batch::Collected,
+    Mistral, NodeId, Paces, Plan, Port, RecordType, Secret, Sink, Step, Target, Throttle,
+    compiler::{Collected, CompileContext, Compiler, Tables},
     doubt::{Doubt, Guards},
     graph::{self, Edge, Graph},
     inputs::resolve,
     nodes,
     shape::Shape,
-    tables::Tables,
 };
-
-/// The columns of a query, or why DuckDB refuses it; with tables that are to be as said.
-pub(super) type Describe<'a> = dyn Fn(&str, &[(String, Schema)]) -> Result<Schema, String> + 'a;
-
-/// What is wrong with writing rows of a sink with this name to a table that is there; the key is `None` where rows are
-/// only added.
-pub(super) type CheckTable<'a> =
-    dyn Fn(&str, &str, Option<&[String]>, &[(String, LogicalType)]) -> Vec<Fault> + 'a;
-
-/// What the compiler needs of the world beside the files that a spec names.
-pub struct Surroundings<'a> {
-    /// The columns of a query, or why DuckDB refuses it; with tables that are to be as said.
-    pub describe: &'a Describe<'a>,
-    /// What is wrong with a sink's table if it is there.
-    pub check_table: &'a CheckTable<'a>,
-    /// What earlier runs have proven of files.
-    pub proofs: read::Proofs<'a>,
-}
-
-pub(super) struct Compiler<'a> {
-    pub(super) spec: &'a Spec,
-    pub(super) around: &'a Surroundings<'a>,
-    /// Where expressions are bound.
-    pub(super) engine: Engine,
-    pub(super) mistakes: Vec<Mistake>,
-    pub(super) warnings: Vec<Mistake>,
-    /// What the condition of the stage that is compiled says of its fields.
-    pub(super) guards: Guards,
-    /// The fields that the map which is compiled sets.
-    pub(super) siblings: Vec<String>,
-    /// By stage and port; absent where a mistake upstream leaves it unknown.
-    pub(super) shapes: HashMap<(usize, Port), Shape>,
-    pub(super) collected: Collected,
-    /// The tables of the sinks as the pass before found them, and as this one does.
-    pub(super) tables: &'a Tables,
-    pub(super) found: Tables,
-    /// Whether a query was described over a table of which that pass knew nothing.
-    pub(super) assumed: bool,
-}
 
 /// The database of a spec, which a query may be about before the plan is there.
 pub fn database(spec: &Spec) -> PathBuf {
@@ -76,7 +35,7 @@ pub fn resources(spec: &Spec) -> Resources {
 ///
 /// # Errors
 /// Every mistake in the spec and the files that it names, all at once, in the order of the file.
-pub fn compile(spec: &Spec, around: &Surroundings<'_>) -> Result<Plan, Mistakes> {
+pub fn compile(spec: &Spec, around: &CompileContext<'_>) -> Result<Plan, Mistakes> {
     let mut tables = Tables::new();
     for _ in 0..PASSES {
         let pass = pass(spec, around, &tables);
@@ -99,7 +58,7 @@ struct Pass {
     assumed: bool,
 }
 
-fn pass(spec: &Spec, around: &Surroundings<'_>, tables: &Tables) -> Pass {
+fn pass(spec: &Spec, around: &CompileContext<'_>, tables: &Tables) -> Pass {
     let engine = match Engine::start() {
         Ok(engine) => engine,
         Err(error) => {
@@ -281,7 +240,13 @@ impl Compiler<'_> {
             Form::Throttle(throttle) => {
                 let group = throttle.shared.as_ref().unwrap_or(&stage.name).value.clone();
                 (
-                    Some(Step::Throttle(Throttle { rate: throttle.rate, burst: throttle.burst, group })),
+                    Some(Step::Throttle(Throttle {
+                        rate: throttle.rate,
+                        burst: throttle.burst,
+                        group,
+                        // Known when the nodes are.
+                        paces: Paces::Records,
+                    })),
                     shape.clone(),
                 )
             }

@@ -4,17 +4,16 @@ use std::fmt;
 
 use crate::{
     event::StageKind,
-    read,
     spec::{
         BatchSpec, Boundary, Duplicates, Mode, Needs, OnTimeout, PollSchedule, SplitWhat, Stale, Timeouts,
     },
     sql::Resources,
-    units::{Size, Span},
+    units::Span,
 };
 
 use super::{
-    Ask, Attachment, Format, Input, Mock, Node, Origin, Owned, Plan, Poll, Port, ReadFiles, Set, Sink, Step,
-    Target, Task, fold::folded_json, without_login,
+    Ask, Attachment, Input, Mock, NewField, Node, Owned, Plan, Poll, Port, Set, Sink, Step, Target, Task,
+    fold::folded_json, line::one_line, without_login,
 };
 
 impl fmt::Display for Plan {
@@ -53,7 +52,7 @@ impl fmt::Display for Plan {
 
 fn kind(node: &Node) -> &'static str {
     match (&node.step, node.kind) {
-        (Step::Recall(_), _) => "recall",
+        (Step::Lookup(_), _) => "lookup",
         (_, StageKind::Source) => "source",
         (_, StageKind::Map) => "map",
         (_, StageKind::Gather) => "gather",
@@ -76,16 +75,7 @@ impl Plan {
     fn details(&self, node: &Node) -> Vec<String> {
         let mut lines = match &node.step {
             Step::Source(source) => {
-                let mut lines = vec![match &source.from {
-                    Origin::Files(set) => format!(
-                        "files {}, each up to {}",
-                        set.root.join(&set.pattern).display(),
-                        set.max_bytes
-                    ),
-                    Origin::Rows(rows) => format!("{} rows in the spec", rows.len()),
-                    Origin::Query(query) => format!("query {}", one_line(query)),
-                    Origin::Read(files) => read_line(files),
-                }];
+                let mut lines = vec![source.from.line()];
                 lines.push(match &source.key[..] {
                     [] => "no key".to_owned(),
                     key => format!("key {}", key.join(", ")),
@@ -93,7 +83,7 @@ impl Plan {
                 lines.extend(source.limit.map(|limit| format!("limit {limit}")));
                 lines
             }
-            Step::Recall(chat) => {
+            Step::Lookup(chat) => {
                 vec![format!(
                     "answers in the ledger go on at once; the others are asked by `{}`",
                     self.node(*chat).name
@@ -110,7 +100,10 @@ impl Plan {
                 let mut lines: Vec<String> = reshape
                     .set
                     .iter()
-                    .map(|(name, text, of)| format!("{name} = {} ({})", one_line(text), of.sql()))
+                    .map(|(name, value, of)| match value {
+                        NewField::Expression(text) => format!("{name} = {} ({})", one_line(text), of.sql()),
+                        NewField::Template(prompt) => format!("{name} = a text, {}", one_line(&prompt.text)),
+                    })
                     .collect();
                 lines.extend(reshape.keep.as_ref().map(|keep| format!("keep {}", keep.join(", "))));
                 if !reshape.drop.is_empty() {
@@ -180,27 +173,6 @@ impl Plan {
 }
 
 /// The files of a source, the separator that was found, and over how much the types were proven.
-fn read_line(files: &ReadFiles) -> String {
-    let ReadFiles { set, options, description } = files;
-    let what = match options.format {
-        read::Format::Csv(_) => "CSV",
-        read::Format::Jsonl => "JSON lines",
-        read::Format::Parquet => "Parquet",
-    };
-    let delimiter = description.files.iter().find_map(|file| file.delimiter);
-    let delimiter = match delimiter {
-        None => String::new(),
-        Some(b'\t') => ", separated by tabs".to_owned(),
-        Some(byte) => format!(", separated by `{}`", char::from(byte)),
-    };
-    let proven: u64 = description.files.iter().map(|file| file.proven).sum();
-    let part = match description.is_whole() {
-        true => String::new(),
-        false => format!(", types from the first {}", Size(proven)),
-    };
-    format!("{what} {}{delimiter}{part}", set.root.join(&set.pattern).display())
-}
-
 fn ask_lines(ask: &Ask) -> Vec<String> {
     let mut lines = vec![format!("{} {}, {} → {}", verb(&ask.task), ask.model, ask.concurrency, ask.into)];
     lines.extend(task_lines(&ask.task));
@@ -366,23 +338,5 @@ impl fmt::Display for Target {
             Self::Table(table) => write!(f, "table {table}"),
             Self::File { shown, .. } => f.write_str(shown),
         }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Jsonl => "JSON lines",
-            Self::Csv => "CSV",
-            Self::Parquet => "Parquet",
-        })
-    }
-}
-
-fn one_line(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match text.char_indices().nth(100) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
     }
 }

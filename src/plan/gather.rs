@@ -8,7 +8,7 @@ use crate::{
 
 use super::{
     Gather, NodeId,
-    compile::Compiler,
+    compiler::Compiler,
     shape::{Shape, SplitLevel},
 };
 

@@ -11,6 +11,7 @@ mod batch;
 mod chat;
 mod columns;
 mod compile;
+mod compiler;
 mod doubt;
 mod draw;
 mod expression;
@@ -18,9 +19,11 @@ mod fold;
 mod gather;
 mod graph;
 mod inputs;
+mod line;
 mod nodes;
 mod shape;
 mod sink;
+mod source;
 mod step;
 mod tables;
 mod transform;
@@ -39,10 +42,12 @@ use crate::{
 
 pub(crate) use ask::answer_text;
 pub use asked::{Ask, Attachment, Chat, Mock, Model, Prompt, Schema, Task};
-pub use compile::{Surroundings, compile, database, resources};
+pub use compile::{compile, database, resources};
+pub use compiler::CompileContext;
+pub use source::{Origin, ReadFiles, Source};
 pub use step::{
-    Column, ColumnValue, Format, Gather, Origin, Owned, Poll, ReadFiles, Relation, Reshape, Set, Sink,
-    Source, Split, Step, Target, Throttle, Wave, WaveQuery,
+    Column, ColumnValue, Gather, NewField, Owned, Paces, Poll, Relation, Reshape, Set, Sink, Split, Step,
+    Target, Throttle, Wave, WaveQuery,
 };
 pub(crate) use transform::index_of;
 pub(crate) use wave::counts;
@@ -192,7 +197,7 @@ impl Plan {
 
     /// How many stages the spec has.
     pub fn stages(&self) -> usize {
-        self.nodes.iter().filter(|node| !matches!(node.step, Step::Recall(_))).count()
+        self.nodes.iter().filter(|node| !matches!(node.step, Step::Lookup(_))).count()
     }
 
     /// The stages that collect batch jobs, by name.

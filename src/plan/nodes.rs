@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::{
-    Input, Node, NodeId, Poll, Port, RecordType, Split, Step,
+    Input, Node, NodeId, Paces, Poll, Port, RecordType, Split, Step,
     ask::sample_of,
     batch,
     graph::{Edge, Graph},
@@ -48,9 +48,9 @@ pub(super) fn nodes(
     mut steps: HashMap<usize, Step>,
     types: &HashMap<usize, RecordType>,
 ) -> Vec<Node> {
-    let recall_before = recalls(spec, graph, &steps);
+    let lookup_before = lookups(spec, graph, &steps);
     let mut nodes = Nodes::default();
-    let mut recalls: Vec<(NodeId, usize)> = Vec::new();
+    let mut lookups: Vec<(NodeId, usize)> = Vec::new();
     for &at in &graph.order {
         let StageSpec { name, kind, when, .. } = &spec.stages[at];
         let Some(step) = steps.remove(&at) else { continue };
@@ -61,8 +61,8 @@ pub(super) fn nodes(
             .collect();
         let mut of = of;
         // The samples are taken before the look into the ledger, which may be above a throttle.
-        let is_head = recall_before.contains_key(&at) || !recall_before.values().any(|asking| *asking == at);
-        let asking = recall_before.get(&at).copied().unwrap_or(at);
+        let is_head = lookup_before.contains_key(&at) || !lookup_before.values().any(|asking| *asking == at);
+        let asking = lookup_before.get(&at).copied().unwrap_or(at);
         let sampled = samples(spec, asking);
         if let Some((_, field)) = &sampled
             && !is_head
@@ -87,10 +87,10 @@ pub(super) fn nodes(
             inputs = vec![Input { node: id, port: Port::Out }];
             of = with_field(&of, &field);
         }
-        if let Some(&asking) = recall_before.get(&at) {
-            let name = format!("{}.recall", spec.stages[asking].name.value).into();
-            let id = nodes.add(name, StageKind::Map, (inputs, of.clone()), None, Step::Recall(NodeId(0)));
-            recalls.push((id, asking));
+        if let Some(&asking) = lookup_before.get(&at) {
+            let name = format!("{}.lookup", spec.stages[asking].name.value).into();
+            let id = nodes.add(name, StageKind::Map, (inputs, of.clone()), None, Step::Lookup(NodeId(0)));
+            lookups.push((id, asking));
             inputs = vec![Input { node: id, port: Port::Out }];
         }
         let name = Arc::clone(&name.value);
@@ -135,13 +135,29 @@ pub(super) fn nodes(
             wave.waits = sinks;
         }
     }
-    for (recall, asking) in recalls {
+    for (lookup, asking) in lookups {
         let id = nodes.submits.get(&asking).or_else(|| nodes.ids.get(&asking));
         if let Some(id) = id {
-            nodes.list[recall.0].step = Step::Recall(*id);
+            nodes.list[lookup.0].step = Step::Lookup(*id);
+        }
+    }
+    for at in 0..nodes.list.len() {
+        let paces = paces(&nodes.list, at);
+        if let Step::Throttle(throttle) = &mut nodes.list[at].step {
+            throttle.paces = paces;
         }
     }
     nodes.list
+}
+
+/// What flows into a node, for a throttle there.
+fn paces(nodes: &[Node], at: usize) -> Paces {
+    match nodes[at].inputs.first().map(|input| &nodes[input.node.0].step) {
+        Some(Step::Lookup(asking)) => Paces::Lookups(*asking),
+        Some(Step::Submit(_) | Step::Poll(_)) => Paces::Jobs,
+        Some(Step::Throttle(above)) => above.paces,
+        _ => Paces::Records,
+    }
 }
 
 fn with_field(of: &RecordType, field: &str) -> RecordType {
@@ -161,7 +177,7 @@ fn samples(spec: &Spec, asking: usize) -> Option<(u64, String)> {
 
 /// For each stage that asks, the stage that its records enter first: itself, or the first of its
 /// throttles. A stage that submits looks into the ledger by itself, and needs this only for a throttle.
-fn recalls(spec: &Spec, graph: &Graph, steps: &HashMap<usize, Step>) -> HashMap<usize, usize> {
+fn lookups(spec: &Spec, graph: &Graph, steps: &HashMap<usize, Step>) -> HashMap<usize, usize> {
     let mut before: HashMap<usize, usize> = HashMap::new();
     for (&at, step) in steps {
         let batched = match step {

@@ -1,14 +1,12 @@
 //! Sinks: which columns a row has, of which types, from where.
 
-use std::path::PathBuf;
-
 use crate::{
     diagnostic::{Fault, Place},
     record::{LogicalType, same_name},
     spec::{Duplicates, Mode, Name, SinkSpec, Stale, Target as TargetSpec, Text},
 };
 
-use super::{Column, ColumnValue, Format, Owned, Sink, Target, compile::Compiler, shape::Shape};
+use super::{Column, ColumnValue, Owned, Sink, Target, compiler::Compiler, shape::Shape};
 
 impl Compiler<'_> {
     /// Compiles a sink over the shape of what it reads, if that is known.
@@ -16,9 +14,12 @@ impl Compiler<'_> {
         let target = match &spec.target {
             None => Target::Table(name.value.to_string()),
             Some(TargetSpec::Table(table)) => Target::Table(table.value.to_string()),
-            Some(TargetSpec::Jsonl(path)) => self.target(Format::Jsonl, path),
-            Some(TargetSpec::Csv(path)) => self.target(Format::Csv, path),
-            Some(TargetSpec::Parquet(path)) => self.target(Format::Parquet, path),
+            Some(TargetSpec::File(format, path)) => {
+                let resolved = self.path(path);
+                let shown =
+                    if path.secret { path.shown().to_owned() } else { resolved.display().to_string() };
+                Target::File { format, path: resolved, shown }
+            }
         };
         let mode = match (&target, spec.mode) {
             (Target::Table(_), mode) => mode.unwrap_or(Mode::DEFAULT),
@@ -114,12 +115,6 @@ impl Compiler<'_> {
         };
         let found = format!("`duplicates: {}`", duplicates.word());
         self.report(Fault::WrongShape { found, wanted: wanted.into() }, place.clone());
-    }
-
-    fn target(&self, format: Format, path: &Text) -> Target {
-        let resolved: PathBuf = self.path(path);
-        let shown = if path.secret { path.shown().to_owned() } else { resolved.display().to_string() };
-        Target::File { format, path: resolved, shown }
     }
 
     /// The columns that the spec lists, and before them those of the key that it does not.

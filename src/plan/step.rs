@@ -3,14 +3,13 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    files::FileSet,
-    read,
-    record::{self, LogicalType, Record},
+    files::FileFormat,
+    record::{self, LogicalType},
     spec::{Duplicates, Mode, Needs, PollSchedule, SplitWhat, Stale},
     units::Rate,
 };
 
-use super::{Ask, NodeId};
+use super::{Ask, NodeId, Prompt, Source};
 
 /// What a stage does.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +17,7 @@ pub enum Step {
     /// Reads records.
     Source(Source),
     /// Looks into the ledger for the stage named, so that what is answered is not paced.
-    Recall(NodeId),
+    Lookup(NodeId),
     /// Asks a model, request by request.
     Ask(Box<Ask>),
     /// Groups requests into batch jobs; one job out for many records in.
@@ -41,40 +40,6 @@ pub enum Step {
     Wave(Wave),
     /// Writes.
     Sink(Sink),
-}
-
-/// Where records come from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Source {
-    /// What is read.
-    pub from: Origin,
-    /// The fields that identify a record; its number if there are none.
-    pub key: Vec<String>,
-    /// The fields.
-    pub schema: Arc<record::Schema>,
-    /// Stop after so many.
-    pub limit: Option<u64>,
-}
-
-/// What a source reads.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "each says it")]
-pub enum Origin {
-    Files(FileSet),
-    Rows(Vec<Record>),
-    Query(String),
-    Read(Box<ReadFiles>),
-}
-
-/// Files with rows in them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ReadFiles {
-    /// The files.
-    pub set: FileSet,
-    /// How they are read.
-    pub options: read::Options,
-    /// What was found in them when the plan was made.
-    pub description: read::Description,
 }
 
 /// How jobs are checked.
@@ -136,11 +101,20 @@ pub struct Relation {
     pub schema: Arc<record::Schema>,
 }
 
+/// What gives a new field its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewField {
+    /// An expression.
+    Expression(String),
+    /// A template, which gives a text.
+    Template(Prompt),
+}
+
 /// A reshaping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reshape {
-    /// New fields, their expressions and types.
-    pub set: Vec<(String, String, LogicalType)>,
+    /// New fields, what gives them, and their types.
+    pub set: Vec<(String, NewField, LogicalType)>,
     /// Of the fields from above only these.
     pub keep: Option<Vec<String>>,
     /// Without these.
@@ -188,6 +162,19 @@ pub struct Throttle {
     pub burst: u32,
     /// Throttles of one group share one rate.
     pub group: Arc<str>,
+    /// What it paces.
+    pub paces: Paces,
+}
+
+/// What a throttle paces: it depends on what flows where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paces {
+    /// Records.
+    Records,
+    /// Records that were looked up in the ledger for the stage named: only requests that will be sent wait.
+    Lookups(NodeId),
+    /// Batch jobs.
+    Jobs,
 }
 
 /// A sink.
@@ -221,16 +208,7 @@ pub struct Owned {
 #[expect(missing_docs, reason = "each says it")]
 pub enum Target {
     Table(String),
-    File { format: Format, path: PathBuf, shown: String },
-}
-
-/// The formats of file that a sink writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each says it")]
-pub enum Format {
-    Jsonl,
-    Csv,
-    Parquet,
+    File { format: &'static FileFormat, path: PathBuf, shown: String },
 }
 
 /// A column and where its values come from.

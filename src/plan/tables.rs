@@ -4,8 +4,6 @@
 //! table are not known yet, because its sink is below the query, those that the query names are assumed without
 //! a type; then the sink's columns follow, and the spec is compiled again with them, until nothing changes.
 
-use std::collections::BTreeMap;
-
 use crate::{
     diagnostic::Fault,
     record::{LogicalType, Schema, same_name},
@@ -13,10 +11,10 @@ use crate::{
     sql,
 };
 
-use super::{Sink, Target, compile::Compiler};
-
-/// The columns of the tables of a pipeline's sinks, by their names in lower case.
-pub(super) type Tables = BTreeMap<String, Schema>;
+use super::{
+    Sink, Target,
+    compiler::{Compiler, Tables},
+};
 
 /// Names that are missing in one query, at most.
 const MOST_MISSING: usize = 100;

@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     Relation, Set, Wave, WaveQuery,
-    compile::Compiler,
+    compiler::Compiler,
     doubt::{Doubt, DoubtKind},
     graph::Graph,
     shape::Shape,

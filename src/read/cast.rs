@@ -6,9 +6,15 @@ use std::cell::OnceCell;
 
 use duckdb::Connection;
 
-use crate::record::{LogicalType, Value, double};
+use crate::{
+    record::{LogicalType, Value, double},
+    sql,
+};
 
-use super::{jsonl, proof};
+use super::{
+    jsonl::{decimal, is_json, nested},
+    proof,
+};
 
 /// Casts texts; DuckDB is started when it is first needed.
 #[derive(Default)]
@@ -22,7 +28,7 @@ impl Cast {
         let trimmed = text.trim();
         match of {
             LogicalType::Varchar => Some(text.into()),
-            LogicalType::Json => jsonl::is_json(text).then(|| text.into()),
+            LogicalType::Json => is_json(text).then(|| text.into()),
             LogicalType::Boolean => match &*trimmed.to_ascii_lowercase() {
                 "true" | "t" | "1" | "yes" | "y" => Some(true.into()),
                 "false" | "f" | "0" | "no" | "n" => Some(false.into()),
@@ -46,7 +52,7 @@ impl Cast {
                 .parse()
                 .ok()
                 .map(|value: f32| double(value.to_string().parse().unwrap_or(f64::NAN)).into()),
-            LogicalType::Decimal { width, scale } => jsonl::decimal(trimmed, *width, *scale).map(Value::from),
+            LogicalType::Decimal { width, scale } => decimal(trimmed, *width, *scale).map(Value::from),
             LogicalType::Date if proof::is_date(trimmed.as_bytes()) => Some(trimmed.into()),
             LogicalType::Timestamp => match proof::is_timestamp(trimmed.as_bytes()) {
                 true => Some(trimmed.into()),
@@ -59,7 +65,7 @@ impl Cast {
                 }
             },
             LogicalType::List(_) | LogicalType::Array(..) | LogicalType::Struct(_) => {
-                jsonl::nested(text, of, self)
+                nested(text, of, &|text, of| self.value(text, of))
             }
             of => self.by_duckdb(trimmed, of),
         }
@@ -69,7 +75,7 @@ impl Cast {
     pub(super) fn check(&self, of: &LogicalType) -> Result<(), String> {
         let connection = self.connection().ok_or("DuckDB does not start")?;
         let known = connection.prepare(&format!("SELECT CAST(NULL AS {})", of.sql()));
-        known.map(drop).map_err(|error| super::parquet::message(&error))
+        known.map(drop).map_err(|error| sql::reason(&sql::message(&error)))
     }
 
     fn by_duckdb(&self, text: &str, of: &LogicalType) -> Option<Value> {

@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use crate::files::FileError;
 
-use super::{BadLine, input::Kind};
+use super::{BadLine, compression::Kind};
 
 /// Why files cannot be read, or not to their end. What was read before is no complete answer.
 #[derive(Debug, thiserror::Error)]

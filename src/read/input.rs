@@ -11,14 +11,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::files::Stamp;
 
-use super::{Encoding, ReadError, decode::Decoded};
-
-/// How the bytes lie in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Plain,
-    Gzip,
-}
+use super::{Encoding, ReadError, compression::Kind, decode::Decoded};
 
 /// An open file of text.
 pub(super) struct Input {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::files::Stamp;
 
-use super::{FileDescription, Options};
+use super::{Options, file_description::FileDescription};
 
 /// The layout of a proof, and what its types mean: a change of either makes older ones useless.
 const VERSION: u32 = 1;

@@ -7,10 +7,12 @@
 mod buffer;
 mod cast;
 mod columns;
+mod compression;
 mod csv;
 mod decode;
 mod description;
 mod error;
+mod file_description;
 #[cfg(test)]
 mod fixture;
 mod input;
@@ -25,8 +27,9 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use crate::files::FileSet;
 
-pub use description::{Column, Description, Evidence, FileDescription};
+pub use description::{Column, Description, Evidence};
 pub use error::ReadError;
+pub use file_description::FileDescription;
 pub use kept::{Kept, ProofId, Proofs, no_proofs};
 pub use options::{Csv, Encoding, Format, Options, Types};
 pub use row::{BadLine, Counts, Entry, Row};

@@ -16,7 +16,7 @@ use super::{
     cost::Costs,
     error::{SetupError, WriteError},
     setup::Setup,
-    verdict::{Course, Judge, Settled},
+    verdict::{Judge, NextAction, Resolution},
     write::Writer,
     written::{Sending, Written},
 };
@@ -93,24 +93,24 @@ impl Question {
         self.judge.judged(asked, reply, latency, correlation_id)
     }
 
-    /// How a record's request goes on after what the ledger has of it: see [`Judge::course`].
-    pub(crate) fn course(
+    /// How a record's request goes on after what the ledger has of it: see [`Judge::next_action`].
+    pub(crate) fn next_action(
         &self,
         record: &Record,
         history: &History,
         until: Option<u32>,
         retry_failed: bool,
-    ) -> Course {
-        self.judge.course(record, history, until, retry_failed)
+    ) -> NextAction {
+        self.judge.next_action(record, history, until, retry_failed)
     }
 
-    /// See [`Judge::judged_anew`].
-    pub(crate) fn judged_anew(&self, record: &Record, last: &Entry) -> Option<Entry> {
-        self.judge.judged_anew(record, last)
+    /// See [`Judge::revalidated`].
+    pub(crate) fn revalidated(&self, record: &Record, last: &Entry) -> Option<Entry> {
+        self.judge.revalidated(record, last)
     }
 
     /// The record with its answer, or the failure that it became.
-    pub(crate) fn outcome(&self, record: Record, settled: Settled) -> Result<Record, Box<Failure>> {
+    pub(crate) fn outcome(&self, record: Record, settled: Resolution) -> Result<Record, Box<Failure>> {
         self.judge.outcome(record, settled)
     }
 

@@ -14,7 +14,7 @@ use super::{cost::Costs, expectation::Expectations, setup::Setup};
 
 /// What became of a request, in the end.
 #[derive(Debug, Clone)]
-pub(crate) enum Settled {
+pub(crate) enum Resolution {
     /// An answer that fits.
     Answered { value: Value, by: Answered },
     /// No answer fits, and there are no attempts left.
@@ -30,9 +30,9 @@ struct Judged {
 
 /// How a request goes on.
 #[derive(Debug, Clone)]
-pub(crate) enum Course {
+pub(crate) enum NextAction {
     /// It is decided.
-    Settled(Settled),
+    Resolution(Resolution),
     /// It is to be asked, up to and with the attempt of this number.
     Ask { until: u32 },
     /// It is a line of a job that has not been read.
@@ -167,18 +167,18 @@ impl Judge {
     ///
     /// Answers are judged anew, not by what was found when they came: what counts is the program and
     /// the schema that the record meets now.
-    pub(crate) fn course(
+    pub(crate) fn next_action(
         &self,
         record: &Record,
         history: &History,
         until: Option<u32>,
         retry_failed: bool,
-    ) -> Course {
+    ) -> NextAction {
         let mut refused = None;
         let mut refusals = 0;
         for (entry, answer) in history.answers() {
             match self.verdict(record, entry, answer) {
-                Ok((value, by)) => return Course::Settled(Settled::Answered { value, by }),
+                Ok((value, by)) => return NextAction::Resolution(Resolution::Answered { value, by }),
                 Err(refusal) => {
                     refused = Some((refusal, answer));
                     refusals += 1;
@@ -186,12 +186,12 @@ impl Judge {
             }
         }
         if let Some(job) = history.placed_in() {
-            return Course::Placed(job.to_owned());
+            return NextAction::Placed(job.to_owned());
         }
         let made = history.next_attempt() - 1;
         let left = self.ask.attempts.saturating_sub(refusals);
         let (kind, reason) = match history.entries.last().map(|entry| &entry.step) {
-            None => return Course::Ask { until: self.ask.attempts },
+            None => return NextAction::Ask { until: self.ask.attempts },
             // What cannot fit is no refusal that another question would mend.
             Some(Step::Invalid(reason)) if is_too_long(reason) => (FailureKind::Context, reason.clone()),
             Some(Step::Invalid(reason)) => (FailureKind::Invalid, reason.clone()),
@@ -211,15 +211,15 @@ impl Judge {
             (None, _) => (left > 0).then_some(made + left),
         };
         if let Some(until) = more {
-            return Course::Ask { until };
+            return NextAction::Ask { until };
         }
         let reply = refused.map(|(_, answer)| answer.reply.clone());
-        Course::Settled(Settled::Failed { kind, reason, attempts: made, reply })
+        NextAction::Resolution(Resolution::Failed { kind, reason, attempts: made, reply })
     }
 
     /// The step that says that an answer which fitted by its schema, or for another record, does not fit this
     /// one, if that is so: without it no other attempt could follow.
-    pub(crate) fn judged_anew(&self, record: &Record, last: &Entry) -> Option<Entry> {
+    pub(crate) fn revalidated(&self, record: &Record, last: &Entry) -> Option<Entry> {
         let Step::Answered(answer) = &last.step else { return None };
         let refusal = self.verdict(record, last, answer).err()?;
         Some(Entry { step: Step::Refused(answer.clone(), refusal), ..last.clone() })
@@ -267,10 +267,10 @@ impl Judge {
     }
 
     /// The record with its answer, or the failure that it became.
-    pub(crate) fn outcome(&self, record: Record, settled: Settled) -> Result<Record, Box<Failure>> {
+    pub(crate) fn outcome(&self, record: Record, settled: Resolution) -> Result<Record, Box<Failure>> {
         match settled {
-            Settled::Answered { value, by } => Ok(self.answered(&record, value, by)),
-            Settled::Failed { kind, reason, attempts, reply } => Err(Box::new(Failure {
+            Resolution::Answered { value, by } => Ok(self.answered(&record, value, by)),
+            Resolution::Failed { kind, reason, attempts, reply } => Err(Box::new(Failure {
                 record,
                 stage: Arc::clone(&self.stage),
                 kind,

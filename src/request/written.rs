@@ -39,7 +39,7 @@ impl Written {
 
     /// What the ledger has of it, also under the identity that an older program gave it: then it goes on under
     /// that one.
-    pub(crate) fn recalled(&mut self, known: &HashMap<RequestId, History>) -> Option<History> {
+    pub(crate) fn history_in(&mut self, known: &HashMap<RequestId, History>) -> Option<History> {
         let older = self.older.filter(|_| !known.contains_key(&self.id));
         if let Some(older) = older.filter(|older| known.contains_key(older)) {
             self.id = older;

@@ -1,138 +1,133 @@
-//! What all stages of a run share. Main type: [`Context`].
+//! A run put together: what each group of stages gets of it. Main type: [`Context`], which only `drive::wire`, the
+//! pipeline and the dry run see whole.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
-use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    event::{Event, EventKind, RunEnd},
-    ledger::{Entry, Generation, History, RequestId},
+    event::{Event, RunEnd},
     mistral::Prices,
-    plan::NodeId,
+    plan::Plan,
     request::{mock::Offline, setup::Setup},
-    run::{
-        ask::{claims::Claims, preflight::Preflight},
-        drive::halt::Halt,
-        money::purse::Purse,
-        progress::{meter::Meters, read_log::ReadLog},
-    },
     sql::Engine,
-    store::{Batch, Run, Store},
+    store::{Run, Store},
+    units::Usd,
 };
 
-/// What all stages of a run share.
+use super::{
+    ask::{calls::Calls, preflight::Preflight, single_flight::InFlightRequests},
+    database::Database,
+    drive::shutdown::Shutdown,
+    jobs::context::JobContext,
+    money::{budget::Budget, priced::prices},
+    options::{self, Options},
+    progress::{
+        events::Events,
+        meter::{self, Meters},
+        read_log::ReadLog,
+    },
+    stages::context::StageContext,
+};
+
+/// A run, by those who need a part of it.
 pub(crate) struct Context {
-    /// The pipeline's name.
-    pub(crate) pipeline: String,
-    /// The stages that collect batch jobs, by name.
-    pub(crate) batches: Vec<Arc<str>>,
-    pub(crate) store: Store,
-    /// Where expressions are evaluated.
-    pub(crate) engine: Mutex<Engine>,
-    pub(crate) run: Run,
-    /// Whose answers count: see [`Options::server`].
-    pub(crate) server: String,
-    /// How much faster than on the wall time passes for batch jobs: only in a simulator is it not 1.
-    pub(crate) speed: f64,
-    pub(crate) fresh: bool,
-    pub(crate) retry_failed: bool,
-    pub(crate) only: Option<String>,
-    /// Whose jobs are this run's to look after: see [`mistral::account`].
-    pub(crate) account: String,
-    pub(crate) halt: Halt,
-    pub(crate) claims: Claims,
-    pub(crate) prices: Prices,
-    pub(crate) purse: Purse,
-    pub(crate) preflight: Preflight,
-    /// What the simulator is to answer, in an offline run.
-    pub(crate) offline: Option<Offline>,
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) jobs: Arc<JobContext>,
+    pub(crate) stages: Arc<StageContext>,
+    pub(crate) events: Arc<Events>,
     pub(crate) meters: Arc<Meters>,
-    /// Which records the sources have read.
-    pub(crate) read: ReadLog,
-    /// The sinks that have written their last row.
-    pub(crate) written: watch::Sender<HashSet<NodeId>>,
-    pub(crate) events: mpsc::Sender<Event>,
-    /// The index by which events name each node, if they do.
-    pub(crate) visible: Vec<Option<usize>>,
+    pub(crate) shutdown: Shutdown,
+    prices: Prices,
+    /// What the simulator is to answer, in an offline run.
+    offline: Option<Offline>,
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Purpose {
+    /// To call and to write; `spent` is what the runs that it resumes have spent.
+    Run { spent: Usd },
+    /// To find out what a run would call.
+    DryRun,
 }
 
 impl Context {
-    /// Tells what happened, and waits for a place in the queue: this must not be lost.
-    pub(crate) async fn tell(&self, kind: EventKind) {
-        // Nobody listens any more: then there is nobody to tell.
-        let _ = self.events.send(Event { at: Timestamp::now(), kind }).await;
-    }
-
-    /// Tells what happened if there is a place in the queue: the next event of its kind says it again.
-    pub(crate) fn tell_now(&self, kind: EventKind) {
-        let _ = self.events.try_send(Event { at: Timestamp::now(), kind });
-    }
-
-    /// What the ledger has of some requests; nothing in a run that asks everything anew.
-    pub(crate) async fn known(&self, requests: Vec<RequestId>) -> HashMap<RequestId, History> {
-        match self.halt.check(self.store.known(&self.server, requests).await) {
-            // What this run has asked itself it does know.
-            Some(known) if self.fresh => {
-                known.into_iter().filter(|(_, history)| history.generation == self.generation()).collect()
-            }
-            Some(known) => known,
-            None => HashMap::new(),
+    /// A run of a plan, with its database open.
+    pub(crate) fn new(
+        plan: &Plan,
+        options: &Options,
+        (store, run): (Store, Run),
+        (engine, shutdown): (Engine, Shutdown),
+        purpose: Purpose,
+        queue: mpsc::Sender<Event>,
+    ) -> Self {
+        let (budget, spent) = match purpose {
+            Purpose::Run { spent } => (plan.budget, spent),
+            Purpose::DryRun => (None, Usd::default()),
+        };
+        let database = Database {
+            store,
+            run,
+            server: options.server(plan),
+            fresh: options.fresh,
+            shutdown: shutdown.clone(),
+        };
+        let events = Arc::new(Events::new(queue, meter::visible(plan)));
+        let meters = Arc::new(Meters::new(plan));
+        let calls = Arc::new(Calls {
+            preflight: Preflight::new(options::is_mistral(&database.server), Arc::clone(&meters.simulated)),
+            database: database.clone(),
+            in_flight: InFlightRequests::default(),
+            budget: Budget::new(budget, spent),
+            retry_failed: options.retry_failed,
+            only: options.only.clone(),
+        });
+        let jobs = JobContext {
+            calls: Arc::clone(&calls),
+            events: Arc::clone(&events),
+            pipeline: plan.name.clone(),
+            batches: plan.batches(),
+            account: options.account(plan),
+            speed: if options.offline { options.sim.speed } else { 1.0 },
+        };
+        let stages = StageContext {
+            database,
+            engine: Mutex::new(engine),
+            meters: Arc::clone(&meters),
+            events: Arc::clone(&events),
+            read: ReadLog::new(plan.removes_rows() && matches!(purpose, Purpose::Run { .. })),
+            written: watch::Sender::default(),
+        };
+        Self {
+            calls,
+            jobs: Arc::new(jobs),
+            stages: Arc::new(stages),
+            events,
+            meters,
+            shutdown,
+            prices: prices(&plan.prices),
+            offline: options.given(),
         }
-    }
-
-    /// Makes steps durable; tells whether they are.
-    pub(crate) async fn commit(&self, entries: Vec<Entry>) -> bool {
-        let batch = Batch { entries, ..Batch::default() };
-        self.halt.check(self.store.commit(self.run, &self.server, batch).await).is_some()
     }
 
     /// What the requests of a stage need of the run.
     pub(crate) fn setup(&self) -> Setup<'_> {
         Setup {
-            engine: &self.engine,
+            engine: &self.stages.engine,
             prices: &self.prices,
-            priced: self.purse.is_limited(),
-            cached_for: self.is_mistral().then_some(&*self.pipeline),
+            priced: self.calls.budget.is_limited(),
+            cached_for: options::is_mistral(&self.calls.database.server).then_some(&*self.jobs.pipeline),
             offline: self.offline.as_ref(),
         }
     }
 
-    /// The generation of requests that this run is the first to make.
-    pub(crate) fn generation(&self) -> Generation {
-        Generation(self.run.0)
-    }
-
-    /// Whether a stage may ask in this run, or why not.
-    pub(crate) fn may_ask(&self, stage: &str) -> Result<(), String> {
-        match &self.only {
-            Some(only) if only != stage => Err(format!("left for later: this run asks only at `{only}`")),
-            _ => Ok(()),
-        }
-    }
-
-    /// Waits until sinks have written their last row; nothing where the run is stopped before.
-    pub(crate) async fn wait_for(&self, sinks: &[NodeId]) -> Option<()> {
-        let mut written = self.written.subscribe();
-        let all = written.wait_for(|written| sinks.iter().all(|sink| written.contains(sink)));
-        tokio::select! {
-            all = all => all.ok().map(drop),
-            () = self.halt.token().cancelled_owned() => None,
-        }
-    }
-
-    pub(crate) fn visible(&self, id: NodeId) -> Option<usize> {
-        self.visible.get(id.0).copied().flatten()
-    }
-
+    /// How the run has ended.
     pub(crate) fn end(&self) -> RunEnd {
-        if let Some(end) = self.halt.end() {
+        if let Some(end) = self.shutdown.end() {
             return end;
         }
-        if self.halt.is_stopped() {
+        if self.shutdown.is_stopped() {
             return RunEnd::Interrupted;
         }
         if self.meters.unanswered.get() > 0 {

@@ -8,7 +8,12 @@ use crate::{
 };
 
 /// The name under which answers of the simulator are kept.
-pub(crate) const SIMULATOR: &str = "simulator";
+const SIMULATOR: &str = "simulator";
+
+/// Whether a server, by its name in the ledger, is Mistral's own or the simulator of it.
+pub(crate) fn is_mistral(server: &str) -> bool {
+    server == "mistral" || server.split(':').next() == Some(SIMULATOR)
+}
 
 /// How to run it.
 #[derive(Debug, Clone, Default)]

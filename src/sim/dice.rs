@@ -1,10 +1,10 @@
 //! Chance that comes out the same each time: draws from a hash.
 
 /// A stream of draws that depends on nothing but what it was made of.
-pub(super) struct Dice(blake3::OutputReader);
+pub(crate) struct Dice(blake3::OutputReader);
 
 impl Dice {
-    pub(super) fn of(seed: u64, of: &[u8], nth: u64, purpose: &str) -> Self {
+    pub(crate) fn of(seed: u64, of: &[u8], nth: u64, purpose: &str) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher
             .update(&seed.to_le_bytes())
@@ -22,36 +22,36 @@ impl Dice {
     }
 
     /// From 0 up to but not including 1.
-    pub(super) fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.word() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// From a normal distribution around 0 with a deviation of 1.
-    pub(super) fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         // Box and Muller's; `1 - unit` is never 0.
         (-2.0 * (1.0 - self.unit()).ln()).sqrt() * (std::f64::consts::TAU * self.unit()).cos()
     }
 
     /// From 0 up to but not including `end`; 0 if there is nothing to choose from.
-    pub(super) fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         ((self.unit() * end as f64) as usize).min(end.saturating_sub(1))
     }
 
     /// From `low` to `high`, both included.
-    pub(super) fn between(&mut self, low: usize, high: usize) -> usize {
+    pub(crate) fn between(&mut self, low: usize, high: usize) -> usize {
         low + self.below(high.saturating_sub(low) + 1)
     }
 
-    pub(super) fn chance(&mut self, share: f64) -> bool {
+    pub(crate) fn chance(&mut self, share: f64) -> bool {
         self.unit() < share
     }
 
-    pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         from.get(self.below(from.len()))
     }
 
     /// The place of one of the weights, as often as it weighs; 0 if nothing weighs anything.
-    pub(super) fn weighed(&mut self, weights: &[f64]) -> usize {
+    pub(crate) fn weighed(&mut self, weights: &[f64]) -> usize {
         let mut at = self.unit() * weights.iter().sum::<f64>();
         for (place, weight) in weights.iter().enumerate() {
             if at < *weight {
@@ -62,7 +62,7 @@ impl Dice {
         0
     }
 
-    pub(super) fn shuffled(&mut self, count: usize) -> Vec<u32> {
+    pub(crate) fn shuffled(&mut self, count: usize) -> Vec<u32> {
         let mut order: Vec<u32> = (0..count as u32).collect();
         for at in (1..count).rev() {
             order.swap(at, self.below(at + 1));
@@ -71,7 +71,7 @@ impl Dice {
     }
 
     /// Looks like one of version 4.
-    pub(super) fn uuid(&mut self) -> String {
+    pub(crate) fn uuid(&mut self) -> String {
         let (high, low) = (self.word(), self.word());
         format!(
             "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",

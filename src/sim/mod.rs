@@ -1,5 +1,7 @@
 //! A Mistral that runs on loopback: chat, models, files, batch jobs, a limit, answers that look like answers.
 //!
+//! A request goes one way: `api` reads it, `check` says what is wrong with it, `state::limits` and `config::faults` may
+//! refuse it, `answer` makes the answer, `state::stats` counts it; `batch` does the same with the lines of a job.
 //! Knows the service's wire types and nothing else of this crate. Deterministic: an answer depends
 //! on the seed, on the request, and on how often this request was asked before; never on when it
 //! came or what else was under way.
@@ -8,24 +10,13 @@ mod answer;
 mod api;
 mod batch;
 mod check;
-mod clock;
 mod config;
 mod dice;
-mod document;
-mod faults;
-mod files;
-mod given;
-mod identity;
-mod limits;
-mod misfits;
 mod models;
-mod registry;
 mod reply;
 mod respond;
-mod scenario;
 mod server;
-mod shape;
-mod stats;
+mod state;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -34,12 +25,12 @@ use std::{
 
 use tokio_util::task::AbortOnDropHandle;
 
+pub use answer::misfits::{MisfitKinds, Misfits};
+pub use config::faults::{Fault, FaultKind, FaultOn, RetryAfter};
+pub use config::given::GivenAnswers;
+pub use config::scenario::{SCENARIOS, ScenarioError};
 pub use config::{Announce, BatchConfig, Endings, ErrorShape, ErrorsIn, LimitChange, SimConfig, Spread};
-pub use faults::{Fault, FaultKind, FaultOn, RetryAfter};
-pub use given::GivenAnswers;
-pub use misfits::{MisfitKinds, Misfits};
-pub use scenario::{SCENARIOS, ScenarioError};
-pub use stats::SimStats;
+pub use state::stats::SimStats;
 
 use server::Server;
 

@@ -3,12 +3,10 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::mistral::wire::SIMULATOR_OWNER;
-
-use super::reply::Refusal;
+use crate::{mistral::wire::SIMULATOR_OWNER, sim::reply::Refusal};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Skill {
+pub(crate) enum Skill {
     Chat,
     /// Chat, and thinking before it.
     Reasoning,
@@ -19,13 +17,13 @@ pub(super) enum Skill {
     Classification,
 }
 
-pub(super) struct Model {
-    pub(super) id: &'static str,
+pub(crate) struct Model {
+    pub(crate) id: &'static str,
     /// The name that moves on to the next version.
-    pub(super) alias: Option<&'static str>,
-    pub(super) skill: Skill,
+    pub(crate) alias: Option<&'static str>,
+    pub(crate) skill: Skill,
     /// The longest context, in tokens.
-    pub(super) context: u64,
+    pub(crate) context: u64,
     /// When it was retired, and what replaces it.
     retired: Option<(&'static str, &'static str)>,
 }
@@ -67,7 +65,7 @@ impl Model {
     }
 
     /// The model of that name, if it can still be asked, and asked just that.
-    pub(super) fn in_service(name: &str, endpoint: &str) -> Result<&'static Self, Refusal> {
+    pub(crate) fn in_service(name: &str, endpoint: &str) -> Result<&'static Self, Refusal> {
         let unknown = || {
             let message = format!("Invalid model: {name}");
             Refusal::object(StatusCode::BAD_REQUEST, &message, "invalid_model", "1500")
@@ -92,14 +90,14 @@ impl Model {
     }
 
     /// Each name as a model of its own, as the service lists them.
-    pub(super) fn cards() -> Vec<Value> {
+    pub(crate) fn cards() -> Vec<Value> {
         let names = MODELS
             .iter()
             .flat_map(|model| model.alias.into_iter().chain([model.id]).map(move |name| (model, name)));
         names.map(|(model, name)| model.card(name)).collect()
     }
 
-    pub(super) fn card_of(name: &str) -> Option<Value> {
+    pub(crate) fn card_of(name: &str) -> Option<Value> {
         Self::named(name).map(|model| model.card(name))
     }
 

@@ -1,57 +1,35 @@
-//! What the endpoints share.
+//! The simulator behind its endpoints: what it keeps, and its jobs. Main type: [`Server`], which the endpoints get.
 
-use std::{collections::HashMap, sync::Mutex, time::Instant};
+use std::ops::Deref;
 
-use super::{
-    SimConfig,
+use crate::sim::{
     batch::Jobs,
-    clock::Clock,
-    files::Files,
-    limits::Limits,
-    registry::Registry,
-    stats::{SimStats, Stats},
+    config::SimConfig,
+    state::{State, stats::SimStats},
 };
 
-pub(super) struct Server {
-    pub(super) config: SimConfig,
-    pub(super) clock: Clock,
-    pub(super) stats: Stats,
-    pub(super) files: Files,
-    pub(super) jobs: Jobs,
-    pub(super) registry: Registry,
-    pub(super) limits: Limits,
-    pub(super) started: Instant,
-    /// How often each request came, whatever became of it.
-    attempts: Mutex<HashMap<[u8; 32], u64>>,
+/// What it keeps, and its jobs.
+pub(crate) struct Server {
+    state: State,
+    pub(crate) jobs: Jobs,
 }
 
 impl Server {
-    pub(super) fn new(config: SimConfig) -> Self {
-        let started = Instant::now();
-        Self {
-            clock: Clock::new(config.speed),
-            limits: Limits::new(&config, started),
-            config,
-            stats: Stats::default(),
-            files: Files::default(),
-            jobs: Jobs::default(),
-            registry: Registry::default(),
-            started,
-            attempts: Mutex::default(),
-        }
-    }
-
-    /// How often this came before; from now on once more.
-    pub(super) fn attempt(&self, key: [u8; 32]) -> u64 {
-        let Ok(mut attempts) = self.attempts.lock() else { return 0 };
-        let count = attempts.entry(key).or_insert(0);
-        *count += 1;
-        *count - 1
+    pub(crate) fn new(config: SimConfig) -> Self {
+        Self { state: State::new(config), jobs: Jobs::default() }
     }
 
     /// What it was asked, and what its jobs have come to.
-    pub(super) fn stats(&self) -> SimStats {
-        self.jobs.settle(self);
-        self.stats.read()
+    pub(crate) fn stats(&self) -> SimStats {
+        self.jobs.settle(&self.state);
+        self.state.stats.read()
+    }
+}
+
+impl Deref for Server {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
     }
 }

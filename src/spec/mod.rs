@@ -11,9 +11,11 @@ mod keys;
 mod language;
 mod reader;
 mod scalar;
+mod schema;
 mod short_schema;
 mod text;
 mod tree;
+mod unquoted;
 mod value;
 mod variables;
 mod wanted;
@@ -31,11 +33,12 @@ pub use export::{explain, json_schema, reference};
 pub(crate) use language::LARGEST_FILE;
 pub use language::{
     AskSpec, BatchSpec, Boundary, ChatSpec, CollectSpec, Concurrency, CsvSpec, DuckdbSpec, Duplicates,
-    FieldsSpec, FilterSpec, Form, From, GatherSpec, MistralSpec, MockSpec, Mode, ModelPrice, Needs,
-    OnTimeout, PollSchedule, PollSpec, Prompt, Retry, SchemaSpec, Setting, Settings, SinkSpec, SourceForm,
-    SourceSpec, Spec, SplitSpec, SplitWhat, StageSpec, Stale, Target, TaskSpec, ThrottleSpec, Timeouts,
-    ToolSpec, TypesSpec, WaveSet, WaveSpec,
+    FieldsSpec, FilterSpec, Form, From, GatherSpec, MistralSpec, MockSpec, Mode, ModelPrice, Needs, NewField,
+    OnTimeout, PollSchedule, PollSpec, Prompt, Retry, Setting, Settings, SinkSpec, SourceForm, SourceSpec,
+    Spec, SplitSpec, SplitWhat, StageSpec, Stale, Target, TaskSpec, ThrottleSpec, Timeouts, ToolSpec,
+    TypesSpec, WaveSet, WaveSpec,
 };
+pub use schema::SchemaSpec;
 pub use text::{Name, Text, is_template};
 pub use tree::Origin;
 pub use variables::Variables;
@@ -52,7 +55,10 @@ pub fn parse(name: &str, text: &str, variables: &Variables<'_>) -> Result<Spec, 
     let source = Source::new(name, text);
     let mut reader = Reader { source: &source, mistakes: Vec::new(), lost: Vec::new() };
     let fatal = |span, fault| Mistakes(vec![Mistake { fault, place: Reader::at(&source, span) }]);
-    let mut root = yaml::read(text).map_err(|(span, message)| fatal(span, Fault::Yaml(message)))?;
+    let mut root = yaml::read(text).map_err(|(span, message)| {
+        let fault = unquoted::yaml_fault(text, span.start, message);
+        fatal(span, fault)
+    })?;
     reader.duplicates(&root);
     variables::substitute(&mut root, variables, &mut reader);
     let key = (variables.env)(language::KEY_VARIABLE);

@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::{
-    language::SchemaSpec,
+    schema::SchemaSpec,
     text::{Name, Text},
 };
 

@@ -14,9 +14,9 @@ use crate::{
 use super::{
     Duplicates, JobRecord, Run, Store, StoreError, Table,
     duplicates::Repeated,
-    jobs, journal, ledger, let_go,
+    jobs, journal, ledger,
     origins::{self, Origin},
-    ownership, sink_table, transaction,
+    ownership, sink_table, transaction, trim_memory,
 };
 
 /// Steps from which on a commit is one of a job, not of single answers as they come: so many have read much.
@@ -116,7 +116,7 @@ impl Store {
             })?;
             let large = !batch.rows.is_empty() || batch.entries.len() >= LARGE;
             if large {
-                let_go(connection, &readers, &limits)?;
+                trim_memory(connection, &readers, &limits)?;
             }
             Ok(committed)
         })

@@ -4,18 +4,10 @@
 
 use duckdb::Connection;
 
-use super::{StoreError, ownership, sink_table::Table};
-
-/// What becomes of a second row with the same key in one run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Duplicates {
-    /// It is not written, and its record fails.
-    Fail,
-    /// It is not written, and counted.
-    First,
-    /// It replaces the first one, which is counted.
-    Last,
-}
+use super::{
+    StoreError, ownership,
+    table::{Duplicates, Table},
+};
 
 /// The rows of a batch whose key comes more than once in the run.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::holder;
+use super::lock_info;
 use crate::sql::{explained, message};
 
 /// An error of the database.
@@ -119,7 +119,7 @@ impl StoreError {
             let pid = holder
                 .and_then(|holder| holder.split("(PID ").nth(1))
                 .and_then(|rest| rest.split(')').next());
-            let note = holder::read(&path, pid.and_then(|pid| pid.parse().ok()));
+            let note = lock_info::read(&path, pid.and_then(|pid| pid.parse().ok()));
             let holder =
                 note.map(|note| note.to_string()).or_else(|| pid.map(|pid| format!("process {pid}")));
             return Self::Locked { path, holder };

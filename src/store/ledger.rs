@@ -8,7 +8,7 @@ use crate::event::Usage;
 
 use super::{
     Store, StoreError,
-    holder::{Holder, Note},
+    lock_info::{LockInfo, Note},
     schema::{OWNERSHIP, TABLES, UPGRADE, VERSION, VIEWS},
     transaction,
 };
@@ -66,7 +66,7 @@ impl Store {
         let pipeline = record.pipeline.clone();
         let run = self.number(record).await?;
         let process = std::process::id();
-        let holder = Holder { process, run: run.0, pipeline, since: jiff::Timestamp::now() };
+        let holder = LockInfo { process, run: run.0, pipeline, since: jiff::Timestamp::now() };
         if let Ok(mut note) = self.note.lock() {
             *note = Some(Note::leave(&self.path, &holder));
         }

@@ -8,10 +8,10 @@ mod duplicates;
 mod error;
 mod existing_table;
 mod gather_buffer;
-mod holder;
 mod jobs;
 mod journal;
 mod ledger;
+mod lock_info;
 mod new_file;
 mod origins;
 mod ownership;
@@ -22,6 +22,7 @@ mod record_table;
 mod schema;
 mod sink_file;
 mod sink_table;
+mod table;
 mod wave_buffer;
 mod waves;
 
@@ -43,19 +44,17 @@ use crate::{
 };
 
 pub use commit::{Batch, Committed, FailureRow, SinkRow, SinkRows};
-pub use duplicates::Duplicates;
 pub use error::StoreError;
 pub use existing_table::{KnownTables, TableConflict};
 pub use gather_buffer::{GatherBuffer, Numbered, PieceAt};
-pub use holder::Holder;
 pub use jobs::JobRecord;
 pub use ledger::{Run, RunRecord};
+pub use lock_info::LockInfo;
 pub use origins::Origin;
 pub use parked::Parked;
 pub use proofs::{KnownProofs, Proven};
 pub use query::{Shown, describe, show};
-pub use sink_file::FileFormat;
-pub use sink_table::{Owned, SinkMode, SinkTarget, Stale, Table};
+pub use table::{Duplicates, Owned, SinkMode, SinkTarget, Stale, Table};
 pub use wave_buffer::{Held, WaveBuffer};
 pub use waves::{ClosedWave, Query, Transformation};
 
@@ -73,7 +72,7 @@ pub struct Store {
     closed: Arc<std::sync::Mutex<HashSet<String>>>,
     /// The file, for the note beside it.
     path: Arc<Path>,
-    note: Arc<std::sync::Mutex<Option<holder::Note>>>,
+    note: Arc<std::sync::Mutex<Option<lock_info::Note>>>,
 }
 
 /// Queries that read the file while others write it.
@@ -130,7 +129,11 @@ impl Store {
     ///
     /// # Errors
     /// A database that cannot be opened.
-    pub async fn peek(path: &Path, queries: &Path, resources: &Resources) -> Result<Self, StoreError> {
+    pub async fn open_read_only(
+        path: &Path,
+        queries: &Path,
+        resources: &Resources,
+    ) -> Result<Self, StoreError> {
         let (file, queries, own) = (Arc::<Path>::from(path), Arc::<Path>::from(queries), resources.clone());
         let (path, folder) = (Arc::clone(&file), Arc::clone(&queries));
         let connection = blocking(move || {
@@ -248,7 +251,7 @@ fn settle(connection: &Connection, queries: &Path, limits: &Limits) -> Result<()
 
 /// Lets go of what the last commit has read: of a table that grows, every batch reads all keys. Not while a
 /// query reads beside it, which would find itself without memory.
-fn let_go(connection: &Connection, readers: &Readers, limits: &Limits) -> Result<(), StoreError> {
+fn trim_memory(connection: &Connection, readers: &Readers, limits: &Limits) -> Result<(), StoreError> {
     if readers.any() {
         return Ok(());
     }

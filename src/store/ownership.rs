@@ -13,7 +13,7 @@ use crate::{event::TableChange, record::quote};
 
 use super::{
     Run, Store, StoreError, existing_table,
-    sink_table::{Stale, Table},
+    table::{Stale, Table},
     transaction,
 };
 

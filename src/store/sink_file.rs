@@ -1,5 +1,4 @@
-//! Sink files: written whole by DuckDB when a run has ended, under another name first. Main type: [`FileFormat`].
-//! Called at the end of a run, when the tables are in place.
+//! Sink files: written whole by DuckDB when a run has ended, under another name first. Called at the end of a run, when the tables are in place.
 
 use std::{
     fs::File,
@@ -9,18 +8,9 @@ use std::{
 
 use duckdb::Connection;
 
-use super::StoreError;
+use crate::files::FileFormat;
 
-/// The format of a file that a sink writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileFormat {
-    /// A JSON object a line.
-    Jsonl,
-    /// CSV with a header line. NULL is an empty field, and the empty text is `""`.
-    Csv,
-    /// Parquet.
-    Parquet,
-}
+use super::StoreError;
 
 /// Writes a table to a file: a reader of it sees all of it or the file before.
 pub(super) fn write(
@@ -28,7 +18,7 @@ pub(super) fn write(
     working: &str,
     names: &[&str],
     path: &Path,
-    format: FileFormat,
+    format: &FileFormat,
 ) -> Result<(), StoreError> {
     let failed = |why: String| StoreError::File { path: path.to_owned(), why };
     let path = std::path::absolute(path).map_err(|error| failed(error.to_string()))?;
@@ -45,13 +35,11 @@ pub(super) fn write(
             }
         })
     };
-    match format {
-        FileFormat::Jsonl => copy(&partial, "FORMAT json")?,
-        FileFormat::Parquet => copy(&partial, "FORMAT parquet")?,
-        FileFormat::Csv if names.iter().all(|name| is_plain(name)) => copy(&partial, "FORMAT csv, HEADER")?,
-        FileFormat::Csv => {
+    match format.headless.filter(|_| !names.iter().all(|name| is_plain(name))) {
+        None => copy(&partial, format.copy)?,
+        Some(options) => {
             let rows = folder.join(format!(".{name}.rows"));
-            copy(&rows, "FORMAT csv, HEADER false")?;
+            copy(&rows, options)?;
             let joined = join(&header(names), &rows, &partial);
             let removed = std::fs::remove_file(&rows);
             joined.and(removed).map_err(|error| failed(error.to_string()))?;

@@ -6,7 +6,7 @@ use minijinja::{
     syntax::SyntaxConfig,
 };
 
-use super::{TemplateFault, TemplateMistake};
+use super::mistake::{TemplateFault, TemplateMistake};
 
 /// Operators in one expression. A stack of 2 MB, which a thread has, is enough for twice as many in a debug
 /// build.

@@ -8,7 +8,7 @@ use minijinja::{
 use crate::record::double;
 
 use super::{
-    check::{TemplateFault, TemplateMistake},
+    mistake::{TemplateFault, TemplateMistake},
     value::Container,
 };
 

@@ -7,6 +7,7 @@
 mod check;
 mod depth;
 mod environment;
+mod mistake;
 mod null;
 mod value;
 
@@ -16,7 +17,8 @@ use minijinja::{Environment, ErrorKind};
 
 use crate::record::Record;
 
-pub use check::{TemplateFault, TemplateMistake, check, includes};
+pub use check::{check, includes};
+pub use mistake::{TemplateFault, TemplateMistake};
 pub use null::unguarded;
 
 use environment::{MAIN, environment, syntax};

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use etl::{
-    plan::{Surroundings, compile},
+    plan::{CompileContext, compile},
     record::{LogicalType, Schema},
     spec::{Variables, parse},
 };
@@ -64,7 +64,7 @@ fn told(dir: &Path, spec: &str, set: &[(&str, &str)]) -> String {
     let result = parse(&name, spec, &variables).and_then(|spec| {
         compile(
             &spec,
-            &Surroundings {
+            &CompileContext {
                 describe: &describe,
                 check_table: &|_, _, _, _| Vec::new(),
                 proofs: &etl::read::no_proofs,
@@ -109,10 +109,10 @@ fn settings_are_drawn() {
              files library/*.txt, each up to 32MB
              key path
 
-    recall   extract.recall  ← documents
+    lookup   extract.lookup  ← documents
              answers in the ledger go on at once; the others are asked by `extract`
 
-    map      extract         ← extract.recall
+    map      extract         ← extract.lookup
              asks small, 1 to 16 at a time, as many as give the most → extract
              image library/{{ name }}.png, files up to 50MB from library
              image '${env.HOME_OF_TESTS}/{{ name }}.png'

@@ -10,7 +10,7 @@ use std::{
 
 use etl::{
     mistral::{ApiError, Endpoint, Expected, read_answer, read_reply, read_result},
-    plan::{Surroundings, compile},
+    plan::{CompileContext, compile},
     record::{LogicalType, Schema, parse_type},
     sim::SimConfig,
     spec::{Variables, parse},
@@ -316,7 +316,7 @@ fn read_spec(text: &str, with_files: bool) -> bool {
         Ok(spec) if with_files => {
             match compile(
                 &spec,
-                &Surroundings {
+                &CompileContext {
                     describe: &describe,
                     check_table: &|_, _, _, _| Vec::new(),
                     proofs: &etl::read::no_proofs,

@@ -16,7 +16,7 @@ use super::{
     evidence,
     former::Former,
     history::{Counts, History, Response},
-    phase::{Phase, SLOW_START},
+    phase::{Phase, SLOW_START, probe_distance},
 };
 
 /// Attempts that are looked at after a refusal.
@@ -302,10 +302,4 @@ impl Controller {
             Phase::Closed { .. } => {}
         }
     }
-}
-
-/// How long after one probe the next one is sent, in seconds: half the time since the closing, between half
-/// a second and thirty.
-pub(super) fn probe_distance(closed: f64, jitter: f64) -> f64 {
-    (closed / 2.0).min((closed / 15.0).max(4.0)).clamp(0.5, 30.0) * (0.8 + 0.2 * jitter)
 }

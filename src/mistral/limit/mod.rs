@@ -19,6 +19,7 @@ pub(super) mod limiter;
 mod phase;
 #[cfg(test)]
 mod simulation;
+mod transitions;
 mod window;
 
 pub use adaptive::AdaptiveLimit;

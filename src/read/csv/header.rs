@@ -4,16 +4,25 @@ use std::sync::Arc;
 
 use memchr::memchr2;
 
+use crate::files::FileSet;
+
 use super::{
-    super::{ReadError, buffer::LONGEST, columns::Names},
+    super::{Csv, ReadError, buffer::LONGEST, columns::Names},
     records::{Records, unquoted},
 };
 
 /// The separators that are looked for without `delimiter:`; of two that are as frequent, the first.
 const SEPARATORS: [u8; 4] = *b",;\t|";
 
+/// Opens a file and reads its header.
+pub(super) fn open(set: &FileSet, file: &Arc<str>, format: &Csv) -> Result<Records, ReadError> {
+    let mut records = Records::open(set, file, format)?;
+    records.names = read(&mut records)?;
+    Ok(records)
+}
+
 /// Finds the terminator and the separator, and reads the names; none in a file without a line.
-pub(super) fn read(records: &mut Records) -> Result<Vec<Arc<str>>, ReadError> {
+fn read(records: &mut Records) -> Result<Vec<Arc<str>>, ReadError> {
     records.dialect.terminator = terminator(records)?;
     for _ in 0..records.format().skip {
         records.skip_line()?;

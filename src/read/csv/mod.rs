@@ -39,7 +39,7 @@ pub(super) fn describe(
     let mut proofs: Vec<Proof> = Vec::new();
     let (mut described, mut new) = (Vec::new(), Vec::new());
     for file in files {
-        let records = Records::open(set, &file, format)?;
+        let records = header::open(set, &file, format)?;
         let stamp = records.stamp();
         let prove = || prove(records, options);
         let proof = known_or(&set.locate(&file), stamp, options, known, &mut new, prove)?;
@@ -121,7 +121,7 @@ pub(super) fn rows(
     description: &Description,
     output: &mut Output<'_>,
 ) -> Result<ControlFlow<()>, ReadError> {
-    let mut records = Records::open(set, &file.path, format)?;
+    let mut records = header::open(set, &file.path, format)?;
     if records.stamp() != file.stamp || records.names() != file.names {
         return Err(ReadError::changed(&file.path));
     }

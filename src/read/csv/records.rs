@@ -13,7 +13,6 @@ use super::{
         input::Input,
         row::excerpt,
     },
-    header,
     scan::{Cell, Dialect, Scan},
 };
 
@@ -23,7 +22,7 @@ pub(super) struct Records {
     pub(super) file: Arc<str>,
     format: Csv,
     pub(super) dialect: Dialect,
-    names: Vec<Arc<str>>,
+    pub(super) names: Vec<Arc<str>>,
     cells: Vec<Cell>,
     /// Where the record at hand starts, and its lines and bytes; it is left by the next step.
     pub(super) line: u64,
@@ -64,11 +63,11 @@ pub(super) fn unquoted(text: &str, quote: Option<u8>) -> Cow<'_, str> {
 }
 
 impl Records {
-    /// Opens a file and reads its header.
+    /// Opens a file, whose header is to be read first.
     pub(super) fn open(set: &FileSet, file: &Arc<str>, format: &Csv) -> Result<Self, ReadError> {
         let input = Input::open(&set.locate(file), file, format.encoding)?;
         let dialect = Dialect { delimiter: b',', quote: format.quote, terminator: b'\n' };
-        let mut records = Self {
+        Ok(Self {
             buffer: Buffer::new(input),
             file: Arc::clone(file),
             format: format.clone(),
@@ -78,9 +77,7 @@ impl Records {
             line: 1,
             lines: 0,
             length: 0,
-        };
-        records.names = header::read(&mut records)?;
-        Ok(records)
+        })
     }
 
     pub(super) fn names(&self) -> &[Arc<str>] {

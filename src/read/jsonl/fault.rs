@@ -1,7 +1,5 @@
 //! Why a line is no JSON object, in plain words. Main type: [`Fault`].
 
-use super::Member;
-
 /// What is wrong with a line, and where.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {
@@ -16,16 +14,16 @@ impl Fault {
     }
 
     /// A key without a letter, which no column can have.
-    pub(super) fn if_empty(member: &Member<'_>) -> Result<(), Self> {
-        match member.key.is_empty() {
-            true => Err(Self::new(member.at, "an empty key cannot be a column")),
+    pub(super) fn if_empty(key: &str, at: usize) -> Result<(), Self> {
+        match key.is_empty() {
+            true => Err(Self::new(at, "an empty key cannot be a column")),
             false => Ok(()),
         }
     }
 
     /// A key that is there already, or differs from one in case only.
-    pub(super) fn twice(member: &Member<'_>) -> Self {
-        Self::new(member.at, format!("the key `{}` comes twice (upper and lower case are one)", member.key))
+    pub(super) fn twice(key: &str, at: usize) -> Self {
+        Self::new(at, format!("the key `{key}` comes twice (upper and lower case are one)"))
     }
 
     /// What `serde_json` found in `text`, which starts at byte `base` of its line.

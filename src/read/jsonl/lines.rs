@@ -11,7 +11,7 @@ use super::{
         input::Input,
         row::excerpt,
     },
-    Fault,
+    fault::Fault,
 };
 
 /// An open file, at one of its lines.

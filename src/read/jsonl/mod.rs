@@ -138,14 +138,14 @@ fn places(names: &mut Names, members: &[Member<'_>]) -> Result<Vec<usize>, Fault
     let mut places = Vec::with_capacity(members.len());
     let mut new: HashSet<String> = HashSet::new();
     for (guess, member) in members.iter().enumerate() {
-        Fault::if_empty(member)?;
+        Fault::if_empty(&member.key, member.at)?;
         let place = names.find_near(guess, &member.key);
         let is_new = match place {
             Some(at) => !places.contains(&Some(at)),
             None => new.insert(member.key.to_lowercase()),
         };
         if !is_new {
-            return Err(Fault::twice(member));
+            return Err(Fault::twice(&member.key, member.at));
         }
         places.push(place);
     }
@@ -211,7 +211,7 @@ impl<'a> Columns<'a> {
         let mut values = vec![Value::Null; self.types.len()];
         let mut filled = vec![false; self.types.len()];
         for (guess, member) in members.iter().enumerate() {
-            Fault::if_empty(member)?;
+            Fault::if_empty(&member.key, member.at)?;
             let Some(at) = self.names.find_near(guess, &member.key) else {
                 let reason = format!(
                     "the key `{}` comes behind the part of the file that the columns were read from; give \
@@ -221,11 +221,11 @@ impl<'a> Columns<'a> {
                 return Err(Fault::new(member.at, reason));
             };
             if std::mem::replace(&mut filled[at], true) {
-                return Err(Fault::twice(member));
+                return Err(Fault::twice(&member.key, member.at));
             }
             let (of, declared) = self.types[at];
             let value = match declared {
-                true => value::declared(&member.node, of, &self.cast),
+                true => value::declared(&member.node, of, &|text, of| self.cast.value(text, of)),
                 false => value::proven(&member.node, of),
             };
             values[at] = value.ok_or_else(|| misfit(member, of))?;

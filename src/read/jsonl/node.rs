@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::Fault;
+use super::fault::Fault;
 
 /// Deeper values are JSON, and not looked into.
 const DEEPEST: usize = 32;

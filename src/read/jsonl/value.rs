@@ -5,10 +5,13 @@ use std::sync::Arc;
 use crate::record::{LogicalType, Value, same_name};
 
 use super::{
-    super::{cast::Cast, proof::is_double},
+    super::proof::is_double,
     node::{self, Kind, Node},
     number::{decimal, huge},
 };
+
+/// Casts a text to a type; nothing where it does not fit.
+pub(crate) type Cast<'a> = dyn Fn(&str, &LogicalType) -> Option<Value> + 'a;
 
 /// The value of a node whose column was proven to have a type; `None` where it does not fit.
 pub(super) fn proven(node: &Node<'_>, of: &LogicalType) -> Option<Value> {
@@ -27,24 +30,24 @@ pub(super) fn proven(node: &Node<'_>, of: &LogicalType) -> Option<Value> {
 }
 
 /// The value of a node whose column has a declared type.
-pub(super) fn declared(node: &Node<'_>, of: &LogicalType, cast: &Cast) -> Option<Value> {
+pub(super) fn declared(node: &Node<'_>, of: &LogicalType, cast: &Cast<'_>) -> Option<Value> {
     value(node, of, &|node, of| match (&node.kind, of) {
-        (Kind::Text(text), of) => cast.value(text, of),
+        (Kind::Text(text), of) => cast(text, of),
         (_, LogicalType::Varchar) => Some(node.raw.into()),
         (Kind::Number, of) if of.is_number() => {
             // `5.0` and `1e3` are integers, too.
             match of.is_small_integer() || *of == LogicalType::HugeInt {
-                true => cast.value(&decimal(node.raw, 38, 0)?, of),
-                false => cast.value(node.raw, of),
+                true => cast(&decimal(node.raw, 38, 0)?, of),
+                false => cast(node.raw, of),
             }
         }
-        (Kind::Number, of) => cast.value(node.raw, of),
+        (Kind::Number, of) => cast(node.raw, of),
         _ => None,
     })
 }
 
 /// A list or a struct that is written in a text as JSON.
-pub(crate) fn nested(text: &str, of: &LogicalType, cast: &Cast) -> Option<Value> {
+pub(crate) fn nested(text: &str, of: &LogicalType, cast: &Cast<'_>) -> Option<Value> {
     declared(&node::value(text).ok()?, of, cast)
 }
 

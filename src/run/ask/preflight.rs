@@ -1,6 +1,9 @@
 //! Before the first request: the key works, the model is there, is not retired, and takes what it is asked.
 
-use std::sync::atomic::Ordering;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio::sync::OnceCell;
 
@@ -9,57 +12,46 @@ use crate::{
         self, CallError, Client,
         wire::{Model, SIMULATOR_OWNER},
     },
-    plan::{Model as Asked, Step, Task},
+    plan::Task,
     request::{error::WriteError, question::Question, written::Written},
-    run::{Pipeline, RunError, context::Context},
+    run::error::RunError,
 };
 
 /// The models that the server has, asked for once and only when something is to be asked.
-#[derive(Default)]
-pub(crate) struct Preflight(OnceCell<Vec<Model>>);
-
-impl Pipeline {
-    /// The contexts of the models that are written in the spec, in tokens, where they are known.
-    pub fn contexts(&self) -> Vec<(String, u64)> {
-        let mut contexts: Vec<(String, u64)> = Vec::new();
-        for node in &self.plan().nodes {
-            let (Step::Ask(ask) | Step::Submit(ask)) = &node.step else { continue };
-            let names = match &ask.model {
-                Asked::Named(name) => vec![name.clone()],
-                Asked::Template { known, .. } => known.clone(),
-            };
-            for name in names {
-                let context = mistral::context(&name);
-                let is_new = contexts.iter().all(|(other, _)| *other != name);
-                contexts.extend(context.filter(|_| is_new).map(|context| (name, context)));
-            }
-        }
-        contexts
-    }
+pub(crate) struct Preflight {
+    models: OnceCell<Vec<Model>>,
+    is_mistral: bool,
+    /// Set once the server says that it is a simulator.
+    simulated: Arc<AtomicBool>,
 }
 
-impl Context {
+impl Preflight {
+    /// Nothing has been asked for yet. Only Mistral's own list of models is complete.
+    pub(crate) fn new(is_mistral: bool, simulated: Arc<AtomicBool>) -> Self {
+        Self { models: OnceCell::new(), is_mistral, simulated }
+    }
+
     /// Checks a stage's model. A server that lists no models, or not this one's, is no reason to stop: only
     /// Mistral's own list is complete.
-    pub(crate) async fn preflight(
+    pub(crate) async fn check(
         &self,
         client: &Client,
         question: &Question,
         model: &str,
     ) -> Result<(), RunError> {
         let client = client.clone().with_retry_policy(question.ask.retry);
-        let models = self.preflight.0.get_or_try_init(|| async {
+        let models = self.models.get_or_try_init(|| async {
             match client.models().await {
                 Ok(models) => Ok(models),
-                Err(CallError::Stop(cause)) if self.is_mistral() => Err(RunError::from(cause)),
+                Err(CallError::Stop(cause)) if self.is_mistral => Err(RunError::from(cause)),
                 Err(_) => Ok(Vec::new()),
             }
         });
         let models = models.await?;
         if models.iter().any(|model| model.owned_by == SIMULATOR_OWNER) {
-            self.meters.simulated.store(true, Ordering::Relaxed);
+            self.simulated.store(true, Ordering::Relaxed);
         }
-        if models.is_empty() || !self.is_mistral() {
+        if models.is_empty() || !self.is_mistral {
             return Ok(());
         }
         check(models, question, model)
@@ -69,14 +61,14 @@ impl Context {
     ///
     /// # Errors
     /// A model of the spec that is not there, and a server that cannot be asked.
-    pub(crate) async fn may_be_asked(
+    pub(crate) async fn may_be_sent(
         &self,
         client: &Client,
         question: &Question,
         written: &Written,
     ) -> Result<Result<(), WriteError>, RunError> {
         let model = &*written.model;
-        match self.preflight(client, question, model).await {
+        match self.check(client, question, model).await {
             Ok(()) => Ok(self.too_long(question, written).map_or(Ok(()), Err)),
             Err(error @ (RunError::NoModel { .. } | RunError::Retired { .. } | RunError::Context { .. }))
                 if !question.ask.model.is_written(model) =>
@@ -90,11 +82,11 @@ impl Context {
     /// Why a request can never fit into its model's context, if that is so. A prompt that is near the limit is
     /// sent: the service counts it, and refuses it at no cost.
     pub(crate) fn too_long(&self, question: &Question, written: &Written) -> Option<WriteError> {
-        let listed = self.preflight.0.get().and_then(|models| {
+        let listed = self.models.get().and_then(|models| {
             let model = models.iter().find(|model| is_called(model, &written.model))?;
             model.max_context_length
         });
-        let table = || mistral::context(&written.model).filter(|_| self.is_mistral());
+        let table = || mistral::context(&written.model).filter(|_| self.is_mistral);
         let context = listed.or_else(table)?;
         let most = match &question.ask.task {
             Task::Chat(chat) => chat.settings.max_tokens().unwrap_or(0),
@@ -105,10 +97,6 @@ impl Context {
             least: written.least + most,
             context,
         })
-    }
-
-    pub(crate) fn is_mistral(&self) -> bool {
-        self.server == "mistral" || self.server.split(':').next() == Some(crate::run::options::SIMULATOR)
     }
 }
 

@@ -1,8 +1,8 @@
 //! From a plan to streams that run: wired, stopped in order, taken up again.
 //!
-//! [`wire`] is the one place that connects stages, [`halt`] the one that stops them, [`resume`] finds what an earlier
+//! [`wire`] is the one place that connects stages, [`shutdown`] the one that stops them, [`resume`] finds what an earlier
 //! run has closed. Between the plan and the streams is the seam at which records could be carried another way.
 
-pub(crate) mod halt;
 pub(crate) mod resume;
+pub(crate) mod shutdown;
 pub(crate) mod wire;

@@ -8,20 +8,22 @@ use std::{
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 
 use crate::{
+    expressions::When,
     mistral::Client,
-    plan::{Node, NodeId, Plan, Port, Set, Step, Throttle, Wave},
+    plan::{Node, NodeId, Paces, Plan, Port, Set, Step, Throttle, Wave},
     record::{FailureKind, Outcome, Schema},
     request::question::Question,
     run::{
-        RunError,
-        ask::send::{self, Ticket},
+        ask::{lookup::Lookups, send},
         context::Context,
         drive::resume::Resumed,
+        error::RunError,
         jobs::{
             collect, poll,
-            shared::{Batched, Desk, JobStream},
+            shared::{BatchStage, Batched, JobStream},
             submit,
         },
+        progress::counted::paced,
         stages::{
             gather::{self, PARENTS_AHEAD, Parent},
             sink, source, transform, wave,
@@ -37,18 +39,16 @@ pub(crate) type Drivers = Vec<BoxFuture<'static, Result<(), RunError>>>;
 /// The streams that wait for their readers, while the graph is being built.
 struct Wiring<'a> {
     plan: &'a Plan,
-    context: &'a Arc<Context>,
+    context: &'a Context,
     client: Option<&'a Client>,
     /// By reader, and the index of its input.
     edges: HashMap<(NodeId, usize), RecordStream>,
     /// Between a stage that submits and the one that collects, by the stage that read last.
     jobs: HashMap<NodeId, JobStream>,
     /// What the two share, by the one that submits.
-    desks: HashMap<NodeId, Arc<Desk>>,
-    /// Between a look into the ledger and the stage that asks, by that stage.
-    tickets: HashMap<NodeId, (BoxStream<'static, Ticket>, Arc<Question>)>,
-    /// The stages in between, and the stage that asks.
-    carries: HashMap<NodeId, NodeId>,
+    batch_stages: HashMap<NodeId, Arc<BatchStage>>,
+    /// Between a look into the ledger and the stage that calls, by that stage.
+    lookups: HashMap<NodeId, Lookups>,
     pacers: HashMap<Arc<str>, Arc<Mutex<Pacer>>>,
     /// Between a split and the gather that undoes it, by that gather.
     parents: HashMap<NodeId, BoxStream<'static, Parent>>,
@@ -58,7 +58,7 @@ struct Wiring<'a> {
 /// Builds the streams of a plan. Nothing is read before the drivers are polled.
 pub(crate) async fn wire(
     plan: &Plan,
-    context: &Arc<Context>,
+    context: &Context,
     client: Option<&Client>,
     resumed: &Resumed,
 ) -> Result<Drivers, RunError> {
@@ -68,9 +68,8 @@ pub(crate) async fn wire(
         client,
         edges: HashMap::new(),
         jobs: HashMap::new(),
-        desks: HashMap::new(),
-        tickets: HashMap::new(),
-        carries: HashMap::new(),
+        batch_stages: HashMap::new(),
+        lookups: HashMap::new(),
         pacers: HashMap::new(),
         parents: HashMap::new(),
         drivers: Vec::new(),
@@ -78,7 +77,7 @@ pub(crate) async fn wire(
     for node in plan.nodes.iter().filter(|node| !resumed.done.contains(&node.id)) {
         match (&node.step, resumed.waves.get(&node.id)) {
             (Step::Wave(wave), Some(closed)) => {
-                let ports = wave::closed(node, wave, plan, *closed, context).await?;
+                let ports = wave::closed(node, wave, plan, *closed, &context.stages).await?;
                 wiring.open(node, ports);
             }
             _ => wiring.node(node).await?,
@@ -92,61 +91,48 @@ impl Wiring<'_> {
         let context = self.context;
         let meter = context.meters.of(node.id);
         let stream = match &node.step {
-            Step::Source(from) => source::source(node, from, context).await,
-            Step::Recall(asking) => {
+            Step::Source(from) => source::source(node, from, &context.stages).await,
+            Step::Lookup(asking) => {
                 let asks = self.plan.node(*asking);
                 let (Step::Ask(ask) | Step::Submit(ask)) = &asks.step else { return Ok(()) };
                 let question = Arc::new(Question::new(asks, ask, &context.setup())?);
                 let meter = context.meters.of(*asking);
-                let claim = ask.batch.is_none();
-                let tickets = send::recall(self.input(node), &question, claim, meter, context);
-                self.tickets.insert(*asking, (tickets, question));
-                self.carries.insert(node.id, *asking);
+                let lookups = Lookups::of(self.input(node), question, meter, &context.calls);
+                self.lookups.insert(*asking, lookups);
                 return Ok(());
             }
             Step::Throttle(pace) => {
                 let pacer = self.pacer(pace);
-                let asking = node.inputs.first().and_then(|input| self.carries.get(&input.node)).copied();
-                if let Some(asking) = asking {
-                    let Some((tickets, question)) = self.tickets.remove(&asking) else { return Ok(()) };
-                    let (paced, counted) = (Arc::clone(meter), Arc::clone(meter));
-                    let tickets = tickets.inspect(move |_| paced.taken.add(1)).boxed();
-                    let tickets = throttle(
-                        tickets,
-                        pacer,
-                        Ticket::is_free,
-                        crate::run::progress::counted::paced(meter),
-                    );
-                    let tickets = tickets.inspect(move |_| counted.done.add(1)).boxed();
-                    self.tickets.insert(asking, (tickets, question));
-                    self.carries.insert(node.id, asking);
-                    return Ok(());
+                match pace.paces {
+                    Paces::Lookups(asking) => {
+                        if let Some(lookups) = self.lookups.remove(&asking) {
+                            self.lookups.insert(asking, lookups.paced(pacer, meter));
+                        }
+                        return Ok(());
+                    }
+                    Paces::Jobs => {
+                        let Some(jobs) = self.jobs_of(node) else { return Ok(()) };
+                        let free = |batched: &Batched| matches!(batched, Batched::Record(_));
+                        self.jobs.insert(node.id, throttle(jobs, pacer, free, paced(meter)));
+                        return Ok(());
+                    }
+                    Paces::Records => {}
                 }
-                if let Some(jobs) = self.jobs_of(node) {
-                    let free = |batched: &Batched| matches!(batched, Batched::Record(_));
-                    self.jobs.insert(
-                        node.id,
-                        throttle(jobs, pacer, free, crate::run::progress::counted::paced(meter)),
-                    );
-                    return Ok(());
-                }
-                let (paced, counted) = (Arc::clone(meter), Arc::clone(meter));
+                let (taken, counted) = (Arc::clone(meter), Arc::clone(meter));
                 let input = self
                     .input(node)
-                    .inspect(move |outcome| paced.taken.add(u64::from(outcome.is_ok())))
+                    .inspect(move |outcome| taken.taken.add(u64::from(outcome.is_ok())))
                     .boxed();
-                let out =
-                    throttle(input, pacer, Outcome::is_err, crate::run::progress::counted::paced(meter));
+                let out = throttle(input, pacer, Outcome::is_err, paced(meter));
                 let out = out.inspect(move |outcome| counted.done.add(u64::from(outcome.is_ok())));
                 // What waits when the run is stopped is pending.
-                out.take_until(context.halt.token().cancelled_owned()).boxed()
+                out.take_until(context.shutdown.token().cancelled_owned()).boxed()
             }
             Step::Ask(_) => {
-                let (Some((tickets, question)), Some(client)) = (self.tickets.remove(&node.id), self.client)
-                else {
+                let (Some(lookups), Some(client)) = (self.lookups.remove(&node.id), self.client) else {
                     return Ok(());
                 };
-                send::ask(tickets, question, Arc::clone(meter), client.clone(), Arc::clone(context))
+                send::ask(lookups, Arc::clone(meter), client.clone(), Arc::clone(&context.calls))
             }
             Step::Submit(asks) => {
                 let Some(client) = self.client else { return Ok(()) };
@@ -155,43 +141,45 @@ impl Wiring<'_> {
                 let named = self.plan.nodes.iter().find(collects).unwrap_or(node);
                 let asking = Node { name: Arc::clone(&named.name), ..node.clone() };
                 let question = Question::new(&asking, asks, &context.setup())?;
-                let desk = Arc::new(Desk::new(Arc::clone(&node.name), question));
-                let input = match self.tickets.remove(&node.id) {
-                    Some((tickets, _)) => tickets.map(Ticket::into_outcome).boxed(),
+                let shared = Arc::new(BatchStage::new(Arc::clone(&node.name), question));
+                let input = match self.lookups.remove(&node.id) {
+                    Some(lookups) => lookups.into_records(),
                     None => self.input(node),
                 };
-                self.jobs.insert(node.id, submit::submit(input, node, &desk, meter, client, context));
-                self.desks.insert(node.id, desk);
+                self.jobs.insert(node.id, submit::submit(input, node, &shared, meter, client, &context.jobs));
+                self.batch_stages.insert(node.id, shared);
                 return Ok(());
             }
             Step::Poll(how) => {
                 let (Some(jobs), Some(client)) = (self.jobs_of(node), self.client) else { return Ok(()) };
-                self.jobs.insert(node.id, poll::poll(jobs, node, how, meter, client, context)?);
+                let until = When::new(&context.stages.engine, &node.input, how.until.as_deref())?;
+                self.jobs.insert(node.id, poll::poll(jobs, node, (how, until), meter, client, &context.jobs));
                 return Ok(());
             }
             Step::Collect(submits) => {
                 let (Some(jobs), Some(client)) = (self.jobs_of(node), self.client) else { return Ok(()) };
-                let Some(desk) = self.desks.get(submits) else { return Ok(()) };
-                collect::collect(jobs, desk, meter, client, context)
+                let Some(shared) = self.batch_stages.get(submits) else { return Ok(()) };
+                collect::collect(jobs, shared, meter, client, &context.jobs)
             }
-            Step::Fields(reshape) => transform::fields(self.input(node), node, reshape, context)?,
-            Step::Filter(condition) => transform::filter(self.input(node), node, condition, context)?,
+            Step::Fields(reshape) => transform::fields(self.input(node), node, reshape, &context.stages)?,
+            Step::Filter(condition) => transform::filter(self.input(node), node, condition, &context.stages)?,
             Step::Split(split) => {
                 let parents = self.parents_of(node);
-                transform::split(self.input(node), node, split, parents, context)?
+                transform::split(self.input(node), node, split, parents, &context.stages)?
             }
             Step::Gather(gathers) => {
                 let Some(parents) = self.parents.remove(&node.id) else { return Ok(()) };
-                gather::gather(self.input(node), parents, node, gathers, context)
+                gather::gather(self.input(node), parents, node, gathers, &context.stages)
             }
             Step::Wave(wave) => {
                 let inputs = self.shelves(node, wave);
-                let ports = wave::wave(inputs, node, wave, self.plan, self.context).await?;
+                let ports = wave::wave(inputs, node, wave, self.plan, &context.stages).await?;
                 self.open(node, ports);
                 return Ok(());
             }
             Step::Sink(to) => {
-                let driver = sink::drive(self.input(node), node.clone(), to.clone(), Arc::clone(context));
+                let driver =
+                    sink::drive(self.input(node), node.clone(), to.clone(), Arc::clone(&context.stages));
                 self.drivers.push(driver.boxed());
                 return Ok(());
             }
@@ -241,7 +229,7 @@ impl Wiring<'_> {
     }
 
     fn open(&mut self, node: &Node, ports: Ports) {
-        self.drivers.push(sink::keep_failures(ports.aside, Arc::clone(self.context)).boxed());
+        self.drivers.push(sink::keep_failures(ports.aside, Arc::clone(&self.context.stages)).boxed());
         self.copy(node, Port::Out, ports.ok);
         self.copy(node, Port::Failed, ports.failed);
     }
@@ -277,7 +265,7 @@ impl Wiring<'_> {
                 .is_err_and(|failure| failure.stage == stage && failure.kind != FailureKind::Unanswered)
         };
         let (copies, failed_copies) = (out.len(), failed.len());
-        let added = Arc::clone(self.context);
+        let meters = Arc::clone(&self.context.meters);
         let leaving = leaves.clone();
         let counted = stream.inspect(move |outcome| {
             let readers = if leaving(outcome) {
@@ -287,7 +275,7 @@ impl Wiring<'_> {
             } else {
                 1
             };
-            added.meters.added.fetch_add(readers as i64 - 1, Ordering::Relaxed);
+            meters.added.fetch_add(readers as i64 - 1, Ordering::Relaxed);
         });
         let streams = share(counted.boxed(), &wanted, leaves);
         self.edges.extend(out.into_iter().chain(failed).zip(streams));
@@ -295,10 +283,10 @@ impl Wiring<'_> {
 
     /// Counts the copies that several readers make of each record.
     fn counted(&self, stream: RecordStream, readers: usize) -> RecordStream {
-        let context = Arc::clone(self.context);
+        let meters = Arc::clone(&self.context.meters);
         let count = move |outcome: &Outcome| {
             if outcome.is_ok() {
-                context.meters.added.fetch_add(readers as i64 - 1, Ordering::Relaxed);
+                meters.added.fetch_add(readers as i64 - 1, Ordering::Relaxed);
             }
         };
         stream.inspect(count).boxed()

@@ -12,10 +12,12 @@ use crate::{
     ledger::{Entry, History, JobState, JobStep, RequestId, Step},
     mistral::{CallError, Client, ErrorAction, read_result, received},
     record::{FailureKind, Outcome},
-    request::verdict::{Course, Settled},
+    request::verdict::{NextAction, Resolution},
     run::{
-        context::Context,
-        jobs::shared::{AGAIN, Batched, Desk, JobStream, Underway, has_ended},
+        jobs::{
+            context::JobContext,
+            shared::{AGAIN, BatchStage, Batched, InFlightJob, JobStream, has_ended},
+        },
         progress::{counted::count, meter::Meter},
     },
     stage::{self, RecordStream},
@@ -35,52 +37,54 @@ const PAGE: usize = 256;
 /// The records of jobs that have ended, each answered, failed, or sent to be asked again.
 pub(crate) fn collect(
     input: JobStream,
-    desk: &Arc<Desk>,
+    shared: &Arc<BatchStage>,
     meter: &Arc<Meter>,
     client: &Client,
-    context: &Arc<Context>,
+    context: &Arc<JobContext>,
 ) -> RecordStream {
-    let (reading, client, counting) = (Arc::clone(desk), client.clone(), Arc::clone(meter));
+    let (reading, client, counting) = (Arc::clone(shared), client.clone(), Arc::clone(meter));
     let running = Arc::clone(context);
     let read = stage::map(input, AT_ONCE, move |batched| {
-        let (desk, client, meter) = (Arc::clone(&reading), client.clone(), Arc::clone(&counting));
+        let (shared, client, meter) = (Arc::clone(&reading), client.clone(), Arc::clone(&counting));
         let context = Arc::clone(&running);
         async move {
             match batched {
                 Batched::Record(outcome) => Some(Batched::Record(outcome)),
-                Batched::Job(underway) => {
-                    let read = read(*underway, &desk, &meter, &client, &context).await?;
+                Batched::Job(in_flight) => {
+                    let read = read(*in_flight, &shared, &meter, &client, &context).await?;
                     Some(Batched::Job(Box::new(read)))
                 }
             }
         }
     });
-    let giving = Giving { desk: Arc::clone(desk), meter: Arc::clone(meter), context: Arc::clone(context) };
+    let giving =
+        Giving { shared: Arc::clone(shared), meter: Arc::clone(meter), context: Arc::clone(context) };
     let giving = Arc::new(giving);
     let records = read.filter_map(|read| async { read }).map(move |batched| match batched {
         Batched::Record(outcome) => {
             giving.count(&outcome);
             stream::iter([outcome]).boxed()
         }
-        Batched::Job(underway) => Arc::clone(&giving).records(*underway),
+        Batched::Job(in_flight) => Arc::clone(&giving).records(*in_flight),
     });
     records.flatten().boxed()
 }
 
 /// Reads the answers of a job into the ledger; nothing if the run cannot go on.
 async fn read(
-    mut underway: Underway,
-    desk: &Desk,
+    mut in_flight: InFlightJob,
+    shared: &BatchStage,
     meter: &Meter,
     client: &Client,
-    context: &Context,
-) -> Option<Underway> {
-    let reserved = desk.reserved(&underway.job.token);
-    if underway.pending.is_some() || underway.job.state != JobState::Created {
-        return Some(underway);
+    context: &JobContext,
+) -> Option<InFlightJob> {
+    let reserved = shared.reserved(&in_flight.job.token);
+    if in_flight.pending.is_some() || in_flight.job.state != JobState::Created {
+        return Some(in_flight);
     }
-    let job = &mut underway.job;
-    let mut placed = context.halt.check(context.store.placed(&job.token).await)?;
+    let job = &mut in_flight.job;
+    let mut placed =
+        context.calls.database.shutdown.check(context.calls.database.store.placed(&job.token).await)?;
     let mut cost = 0;
     // Both files, whatever the status: a job that was cancelled or has failed may have answers.
     let files = [job.output_file.clone(), job.error_file.clone()];
@@ -88,51 +92,51 @@ async fn read(
         let lines = match client.download(&file).await {
             Ok(lines) => lines,
             Err(CallError::Stop(cause)) => {
-                context.halt.fail(cause);
+                context.calls.database.shutdown.fail(cause);
                 return None;
             }
             Err(CallError::Stopped) => return None,
             Err(error) => {
                 let id = job.job.as_deref().unwrap_or_default();
-                underway.pending = Some(format!("the answers of batch job {id} cannot be fetched: {error}"));
-                return Some(underway);
+                in_flight.pending = Some(format!("the answers of batch job {id} cannot be fetched: {error}"));
+                return Some(in_flight);
             }
         };
         fault::point("downloaded");
         let mut entries = Vec::new();
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-            if let Some(entry) = entry(line, &mut placed, desk) {
+            if let Some(entry) = entry(line, &mut placed, shared) {
                 cost += entry.step.answer().and_then(|answer| answer.cost).unwrap_or_default().micros();
                 count(meter, &entry.step);
                 entries.push(entry);
             }
-            if entries.len() >= COMMIT && !context.commit(std::mem::take(&mut entries)).await {
+            if entries.len() >= COMMIT && !context.calls.database.commit(std::mem::take(&mut entries)).await {
                 return None;
             }
         }
-        if !entries.is_empty() && !context.commit(entries).await {
+        if !entries.is_empty() && !context.calls.database.commit(entries).await {
             return None;
         }
     }
     drop(reserved);
-    context.purse.spend(Usd::from_micros(cost));
+    context.calls.budget.spend(Usd::from_micros(cost));
     if !has_ended(job) {
         let id = job.job.as_deref().unwrap_or_default();
-        underway.pending = Some(format!("batch job {id} has not ended; the next run comes back to it"));
-        return Some(underway);
+        in_flight.pending = Some(format!("batch job {id} has not ended; the next run comes back to it"));
+        return Some(in_flight);
     }
     let missing =
         format!("the job ended ({}) without a line for it", job.status.as_deref().unwrap_or_default());
     let entries = placed.into_values().map(|entry| Entry { step: Step::Missing(missing.clone()), ..entry });
     let batch = Batch { entries: entries.collect(), ..Batch::default() };
-    context.job_step(job, JobStep::Collected, batch).await.then_some(())?;
+    context.calls.database.job_step(job, JobStep::Collected, batch).await.then_some(())?;
     fault::point("collected");
-    Some(underway)
+    Some(in_flight)
 }
 
 /// The step that a line of a result file makes; nothing for a line of a request that is not, or no longer,
 /// waited for.
-fn entry(line: &[u8], placed: &mut HashMap<RequestId, Entry>, desk: &Desk) -> Option<Entry> {
+fn entry(line: &[u8], placed: &mut HashMap<RequestId, Entry>, shared: &BatchStage) -> Option<Entry> {
     let line = String::from_utf8_lossy(line);
     let row = match read_result(line.trim_start_matches('\u{feff}')) {
         Ok(row) => row,
@@ -142,7 +146,7 @@ fn entry(line: &[u8], placed: &mut HashMap<RequestId, Entry>, desk: &Desk) -> Op
         }
     };
     let entry = placed.remove(&RequestId::parse(&row.custom_id)?)?;
-    let question = &desk.question;
+    let question = &shared.question;
     let step = match row.outcome {
         Ok(body) => match received(question.endpoint, &body) {
             Ok(reply) => question.judged(&entry.asked_model, reply, None, None),
@@ -160,9 +164,9 @@ fn entry(line: &[u8], placed: &mut HashMap<RequestId, Entry>, desk: &Desk) -> Op
 
 /// Gives records on.
 struct Giving {
-    desk: Arc<Desk>,
+    shared: Arc<BatchStage>,
     meter: Arc<Meter>,
-    context: Arc<Context>,
+    context: Arc<JobContext>,
 }
 
 impl Giving {
@@ -173,7 +177,7 @@ impl Giving {
                 self.meter.taken.add(1);
                 self.meter.done.add(1);
             }
-            Err(failure) if failure.stage == self.desk.question.stage && failure.attempts > 0 => {
+            Err(failure) if failure.stage == self.shared.question.stage && failure.attempts > 0 => {
                 self.meter.taken.add(1);
                 self.meter.failed.add(1);
             }
@@ -182,28 +186,28 @@ impl Giving {
     }
 
     /// The records that are parked with a job, page by page.
-    fn records(self: Arc<Self>, underway: Underway) -> BoxStream<'static, Outcome> {
-        let state = (self, Arc::new(underway), Some(0));
-        stream::unfold(state, |(giving, underway, place)| async move {
-            let (outcomes, next) = giving.page(&underway, place?).await?;
-            Some((stream::iter(outcomes), (giving, underway, next)))
+    fn records(self: Arc<Self>, in_flight: InFlightJob) -> BoxStream<'static, Outcome> {
+        let state = (self, Arc::new(in_flight), Some(0));
+        stream::unfold(state, |(giving, in_flight, place)| async move {
+            let (outcomes, next) = giving.page(&in_flight, place?).await?;
+            Some((stream::iter(outcomes), (giving, in_flight, next)))
         })
         .flatten()
         .boxed()
     }
 
     /// The next page, and where to read on.
-    async fn page(&self, underway: &Underway, place: i64) -> Option<(Vec<Outcome>, Option<i64>)> {
-        let (store, token) = (&self.context.store, &underway.job.token);
+    async fn page(&self, in_flight: &InFlightJob, place: i64) -> Option<(Vec<Outcome>, Option<i64>)> {
+        let (store, token) = (&self.context.calls.database.store, &in_flight.job.token);
         let page = store
-            .parked_or_close(&self.desk.stage, &self.desk.question.input_schema, token, place, PAGE)
+            .parked_or_close(&self.shared.stage, &self.shared.question.input_schema, token, place, PAGE)
             .await;
-        let page = self.context.halt.check(page)?;
+        let page = self.context.calls.database.shutdown.check(page)?;
         if page.is_empty() {
             return None;
         }
         let next = page.last().map(|last| last.place + 1);
-        let outcomes = self.settle(page, &underway.job, underway.pending.as_deref()).await?;
+        let outcomes = self.settle(page, &in_flight.job, in_flight.pending.as_deref()).await?;
         Some((outcomes, next))
     }
 
@@ -214,27 +218,32 @@ impl Giving {
         pending: Option<&str>,
     ) -> Option<Vec<Outcome>> {
         let requests = page.iter().filter_map(|parked| parked.request).collect();
-        let known = self.context.known(requests).await;
-        let none = History::new(self.context.generation());
+        let known = self.context.calls.database.known(requests).await;
+        let none = History::new(self.context.calls.database.generation());
         let mut outcomes = Vec::with_capacity(page.len());
         let (mut again, mut anew) = (Vec::new(), Vec::new());
         for Parked { place, request, until, record } in page {
             let history = request.and_then(|request| known.get(&request)).unwrap_or(&none);
-            let question = &self.desk.question;
-            let outcome = match question.course(&record, history, Some(until), false) {
-                Course::Settled(settled) => {
+            let question = &self.shared.question;
+            let outcome = match question.next_action(&record, history, Some(until), false) {
+                NextAction::Resolution(settled) => {
                     // It fits its schema, and not what is expected of it for this record.
-                    let last = history.entries.last().filter(|_| matches!(settled, Settled::Failed { .. }));
-                    anew.extend(last.and_then(|last| question.judged_anew(&record, last)));
+                    let last =
+                        history.entries.last().filter(|_| matches!(settled, Resolution::Failed { .. }));
+                    anew.extend(last.and_then(|last| question.revalidated(&record, last)));
                     question.outcome(record, settled)
                 }
                 // The run is over before it had an answer: it is pending, and has not failed.
-                Course::Ask { .. } | Course::Placed(_) if self.context.halt.is_stopped() => continue,
-                Course::Ask { .. } => {
+                NextAction::Ask { .. } | NextAction::Placed(_)
+                    if self.context.calls.database.shutdown.is_stopped() =>
+                {
+                    continue;
+                }
+                NextAction::Ask { .. } => {
                     again.push((place, AGAIN.to_owned()));
                     continue;
                 }
-                Course::Placed(_) => {
+                NextAction::Placed(_) => {
                     let why = pending.map_or_else(
                         || format!("batch job {} has not been read", job.job.as_deref().unwrap_or_default()),
                         str::to_owned,
@@ -250,15 +259,19 @@ impl Giving {
             }
             outcomes.push(outcome);
         }
-        if !anew.is_empty() && !self.context.commit(anew).await {
+        if !anew.is_empty() && !self.context.calls.database.commit(anew).await {
             return None;
         }
         let count = again.len() as u64;
         if count > 0 {
-            self.context.halt.check(self.context.store.repark(&self.desk.stage, again).await)?;
-            self.desk.ask_again(count);
+            self.context
+                .calls
+                .database
+                .shutdown
+                .check(self.context.calls.database.store.repark(&self.shared.stage, again).await)?;
+            self.shared.ask_again(count);
         }
-        self.desk.leave(outcomes.len() as u64);
+        self.shared.leave(outcomes.len() as u64);
         Some(outcomes)
     }
 }

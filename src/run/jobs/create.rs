@@ -18,11 +18,11 @@ use crate::{
     },
     plan::NodeId,
     run::{
-        RunError,
-        context::Context,
+        error::RunError,
         jobs::{
+            context::JobContext,
             group::Group,
-            shared::{Batched, Desk, Underway, age, token_metadata, update},
+            shared::{BatchStage, Batched, InFlightJob, age, token_metadata, update},
         },
         progress::meter::Meter,
     },
@@ -44,13 +44,16 @@ pub(crate) struct Recovered {
     /// Those that go on.
     pub(crate) open: Vec<JobRecord>,
     /// Those that are out of reach, and why.
-    pub(crate) apart: HashMap<String, String>,
+    pub(crate) unreachable_jobs: HashMap<String, String>,
 }
 
 /// Finds the jobs that earlier runs have left: each is taken up again, or known to be lost.
-pub(crate) async fn recover(desk: &Desk, client: &Client, context: &Context) -> Option<Recovered> {
-    let mut recovered = Recovered { open: Vec::new(), apart: HashMap::new() };
-    let jobs = context.halt.check(context.store.jobs(&context.pipeline, &context.server).await)?;
+pub(crate) async fn recover(shared: &BatchStage, client: &Client, context: &JobContext) -> Option<Recovered> {
+    let mut recovered = Recovered { open: Vec::new(), unreachable_jobs: HashMap::new() };
+    let jobs =
+        context.calls.database.shutdown.check(
+            context.calls.database.store.jobs(&context.pipeline, &context.calls.database.server).await,
+        )?;
     for mut job in jobs.into_iter().filter(|job| job.state.is_open()) {
         if job.account != context.account {
             let reason = format!(
@@ -60,14 +63,14 @@ pub(crate) async fn recover(desk: &Desk, client: &Client, context: &Context) -> 
                 job.stage
             );
             tracing::warn!("{reason}");
-            recovered.apart.insert(job.token, reason);
+            recovered.unreachable_jobs.insert(job.token, reason);
             continue;
         }
         // Jobs of a stage that is not there any more, renamed perhaps, are the first one's.
         let known = context.batches.iter().any(|stage| **stage == *job.stage);
         let owner =
             if known { Some(job.stage.as_str()) } else { context.batches.first().map(|stage| &**stage) };
-        if owner != Some(&*desk.question.stage) {
+        if owner != Some(&*shared.question.stage) {
             continue;
         }
         if job.state != JobState::Created {
@@ -75,13 +78,13 @@ pub(crate) async fn recover(desk: &Desk, client: &Client, context: &Context) -> 
             let found = match look_for(&job, client).await {
                 Ok(found) => found,
                 Err(CallError::Stop(cause)) => {
-                    context.halt.fail(cause);
+                    context.calls.database.shutdown.fail(cause);
                     return None;
                 }
                 Err(error) => {
                     let reason = format!("batch job {} cannot be looked for: {error}", job.token);
                     tracing::warn!("{reason}");
-                    recovered.apart.insert(job.token, reason);
+                    recovered.unreachable_jobs.insert(job.token, reason);
                     continue;
                 }
             };
@@ -90,12 +93,12 @@ pub(crate) async fn recover(desk: &Desk, client: &Client, context: &Context) -> 
                 continue;
             };
             update(&mut job, &found);
-            if !context.job_step(&mut job, JobStep::Created, Batch::default()).await {
+            if !context.calls.database.job_step(&mut job, JobStep::Created, Batch::default()).await {
                 return None;
             }
         }
         // What goes on may yet cost something; it may not be refused any more.
-        desk.keep(&job.token, context.purse.must_reserve(Usd::from_micros(job.estimate)));
+        shared.keep(&job.token, context.calls.budget.reserve_unchecked(Usd::from_micros(job.estimate)));
         recovered.open.push(job);
     }
     Some(recovered)
@@ -117,31 +120,32 @@ async fn look_for(job: &JobRecord, client: &Client) -> Result<Option<Job>, CallE
 }
 
 /// Writes down that nothing will come of a job: its requests are to be asked again.
-pub(crate) async fn lose(job: &mut JobRecord, why: &str, context: &Context) -> Option<()> {
-    let placed = context.halt.check(context.store.placed(&job.token).await)?;
+pub(crate) async fn lose(job: &mut JobRecord, why: &str, context: &JobContext) -> Option<()> {
+    let placed =
+        context.calls.database.shutdown.check(context.calls.database.store.placed(&job.token).await)?;
     let entries = placed.into_values().map(|entry| Entry { step: Step::Missing(why.to_owned()), ..entry });
     let batch = Batch { entries: entries.collect(), ..Batch::default() };
-    context.job_step(job, JobStep::Lost, batch).await.then_some(())
+    context.calls.database.job_step(job, JobStep::Lost, batch).await.then_some(())
 }
 
 /// Creates the job of a group that is written down.
 pub(crate) async fn create(
     group: Group,
     node: NodeId,
-    desk: &Desk,
+    shared: &BatchStage,
     meter: &Meter,
     client: &Client,
-    context: &Context,
+    context: &JobContext,
 ) -> Batched {
     let Group { mut job, lines, .. } = group;
-    let pending = match send(&mut job, lines.into(), desk, client, context).await {
+    let pending = match send(&mut job, lines.into(), shared, client, context).await {
         Ok(created) => {
             let requests = job.requests;
             update(&mut job, &created);
             fault::point("created");
-            if context.job_step(&mut job, JobStep::Created, Batch::default()).await {
+            if context.calls.database.job_step(&mut job, JobStep::Created, Batch::default()).await {
                 meter.gauge.requests.fetch_add(requests, std::sync::atomic::Ordering::Relaxed);
-                context.tell_job(node, &job).await;
+                context.events.job_changed(node, &job).await;
                 None
             } else {
                 Some("the run was stopped".to_owned())
@@ -151,25 +155,26 @@ pub(crate) async fn create(
             // The requests were checked line by line; what is wrong is wrong with all of them.
             let reason = format!("the service refused the job: {error}");
             let step = || Step::Invalid(reason.clone());
-            match context.halt.check(context.store.placed(&job.token).await) {
+            match context.calls.database.shutdown.check(context.calls.database.store.placed(&job.token).await)
+            {
                 None => Some("the run was stopped".to_owned()),
                 Some(placed) => {
                     let entries = placed.into_values().map(|entry| Entry { step: step(), ..entry }).collect();
                     let batch = Batch { entries, ..Batch::default() };
-                    context.job_step(&mut job, JobStep::Lost, batch).await;
+                    context.calls.database.job_step(&mut job, JobStep::Lost, batch).await;
                     None
                 }
             }
         }
         Err(CallError::Stop(cause)) => {
-            context.halt.fail(cause);
+            context.calls.database.shutdown.fail(cause);
             Some("the run was stopped".to_owned())
         }
         Err(error @ (CallError::Stopped | CallError::Exhausted { .. } | CallError::Unsure { .. })) => {
             Some(format!("its job could not be created ({error}); the next run looks for it"))
         }
     };
-    Batched::Job(Box::new(Underway { job, pending }))
+    Batched::Job(Box::new(InFlightJob { job, pending }))
 }
 
 /// A line as it must be: the service takes lines without an id, and two with one.
@@ -192,21 +197,21 @@ fn is_sound(lines: &[u8], requests: u64) -> bool {
 async fn send(
     job: &mut JobRecord,
     lines: Bytes,
-    desk: &Desk,
+    shared: &BatchStage,
     client: &Client,
-    context: &Context,
+    context: &JobContext,
 ) -> Result<Job, CallError> {
-    if let Err(error) = context.preflight(client, &desk.question, &job.model).await {
-        context.halt.fail(error);
+    if let Err(error) = context.calls.preflight.check(client, &shared.question, &job.model).await {
+        context.calls.database.shutdown.fail(error);
         return Err(CallError::Stopped);
     }
     if !is_sound(&lines, job.requests) {
-        context.halt.fail(RunError::Plan(format!("the lines of a job of {}", job.stage)));
+        context.calls.database.shutdown.fail(RunError::Plan(format!("the lines of a job of {}", job.stage)));
         return Err(CallError::Stopped);
     }
     let mut metadata = token_metadata(&job.token);
     metadata.insert("etl_stage".to_owned(), job.stage.chars().take(512).collect());
-    let hours = desk.question.ask.batch.map(|batch| batch.timeout_hours);
+    let hours = shared.question.ask.batch.map(|batch| batch.timeout_hours);
     let mut create = CreateJob {
         endpoint: job.endpoint.clone(),
         input_files: None,
@@ -222,7 +227,7 @@ async fn send(
     } else {
         let file = client.upload(&format!("{}.jsonl", job.token), lines).await?;
         job.input_file = Some(file.id.clone());
-        if !context.job_step(job, JobStep::Uploaded, Batch::default()).await {
+        if !context.calls.database.job_step(job, JobStep::Uploaded, Batch::default()).await {
             return Err(CallError::Stopped);
         }
         create.input_files = Some(vec![file.id]);

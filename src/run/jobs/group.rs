@@ -10,9 +10,11 @@ use crate::{
     record::Record,
     request::written::Written,
     run::{
-        ask::claims::Claim,
-        context::Context,
-        jobs::shared::{Desk, new_token},
+        ask::single_flight::Leader,
+        jobs::{
+            context::JobContext,
+            shared::{BatchStage, new_token},
+        },
     },
     spec::BatchSpec,
     store::JobRecord,
@@ -26,7 +28,7 @@ pub(crate) struct Group {
     pub(crate) lines: Vec<u8>,
     pub(crate) placed: HashMap<RequestId, Entry>,
     /// The right to ask these requests, until the ledger has them.
-    pub(crate) claims: Vec<Claim>,
+    pub(crate) claims: Vec<Leader>,
     /// Records that wait for it; two that ask the same are one request.
     pub(crate) records: u64,
     pub(crate) cost: u64,
@@ -35,13 +37,13 @@ pub(crate) struct Group {
 
 impl Group {
     /// One without a line, for requests to a model.
-    pub(crate) fn new(desk: &Desk, context: &Context, model: &str, wait: Duration) -> Self {
-        let question = &desk.question;
+    pub(crate) fn new(shared: &BatchStage, context: &JobContext, model: &str, wait: Duration) -> Self {
+        let question = &shared.question;
         let job = JobRecord {
             token: new_token(),
             pipeline: context.pipeline.clone(),
             stage: question.stage.to_string(),
-            server: context.server.clone(),
+            server: context.calls.database.server.clone(),
             account: context.account.clone(),
             endpoint: question.endpoint.path().to_owned(),
             model: model.to_owned(),
@@ -82,12 +84,12 @@ impl Group {
         written: &Written,
         (line, cost): (&[u8], Usd),
         history: &History,
-        desk: &Desk,
+        shared: &BatchStage,
     ) -> String {
         let attempt = history.next_attempt();
         let entry = Entry {
             job: Some(self.job.token.clone()),
-            ..desk.question.entry(
+            ..shared.question.entry(
                 written.id,
                 &written.model,
                 &record.key,

@@ -5,8 +5,10 @@
 //! around them: what flows between two of these streams is a [`shared::Batched`].
 
 pub(crate) mod collect;
+pub(crate) mod context;
 pub(crate) mod create;
 pub(crate) mod group;
+pub(crate) mod place;
 pub(crate) mod poll;
 pub(crate) mod shared;
 pub(crate) mod submit;

@@ -11,11 +11,10 @@ use crate::{
     plan::{Node, Poll},
     record::{Record, Schema, Value},
     run::{
-        RunError,
-        context::Context,
         jobs::{
+            context::JobContext,
             create::lose,
-            shared::{Batched, JobStream, Underway, age, has_ended, update},
+            shared::{Batched, InFlightJob, JobStream, age, has_ended, update},
         },
         progress::meter::Meter,
     },
@@ -48,18 +47,18 @@ struct Polling {
     schema: Arc<Schema>,
     meter: Arc<Meter>,
     client: Client,
-    context: Arc<Context>,
+    context: Arc<JobContext>,
 }
 
 /// The jobs of a stream as they end; records pass by.
 pub(crate) fn poll(
     input: JobStream,
     node: &Node,
-    poll: &Poll,
+    (poll, until): (&Poll, When),
     meter: &Arc<Meter>,
     client: &Client,
-    context: &Arc<Context>,
-) -> Result<JobStream, RunError> {
+    context: &Arc<JobContext>,
+) -> JobStream {
     let schedule = poll.schedule;
     // Where time is sped up, so are the checks; not so far that they come at every turn.
     let here = |time: Duration| time.div_f64(context.speed).max(time.min(LEAST));
@@ -71,7 +70,7 @@ pub(crate) fn poll(
     };
     let polling = Arc::new(Polling {
         node: node.clone(),
-        until: When::new(&context.engine, &node.input, poll.until.as_deref())?,
+        until,
         schema: Arc::clone(&node.input.schema),
         has_until: poll.until.is_some(),
         meter: Arc::clone(meter),
@@ -87,33 +86,32 @@ pub(crate) fn poll(
         let meter = Arc::clone(meter);
         move |batched| meter.taken.add(u64::from(matches!(batched, Batched::Job(_))))
     });
-    let out = polled(input.boxed(), MOST, timetable, job_age, check, context.halt.token()).filter_map(
-        move |polled| {
+    let out = polled(input.boxed(), MOST, timetable, job_age, check, context.calls.database.shutdown.token())
+        .filter_map(move |polled| {
             let polling = Arc::clone(&polling);
             async move { polling.ended(polled, schedule.timeout, schedule.on_timeout).await }
-        },
-    );
-    Ok(out.boxed())
+        });
+    out.boxed()
 }
 
 /// How long a job has been under way; a record that passes by is not.
 fn job_age(batched: &Batched) -> Duration {
     match batched {
-        Batched::Job(underway) => age(underway.job.planned_at),
+        Batched::Job(in_flight) => age(in_flight.job.planned_at),
         Batched::Record(_) => Duration::ZERO,
     }
 }
 
 impl Polling {
     async fn check(&self, batched: Batched) -> (Batched, Checked) {
-        let Batched::Job(mut underway) = batched else { return (batched, Checked::Ended) };
-        let checked = self.look(&mut underway).await;
-        (Batched::Job(underway), checked)
+        let Batched::Job(mut in_flight) = batched else { return (batched, Checked::Ended) };
+        let checked = self.look(&mut in_flight).await;
+        (Batched::Job(in_flight), checked)
     }
 
-    async fn look(&self, underway: &mut Underway) -> Checked {
-        let job = &mut underway.job;
-        let (Some(id), None) = (job.job.clone(), &underway.pending) else { return Checked::Ended };
+    async fn look(&self, in_flight: &mut InFlightJob) -> Checked {
+        let job = &mut in_flight.job;
+        let (Some(id), None) = (job.job.clone(), &in_flight.pending) else { return Checked::Ended };
         if has_ended(job) {
             return Checked::Ended;
         }
@@ -121,11 +119,13 @@ impl Polling {
             Ok(Some(found)) => {
                 let completed = job.completed;
                 let changed = update(job, &found);
-                if changed && !self.context.job_step(job, JobStep::Seen, Batch::default()).await {
+                if changed
+                    && !self.context.calls.database.job_step(job, JobStep::Seen, Batch::default()).await
+                {
                     return Checked::Stopped;
                 }
                 if changed || job.completed != completed {
-                    self.context.tell_job(self.node.id, job).await;
+                    self.context.events.job_changed(self.node.id, job).await;
                 }
             }
             Ok(None) => {
@@ -134,7 +134,7 @@ impl Polling {
                 }
             }
             Err(CallError::Stop(cause)) => {
-                self.context.halt.fail(cause);
+                self.context.calls.database.shutdown.fail(cause);
                 return Checked::Stopped;
             }
             Err(CallError::Stopped) => return Checked::Stopped,
@@ -153,13 +153,13 @@ impl Polling {
             Polled::Ended(batched) => batched,
             // The job goes on by itself when the run is stopped, and the next run comes back to it.
             Polled::Stopped(_) => return None,
-            Polled::TimedOut(Batched::Job(underway)) => {
-                Batched::Job(Box::new(self.timed_out(*underway, timeout, then).await?))
+            Polled::TimedOut(Batched::Job(in_flight)) => {
+                Batched::Job(Box::new(self.timed_out(*in_flight, timeout, then).await?))
             }
             Polled::TimedOut(record) => record,
         };
-        if let Batched::Job(underway) = &batched {
-            let ended = has_ended(&underway.job) && underway.pending.is_none();
+        if let Batched::Job(in_flight) = &batched {
+            let ended = has_ended(&in_flight.job) && in_flight.pending.is_none();
             if ended { self.meter.done.add(1) } else { self.meter.failed.add(1) }
         }
         Some(batched)
@@ -167,17 +167,17 @@ impl Polling {
 
     async fn timed_out(
         &self,
-        mut underway: Underway,
+        mut in_flight: InFlightJob,
         timeout: Duration,
         then: OnTimeout,
-    ) -> Option<Underway> {
+    ) -> Option<InFlightJob> {
         let span = crate::units::Span(timeout);
-        let id = underway.job.job.clone().unwrap_or_default();
+        let id = in_flight.job.job.clone().unwrap_or_default();
         if then == OnTimeout::Cancel {
             match self.client.cancel_job(&id).await {
                 Ok(job) => {
-                    update(&mut underway.job, &job);
-                    let one = stream::iter([underway]).boxed();
+                    update(&mut in_flight.job, &job);
+                    let one = stream::iter([in_flight]).boxed();
                     let polling = Polling {
                         node: self.node.clone(),
                         until: When::none(),
@@ -188,28 +188,34 @@ impl Polling {
                         context: Arc::clone(&self.context),
                     };
                     let polling = Arc::new(polling);
-                    let check = move |mut underway: Underway| {
+                    let check = move |mut in_flight: InFlightJob| {
                         let polling = Arc::clone(&polling);
                         async move {
-                            let checked = polling.look(&mut underway).await;
-                            (underway, checked)
+                            let checked = polling.look(&mut in_flight).await;
+                            (in_flight, checked)
                         }
                     };
-                    let mut out =
-                        polled(one, 1, CANCELLED, |_| Duration::ZERO, check, self.context.halt.token());
+                    let mut out = polled(
+                        one,
+                        1,
+                        CANCELLED,
+                        |_| Duration::ZERO,
+                        check,
+                        self.context.calls.database.shutdown.token(),
+                    );
                     match out.next().await? {
-                        Polled::Ended(underway) => return Some(underway),
+                        Polled::Ended(in_flight) => return Some(in_flight),
                         Polled::Stopped(_) => return None,
-                        Polled::TimedOut(late) => underway = late,
+                        Polled::TimedOut(late) => in_flight = late,
                     }
                 }
                 Err(error) => tracing::warn!("cannot cancel batch job {id}: {error}"),
             }
         }
-        underway.pending = Some(format!(
+        in_flight.pending = Some(format!(
             "batch job {id} has not ended within {span}; it goes on, and the next run comes back to it"
         ));
-        Some(underway)
+        Some(in_flight)
     }
 }
 

@@ -13,14 +13,12 @@ use futures::stream::BoxStream;
 use tokio::sync::Notify;
 
 use crate::{
-    event::EventKind,
-    ledger::{JobState, JobStep},
+    ledger::JobState,
     mistral::wire::{Job, JobStatus},
-    plan::NodeId,
     record::Outcome,
     request::question::Question,
-    run::{context::Context, money::purse::Reserved},
-    store::{Batch, JobRecord},
+    run::money::budget::Reserved,
+    store::JobRecord,
 };
 
 /// What flows from the stage that submits to the one that collects.
@@ -28,14 +26,14 @@ pub(crate) enum Batched {
     /// A record that waits for no job: answered by the ledger, failed, or not meant for the stage.
     Record(Outcome),
     /// A job; its records are parked on disk.
-    Job(Box<Underway>),
+    Job(Box<InFlightJob>),
 }
 
 /// The stream between the stages of a batch.
 pub(crate) type JobStream = BoxStream<'static, Batched>;
 
 /// A job on its way to be collected.
-pub(crate) struct Underway {
+pub(crate) struct InFlightJob {
     pub(crate) job: JobRecord,
     /// Why its records get no answer now, where that is so: the job itself goes on, or may yet be found.
     pub(crate) pending: Option<String>,
@@ -45,7 +43,7 @@ pub(crate) struct Underway {
 pub(crate) const AGAIN: &str = "again";
 
 /// What both stages know.
-pub(crate) struct Desk {
+pub(crate) struct BatchStage {
     /// The stage that submits; its records are parked under this name.
     pub(crate) stage: Arc<str>,
     pub(crate) question: Question,
@@ -58,7 +56,7 @@ pub(crate) struct Desk {
     reserved: Mutex<HashMap<String, Reserved>>,
 }
 
-impl Desk {
+impl BatchStage {
     pub(crate) fn new(stage: Arc<str>, question: Question) -> Self {
         Self {
             stage,
@@ -155,29 +153,4 @@ pub(crate) fn age(planned_at: Option<jiff::civil::DateTime>) -> Duration {
 pub(crate) fn has_ended(record: &JobRecord) -> bool {
     record.state == JobState::Lost
         || record.status.as_deref().is_some_and(|status| JobStatus::of(status).is_terminal())
-}
-
-impl Context {
-    /// Takes a step of a job, and makes it durable; tells whether it is.
-    pub(crate) async fn job_step(&self, job: &mut JobRecord, step: JobStep, batch: Batch) -> bool {
-        if self.halt.check(job.step(&step).map_err(crate::store::StoreError::from)).is_none() {
-            return false;
-        }
-        let batch = Batch { jobs: vec![(job.clone(), step)], ..batch };
-        self.halt.check(self.store.commit(self.run, &self.server, batch).await).is_some()
-    }
-
-    /// Tells how a job stands.
-    pub(crate) async fn tell_job(&self, node: NodeId, job: &JobRecord) {
-        let Some(stage) = self.visible(node) else { return };
-        let kind = EventKind::JobChanged {
-            stage,
-            job: job.job.clone().unwrap_or_else(|| job.token.clone()),
-            status: job.status.clone().unwrap_or_else(|| job.state.to_string()),
-            requests: job.requests,
-            completed: job.completed,
-            failed: job.failed,
-        };
-        self.tell(kind).await;
-    }
 }

@@ -1,7 +1,5 @@
 //! Submit: records become the lines of jobs, jobs are written down, then created.
 
-mod place;
-
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -12,65 +10,48 @@ use futures::{StreamExt, stream::BoxStream};
 use tokio::time::sleep_until;
 
 use crate::{
-    ledger::{Entry, History, JobStep, RequestId},
     mistral::Client,
     plan::Node,
     record::{Outcome, Record, weight},
-    request::{
-        error::WriteError,
-        written::{Sending, Written},
-    },
+    request::{error::WriteError, written::Written},
     run::{
-        ask::claims::Claimed,
-        context::Context,
+        ask::single_flight::Joined,
         jobs::{
+            context::JobContext,
             create,
-            group::{Group, line},
-            shared::{AGAIN, Batched, Desk, JobStream, Underway},
+            place::{Out, Over, Placed, Submitting},
+            shared::{AGAIN, BatchStage, Batched, InFlightJob, JobStream},
         },
         progress::meter::Meter,
     },
     spec::BatchSpec,
     stage::{self, Bounds, RecordStream, chunk},
-    store::{Batch, Parked},
-    task::{self, Fate, Feed},
+    task::{self, Fate},
 };
-
-use place::Placed;
-
 /// Records that are looked up in the ledger together.
 const LOOK_UP: Bounds = Bounds { items: 256, weight: 2_000_000, wait: Duration::from_millis(20) };
 
-/// Jobs that are put together at once, each for another model; the oldest is sent to make room for a ninth.
-const MOST_GROUPS: usize = 8;
-
 /// Groups and records on their way out: few, because a group holds the lines of its job.
 const AHEAD: usize = 2;
-
-/// What leaves the loop: a group that is written down and not yet sent, or something that is done with.
-pub(crate) enum Out {
-    Group(Box<Group>),
-    Done(Batched),
-}
 
 /// The jobs of a stream, and the records that need none.
 pub(crate) fn submit(
     input: RecordStream,
     node: &Node,
-    desk: &Arc<Desk>,
+    shared: &Arc<BatchStage>,
     meter: &Arc<Meter>,
     client: &Client,
-    context: &Arc<Context>,
+    context: &Arc<JobContext>,
 ) -> JobStream {
     let (sender, receiver) = task::open(AHEAD);
     let submitting = Submitting {
-        desk: Arc::clone(desk),
-        batch: desk.question.ask.batch.unwrap_or(BatchSpec::DEFAULT),
+        shared: Arc::clone(shared),
+        batch: shared.question.ask.batch.unwrap_or(BatchSpec::DEFAULT),
         meter: Arc::clone(meter),
         context: Arc::clone(context),
         out: sender,
-        apart: HashMap::new(),
-        own: HashSet::new(),
+        unreachable_jobs: HashMap::new(),
+        owned_jobs: HashSet::new(),
         groups: Vec::new(),
         client: client.clone(),
         recent: HashMap::new(),
@@ -78,45 +59,20 @@ pub(crate) fn submit(
         moving: Vec::new(),
     };
     let outs = receiver.into_stream(Fate::of(submitting.run(input, client.clone())));
-    let (id, slots) = (node.id, desk.question.ask.concurrency.most());
-    let (desk, meter, client, context) =
-        (Arc::clone(desk), Arc::clone(meter), client.clone(), Arc::clone(context));
+    let (id, slots) = (node.id, shared.question.ask.concurrency.most());
+    let (shared, meter, client, context) =
+        (Arc::clone(shared), Arc::clone(meter), client.clone(), Arc::clone(context));
     stage::map(outs, slots, move |out| {
-        let (desk, meter, client, context) =
-            (Arc::clone(&desk), Arc::clone(&meter), client.clone(), Arc::clone(&context));
+        let (shared, meter, client, context) =
+            (Arc::clone(&shared), Arc::clone(&meter), client.clone(), Arc::clone(&context));
         async move {
             match out {
                 Out::Done(batched) => batched,
-                Out::Group(group) => create::create(*group, id, &desk, &meter, &client, &context).await,
+                Out::Group(group) => create::create(*group, id, &shared, &meter, &client, &context).await,
             }
         }
     })
 }
-
-struct Submitting {
-    desk: Arc<Desk>,
-    batch: BatchSpec,
-    meter: Arc<Meter>,
-    context: Arc<Context>,
-    out: Feed<Out>,
-    /// Jobs that are out of this run's reach, and why.
-    apart: HashMap<String, String>,
-    /// Jobs whose records this stage gives on: those of earlier runs that go on, and its own.
-    own: HashSet<String>,
-    /// The jobs that are being put together, one for each model, the oldest first.
-    groups: Vec<Group>,
-    client: Client,
-    /// Requests of groups that were written down since the last look into the ledger, which did not have
-    /// them then.
-    recent: HashMap<RequestId, Entry>,
-    /// Records that are to be parked with the next look.
-    parking: Vec<(String, Parked)>,
-    /// Records that are parked, and are to be with another job.
-    moving: Vec<(i64, String)>,
-}
-
-/// The run is over, and so is the loop.
-struct Over;
 
 impl Submitting {
     async fn run(mut self, input: RecordStream, client: Client) {
@@ -128,18 +84,27 @@ impl Submitting {
     async fn work(&mut self, input: RecordStream, client: &Client) -> Result<(), Over> {
         let context = Arc::clone(&self.context);
         context
-            .halt
-            .check(context.store.clear_parked(&self.desk.stage, &self.desk.question.input_schema).await)
+            .calls
+            .database
+            .shutdown
+            .check(
+                context
+                    .calls
+                    .database
+                    .store
+                    .clear_parked(&self.shared.stage, &self.shared.question.input_schema)
+                    .await,
+            )
             .ok_or(Over)?;
-        let recovered = create::recover(&self.desk, client, &context).await.ok_or(Over)?;
-        self.apart = recovered.apart;
+        let recovered = create::recover(&self.shared, client, &context).await.ok_or(Over)?;
+        self.unreachable_jobs = recovered.unreachable_jobs;
         for job in recovered.open {
-            self.own.insert(job.token.clone());
-            self.send(Out::Done(Batched::Job(Box::new(Underway { job, pending: None })))).await?;
+            self.owned_jobs.insert(job.token.clone());
+            self.send(Out::Done(Batched::Job(Box::new(InFlightJob { job, pending: None })))).await?;
         }
         let mut input: BoxStream<'static, Vec<Outcome>> = chunk(input, LOOK_UP, weight);
-        let stopped = context.halt.token();
-        let desk = Arc::clone(&self.desk);
+        let stopped = context.calls.database.shutdown.token();
+        let shared = Arc::clone(&self.shared);
         let mut ended = false;
         loop {
             let deadline = self.groups.iter().map(|group| group.deadline).min();
@@ -153,42 +118,34 @@ impl Submitting {
                 biased;
                 // What is not in a job yet is pending.
                 () = stopped.cancelled() => return Err(Over),
-                () = desk.changed() => {}
+                () = shared.changed() => {}
                 batch = input.next(), if !ended => match batch {
                     Some(batch) => self.take(batch).await?,
                     None => ended = true,
                 },
                 () = due => self.flush_due().await?,
             }
-            if desk.take_again() > 0 {
+            if shared.take_again() > 0 {
                 self.again().await?;
             }
             let waiting: u64 = self.groups.iter().map(|group| group.job.requests).sum();
             // Nothing will join the groups any more: all that is inside is in them.
             if ended
                 && waiting > 0
-                && self.groups.iter().map(|group| group.records).sum::<u64>() >= desk.inside()
+                && self.groups.iter().map(|group| group.records).sum::<u64>() >= shared.inside()
             {
                 while !self.groups.is_empty() {
                     self.flush(0).await?;
                 }
-            } else if ended && waiting == 0 && desk.inside() == 0 {
+            } else if ended && waiting == 0 && shared.inside() == 0 {
                 return Ok(());
             }
         }
     }
 
-    async fn send(&self, out: Out) -> Result<(), Over> {
-        self.out.send(out).await.map_err(|_| Over)
-    }
-
-    async fn give(&self, outcome: Outcome) -> Result<(), Over> {
-        self.send(Out::Done(Batched::Record(outcome))).await
-    }
-
     async fn take(&mut self, batch: Vec<Outcome>) -> Result<(), Over> {
         let mut asks: Vec<(Record, Written)> = Vec::with_capacity(batch.len());
-        let desk = Arc::clone(&self.desk);
+        let shared = Arc::clone(&self.shared);
         for outcome in batch {
             let record = match outcome {
                 Ok(record) => record,
@@ -198,8 +155,8 @@ impl Submitting {
                 }
             };
             self.meter.taken.add(1);
-            let written = match desk.question.when.holds(&record) {
-                Ok(true) => desk.question.write(&record).await,
+            let written = match shared.question.when.holds(&record) {
+                Ok(true) => shared.question.write(&record).await,
                 Ok(false) => {
                     self.meter.done.add(1);
                     self.give(Ok(record)).await?;
@@ -211,15 +168,15 @@ impl Submitting {
                 Ok(written) => asks.push((record, written)),
                 Err(error) => {
                     self.meter.failed.add(1);
-                    self.give(Err(desk.question.unwritten(record, &error))).await?;
+                    self.give(Err(shared.question.unwritten(record, &error))).await?;
                 }
             }
         }
         let mut claims = HashMap::new();
         let (mine, elsewhere) = asks.into_iter().partition::<Vec<_>, _>(|(_, written)| {
-            match self.context.claims.claim(written.id) {
-                Claimed::Ours(claim) => claims.insert(written.id, claim).is_none(),
-                Claimed::Theirs(_) => claims.contains_key(&written.id) || self.entry(written.id).is_some(),
+            match self.context.calls.in_flight.join(written.id) {
+                Joined::Leader(claim) => claims.insert(written.id, claim).is_none(),
+                Joined::Follower(_) => claims.contains_key(&written.id) || self.entry(written.id).is_some(),
             }
         });
         for (record, _) in elsewhere {
@@ -247,41 +204,23 @@ impl Submitting {
         self.park().await
     }
 
-    /// Looks into the ledger; from here on it knows what was written down before.
-    async fn look(&mut self, requests: Vec<RequestId>) -> HashMap<RequestId, History> {
-        self.recent.clear();
-        self.context.known(requests).await
-    }
-
-    /// The step of a request that the last look could not find.
-    fn entry(&self, request: RequestId) -> Option<&Entry> {
-        let group = self.groups.iter().find_map(|group| group.placed.get(&request));
-        group.or_else(|| self.recent.get(&request))
-    }
-
-    /// What the last look has found of a request, and what has happened since.
-    fn history(&self, written: &mut Written, known: &HashMap<RequestId, History>) -> History {
-        let none = || History::new(self.context.generation());
-        let mut history = written.recalled(known).unwrap_or_else(none);
-        history.entries.extend(self.entry(written.id).cloned());
-        history
-    }
-
     /// Takes the records that are to be asked again.
     async fn again(&mut self) -> Result<(), Over> {
         loop {
             let page = self
                 .context
+                .calls
+                .database
                 .store
-                .parked(&self.desk.stage, &self.desk.question.input_schema, AGAIN, 0, LOOK_UP.items)
+                .parked(&self.shared.stage, &self.shared.question.input_schema, AGAIN, 0, LOOK_UP.items)
                 .await;
-            let page = self.context.halt.check(page).ok_or(Over)?;
+            let page = self.context.calls.database.shutdown.check(page).ok_or(Over)?;
             if page.is_empty() {
                 return Ok(());
             }
             let known = self.look(page.iter().filter_map(|parked| parked.request).collect()).await;
             for parked in page {
-                let mut written = match self.desk.question.write(&parked.record).await {
+                let mut written = match self.shared.question.write(&parked.record).await {
                     Ok(written) => written,
                     Err(error) => {
                         self.fail(parked.record, error.to_string(), Some(parked.place)).await?;
@@ -295,36 +234,6 @@ impl Submitting {
         }
     }
 
-    /// Adds a line to the group of its model, which begins with it or is given on before it; gives the group's
-    /// token.
-    async fn line(
-        &mut self,
-        record: &Record,
-        written: &Written,
-        sending: &Sending,
-        history: &History,
-    ) -> Result<String, Over> {
-        let line = line(written.id, &sending.body);
-        let is_of = |group: &Group| group.job.model == *written.model;
-        if let Some(at) =
-            self.groups.iter().position(|group| is_of(group) && group.is_full(&line, &self.batch))
-        {
-            self.flush(at).await?;
-        }
-        // Each holds the lines of its job.
-        if self.groups.len() >= MOST_GROUPS && !self.groups.iter().any(is_of) {
-            self.flush(0).await?;
-        }
-        let at = match self.groups.iter().position(is_of) {
-            Some(at) => at,
-            None => {
-                self.groups.push(Group::new(&self.desk, &self.context, &written.model, self.batch.wait));
-                self.groups.len() - 1
-            }
-        };
-        Ok(self.groups[at].add(record, written, (&line, sending.cost), history, &self.desk))
-    }
-
     /// Gives on the groups that have waited long enough.
     async fn flush_due(&mut self) -> Result<(), Over> {
         let now = tokio::time::Instant::now();
@@ -332,25 +241,5 @@ impl Submitting {
             self.flush(at).await?;
         }
         Ok(())
-    }
-
-    /// Writes a group down, and gives it on to be created.
-    async fn flush(&mut self, at: usize) -> Result<(), Over> {
-        // A record that was too late for another job may join the group, or begin one behind it.
-        self.park().await?;
-        if at >= self.groups.len() {
-            return Ok(());
-        }
-        let mut group = self.groups.remove(at);
-        let reserved = self.context.reserve(crate::units::Usd::from_micros(group.cost)).ok_or(Over)?;
-        self.desk.keep(&group.job.token, reserved);
-        let batch = Batch { entries: group.placed.values().cloned().collect(), ..Batch::default() };
-        if !self.context.job_step(&mut group.job, JobStep::Planned, batch).await {
-            return Err(Over);
-        }
-        self.own.insert(group.job.token.clone());
-        self.recent.extend(group.placed.drain());
-        group.claims.clear();
-        self.send(Out::Group(Box::new(group))).await
     }
 }

@@ -7,13 +7,15 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     mistral::{Client, RetryPolicy},
     run::{
-        Options, Pipeline, RunError, client,
-        drive::halt::Halt,
+        client::client,
+        drive::shutdown::Shutdown,
+        error::RunError,
         jobs::shared::{has_ended, update},
+        options::Options,
+        pipeline::Pipeline,
     },
     store::{JobRecord, Store},
 };
-
 /// A person waits for it: minutes of silence, as a run may have them, would be too long.
 const POLICY: RetryPolicy =
     RetryPolicy { times: 3, wait: Duration::from_secs(1), max_wait: Duration::from_secs(10) };
@@ -41,15 +43,15 @@ impl Pipeline {
     /// A database that cannot be read, or a key that is none. Without a key the service is not asked.
     pub async fn jobs(&self, options: &Options) -> Result<Jobs, RunError> {
         let plan = self.plan();
-        let store = Store::peek(&plan.database, &plan.folder, &plan.resources).await?;
+        let store = Store::open_read_only(&plan.database, &plan.folder, &plan.resources).await?;
         let (server, account) = (options.server(plan), options.account(plan));
         let jobs = store.jobs(&plan.name, &server).await?.into_iter();
         let jobs = jobs.map(|job| JobView { own: job.account == account, job }).collect();
-        let halt = Halt::new(CancellationToken::new());
+        let shutdown = Shutdown::new(CancellationToken::new());
         if !plan.asks() {
             return Ok(Jobs { client: None, jobs });
         }
-        let client = match client(plan, options, None, &halt) {
+        let client = match client(plan, options, None, &shutdown) {
             Ok(client) => Some(client.with_retry_policy(POLICY)),
             Err(RunError::NoKey { .. }) => None,
             Err(error) => return Err(error),

@@ -1,6 +1,6 @@
 //! What a run would ask and cost, found out without asking: nothing is sent, nothing is written.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use serde_json::Value;
@@ -12,21 +12,21 @@ use crate::{
     mistral::Used,
     plan::{Model, Node, NodeId, Plan, Port, Step},
     record::{Record, weight},
-    request::{mock, question::Question, verdict::Course, written::Written},
+    request::{mock, question::Question, verdict::NextAction, written::Written},
     run::{
-        Options, Pipeline, RunError,
-        ask::{claims::Claims, preflight::Preflight},
-        context::Context,
-        drive::{halt::Halt, wire::conformed},
-        money::purse::Purse,
-        progress::meter::Meters,
+        ask::calls::Calls,
+        context::{Context, Purpose},
+        drive::{shutdown::Shutdown, wire::conformed},
+        error::RunError,
+        options::Options,
+        pipeline::Pipeline,
         stages::{source, transform},
     },
+    sql::Engine,
     stage::{Bounds, RecordStream, chunk, merge},
     store::{Run, Store},
     units::{Size, Usd},
 };
-
 /// What a run would do.
 #[derive(Debug, Clone, Default)]
 pub struct Estimate {
@@ -81,43 +81,23 @@ const LOOK_UP: Bounds = Bounds { items: 256, weight: 4_000_000, wait: std::time:
 /// # Errors
 /// A database or a source that cannot be read.
 pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate, RunError> {
-    let mut plan = pipeline.plan.clone();
+    let mut plan = pipeline.plan().clone();
     plan.limit(options.limit);
     options.answers.as_ref().map_or(Ok(()), |answers| mock::check(answers, &plan))?;
+    let engine = Engine::start().map_err(|error| RunError::Plan(error.to_string()))?;
+    let store = Store::open_read_only(&plan.database, &plan.folder, &plan.resources).await?;
     #[expect(clippy::disallowed_methods, reason = "a dry run has no reader of events")]
-    let (events, _no_reader) = mpsc::channel(1);
-    let context = Arc::new(Context {
-        pipeline: plan.name.clone(),
-        batches: plan.batches(),
-        store: Store::peek(&plan.database, &plan.folder, &plan.resources).await?,
-        engine: std::sync::Mutex::new(
-            crate::sql::Engine::start().map_err(|error| RunError::Plan(error.to_string()))?,
-        ),
-        run: Run(0),
-        server: options.server(&plan),
-        speed: 1.0,
-        fresh: options.fresh,
-        retry_failed: options.retry_failed,
-        only: options.only.clone(),
-        account: options.account(&plan),
-        halt: Halt::new(CancellationToken::new()),
-        claims: Claims::default(),
-        prices: crate::run::prices(&plan.prices),
-        purse: Purse::new(None, Usd::default()),
-        preflight: Preflight::default(),
-        offline: options.given(),
-        meters: Arc::new(Meters::new(&plan)),
-        read: crate::run::progress::read_log::ReadLog::default(),
-        written: tokio::sync::watch::Sender::default(),
-        events,
-        visible: Vec::new(),
-    });
+    let (events, _) = mpsc::channel(1);
+    let parts = (engine, Shutdown::new(CancellationToken::new()));
+    let context = Context::new(&plan, options, (store, Run(0)), parts, Purpose::DryRun, events);
     let mut estimate = Estimate::default();
     for node in &plan.nodes {
         let (Step::Ask(ask) | Step::Submit(ask)) = &node.step else { continue };
         let stage = node.name.to_string();
         let by_model = match records(&plan, node, &context).await? {
-            Some(records) => asks(records, &Question::new(node, ask, &context.setup())?, &context).await?,
+            Some(records) => {
+                asks(records, &Question::new(node, ask, &context.setup())?, &context.calls).await?
+            }
             None => {
                 estimate.stages.push(StageEstimate { stage, model: ask.model.to_string(), asks: None });
                 continue;
@@ -132,14 +112,14 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
     // Counted apart, because a source may have several readers or none that asks.
     for node in &plan.nodes {
         if let Step::Source(from) = &node.step {
-            let mut records = source::source(node, from, &context).await;
+            let mut records = source::source(node, from, &context.stages).await;
             while let Some(outcome) = records.next().await {
                 estimate.records += 1;
                 estimate.unreadable += u64::from(outcome.is_err());
             }
         }
     }
-    match context.halt.take() {
+    match context.shutdown.take() {
         Some(error) => Err(error),
         None => Ok(estimate),
     }
@@ -149,7 +129,7 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
 fn records<'a>(
     plan: &'a Plan,
     reads: &'a Node,
-    context: &'a Arc<Context>,
+    context: &'a Context,
 ) -> BoxFuture<'a, Result<Option<RecordStream>, RunError>> {
     async move {
         let mut streams = Vec::new();
@@ -166,11 +146,17 @@ fn records<'a>(
                 },
             };
             streams.push(match (&node.step, above) {
-                (Step::Source(from), _) => source::source(node, from, context).await,
-                (Step::Fields(reshape), Some(above)) => transform::fields(above, node, reshape, context)?,
-                (Step::Filter(condition), Some(above)) => transform::filter(above, node, condition, context)?,
-                (Step::Split(split), Some(above)) => transform::split(above, node, split, None, context)?,
-                (Step::Throttle(_) | Step::Recall(_), Some(above)) => above,
+                (Step::Source(from), _) => source::source(node, from, &context.stages).await,
+                (Step::Fields(reshape), Some(above)) => {
+                    transform::fields(above, node, reshape, &context.stages)?
+                }
+                (Step::Filter(condition), Some(above)) => {
+                    transform::filter(above, node, condition, &context.stages)?
+                }
+                (Step::Split(split), Some(above)) => {
+                    transform::split(above, node, split, None, &context.stages)?
+                }
+                (Step::Throttle(_) | Step::Lookup(_), Some(above)) => above,
                 (Step::Wave(wave), Some(above)) if wave.set.is_none() => above,
                 _ => return Ok(None),
             });
@@ -184,7 +170,7 @@ fn records<'a>(
 async fn asks(
     records: RecordStream,
     question: &Question,
-    context: &Context,
+    calls: &Calls,
 ) -> Result<BTreeMap<String, Asks>, RunError> {
     let mut by_model: BTreeMap<String, Asks> = BTreeMap::new();
     if matches!(question.ask.model, Model::Named(_)) {
@@ -198,7 +184,7 @@ async fn asks(
         for record in batch.into_iter().filter_map(Result::ok) {
             match question.when.holds(&record) {
                 Ok(true) => match question.write(&record).await {
-                    Ok(request) if context.too_long(question, &request).is_some() => broken += 1,
+                    Ok(request) if calls.preflight.too_long(question, &request).is_some() => broken += 1,
                     Ok(request) => written.push((record, request)),
                     Err(_) => broken += 1,
                 },
@@ -206,12 +192,13 @@ async fn asks(
                 Err(_) => broken += 1,
             }
         }
-        let known = context.known(written.iter().flat_map(|(_, written)| written.ids()).collect()).await;
+        let known =
+            calls.database.known(written.iter().flat_map(|(_, written)| written.ids()).collect()).await;
         for (record, mut request) in written {
-            let history = request.recalled(&known).unwrap_or(History::new(context.generation()));
+            let history = request.history_in(&known).unwrap_or(History::new(calls.database.generation()));
             let asks = by_model.entry(request.model.to_string()).or_default();
-            let course = question.course(&record, &history, None, context.retry_failed);
-            if !matches!(course, Course::Ask { .. }) || !seen.insert(request.id) {
+            let next_action = question.next_action(&record, &history, None, calls.retry_failed);
+            if !matches!(next_action, NextAction::Ask { .. }) || !seen.insert(request.id) {
                 asks.answered += 1;
                 if asks.first.is_none() {
                     asks.first = shown(question, &record, &request).await;

@@ -2,6 +2,6 @@
 //!
 //! What a single request costs is decided in `request::cost`. Knows nothing of how requests are sent.
 
+pub(crate) mod budget;
 pub(crate) mod estimate;
 pub(crate) mod priced;
-pub(crate) mod purse;

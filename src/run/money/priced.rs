@@ -3,8 +3,8 @@
 
 use crate::{
     diagnostic::{Fault, Mistake},
-    mistral::Prices,
-    spec::{Form, Spec, is_template},
+    mistral::{Price, Prices},
+    spec::{Form, ModelPrice, Spec, is_template},
 };
 
 /// The models of a spec with a budget whose price is not known.
@@ -23,4 +23,12 @@ pub(crate) fn unpriced(spec: &Spec, prices: &Prices) -> Vec<Mistake> {
     });
     let unpriced = named.filter(|(name, _)| prices.of(name).is_none());
     unpriced.map(|(name, place)| Mistake { fault: Fault::NoPrice(name), place }).collect()
+}
+
+/// The prices that count: those of the spec before the program's own.
+pub(crate) fn prices(own: &[ModelPrice]) -> Prices {
+    let own = own
+        .iter()
+        .map(|price| (price.model.clone(), Price::new(price.prompt, price.completion, price.pages)));
+    Prices::new(own.collect())
 }

@@ -76,7 +76,7 @@ pub(crate) struct Meters {
     /// Rows of it for records that got no answer.
     pub(crate) unanswered: Count,
     /// Whether the server says that it is a simulator.
-    pub(crate) simulated: AtomicBool,
+    pub(crate) simulated: Arc<AtomicBool>,
     /// Answers and refusals by when, over the last while.
     lately: Mutex<VecDeque<(Instant, [u64; 2])>>,
 }
@@ -92,7 +92,7 @@ impl Meters {
             added: AtomicI64::new(0),
             failures: Count::default(),
             unanswered: Count::default(),
-            simulated: AtomicBool::new(false),
+            simulated: Arc::default(),
             lately: Mutex::default(),
         }
     }
@@ -228,8 +228,20 @@ impl Meters {
 }
 
 /// A look into the ledger is part of the stage that asks, and shows in its counts.
-pub(crate) fn is_visible(node: &Node) -> bool {
-    !matches!(node.step, Step::Recall(_))
+fn is_visible(node: &Node) -> bool {
+    !matches!(node.step, Step::Lookup(_))
+}
+
+/// By node, the index by which events name it.
+pub(crate) fn visible(plan: &Plan) -> Vec<Option<usize>> {
+    let mut next = 0;
+    let index = |node: &Node| {
+        is_visible(node).then(|| {
+            next += 1;
+            next - 1
+        })
+    };
+    plan.nodes.iter().map(index).collect()
 }
 
 /// The stages that a person sees.

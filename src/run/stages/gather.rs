@@ -15,13 +15,12 @@ use futures::{StreamExt, stream};
 use crate::{
     plan::{Gather, Node},
     record::{Failure, FailureKind, LogicalType, Outcome, PieceOf, Record, Schema, Value},
-    run::context::Context,
+    run::{database::Database, stages::context::StageContext},
     spec::Needs,
     stage::RecordStream,
     store::{GatherBuffer, Numbered, PieceAt},
     task::{Feed, ReaderGone, feed},
 };
-
 /// A record that was split.
 pub(crate) struct Parent {
     /// Its number among those of the split.
@@ -89,7 +88,7 @@ struct Gathering {
     to_read: Vec<i64>,
     bytes: usize,
     has_spilled: bool,
-    context: Arc<Context>,
+    context: Arc<StageContext>,
     node: crate::plan::NodeId,
 }
 
@@ -98,7 +97,7 @@ pub(crate) fn gather(
     parents: stream::BoxStream<'static, Parent>,
     node: &Node,
     gather: &Gather,
-    context: &Arc<Context>,
+    context: &Arc<StageContext>,
 ) -> RecordStream {
     let item = LogicalType::Struct(gather.fields.clone());
     let mut output = (*gather.parent).clone();
@@ -156,7 +155,7 @@ impl Gathering {
                 self.spill().await?;
             }
         }
-        if self.context.halt.is_stopped() {
+        if self.context.database.shutdown.is_stopped() {
             return Err(Ended);
         }
         // What is missing was dropped by a stage in between.
@@ -169,7 +168,11 @@ impl Gathering {
         }
         self.read_back(feed).await?;
         if self.has_spilled {
-            self.context.halt.check(self.context.store.end_gather(&self.buffer).await).ok_or(Ended)?;
+            self.context
+                .database
+                .shutdown
+                .check(self.context.database.store.end_gather(&self.buffer).await)
+                .ok_or(Ended)?;
         }
         Ok(())
     }
@@ -263,9 +266,9 @@ impl Gathering {
 
     /// Moves everything that waits to the database.
     async fn spill(&mut self) -> Result<(), Ended> {
-        let Context { store, halt, .. } = &*self.context;
+        let Database { store, shutdown, .. } = &self.context.database;
         if !self.has_spilled {
-            halt.check(store.begin_gather(&self.buffer).await).ok_or(Ended)?;
+            shutdown.check(store.begin_gather(&self.buffer).await).ok_or(Ended)?;
             self.has_spilled = true;
         }
         let (mut records, mut pieces): (Vec<Numbered<Record>>, Vec<Numbered<PieceAt>>) = Default::default();
@@ -275,7 +278,7 @@ impl Gathering {
             waiting.spilled = true;
         }
         self.bytes = 0;
-        halt.check(store.spill(&self.buffer, records, pieces).await).ok_or(Ended)
+        shutdown.check(store.spill(&self.buffer, records, pieces).await).ok_or(Ended)
     }
 
     /// Gives on the complete records that are in the database.
@@ -284,8 +287,8 @@ impl Gathering {
         if numbers.is_empty() {
             return Ok(());
         }
-        let Context { store, halt, .. } = &*self.context;
-        let (records, pieces) = halt.check(store.spilled(&self.buffer, &numbers).await).ok_or(Ended)?;
+        let Database { store, shutdown, .. } = &self.context.database;
+        let (records, pieces) = shutdown.check(store.spilled(&self.buffer, &numbers).await).ok_or(Ended)?;
         for (number, record) in records {
             self.waiting.entry(number).or_default().record = Some(record);
         }

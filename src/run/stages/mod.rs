@@ -3,6 +3,7 @@
 //! One file a kind, each with a function from a node of the plan to a stream, called by `drive::wire`. Knows nothing
 //! of requests, answers and jobs.
 
+pub(crate) mod context;
 pub(crate) mod gather;
 pub(crate) mod sink;
 pub(crate) mod source;

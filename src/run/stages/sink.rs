@@ -5,16 +5,19 @@ use std::{sync::Arc, time::Duration};
 use futures::StreamExt;
 
 use crate::{
-    event::{EventKind, TableChange},
+    event::TableChange,
     expressions::{Expressions, When},
-    plan::{ColumnValue, Format, Node, NodeId, Plan, Sink, Step, Target},
+    plan::{ColumnValue, Node, NodeId, Plan, Sink, Step, Target},
     record::{Failure, FailureKind, LogicalType, Outcome, Record, Value, json_text, same_name, weight},
-    run::{RunError, context::Context, stages::transform::expression_failure},
+    run::{
+        error::RunError,
+        stages::{context::StageContext, transform::expression_failure},
+    },
     spec::{self, Mode},
     stage::{Bounds, RecordStream, chunk},
     store::{
-        Batch, Committed, Duplicates, FailureRow, FileFormat, Origin, Owned, SinkMode, SinkRow, SinkRows,
-        SinkTarget, Stale, Table,
+        Batch, Committed, Duplicates, FailureRow, Origin, Owned, SinkMode, SinkRow, SinkRows, SinkTarget,
+        Stale, Table,
     },
 };
 
@@ -27,14 +30,7 @@ pub(crate) fn table(node: &Node, sink: &Sink) -> Table {
         stage: node.name.to_string(),
         target: match &sink.target {
             Target::Table(table) => SinkTarget::Table(table.clone()),
-            Target::File { format, path, .. } => SinkTarget::File {
-                path: path.clone(),
-                format: match format {
-                    Format::Jsonl => FileFormat::Jsonl,
-                    Format::Csv => FileFormat::Csv,
-                    Format::Parquet => FileFormat::Parquet,
-                },
-            },
+            Target::File { format, path, .. } => SinkTarget::File { path: path.clone(), format },
         },
         columns: sink
             .columns
@@ -70,10 +66,10 @@ pub(crate) fn table(node: &Node, sink: &Sink) -> Table {
     }
 }
 
-/// Whether a column's values are written as JSON: CSV has no lists and no structs.
+/// Whether a column's values are written as JSON: some formats have no lists and no structs.
 fn is_json_text(sink: &Sink, of: &LogicalType) -> bool {
     let nested = matches!(of, LogicalType::List(_) | LogicalType::Array(..) | LogicalType::Struct(_));
-    nested && matches!(sink.target, Target::File { format: Format::Csv, .. })
+    nested && matches!(sink.target, Target::File { format, .. } if !format.nests)
 }
 
 /// Where a column's value comes from, for records of one schema.
@@ -102,7 +98,7 @@ pub(crate) async fn drive(
     input: RecordStream,
     node: Node,
     sink: Sink,
-    context: Arc<Context>,
+    context: Arc<StageContext>,
 ) -> Result<(), RunError> {
     let table = table(&node, &sink);
     let writer = Writer::new(&node, &sink, &context)?;
@@ -113,15 +109,15 @@ pub(crate) async fn drive(
     context.written.send_modify(|written| {
         written.insert(node.id);
     });
-    if !context.halt.is_stopped() {
-        context.ended(node.id).await;
+    if !context.database.shutdown.is_stopped() {
+        context.events.stage_ended(node.id).await;
     }
     Ok(())
 }
 
 /// Replaces the tables and files of a run in which every stage ended well. A run that was cut off has only
 /// some of the rows that are to replace the others.
-pub(crate) async fn finish(plan: &Plan, context: &Context) -> Vec<TableChange> {
+pub(crate) async fn finish(plan: &Plan, context: &StageContext) -> Vec<TableChange> {
     let tables: Vec<Table> = plan
         .nodes
         .iter()
@@ -130,16 +126,20 @@ pub(crate) async fn finish(plan: &Plan, context: &Context) -> Vec<TableChange> {
             _ => None,
         })
         .collect();
-    if context.halt.is_stopped() {
+    if context.database.shutdown.is_stopped() {
         return Vec::new();
     }
     context.note_read().await;
     // A failure is reported as the run's end.
-    context.halt.check(context.store.finish(context.run, &context.pipeline, tables).await).unwrap_or_default()
+    context
+        .database
+        .shutdown
+        .check(context.database.store.finish(context.database.run, &plan.name, tables).await)
+        .unwrap_or_default()
 }
 
 impl Writer {
-    fn new(node: &Node, sink: &Sink, context: &Context) -> Result<Self, RunError> {
+    fn new(node: &Node, sink: &Sink, context: &StageContext) -> Result<Self, RunError> {
         let wrong = || RunError::Plan(node.name.to_string());
         let mut expressions = Vec::new();
         let mut columns = Vec::new();
@@ -177,7 +177,7 @@ impl Writer {
         batch: Vec<Outcome>,
         table: &Table,
         id: NodeId,
-        context: &Context,
+        context: &StageContext,
     ) -> Result<(), RunError> {
         let meter = context.meters.of(id);
         let (mut rows, mut failures, mut records) = (Vec::new(), Vec::new(), Vec::new());
@@ -223,7 +223,7 @@ impl Writer {
         let batch = Batch { rows, failures, ..Batch::default() };
         context.note_read().await;
         let Committed { failures: repeated, duplicates } =
-            context.store.commit(context.run, &context.server, batch).await?;
+            context.database.store.commit(context.database.run, &context.database.server, batch).await?;
         // What is counted is durable.
         meter.taken.add(taken);
         meter.done.add(tried - repeated - duplicates);
@@ -319,7 +319,7 @@ fn counts(failures: &[FailureRow]) -> (u64, u64) {
 }
 
 /// Keeps the failures that no stage and no sink reads.
-pub(crate) async fn keep_failures(input: RecordStream, context: Arc<Context>) -> Result<(), RunError> {
+pub(crate) async fn keep_failures(input: RecordStream, context: Arc<StageContext>) -> Result<(), RunError> {
     let mut batches = chunk(input, COMMIT, weight);
     while let Some(batch) = batches.next().await {
         let failures: Vec<FailureRow> = batch
@@ -328,27 +328,9 @@ pub(crate) async fn keep_failures(input: RecordStream, context: Arc<Context>) ->
             .collect();
         let (lost, unanswered) = counts(&failures);
         let batch = Batch { failures, ..Batch::default() };
-        context.store.commit(context.run, &context.server, batch).await?;
+        context.database.store.commit(context.database.run, &context.database.server, batch).await?;
         context.meters.failures.add(lost);
         context.meters.unanswered.add(unanswered);
     }
     Ok(())
-}
-
-impl Context {
-    /// Makes durable which records the sources have read.
-    pub(crate) async fn note_read(&self) {
-        let read = self.read.take();
-        if !read.is_empty() {
-            // A failure is reported as the run's end.
-            let _: Option<()> = self.halt.check(self.store.add_read(self.run, read).await);
-        }
-    }
-
-    /// Reports that a stage has seen its last record.
-    pub(crate) async fn ended(&self, id: NodeId) {
-        if let Some(stage) = self.visible(id) {
-            self.tell(EventKind::StageEnded { stage }).await;
-        }
-    }
 }

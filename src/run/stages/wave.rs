@@ -16,11 +16,10 @@ use crate::{
     fault,
     plan::{self, Node, Plan, Port, RecordType, Set, Step, Wave},
     record::{FailureKind, LogicalType, Outcome, Record, Value},
-    run::{RunError, context::Context, progress::meter::Meter},
+    run::{database::Database, error::RunError, progress::meter::Meter, stages::context::StageContext},
     stage::{Closed, Hold, Ports, RecordStream, Routed, Shelf, merge, reopened, wave as barrier},
     store::{ClosedWave, Held, Query, Transformation, WaveBuffer},
 };
-
 /// What a wave holds, in a table of the pipeline's own database.
 struct OnDisk {
     node: Node,
@@ -34,30 +33,33 @@ struct OnDisk {
     /// Records that failed above it, wherever they go.
     failures: Arc<AtomicU64>,
     meter: Arc<Meter>,
-    context: Arc<Context>,
+    context: Arc<StageContext>,
 }
 
 impl Hold for OnDisk {
     async fn add(&self, place: i64, records: Vec<(Shelf, Record)>) -> Option<()> {
         for _ in &records {
-            self.context.halt.check(fault::check("wave"))?;
+            self.context.database.shutdown.check(fault::check("wave"))?;
         }
         self.context.note_read().await;
-        self.context.halt.check(self.context.store.add_held(&self.buffer, place, records).await)
+        self.context
+            .database
+            .shutdown
+            .check(self.context.database.store.add_held(&self.buffer, place, records).await)
     }
 
     async fn page(&self, failed: bool, place: i64, count: usize) -> Option<(Vec<Record>, Option<i64>)> {
-        if self.context.halt.is_stopped() {
+        if self.context.database.shutdown.is_stopped() {
             return None;
         }
-        let held = self.context.store.held(&self.buffer, failed, place, count).await;
-        let Held { records, next } = self.context.halt.check(held)?;
+        let held = self.context.database.store.held(&self.buffer, failed, place, count).await;
+        let Held { records, next } = self.context.database.shutdown.check(held)?;
         Some((records, next))
     }
 
     async fn seal(&self, counts: Closed) -> Option<Closed> {
-        let Context { store, halt, .. } = &*self.context;
-        halt.check(self.stop_if(counts))?;
+        let Database { store, shutdown, .. } = &self.context.database;
+        shutdown.check(self.stop_if(counts))?;
         self.context.wait_for(&self.wave.waits).await?;
         fault::point("before_close");
         let transformation = self.wave.set.as_ref().map(|set| match set {
@@ -79,8 +81,8 @@ impl Hold for OnDisk {
             failed: counts.failed,
             pending: self.pending.load(Ordering::Relaxed),
         };
-        let ok =
-            halt.check(store.close_wave(self.context.run, &self.buffer, closed, transformation).await)?;
+        let ok = shutdown
+            .check(store.close_wave(self.context.database.run, &self.buffer, closed, transformation).await)?;
         match &self.wave.set {
             Some(Set::Sample(_) | Set::Unique(_)) => self.meter.skipped.add(counts.ok - ok),
             // What a query makes of the records is other records.
@@ -91,7 +93,7 @@ impl Hold for OnDisk {
         }
         self.meter.done.set(ok);
         let counts = Closed { ok, ..counts };
-        self.tell(counts, None).await;
+        self.emit(counts, None).await;
         Some(counts)
     }
 }
@@ -119,12 +121,12 @@ impl OnDisk {
         }
     }
 
-    async fn tell(&self, counts: Closed, since: Option<i64>) {
+    async fn emit(&self, counts: Closed, since: Option<i64>) {
         self.meter.set_total(counts.ok);
         self.meter.set_failed_total(counts.failed);
-        if let Some(stage) = self.context.visible(self.node.id) {
+        if let Some(stage) = self.context.events.visible(self.node.id) {
             let kind = EventKind::WaveClosed { stage, ok: counts.ok, failed: counts.failed, since };
-            self.context.tell(kind).await;
+            self.context.events.emit(kind).await;
         }
     }
 }
@@ -134,10 +136,10 @@ pub(crate) async fn wave(
     node: &Node,
     what: &Wave,
     plan: &Plan,
-    context: &Arc<Context>,
+    context: &Arc<StageContext>,
 ) -> Result<Ports, RunError> {
     let hold = on_disk(node, what, plan, context)?;
-    context.halt.check(context.store.hold(&hold.buffer).await);
+    context.database.shutdown.check(context.database.store.hold(&hold.buffer).await);
     let read = plan.readers(node.id, Port::Failed).next().is_some();
     // A record that a source could not make has nothing in it to work on again.
     let sources: HashSet<Arc<str>> = plan
@@ -171,9 +173,9 @@ pub(crate) async fn wave(
             }
         }
     };
-    let halt = context.halt.clone();
+    let shutdown = context.database.shutdown.clone();
     let inputs = inputs.into_iter().map(|(shelf, input)| input.map(move |outcome| (shelf, outcome)).boxed());
-    Ok(barrier(merge(inputs.collect()), &hold, route, move || !halt.is_stopped()))
+    Ok(barrier(merge(inputs.collect()), &hold, route, move || !shutdown.is_stopped()))
 }
 
 /// The ports of a wave that an earlier run closed.
@@ -182,7 +184,7 @@ pub(crate) async fn closed(
     what: &Wave,
     plan: &Plan,
     (since, counts): (i64, Closed),
-    context: &Arc<Context>,
+    context: &Arc<StageContext>,
 ) -> Result<Ports, RunError> {
     let hold = on_disk(node, what, plan, context)?;
     hold.meter.taken.add(counts.ok);
@@ -196,8 +198,8 @@ pub(crate) async fn closed(
         pending: 0,
     };
     // If this run is cut off too, the one after it finds the wave closed in this one.
-    context.store.close_wave(context.run, &hold.buffer, carried, None).await?;
-    hold.tell(counts, Some(since)).await;
+    context.database.store.close_wave(context.database.run, &hold.buffer, carried, None).await?;
+    hold.emit(counts, Some(since)).await;
     Ok(reopened(&hold, counts))
 }
 
@@ -219,7 +221,12 @@ pub(crate) fn buffer(node: &Node, what: &Wave, plan: &Plan, server: &str) -> Wav
     WaveBuffer::new((&plan.name, server, &node.name), input, output, failed, relations)
 }
 
-fn on_disk(node: &Node, what: &Wave, plan: &Plan, context: &Arc<Context>) -> Result<Arc<OnDisk>, RunError> {
+fn on_disk(
+    node: &Node,
+    what: &Wave,
+    plan: &Plan,
+    context: &Arc<StageContext>,
+) -> Result<Arc<OnDisk>, RunError> {
     let condition = |text: &str| {
         let of = RecordType { schema: Arc::new(plan::counts()), maps: Arc::new([]) };
         Expressions::new(&context.engine, &of, &[(text.to_owned(), LogicalType::Boolean)])
@@ -227,7 +234,7 @@ fn on_disk(node: &Node, what: &Wave, plan: &Plan, context: &Arc<Context>) -> Res
     Ok(Arc::new(OnDisk {
         node: node.clone(),
         wave: what.clone(),
-        buffer: buffer(node, what, plan, &context.server),
+        buffer: buffer(node, what, plan, &context.database.server),
         stop_if: what.stop_if.as_deref().map(condition).transpose()?,
         plan: plan.fingerprint(node.id),
         pending: Arc::default(),

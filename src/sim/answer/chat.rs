@@ -2,9 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    super::{SimConfig, dice::Dice, document::Document, misfits, respond::Asked, shape::Filler},
-    Given, id, length, model, prompt_tokens, tokens, usage,
+use crate::sim::{
+    answer::{
+        Given, document::Document, id, length, misfits, model, prompt_tokens, shape::Filler, tokens, usage,
+    },
+    config::SimConfig,
+    dice::Dice,
+    state::identity::Asked,
 };
 
 /// The share of good answers that come in an odd form, which a client has to put up with.
@@ -13,7 +17,7 @@ const ODD: f64 = 0.06;
 /// So many braces of a prompt are looked behind for a schema.
 const OBJECTS: usize = 20;
 
-pub(super) fn answer(
+pub(crate) fn answer(
     request: &Value,
     asked: &Asked,
     answered: u64,
@@ -21,7 +25,7 @@ pub(super) fn answer(
     dice: &mut Dice,
 ) -> Given {
     let document = Document::of(request);
-    let misfit = misfits::choose(config, asked, answered > 0, dice);
+    let misfit = misfits::choose(&config.misfit, (config.seed, config.misfits), asked, answered > 0, dice);
     let mut choices = Vec::new();
     let mut written = 0;
     let mut misfits = false;

@@ -3,9 +3,11 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{
-    super::{dice::Dice, models::Model, reply::Refusal},
-    Given, id, inputs, model, tokens, usage,
+use crate::sim::{
+    answer::{Given, id, inputs, model, tokens, usage},
+    dice::Dice,
+    models::Model,
+    reply::Refusal,
 };
 
 const DIMENSIONS: usize = 1024;
@@ -13,7 +15,7 @@ const DIMENSIONS: usize = 1024;
 /// The most tokens of all inputs of a request together.
 const MOST: u64 = 16_384;
 
-pub(super) fn within(request: &Value, model: &Model) -> Result<(), Refusal> {
+pub(crate) fn within(request: &Value, model: &Model) -> Result<(), Refusal> {
     let refused = |message: &str, kind: &str, code: &str| {
         Err(Refusal::object(StatusCode::BAD_REQUEST, message, kind, code))
     };
@@ -38,7 +40,7 @@ pub(super) fn within(request: &Value, model: &Model) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(super) fn answer(request: &Value, dice: &mut Dice) -> Given {
+pub(crate) fn answer(request: &Value, dice: &mut Dice) -> Given {
     let inputs = inputs(request);
     let wanted = request["output_dimension"].as_u64().map_or(DIMENSIONS, |wanted| wanted as usize);
     let kind = request["output_dtype"].as_str().unwrap_or("float");

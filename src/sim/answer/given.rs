@@ -2,9 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{super::dice::Dice, Given, id, model, prompt_tokens, tokens, usage};
+use crate::sim::{
+    answer::{Given, id, model, prompt_tokens, tokens, usage},
+    dice::Dice,
+};
 
-pub(super) fn answer(endpoint: &str, request: &Value, text: &str, dice: &mut Dice) -> Given {
+pub(crate) fn answer(endpoint: &str, request: &Value, text: &str, dice: &mut Dice) -> Given {
     let usage = usage(prompt_tokens(request), tokens(text.len()));
     let read = || serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
     let mut response = match endpoint {

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{super::dice::Dice, Given, id, inputs, model, tokens, usage};
+use crate::sim::{
+    answer::{Given, id, inputs, model, tokens, usage},
+    dice::Dice,
+};
 
 /// The categories of moderation, and a word that makes a text belong to each.
 const CATEGORIES: &[(&str, &str)] = &[
@@ -17,7 +20,7 @@ const CATEGORIES: &[(&str, &str)] = &[
     ("pii", "@"),
 ];
 
-pub(super) fn moderate(request: &Value, dice: &mut Dice) -> Given {
+pub(crate) fn moderate(request: &Value, dice: &mut Dice) -> Given {
     given(request, dice, |text, dice| {
         let text = text.to_lowercase();
         let mut categories = Map::new();
@@ -32,7 +35,7 @@ pub(super) fn moderate(request: &Value, dice: &mut Dice) -> Given {
     })
 }
 
-pub(super) fn classify(request: &Value, dice: &mut Dice) -> Given {
+pub(crate) fn classify(request: &Value, dice: &mut Dice) -> Given {
     given(request, dice, |_, dice| {
         let yes = dice.unit();
         json!({ "category": { "scores": { "yes": yes, "no": 1.0 - yes } } })

@@ -1,34 +1,39 @@
 //! What the endpoints answer to a request that was checked: made of the request, and of nothing else.
 
 mod chat;
+pub(crate) mod document;
 mod embeddings;
 mod given;
 mod labels;
+pub(crate) mod misfits;
 mod ocr;
+pub(crate) mod shape;
 
 use axum::http::StatusCode;
 use serde_json::Value;
 
-use crate::mistral::wire::TokenUsage;
-
-use super::{
-    SimConfig, check,
-    dice::Dice,
-    models::{Model, Skill},
-    reply::Refusal,
-    respond::Asked,
+use crate::{
+    mistral::wire::TokenUsage,
+    sim::{
+        check,
+        config::SimConfig,
+        dice::Dice,
+        models::{Model, Skill},
+        reply::Refusal,
+        state::identity::Asked,
+    },
 };
 
-pub(super) use ocr::Stored;
+pub(crate) use ocr::Stored;
 
-pub(super) struct Given {
-    pub(super) response: Value,
-    pub(super) usage: TokenUsage,
-    pub(super) misfit: bool,
+pub(crate) struct Given {
+    pub(crate) response: Value,
+    pub(crate) usage: TokenUsage,
+    pub(crate) misfit: bool,
 }
 
 /// Whether the model can answer: what is too long for it, or not in its power, is refused in time.
-pub(super) fn within(endpoint: &str, request: &Value, model: &Model) -> Result<(), Refusal> {
+pub(crate) fn within(endpoint: &str, request: &Value, model: &Model) -> Result<(), Refusal> {
     let refused = |message: &str, kind: &str, code: &str| {
         Err(Refusal::object(StatusCode::BAD_REQUEST, message, kind, code))
     };
@@ -55,7 +60,7 @@ pub(super) fn within(endpoint: &str, request: &Value, model: &Model) -> Result<(
 }
 
 /// The answer to a request that was answered so often before.
-pub(super) fn answer(
+pub(crate) fn answer(
     endpoint: &str,
     request: &Value,
     asked: &Asked,
@@ -79,7 +84,7 @@ pub(super) fn answer(
 }
 
 /// The tokens of what is asked.
-pub(super) fn prompt_tokens(request: &Value) -> u64 {
+pub(crate) fn prompt_tokens(request: &Value) -> u64 {
     let messages = request["messages"].as_array().into_iter().flatten();
     let said: usize = messages.map(|message| length(&message["content"])).sum();
     tokens(said + length(&request["prompt"]) + inputs(request).iter().map(String::len).sum::<usize>())

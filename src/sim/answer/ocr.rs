@@ -4,15 +4,16 @@ use axum::body::Bytes;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use crate::pages;
-
-use super::{
-    super::{dice::Dice, document::Document, shape::Filler},
-    Given, model, tokens, usage,
+use crate::{
+    pages,
+    sim::{
+        answer::{Given, document::Document, model, shape::Filler, tokens, usage},
+        dice::Dice,
+    },
 };
 
 /// Finds what was uploaded under an id.
-pub(in super::super) type Stored<'a> = &'a dyn Fn(&str) -> Option<Bytes>;
+pub(crate) type Stored<'a> = &'a dyn Fn(&str) -> Option<Bytes>;
 
 const WORDS: &[&str] = &[
     "river", "ferryman", "promise", "measure", "friend", "judge", "garden", "lantern", "winter", "letter",
@@ -22,7 +23,7 @@ const WORDS: &[&str] = &[
 /// As many characters make a page of an uploaded text.
 const PAGE: usize = 3000;
 
-pub(super) fn answer(request: &Value, dice: &mut Dice, stored: Stored<'_>) -> Given {
+pub(crate) fn answer(request: &Value, dice: &mut Dice, stored: Stored<'_>) -> Given {
     let document = &request["document"];
     let uploaded = document["file_id"].as_str().and_then(stored);
     let texts: Vec<String> = match uploaded.as_deref().map(String::from_utf8_lossy) {

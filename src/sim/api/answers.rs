@@ -11,20 +11,20 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    super::{
-        answer::prompt_tokens,
-        dice::Dice,
+use crate::sim::{
+    answer::prompt_tokens,
+    api::{Caller, stream},
+    dice::Dice,
+    reply::Refusal,
+    respond,
+    server::Server,
+    state::{
         limits::{Asker, Left, Use},
-        reply::Refusal,
-        respond,
-        server::Server,
         stats::add,
     },
-    Caller, stream,
 };
 
-pub(super) async fn answer(
+pub(crate) async fn answer(
     State(server): State<Arc<Server>>,
     uri: Uri,
     caller: Result<Caller, Refusal>,
@@ -95,7 +95,7 @@ fn limited(server: &Server, request: &Value) -> Refusal {
     refusal_of_limit(&mut Dice::of(server.config.seed, text.as_bytes(), 0, "limited"))
 }
 
-pub(super) fn refusal_of_limit(dice: &mut Dice) -> Refusal {
+pub(crate) fn refusal_of_limit(dice: &mut Dice) -> Refusal {
     if dice.chance(0.5) {
         return Refusal::object(StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded", "rate_limited", "1300");
     }

@@ -14,18 +14,21 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::mistral::wire::FileObject;
-
-use super::{
-    super::{batch::check_lines, check::complaint, files::Kept, reply::Refusal, server::Server, stats::add},
-    Caller, aside,
-    query::Query,
-    uuid,
+use crate::{
+    mistral::wire::FileObject,
+    sim::{
+        api::{Caller, aside, query::Query, uuid},
+        batch::check_lines,
+        check::complaint,
+        reply::Refusal,
+        server::Server,
+        state::{files::Kept, stats::add},
+    },
 };
 
 const PURPOSES: &[&str] = &["fine-tune", "batch", "ocr"];
 
-pub(super) async fn upload(
+pub(crate) async fn upload(
     State(server): State<Arc<Server>>,
     Caller(owner): Caller,
     mut form: Multipart,
@@ -90,7 +93,7 @@ fn unreadable(error: MultipartError) -> Refusal {
     }
 }
 
-pub(super) async fn list(
+pub(crate) async fn list(
     State(server): State<Arc<Server>>,
     Caller(owner): Caller,
     RawQuery(query): RawQuery,
@@ -123,7 +126,7 @@ fn missing() -> Refusal {
     Refusal::detail(StatusCode::NOT_FOUND, "File not found")
 }
 
-pub(super) async fn one(
+pub(crate) async fn one(
     State(server): State<Arc<Server>>,
     Caller(owner): Caller,
     Path(id): Path<String>,
@@ -133,7 +136,7 @@ pub(super) async fn one(
     Ok(Json(view))
 }
 
-pub(super) async fn delete(
+pub(crate) async fn delete(
     State(server): State<Arc<Server>>,
     Caller(owner): Caller,
     Path(id): Path<String>,
@@ -146,7 +149,7 @@ pub(super) async fn delete(
     Ok(Json(json!({ "id": id, "object": "file", "deleted": true })))
 }
 
-pub(super) async fn content(
+pub(crate) async fn content(
     State(server): State<Arc<Server>>,
     Caller(owner): Caller,
     Path(id): Path<String>,
@@ -159,7 +162,7 @@ fn octets(file: Kept) -> Response {
 }
 
 /// A link that can be followed without a key.
-pub(super) async fn link(
+pub(crate) async fn link(
     State(server): State<Arc<Server>>,
     Caller(owner): Caller,
     Path(id): Path<String>,
@@ -170,7 +173,7 @@ pub(super) async fn link(
     Ok(Json(json!({ "url": format!("http://{host}/sim/files/{id}/{}", signature(&server, &file)) })))
 }
 
-pub(super) async fn linked(
+pub(crate) async fn linked(
     State(server): State<Arc<Server>>,
     Path((id, signed)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {

@@ -10,18 +10,15 @@ use axum::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::mistral::wire::{Job, JobStatus};
-
-use super::{
-    super::{
+use crate::{
+    mistral::wire::{Job, JobStatus},
+    sim::{
+        api::{Caller, aside, query::Query, uuid},
         batch::{self, Wish},
         reply::Refusal,
         server::Server,
-        stats::add,
+        state::stats::add,
     },
-    Caller, aside,
-    query::Query,
-    uuid,
 };
 
 /// As the service shows it: with the fields that nobody here uses.
@@ -32,7 +29,7 @@ fn view(job: &Job) -> Value {
     view
 }
 
-pub(super) async fn create(
+pub(crate) async fn create(
     State(server): State<Arc<Server>>,
     Caller(owner): Caller,
     body: Bytes,
@@ -49,7 +46,7 @@ fn missing() -> Refusal {
     Refusal::detail(StatusCode::NOT_FOUND, "Job not found")
 }
 
-pub(super) async fn one(
+pub(crate) async fn one(
     State(server): State<Arc<Server>>,
     Caller(owner): Caller,
     Path(id): Path<String>,
@@ -71,7 +68,7 @@ pub(super) async fn one(
     .await
 }
 
-pub(super) async fn list(
+pub(crate) async fn list(
     State(server): State<Arc<Server>>,
     Caller(owner): Caller,
     RawQuery(query): RawQuery,
@@ -140,7 +137,7 @@ fn instant(text: &str) -> Option<i64> {
     read(text).or_else(|| read(&format!("{text}Z"))).map(jiff::Timestamp::as_second)
 }
 
-pub(super) async fn cancel(
+pub(crate) async fn cancel(
     State(server): State<Arc<Server>>,
     Caller(owner): Caller,
     Path(id): Path<String>,
@@ -152,7 +149,7 @@ pub(super) async fn cancel(
     .await
 }
 
-pub(super) async fn delete(
+pub(crate) async fn delete(
     State(server): State<Arc<Server>>,
     Caller(owner): Caller,
     Path(id): Path<String>,

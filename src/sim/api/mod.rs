@@ -19,9 +19,10 @@ use axum::{
 };
 use serde_json::Value;
 
-use crate::mistral::wire::{FILES_PATH, JOBS_PATH, MODELS_PATH};
-
-use super::{batch, reply::Refusal, respond::ENDPOINTS, server::Server};
+use crate::{
+    mistral::wire::{FILES_PATH, JOBS_PATH, MODELS_PATH},
+    sim::{batch, reply::Refusal, respond::ENDPOINTS, server::Server},
+};
 
 /// The largest request that is read, but for an upload; the service's own limit is the length of a model's context.
 const LARGEST: usize = 64 << 20;
@@ -29,7 +30,7 @@ const LARGEST: usize = 64 << 20;
 /// What a form needs beside the file that is in it.
 const FORM: usize = 64 << 10;
 
-pub(super) fn router(server: Arc<Server>) -> Router {
+pub(crate) fn router(server: Arc<Server>) -> Router {
     let upload = DefaultBodyLimit::max(server.config.batch.largest_file as usize + FORM);
     let files = post(files::upload).layer(upload).merge(get(files::list));
     let mut router = Router::new();

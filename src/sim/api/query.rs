@@ -2,26 +2,26 @@
 
 use serde_json::json;
 
-use super::super::{check::complaint, reply::Refusal};
+use crate::sim::{check::complaint, reply::Refusal};
 
 /// The pairs of a query, in their order; a name may come several times.
-pub(super) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 /// One page of a list.
 #[derive(Debug, PartialEq)]
-pub(super) struct Page {
+pub(crate) struct Page {
     number: usize,
     size: usize,
 }
 
 impl Page {
-    pub(super) fn of<T>(&self, all: Vec<T>) -> Vec<T> {
+    pub(crate) fn of<T>(&self, all: Vec<T>) -> Vec<T> {
         all.into_iter().skip(self.number.saturating_mul(self.size)).take(self.size).collect()
     }
 }
 
 impl Query {
-    pub(super) fn of(text: Option<&str>) -> Self {
+    pub(crate) fn of(text: Option<&str>) -> Self {
         // Only an address is read by the crate at hand; which one does not matter.
         let address = format!("http://localhost/?{}", text.unwrap_or_default());
         let pairs = reqwest::Url::parse(&address);
@@ -29,30 +29,30 @@ impl Query {
     }
 
     /// The one value of a name, as it stands.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
     /// The pairs whose names are none of these.
-    pub(super) fn others(&self, known: &[&str]) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn others(&self, known: &[&str]) -> impl Iterator<Item = (&str, &str)> {
         let pairs = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         pairs.filter(|(name, _)| !known.contains(&name.trim_end_matches("[]")))
     }
 
     /// A name that comes several times, or several values in one with commas.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let named = self.0.iter().filter(move |(key, _)| key.trim_end_matches("[]") == name);
         named.flat_map(|(_, value)| value.split(',')).filter(|value| !value.is_empty())
     }
 
     /// A complaint about one of the values.
-    pub(super) fn wrong(name: &str, kind: &str, message: &str, input: &str) -> Refusal {
+    pub(crate) fn wrong(name: &str, kind: &str, message: &str, input: &str) -> Refusal {
         let mut told = complaint(kind, vec![json!(name)], message, &json!(input));
         told["loc"] = json!(["query", name]);
         Refusal::complaints(vec![told])
     }
 
-    pub(super) fn page(&self) -> Result<Page, Refusal> {
+    pub(crate) fn page(&self) -> Result<Page, Refusal> {
         let number = |name: &str, default: usize| match self.get(name) {
             None => Ok(default),
             Some(text) => {

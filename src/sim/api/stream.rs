@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const PIECES: usize = 5;
 
 /// The events of an answer, the last of them with its end and its cost.
-pub(super) fn events(answer: &Value) -> Response {
+pub(crate) fn events(answer: &Value) -> Response {
     let mut text = String::new();
     for choice in answer["choices"].as_array().into_iter().flatten() {
         let message = &choice["message"];

@@ -14,19 +14,17 @@ use axum::{
 };
 use futures::{StreamExt, stream};
 
-use crate::mistral::wire::{FILES_PATH, MODELS_PATH};
-
-use super::{
-    super::{
+use crate::{
+    mistral::wire::{FILES_PATH, MODELS_PATH},
+    sim::{
+        api::{LARGEST, answers::refusal_of_limit},
+        config::faults::{self, Fault, FaultKind, FaultOn, RetryAfter},
         dice::Dice,
-        faults::{self, Fault, FaultKind, FaultOn, RetryAfter},
         reply::Refusal,
         respond::ENDPOINTS,
         server::Server,
-        stats::add,
+        state::stats::add,
     },
-    LARGEST,
-    answers::refusal_of_limit,
 };
 
 /// Longer than any client waits.
@@ -35,7 +33,7 @@ const FOR_EVER: Duration = Duration::from_secs(3600);
 /// In how many pieces a slow answer comes.
 const PIECES: usize = 10;
 
-pub(super) async fn watch(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+pub(crate) async fn watch(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     if !path.starts_with("/v1/") {
         return next.run(request).await;

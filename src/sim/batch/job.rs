@@ -8,25 +8,23 @@ use std::{
 use axum::body::Bytes;
 use serde_json::{Map, Value};
 
-use crate::mistral::wire::{self, BatchError, FileObject};
-
-use super::{
-    super::{
-        SimConfig,
-        config::{ErrorShape, ErrorsIn},
+use crate::{
+    mistral::wire::{self, BatchError, FileObject},
+    sim::{
+        batch::{
+            line::{self, Line},
+            plan::{Ending, Moment, Plan},
+            request::Wanted,
+        },
+        config::{ErrorShape, ErrorsIn, SimConfig},
         dice::Dice,
-        files::Kept,
         reply::Refusal,
-        respond::{self, Asked},
-        server::Server,
-        stats::add,
+        respond,
+        state::{State, files::Kept, identity::Asked, stats::add},
     },
-    line::{self, Line},
-    plan::{Ending, Moment, Plan},
-    request::Wanted,
 };
 
-pub(in super::super) struct Job {
+pub(crate) struct Job {
     owner: String,
     id: String,
     wanted: Wanted,
@@ -59,8 +57,8 @@ struct Done {
 
 impl Job {
     /// `content` is what the job is about, `nth` how many jobs were about just that before.
-    pub(super) fn new(
-        server: &Server,
+    pub(crate) fn new(
+        server: &State,
         owner: &str,
         wanted: Wanted,
         lines: Vec<Line>,
@@ -95,31 +93,31 @@ impl Job {
         }
     }
 
-    pub(super) fn cancel(&mut self, now: Duration) {
+    pub(crate) fn cancel(&mut self, now: Duration) {
         self.cancelled.get_or_insert(now.saturating_sub(self.created));
     }
 
-    pub(super) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
-    pub(super) fn created(&self) -> Duration {
+    pub(crate) fn created(&self) -> Duration {
         self.created
     }
 
     /// Lines that have not ended yet.
-    pub(super) fn pending(&self, now: Duration) -> u64 {
+    pub(crate) fn pending(&self, now: Duration) -> u64 {
         let moment = self.moment(now);
         if moment.status.is_terminal() { 0 } else { (self.entries.len() - moment.ended) as u64 }
     }
 
-    pub(super) fn moment(&self, now: Duration) -> Moment {
+    pub(crate) fn moment(&self, now: Duration) -> Moment {
         self.plan.moment(self.entries.len(), now.saturating_sub(self.created), self.cancelled)
     }
 
     /// Brings the job up to now: the lines that have ended since somebody looked are answered. Where that takes
     /// longer than `patience` the job is still running, and the next look goes on.
-    pub(super) fn settle(&mut self, server: &Server, now: Duration, patience: Duration) -> Moment {
+    pub(crate) fn settle(&mut self, server: &State, now: Duration, patience: Duration) -> Moment {
         let moment = self.moment(now);
         let began = Instant::now();
         while self.done.ended < moment.ended {
@@ -154,7 +152,7 @@ impl Job {
         moment
     }
 
-    fn end_line(&mut self, server: &Server, at: usize) {
+    fn end_line(&mut self, server: &State, at: usize) {
         let config: &SimConfig = &server.config;
         let Entry { line, asked } = &self.entries[at];
         let request = with_model(&line.body, &self.wanted.model);
@@ -180,7 +178,7 @@ impl Job {
         push(&mut self.done.output, &line::answered(&id, custom_id, given.response));
     }
 
-    fn refuse(&mut self, server: &Server, id: &str, at: usize, refusal: &Refusal, dice: &mut Dice) {
+    fn refuse(&mut self, server: &State, id: &str, at: usize, refusal: &Refusal, dice: &mut Dice) {
         // A line without a response would be no refusal among the answers.
         let shapes = server.config.batch.shapes.iter().copied();
         let shapes: Vec<ErrorShape> =
@@ -194,7 +192,7 @@ impl Job {
     }
 
     /// The job as the service shows it at a moment that it was settled for.
-    pub(super) fn view(&self, server: &Server, moment: &Moment) -> wire::Job {
+    pub(crate) fn view(&self, server: &State, moment: &Moment) -> wire::Job {
         let seconds = |age: Duration| server.clock.seconds(self.created + age);
         let mut errors: Vec<BatchError> = (self.done.problems.iter())
             .map(|(message, count)| BatchError { message: message.clone(), count: *count })

@@ -9,17 +9,22 @@ use std::{
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
-use crate::mistral::wire::{self, JobStatus};
-
-use super::{
-    super::{models::Model, reply::Refusal, server::Server, stats::add},
-    job::Job,
-    line::{self, Line},
-    request::Wanted,
+use crate::{
+    mistral::wire::{self, JobStatus},
+    sim::{
+        batch::{
+            job::Job,
+            line::{self, Line},
+            request::Wanted,
+        },
+        models::Model,
+        reply::Refusal,
+        state::{State, stats::add},
+    },
 };
 
 #[derive(Default)]
-pub(in super::super) struct Jobs {
+pub(crate) struct Jobs {
     jobs: Mutex<Vec<Arc<Shared>>>,
     /// How many jobs there were about the same.
     twins: Mutex<HashMap<[u8; 32], u64>>,
@@ -34,15 +39,15 @@ struct Shared {
 
 /// Which jobs somebody wants to see.
 #[derive(Default)]
-pub(in super::super) struct Wish {
-    pub(in super::super) model: Option<String>,
+pub(crate) struct Wish {
+    pub(crate) model: Option<String>,
     /// Each key and value has to be there.
-    pub(in super::super) metadata: Map<String, Value>,
+    pub(crate) metadata: Map<String, Value>,
     /// Seconds since 1970.
-    pub(in super::super) created_after: Option<i64>,
+    pub(crate) created_after: Option<i64>,
     /// Any of them.
-    pub(in super::super) status: Vec<JobStatus>,
-    pub(in super::super) oldest_first: bool,
+    pub(crate) status: Vec<JobStatus>,
+    pub(crate) oldest_first: bool,
 }
 
 impl Wish {
@@ -57,9 +62,9 @@ impl Wish {
 
 impl Jobs {
     /// Takes a job in; shows it as it is at its very beginning.
-    pub(in super::super) fn create(
+    pub(crate) fn create(
         &self,
-        server: &Server,
+        server: &State,
         owner: &str,
         mut wanted: Wanted,
     ) -> Result<wire::Job, Refusal> {
@@ -118,12 +123,12 @@ impl Jobs {
     }
 
     /// The job as it is now.
-    pub(in super::super) fn get(&self, server: &Server, owner: &str, id: &str) -> Option<wire::Job> {
+    pub(crate) fn get(&self, server: &State, owner: &str, id: &str) -> Option<wire::Job> {
         let job = self.find(owner, id)?;
         look(server, server.clock.now(), &job)
     }
 
-    pub(in super::super) fn cancel(&self, server: &Server, owner: &str, id: &str) -> Option<wire::Job> {
+    pub(crate) fn cancel(&self, server: &State, owner: &str, id: &str) -> Option<wire::Job> {
         let job = self.find(owner, id)?;
         let now = server.clock.now();
         // What ended before the request is ended first.
@@ -133,7 +138,7 @@ impl Jobs {
         look(server, now, &job)
     }
 
-    pub(in super::super) fn delete(&self, server: &Server, owner: &str, id: &str) -> Option<()> {
+    pub(crate) fn delete(&self, server: &State, owner: &str, id: &str) -> Option<()> {
         let job = self.find(owner, id)?;
         look(server, server.clock.now(), &job)?;
         self.jobs.lock().ok()?.retain(|other| !Arc::ptr_eq(other, &job));
@@ -141,7 +146,7 @@ impl Jobs {
     }
 
     /// The newest first, unless they are wished for otherwise.
-    pub(in super::super) fn list(&self, server: &Server, owner: &str, wish: &Wish) -> Vec<wire::Job> {
+    pub(crate) fn list(&self, server: &State, owner: &str, wish: &Wish) -> Vec<wire::Job> {
         let now = server.clock.now();
         let jobs = self.of(owner);
         let jobs = jobs.iter().filter_map(|job| look(server, now, job)).filter(|job| wish.fits(job));
@@ -153,7 +158,7 @@ impl Jobs {
     }
 
     /// Brings all jobs up to now.
-    pub(in super::super) fn settle(&self, server: &Server) {
+    pub(crate) fn settle(&self, server: &State) {
         let now = server.clock.now();
         let jobs = self.jobs.lock().map(|jobs| jobs.clone()).unwrap_or_default();
         for shared in &jobs {
@@ -167,7 +172,7 @@ impl Jobs {
 /// Shorter than any client waits for an answer about a job, however many lines have ended since the last one.
 const LOOK: Duration = Duration::from_secs(2);
 
-fn look(server: &Server, now: Duration, shared: &Shared) -> Option<wire::Job> {
+fn look(server: &State, now: Duration, shared: &Shared) -> Option<wire::Job> {
     let mut job = shared.job.lock().ok()?;
     let moment = job.settle(server, now, LOOK);
     Some(job.view(server, &moment))

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-use super::super::{check, config::ErrorShape, dice::Dice, reply::Refusal};
+use crate::sim::{check, config::ErrorShape, dice::Dice, reply::Refusal};
 
 /// A line as the service reads it: it does not insist on a `custom_id`.
 #[derive(Deserialize)]
@@ -16,13 +16,13 @@ struct Read<'a> {
 }
 
 /// A line of a job that was accepted.
-pub(super) struct Line {
-    pub(super) custom_id: Option<String>,
-    pub(super) body: Box<str>,
+pub(crate) struct Line {
+    pub(crate) custom_id: Option<String>,
+    pub(crate) body: Box<str>,
 }
 
 /// The lines of a file or the reason why it is refused: the first bad line refuses all.
-pub(in super::super) fn check_lines(content: &[u8]) -> Result<u64, Refusal> {
+pub(crate) fn check_lines(content: &[u8]) -> Result<u64, Refusal> {
     let mut count = 0;
     for (number, text) in numbered(content) {
         let at = |kind: &str, message: &str| {
@@ -54,7 +54,7 @@ pub(in super::super) fn check_lines(content: &[u8]) -> Result<u64, Refusal> {
 }
 
 /// The lines of a file that was checked.
-pub(super) fn lines(content: &[u8]) -> Vec<Line> {
+pub(crate) fn lines(content: &[u8]) -> Vec<Line> {
     let read = numbered(content).filter_map(|(_, text)| serde_json::from_slice::<Read<'_>>(text).ok());
     read.map(|line| Line { custom_id: line.custom_id, body: line.body.get().into() }).collect()
 }
@@ -70,7 +70,7 @@ fn excerpt(text: &[u8]) -> String {
 }
 
 /// What comes of a line that fails although nothing is wrong with it.
-pub(super) fn accident(dice: &mut Dice) -> Refusal {
+pub(crate) fn accident(dice: &mut Dice) -> Refusal {
     let of = |status, message, kind, code| Refusal::object(status, message, kind, code);
     match dice.below(4) {
         0 => of(
@@ -86,14 +86,14 @@ pub(super) fn accident(dice: &mut Dice) -> Refusal {
 }
 
 /// A line of an output file.
-pub(super) fn answered(id: &str, custom_id: Option<&str>, body: Value) -> Value {
+pub(crate) fn answered(id: &str, custom_id: Option<&str>, body: Value) -> Value {
     let mut row = json!({ "id": id, "custom_id": custom_id, "response": { "status_code": 200, "body": null }, "error": null });
     row["response"]["body"] = body;
     row
 }
 
 /// A line of an error file, or of an output file that tells of errors too.
-pub(super) fn refused(id: &str, custom_id: Option<&str>, refusal: &Refusal, shape: ErrorShape) -> Value {
+pub(crate) fn refused(id: &str, custom_id: Option<&str>, refusal: &Refusal, shape: ErrorShape) -> Value {
     let status = refusal.status.as_u16();
     let mut body = match &refusal.body["object"] {
         Value::Null => {

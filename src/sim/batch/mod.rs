@@ -7,6 +7,6 @@ mod line;
 mod plan;
 mod request;
 
-pub(super) use jobs::{Jobs, Wish};
-pub(super) use line::check_lines;
-pub(super) use request::{is_uuid, read};
+pub(crate) use jobs::{Jobs, Wish};
+pub(crate) use line::check_lines;
+pub(crate) use request::{is_uuid, read};

@@ -2,26 +2,27 @@
 
 use std::time::Duration;
 
-use crate::mistral::wire::JobStatus;
-
-use super::super::{config::BatchConfig, dice::Dice};
+use crate::{
+    mistral::wire::JobStatus,
+    sim::{config::BatchConfig, dice::Dice},
+};
 
 /// From the request to the end of a cancelled job.
 const CANCELLING: Duration = Duration::from_secs(60);
 
 /// How a job will go if nobody ends it.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) struct Plan {
-    pub(super) queue: Duration,
+pub(crate) struct Plan {
+    pub(crate) queue: Duration,
     /// From the first line to the last.
-    pub(super) run: Duration,
+    pub(crate) run: Duration,
     /// What it was created with.
-    pub(super) timeout: Duration,
-    pub(super) ending: Ending,
+    pub(crate) timeout: Duration,
+    pub(crate) ending: Ending,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     Success,
     /// After this part of its lines.
     Failed {
@@ -33,18 +34,18 @@ pub(super) enum Ending {
 
 /// How far a job is.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Moment {
-    pub(super) status: JobStatus,
+pub(crate) struct Moment {
+    pub(crate) status: JobStatus,
     /// Whether the service has counted the lines.
-    pub(super) counted: bool,
+    pub(crate) counted: bool,
     /// How many lines have ended, one way or another.
-    pub(super) ended: usize,
-    pub(super) started_at: Option<Duration>,
-    pub(super) completed_at: Option<Duration>,
+    pub(crate) ended: usize,
+    pub(crate) started_at: Option<Duration>,
+    pub(crate) completed_at: Option<Duration>,
 }
 
 impl Plan {
-    pub(super) fn draw(config: &BatchConfig, lines: usize, timeout: Duration, dice: &mut Dice) -> Self {
+    pub(crate) fn draw(config: &BatchConfig, lines: usize, timeout: Duration, dice: &mut Dice) -> Self {
         let mut queue = config.queue.draw(dice);
         let mut run = config.run + config.line.mul_f64(lines as f64);
         let weights = &config.endings;
@@ -65,7 +66,7 @@ impl Plan {
     }
 
     /// How far the job is at this age; `cancelled` is the age at which it was told to end.
-    pub(super) fn moment(&self, lines: usize, age: Duration, cancelled: Option<Duration>) -> Moment {
+    pub(crate) fn moment(&self, lines: usize, age: Duration, cancelled: Option<Duration>) -> Moment {
         let (natural, status) = match self.ending {
             Ending::Success => (self.queue + self.run, JobStatus::Success),
             Ending::Failed { part } => (self.queue + self.run.mul_f64(part), JobStatus::Failed),
@@ -107,7 +108,7 @@ impl Plan {
 
 impl Moment {
     /// The same moment for a job whose lines have not all been answered that should have been.
-    pub(super) fn unfinished(self, cancelled: bool) -> Self {
+    pub(crate) fn unfinished(self, cancelled: bool) -> Self {
         let status = if cancelled { JobStatus::CancellationRequested } else { JobStatus::Running };
         Self { status, completed_at: None, ..self }
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::mistral::wire::MAX_INLINE_REQUESTS;
-
-use super::{super::check::complaint, line::Line};
+use crate::{
+    mistral::wire::MAX_INLINE_REQUESTS,
+    sim::{batch::line::Line, check::complaint},
+};
 
 const FIELDS: &[&str] =
     &["input_files", "requests", "endpoint", "model", "agent_id", "metadata", "timeout_hours"];
@@ -25,17 +26,17 @@ const ENDPOINTS: &[&str] = &[
 ];
 
 /// A job that somebody wants.
-pub(in super::super) struct Wanted {
-    pub(super) endpoint: String,
-    pub(in super::super) model: String,
-    pub(in super::super) input_files: Vec<String>,
-    pub(super) requests: Vec<Line>,
-    pub(super) metadata: Option<Map<String, Value>>,
-    pub(super) timeout: Duration,
+pub(crate) struct Wanted {
+    pub(crate) endpoint: String,
+    pub(crate) model: String,
+    pub(crate) input_files: Vec<String>,
+    pub(crate) requests: Vec<Line>,
+    pub(crate) metadata: Option<Map<String, Value>>,
+    pub(crate) timeout: Duration,
 }
 
 /// The job that is wanted, or everything that is wrong with it.
-pub(in super::super) fn read(request: &Value) -> Result<Wanted, Vec<Value>> {
+pub(crate) fn read(request: &Value) -> Result<Wanted, Vec<Value>> {
     let Some(fields) = request.as_object() else {
         return Err(vec![complaint(
             "model_attributes_type",
@@ -163,7 +164,7 @@ pub(in super::super) fn read(request: &Value) -> Result<Wanted, Vec<Value>> {
 }
 
 /// Whether it has the form of one; the service tells those that do not from those that are not there.
-pub(in super::super) fn is_uuid(id: &str) -> bool {
+pub(crate) fn is_uuid(id: &str) -> bool {
     let groups: Vec<&str> = id.split('-').collect();
     groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
         && groups.concat().bytes().all(|byte| byte.is_ascii_hexdigit())

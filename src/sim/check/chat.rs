@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{
+use crate::sim::check::{
     complaint,
     fields::{self, Field, Kind, optional, required},
 };
@@ -38,7 +38,7 @@ const ROLES: &[&str] = &["system", "user", "assistant", "tool"];
 const CHUNKS: &[&str] =
     &["text", "image_url", "document_url", "reference", "file", "thinking", "input_audio"];
 
-pub(super) fn complaints(request: &Map<String, Value>) -> Vec<Value> {
+pub(crate) fn complaints(request: &Map<String, Value>) -> Vec<Value> {
     let mut told = fields::complaints(FIELDS, request);
     if let Some(messages) = request.get("messages").and_then(Value::as_array) {
         if messages.is_empty() {
@@ -84,7 +84,7 @@ pub(super) fn complaints(request: &Map<String, Value>) -> Vec<Value> {
 }
 
 /// Messages may come elsewhere than in a chat, too.
-pub(super) fn messages_complaints(messages: &[Value]) -> Vec<Value> {
+pub(crate) fn messages_complaints(messages: &[Value]) -> Vec<Value> {
     let mut told = Vec::new();
     for (at, message) in messages.iter().enumerate() {
         let place = |name: &str| vec![json!("messages"), json!(at), json!(name)];

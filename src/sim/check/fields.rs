@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::complaint;
+use crate::sim::check::complaint;
 
 /// What may stand in a field. `null` is as good as nothing, unless the field has to be there.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Text,
     TextOrTexts,
     Number(f64, f64),
@@ -20,22 +20,22 @@ pub(super) enum Kind {
     Any,
 }
 
-pub(super) struct Field {
-    pub(super) name: &'static str,
-    pub(super) kind: Kind,
-    pub(super) required: bool,
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) required: bool,
 }
 
-pub(super) const fn required(name: &'static str, kind: Kind) -> Field {
+pub(crate) const fn required(name: &'static str, kind: Kind) -> Field {
     Field { name, kind, required: true }
 }
 
-pub(super) const fn optional(name: &'static str, kind: Kind) -> Field {
+pub(crate) const fn optional(name: &'static str, kind: Kind) -> Field {
     Field { name, kind, required: false }
 }
 
 /// What is wrong with the fields of a closed object.
-pub(super) fn complaints(fields: &[Field], request: &Map<String, Value>) -> Vec<Value> {
+pub(crate) fn complaints(fields: &[Field], request: &Map<String, Value>) -> Vec<Value> {
     let mut told = Vec::new();
     for (name, value) in request {
         if !fields.iter().any(|field| field.name == name) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{
+use crate::sim::check::{
     chat::messages_complaints,
     complaint,
     fields::{self, Field, Kind, optional, required},
@@ -58,7 +58,7 @@ const FIM: &[Field] = &[
     optional("prompt_cache_key", Kind::Text),
 ];
 
-pub(super) fn complaints(endpoint: &str, request: &Map<String, Value>) -> Vec<Value> {
+pub(crate) fn complaints(endpoint: &str, request: &Map<String, Value>) -> Vec<Value> {
     let fields = match endpoint {
         "/v1/embeddings" => EMBEDDINGS,
         "/v1/ocr" => OCR,
@@ -89,7 +89,7 @@ pub(super) fn complaints(endpoint: &str, request: &Map<String, Value>) -> Vec<Va
 }
 
 /// The conversations of an input: a list of messages, a list of such lists, or an object with one of both.
-pub(in super::super) fn conversations(input: &Value) -> Vec<Vec<Value>> {
+pub(crate) fn conversations(input: &Value) -> Vec<Vec<Value>> {
     let list = |value: &Value| value.as_array().or_else(|| value["messages"].as_array()).cloned();
     match input {
         Value::Array(items) if items.iter().all(|item| item.get("role").is_some()) && !items.is_empty() => {

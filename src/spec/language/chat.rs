@@ -3,11 +3,11 @@
 use super::{
     common::MODEL,
     prompt::{PROMPT, Prompt},
-    schema::SchemaSpec,
     settings::{self, SETTINGS, Settings},
 };
 use crate::spec::{
     describe::{Key, Preset, Shape, Type, Written, key},
+    schema::SchemaSpec,
     text::{Name, Text},
     value::{Checked, FromValue, Value as Given},
 };

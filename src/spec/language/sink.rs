@@ -1,10 +1,13 @@
 //! `sink:` writes records: its keys and what they are read into.
 
-use crate::diagnostic::Fault;
+use crate::{
+    diagnostic::Fault,
+    files::{FORMATS, FileFormat},
+};
 
 use super::common::{FROM, WHEN, stage_name};
 use crate::spec::{
-    describe::{Broken, Choice, Preset, Shape, Type, Word, Written, key},
+    describe::{Broken, Choice, Key, Preset, Shape, Type, Word, Written, key},
     text::{Name, Text},
     value::{Checked, Own},
 };
@@ -59,12 +62,8 @@ impl Stale {
 pub enum Target {
     /// A table of the pipeline's database.
     Table(Name),
-    /// JSON, one row a line.
-    Jsonl(Text),
-    /// CSV.
-    Csv(Text),
-    /// Parquet.
-    Parquet(Text),
+    /// A file.
+    File(&'static FileFormat, Text),
 }
 
 /// How a sink's rows meet the rows that are there.
@@ -115,6 +114,31 @@ impl Duplicates {
     }
 }
 
+const TABLE: &str = "table";
+
+/// The keys of the formats.
+const FILES: [Key; FORMATS.len()] = {
+    let mut keys = [key("", Type::Text(Written::Path), "", ""); FORMATS.len()];
+    let mut at = 0;
+    while at < FORMATS.len() {
+        let FileFormat { key: name, example, about, .. } = *FORMATS[at];
+        keys[at] = key(name, Type::Text(Written::Path), example, about);
+        at += 1;
+    }
+    keys
+};
+
+/// The keys that say where a sink writes.
+const FORMS: [&str; 1 + FORMATS.len()] = {
+    let mut forms = [TABLE; 1 + FORMATS.len()];
+    let mut at = 0;
+    while at < FORMATS.len() {
+        forms[at + 1] = FORMATS[at].key;
+        at += 1;
+    }
+    forms
+};
+
 pub(crate) static SHAPE: Shape = Shape::new(
     "sink",
     "a sink",
@@ -123,16 +147,11 @@ pub(crate) static SHAPE: Shape = Shape::new(
         stage_name("sink", "sink: metadata"),
         FROM,
         WHEN,
-        key("table", Type::Name, "table: metadata", "A table of the pipeline's database.")
+        key(TABLE, Type::Name, "table: metadata", "A table of the pipeline's database.")
             .or(Preset::Says("the sink's name")),
-        key(
-            "jsonl",
-            Type::Text(Written::Path),
-            "jsonl: out/metadata.jsonl",
-            "A file with a JSON object in each line. Files are written whole, when the run has ended.",
-        ),
-        key("csv", Type::Text(Written::Path), "csv: out/metadata.csv", "A CSV file."),
-        key("parquet", Type::Text(Written::Path), "parquet: out/metadata.parquet", "A Parquet file."),
+    ],
+    &FILES,
+    &[
         key(
             "key",
             Type::Many(&Type::Text(Written::Field)),
@@ -220,7 +239,7 @@ pub(crate) static SHAPE: Shape = Shape::new(
         .or(Preset::Made(|| format!("`{}`", Duplicates::default().word()))),
     ]],
 )
-.choice(Choice::Optional("sink", &["table", "jsonl", "csv", "parquet"]))
+.choice(Choice::Optional("sink", &FORMS))
 .rule(|sink| {
     let has = |name: &str| sink.entries.iter().any(|entry| entry.name == name);
     let found = "`except:` beside `columns:`".to_owned();
@@ -229,12 +248,11 @@ pub(crate) static SHAPE: Shape = Shape::new(
 });
 
 pub(super) fn build(mut map: Checked) -> Option<SinkSpec> {
-    let target = match map.form {
-        None => None,
-        Some("table") => Some(Target::Table(map.get("table")?)),
-        Some("jsonl") => Some(Target::Jsonl(map.get("jsonl")?)),
-        Some("csv") => Some(Target::Csv(map.get("csv")?)),
-        Some(_) => Some(Target::Parquet(map.get("parquet")?)),
+    let format = |form: &str| FORMATS.into_iter().find(|format| format.key == form);
+    let target = match (map.form, map.form.and_then(format)) {
+        (None, _) => None,
+        (Some(form), Some(format)) => Some(Target::File(format, map.get(form)?)),
+        (Some(form), None) => Some(Target::Table(map.get(form)?)),
     };
     let mode = map.get("mode").map(|word: &str| match word {
         "append" => Mode::Append,

@@ -1,0 +1,58 @@
+//! The formats of files that a sink writes: all that is particular to one is in its [`FileFormat`] here. The language
+//! has a key for each, the store writes them.
+
+/// The format of a file that a sink writes. One more is one more constant, and its place in [`FORMATS`].
+#[derive(Debug)]
+pub struct FileFormat {
+    /// The key of a sink that writes it.
+    pub key: &'static str,
+    /// An example of that key.
+    pub example: &'static str,
+    /// One sentence about it.
+    pub about: &'static str,
+    /// The options of DuckDB's `COPY`.
+    pub copy: &'static str,
+    /// Whether a column may be a list or a structure; otherwise these are written as JSON.
+    pub nests: bool,
+    /// The same options without a header line, where the first line has the names of the columns.
+    pub headless: Option<&'static str>,
+}
+
+/// All of them, in the order of the reference.
+pub const FORMATS: [&FileFormat; 3] = [&JSONL, &CSV, &PARQUET];
+
+const JSONL: FileFormat = FileFormat {
+    key: "jsonl",
+    example: "jsonl: out/metadata.jsonl",
+    about: "A file with a JSON object in each line. Files are written whole, when the run has ended.",
+    copy: "FORMAT json",
+    nests: true,
+    headless: None,
+};
+
+/// NULL is an empty field, and the empty text is `""`.
+const CSV: FileFormat = FileFormat {
+    key: "csv",
+    example: "csv: out/metadata.csv",
+    about: "A CSV file.",
+    copy: "FORMAT csv, HEADER",
+    nests: false,
+    headless: Some("FORMAT csv, HEADER false"),
+};
+
+const PARQUET: FileFormat = FileFormat {
+    key: "parquet",
+    example: "parquet: out/metadata.parquet",
+    about: "A Parquet file.",
+    copy: "FORMAT parquet",
+    nests: true,
+    headless: None,
+};
+
+impl PartialEq for FileFormat {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for FileFormat {}

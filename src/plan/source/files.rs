@@ -1,0 +1,42 @@
+//! A pattern of files, each a record.
+
+use std::path::Path;
+
+use crate::{
+    diagnostic::Fault,
+    files::FileSet,
+    plan::compiler::Compiler,
+    spec::{SourceSpec, Text},
+};
+
+impl Compiler<'_> {
+    /// The files of a pattern, of which one at least is there.
+    pub(super) fn files(&mut self, pattern: &Text, spec: &SourceSpec) -> Option<FileSet> {
+        let set = FileSet { content: spec.content, ..FileSet::new(&self.path(pattern), spec.max_bytes) };
+        let shown = || {
+            if pattern.secret {
+                pattern.shown().to_owned()
+            } else {
+                set.root.join(&set.pattern).display().to_string()
+            }
+        };
+        // An empty parameter at the start of a path makes another path of it, and a far larger one.
+        let whole_disk = set.root == Path::new("/") && set.pattern.starts_with(['*', '?', '[', '{']);
+        let fault = match set.paths() {
+            _ if whole_disk => {
+                let why = "it would read the whole disk; is a parameter or a variable empty?".to_owned();
+                Fault::BadGlob { pattern: shown(), why }
+            }
+            Err(error) => Fault::BadGlob { pattern: shown(), why: error.kind().to_string() },
+            Ok(mut paths) => match paths.find(Result::is_ok) {
+                Some(_) => return Some(set),
+                None => {
+                    let missing = (!set.folder().is_dir()).then(|| set.folder().display().to_string());
+                    Fault::EmptyGlob { pattern: shown(), missing }
+                }
+            },
+        };
+        self.report(fault, pattern.place.clone());
+        None
+    }
+}

@@ -1,0 +1,129 @@
+//! Sources: what is known of each kind when a spec is checked. Main types: [`Source`], [`Origin`].
+//!
+//! A kind is a variant of [`Origin`], a line in `Compiler::source` and in [`Origin::line`], and a file of its own for
+//! what it finds out. A kind's file knows nothing of the others and not of [`Origin`].
+
+mod files;
+mod read;
+mod rows;
+
+use std::sync::Arc;
+
+use crate::{
+    diagnostic::Fault,
+    files::FileSet,
+    read::Format,
+    record::{LogicalType, Record, Schema},
+    spec::{SourceForm, SourceSpec, Text},
+};
+
+use super::{compiler::Compiler, line::one_line, shape::Shape};
+
+pub use read::ReadFiles;
+
+/// Where records come from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// What is read.
+    pub from: Origin,
+    /// The fields that identify a record; its number if there are none.
+    pub key: Vec<String>,
+    /// The fields.
+    pub schema: Arc<Schema>,
+    /// Stop after so many.
+    pub limit: Option<u64>,
+}
+
+/// What a source reads.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "each says it")]
+pub enum Origin {
+    Files(FileSet),
+    Rows(Vec<Record>),
+    Query(String),
+    Read(Box<ReadFiles>),
+}
+
+/// What a source reads, and its fields where they are known.
+type Found = (Origin, Option<Schema>);
+
+impl Origin {
+    /// What is read, in one line.
+    pub(super) fn line(&self) -> String {
+        match self {
+            Self::Files(set) => {
+                format!("files {}, each up to {}", set.root.join(&set.pattern).display(), set.max_bytes)
+            }
+            Self::Rows(rows) => format!("{} rows in the spec", rows.len()),
+            Self::Query(query) => format!("query {}", one_line(query)),
+            Self::Read(files) => read::line(files),
+        }
+    }
+}
+
+impl Compiler<'_> {
+    /// Compiles a source; `None` for the shape where it cannot be known.
+    pub(in crate::plan) fn source(&mut self, spec: &SourceSpec) -> Option<(Source, Option<Shape>)> {
+        let mut key: Vec<String> = spec.key.iter().map(|key| key.value.clone()).collect();
+        let mut bulky = Vec::new();
+        let (from, schema) = match &spec.form {
+            SourceForm::Files(pattern) => {
+                let set = self.files(pattern, spec)?;
+                let schema = set.schema();
+                if key.is_empty() {
+                    key.push("path".to_owned());
+                }
+                // A table need not hold what the file holds.
+                bulky = schema.names().filter(|name| *name != "path").map(str::to_owned).collect();
+                (Origin::Files(set), Some(schema))
+            }
+            SourceForm::Rows(rows) => {
+                let (records, schema) = rows::rows(rows);
+                (Origin::Rows(records), Some(schema))
+            }
+            SourceForm::Sql(query) => {
+                self.stable_query(query);
+                self.query(query, &query.value)
+            }
+            SourceForm::Jsonl(path) => self.read_files(path, Format::Jsonl, spec)?,
+            SourceForm::Csv(csv) => self.read_files(&csv.path, Format::Csv(csv.options.clone()), spec)?,
+            SourceForm::Parquet(path) => self.read_files(path, Format::Parquet, spec)?,
+            SourceForm::Repeat(count) => {
+                if key.is_empty() {
+                    key.push("n".to_owned());
+                }
+                let query = format!("SELECT CAST(n AS BIGINT) AS n FROM range(1, {count} + 1) AS numbers(n)");
+                (Origin::Query(query), Some(Schema::new([("n", LogicalType::BigInt)])))
+            }
+        };
+        for text in &spec.key {
+            if let Some(schema) = &schema
+                && schema.get(&text.value).is_none()
+            {
+                let known = schema.names().map(str::to_owned).collect();
+                self.report(Fault::UnknownField { name: text.value.clone(), known }, text.place.clone());
+            }
+        }
+        let fields = Arc::new(schema.clone().unwrap_or_default());
+        let shape = schema.map(|schema| Shape {
+            schema,
+            source_key: key.clone(),
+            key: key.clone(),
+            bulky,
+            ..Shape::default()
+        });
+        Some((Source { from, key, schema: fields, limit: spec.limit }, shape))
+    }
+
+    fn read_files(&mut self, path: &Text, format: Format, spec: &SourceSpec) -> Option<Found> {
+        let files = self.read(path, format, spec)?;
+        let schema = files.description.schema.clone();
+        Some((Origin::Read(Box::new(files)), Some(schema)))
+    }
+
+    fn query(&mut self, text: &Text, query: &str) -> Found {
+        let query = query.trim().trim_end_matches(';').to_owned();
+        let fields = self.describe(&[], &query, text);
+        (Origin::Query(query), fields)
+    }
+}

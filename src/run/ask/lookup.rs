@@ -1,0 +1,237 @@
+//! Records of a map that calls a model are looked up in the ledger, before anything paces or sends them. Main type:
+//! [`LookedUp`], a stream of them is [`Lookups`], taken by `send`.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+
+use crate::{
+    ledger::History,
+    record::{FailureKind, Outcome, Record, weight},
+    request::{
+        error::WriteError,
+        question::Question,
+        verdict::{NextAction, Resolution},
+        written::Written,
+    },
+    run::{
+        ask::{
+            calls::Calls,
+            single_flight::{Joined, Leader, Shared},
+        },
+        progress::{counted::paced, meter::Meter},
+    },
+    stage::{Bounds, Pacer, RecordStream, ahead, chunk, throttle},
+};
+
+/// Records that are looked up in the ledger together, and how long one waits for others: a look
+/// costs the same for one as for hundreds.
+const LOOK_UP: Bounds = Bounds { items: 256, weight: 2_000_000, wait: Duration::from_millis(5) };
+
+/// Fewer where files are read for it: the first is not to wait until hundreds are read.
+const LOOK_UP_FILES: Bounds = Bounds { items: 8, ..LOOK_UP };
+
+/// Looked-up records that may wait for a slot. They hold their texts.
+const LOOKED_UP: usize = 16;
+
+/// A record on its way to a chat stage.
+pub(crate) enum LookedUp {
+    /// Nothing is to be asked for it: it failed above, or its condition is false.
+    Pass(Outcome),
+    /// The ledger has its answer, or the failure that all its attempts came to.
+    Known(Record, Resolution),
+    /// Another record asks the same.
+    Shared(Box<Follower>),
+    /// It is to be asked.
+    Ask(Box<Ask>),
+}
+
+/// A record whose request another one has claimed.
+pub(crate) struct Follower {
+    pub(crate) record: Record,
+    pub(crate) written: Written,
+    pub(crate) told: Shared,
+}
+
+/// A question that is to be asked.
+pub(crate) struct Ask {
+    pub(crate) record: Record,
+    pub(crate) written: Written,
+    pub(crate) claim: Option<Leader>,
+    pub(crate) history: History,
+    /// The last attempt that this run may make.
+    pub(crate) until: u32,
+}
+
+impl LookedUp {
+    /// The record alone.
+    fn into_outcome(self) -> Outcome {
+        match self {
+            Self::Pass(outcome) => outcome,
+            Self::Known(record, _) => Ok(record),
+            Self::Shared(follower) => Ok(follower.record),
+            Self::Ask(ask) => Ok(ask.record),
+        }
+    }
+
+    /// Whether nothing will be sent for it.
+    fn is_free(&self) -> bool {
+        !matches!(self, Self::Ask(_))
+    }
+}
+
+/// The records of a stage that have been looked up, on their way to the stage.
+pub(crate) struct Lookups {
+    pub(crate) records: BoxStream<'static, LookedUp>,
+    pub(crate) question: Arc<Question>,
+}
+
+impl Lookups {
+    /// Looks up the requests of a stage.
+    ///
+    /// Each request is claimed, so that records with the same request share an answer; a stage that submits jobs
+    /// finds them by itself.
+    pub(crate) fn of(
+        input: RecordStream,
+        question: Arc<Question>,
+        meter: &Arc<Meter>,
+        calls: &Arc<Calls>,
+    ) -> Self {
+        let claim = question.ask.batch.is_none();
+        let (asking, meter, calls) = (Arc::clone(&question), Arc::clone(meter), Arc::clone(calls));
+        let together = if question.attaches() { LOOK_UP_FILES } else { LOOK_UP };
+        let batches = chunk(input, together, weight);
+        let looked_up = batches.then(move |batch| {
+            let (question, meter, calls) = (Arc::clone(&asking), Arc::clone(&meter), Arc::clone(&calls));
+            async move { stream::iter(look_up(batch, &question, claim, &meter, &calls).await) }
+        });
+        Self { records: ahead(looked_up.flatten().boxed(), LOOKED_UP), question }
+    }
+
+    /// The same at a pace, which only requests that will be sent wait for.
+    pub(crate) fn paced(self, pacer: Arc<Mutex<Pacer>>, meter: &Arc<Meter>) -> Self {
+        let (taken, counted) = (Arc::clone(meter), Arc::clone(meter));
+        let records = self.records.inspect(move |_| taken.taken.add(1)).boxed();
+        let records = throttle(records, pacer, LookedUp::is_free, paced(meter));
+        let records = records.inspect(move |_| counted.done.add(1)).boxed();
+        Self { records, ..self }
+    }
+
+    /// The records, for a stage that looks into the ledger itself.
+    pub(crate) fn into_records(self) -> RecordStream {
+        self.records.map(LookedUp::into_outcome).boxed()
+    }
+}
+
+async fn look_up(
+    batch: Vec<Outcome>,
+    question: &Question,
+    claim: bool,
+    meter: &Meter,
+    calls: &Calls,
+) -> Vec<LookedUp> {
+    let mut lookups: Vec<LookedUp> = Vec::with_capacity(batch.len());
+    for outcome in batch {
+        lookups.push(looked_up(outcome, question, claim, meter, calls).await);
+    }
+    let asks = lookups.iter().filter_map(|looked_up| match looked_up {
+        LookedUp::Ask(ask) => Some(ask.written.ids()),
+        _ => None,
+    });
+    let known = calls.database.known(asks.flatten().collect()).await;
+    let mut anew = Vec::new();
+    for looked_up in &mut lookups {
+        let LookedUp::Ask(ask) = looked_up else { continue };
+        if let Some(history) = ask.written.history_in(&known) {
+            ask.history = history;
+        }
+        match question.next_action(&ask.record, &ask.history, None, calls.retry_failed) {
+            NextAction::Ask { until } => {
+                ask.until = until;
+                if claim
+                    && let Some(last) = ask.history.entries.last()
+                    && let Some(entry) = question.revalidated(&ask.record, last)
+                {
+                    ask.history.entries.push(entry.clone());
+                    anew.push(entry);
+                }
+            }
+            // The stage that submits finds the answer itself.
+            NextAction::Resolution(_) if !claim => *looked_up = LookedUp::Pass(Ok(ask.record.clone())),
+            NextAction::Resolution(settled) => {
+                meter.reused.add(1);
+                if let Some(claim) = ask.claim.take() {
+                    claim.settle(ask.history.clone());
+                }
+                *looked_up = LookedUp::Known(ask.record.clone(), settled);
+            }
+            NextAction::Placed(job) if claim => {
+                meter.failed.add(1);
+                let failure =
+                    question.failure(ask.record.clone(), FailureKind::Unanswered, in_a_job(&job), 0);
+                *looked_up = LookedUp::Pass(Err(failure));
+            }
+            // The stage that submits comes back to its own job, which costs nothing.
+            NextAction::Placed(_) => *looked_up = LookedUp::Pass(Ok(ask.record.clone())),
+        }
+    }
+    if !anew.is_empty() {
+        calls.database.commit(anew).await;
+    }
+    lookups
+}
+
+pub(crate) fn in_a_job(job: &str) -> String {
+    format!(
+        "its request is in batch job {job}, which has not been read: asked for at once it would be paid twice"
+    )
+}
+
+async fn looked_up(
+    outcome: Outcome,
+    question: &Question,
+    claim: bool,
+    meter: &Meter,
+    calls: &Calls,
+) -> LookedUp {
+    let record = match outcome {
+        Ok(record) => record,
+        failure => return LookedUp::Pass(failure),
+    };
+    if claim {
+        meter.taken.add(1);
+    }
+    let written = match question.when.holds(&record) {
+        Ok(true) => question.write(&record).await,
+        // A stage that submits counts, and fails, its records itself.
+        Ok(false) if !claim => return LookedUp::Pass(Ok(record)),
+        Ok(false) => {
+            meter.done.add(1);
+            return LookedUp::Pass(Ok(record));
+        }
+        Err(error) => Err(WriteError::Expression(error)),
+    };
+    let written = match written {
+        Ok(written) => written,
+        Err(_) if !claim => return LookedUp::Pass(Ok(record)),
+        Err(error) => {
+            meter.failed.add(1);
+            return LookedUp::Pass(Err(question.unwritten(record, &error)));
+        }
+    };
+    let claim = match claim.then(|| calls.in_flight.join(written.id)) {
+        Some(Joined::Follower(told)) => {
+            return LookedUp::Shared(Box::new(Follower { record, written, told }));
+        }
+        Some(Joined::Leader(claim)) => Some(claim),
+        None => None,
+    };
+    let history = History::new(calls.database.generation());
+    LookedUp::Ask(Box::new(Ask { record, written, claim, history, until: 0 }))
+}

@@ -1,0 +1,57 @@
+//! What ends a run early: the user, or an error that no record can get past.
+
+use std::sync::{Arc, Mutex};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{event::RunEnd, run::error::RunError};
+
+/// Shared by everything that runs. Once it is stopped nothing new is begun; what is under way is
+/// finished and kept.
+#[derive(Clone, Default)]
+pub(crate) struct Shutdown {
+    stop: CancellationToken,
+    fatal: Arc<Mutex<Option<RunError>>>,
+}
+
+impl Shutdown {
+    /// One that the user's own token stops too.
+    pub(crate) fn new(stop: CancellationToken) -> Self {
+        Self { stop, fatal: Arc::default() }
+    }
+
+    pub(crate) fn token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Stops everything because of an error; the first one is told.
+    pub(crate) fn fail(&self, error: impl Into<RunError>) {
+        if let Ok(mut fatal) = self.fatal.lock() {
+            // Later errors mostly follow from the first.
+            fatal.get_or_insert(error.into());
+        }
+        self.stop.cancel();
+    }
+
+    /// The value, or nothing after an error that stops everything.
+    pub(crate) fn check<T, E: Into<RunError>>(&self, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.fail(error)).ok()
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// The error that stopped everything, if one did.
+    pub(crate) fn take(&self) -> Option<RunError> {
+        self.fatal.lock().ok().and_then(|mut fatal| fatal.take())
+    }
+
+    /// The end that the error which stopped everything makes.
+    pub(crate) fn end(&self) -> Option<RunEnd> {
+        let fatal = self.fatal.lock().ok()?;
+        let error = fatal.as_ref()?;
+        let told = error.to_string();
+        Some(if error.is_about_money() { RunEnd::OutOfMoney(told) } else { RunEnd::Fatal(told) })
+    }
+}

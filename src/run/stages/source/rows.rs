@@ -1,0 +1,117 @@
+//! Rows of CSV, JSON Lines and Parquet as records, their types proven first.
+
+use std::ops::ControlFlow;
+
+use futures::{StreamExt, future, stream};
+
+use crate::{
+    plan::ReadFiles,
+    read::{self, Kept},
+    record::Value,
+    run::error::RunError,
+    store::{Proven, Store, StoreError},
+    task::{self, blocking_feed},
+};
+
+use super::raw::{Raw, Read};
+
+/// Rows of files that are read before they are asked for.
+const ROWS_AHEAD: usize = 64;
+
+/// Rows that are handed over together.
+const ROWS_TOGETHER: usize = 256;
+
+/// Bytes that are handed over together, about: long documents go one by one.
+const BYTES_TOGETHER: usize = 256_000;
+
+/// The rows of files whose types are proven first; what was newly proven is kept for later runs.
+pub(super) fn proven_rows(
+    files: ReadFiles,
+    limit: Option<u64>,
+    store: Store,
+) -> stream::BoxStream<'static, Result<Vec<Raw>, RunError>> {
+    let proven = async move {
+        let proven = task::blocking(move || proven(files)).await;
+        let mut files = proven.unwrap_or_else(|| Err(StoreError::Stopped.into()))?;
+        let kept = std::mem::take(&mut files.description.proofs)
+            .into_iter()
+            .map(|Kept { id, proof }| Proven { file: id.file, stamp: id.stamp, options: id.options, proof });
+        store.keep_proofs(kept.collect()).await?;
+        Ok(files)
+    };
+    stream::once(proven)
+        .flat_map(move |files| match files {
+            Ok(files) => rows(files, limit),
+            Err(error) => stream::once(future::ready(Err(error))).boxed(),
+        })
+        .boxed()
+}
+
+/// The rows of files, some at a time; an error is the last item.
+fn rows(files: ReadFiles, limit: Option<u64>) -> stream::BoxStream<'static, Result<Vec<Raw>, RunError>> {
+    blocking_feed(ROWS_AHEAD, move |feed| {
+        let (mut together, mut bytes) = (Vec::new(), 0);
+        let mut each = |entry: read::Entry| {
+            let raw = match entry {
+                read::Entry::Row(row) => {
+                    bytes += row.values.iter().map(Value::bytes).sum::<usize>();
+                    Ok(Read { values: row.values, file: Some(row.file), line: Some(row.line) })
+                }
+                read::Entry::Bad(bad) => Err(match bad.line {
+                    0 => (bad.file.to_string(), bad.reason),
+                    line => (format!("{}:{line}", bad.file), bad.reason),
+                }),
+            };
+            together.push(raw);
+            if together.len() < ROWS_TOGETHER && bytes < BYTES_TOGETHER {
+                return ControlFlow::Continue(());
+            }
+            bytes = 0;
+            match feed.blocking_send(Ok(std::mem::take(&mut together))) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        };
+        let ReadFiles { set, options, description } = files;
+        let options = read::Options { max: limit, ..options };
+        let read = read::rows(&set, &options, &description, &mut each);
+        // Without a reader neither the rest nor the error interests anyone.
+        let _ = feed.blocking_send(Ok(together));
+        if let Err(error) = read {
+            let _ = feed.blocking_send(Err(error.into()));
+        }
+    })
+}
+
+/// The files with types that are proven over all that is in them: what `check` has read in part is proven before
+/// the first record.
+fn proven(files: ReadFiles) -> Result<ReadFiles, RunError> {
+    let ReadFiles { set, options, description } = files;
+    let options = read::Options { prove: None, ..options };
+    if description.is_whole() {
+        return Ok(ReadFiles { set, options, description });
+    }
+    let proven = read::describe(&set, &options)?;
+    for (at, (field, found)) in description.schema.fields().iter().zip(proven.schema.fields()).enumerate() {
+        if field != found {
+            let evidence = proven.columns.get(at).and_then(|column| column.evidence.clone());
+            return Err(RunError::ColumnType {
+                column: field.name.to_string(),
+                checked: field.datatype.sql(),
+                found: found.datatype.sql(),
+                place: evidence
+                    .map(|e| format!(" (`{}` at {}:{})", e.value, e.file, e.line))
+                    .unwrap_or_default(),
+            });
+        }
+    }
+    if let Some(more) = proven.schema.fields().get(description.schema.len()) {
+        return Err(RunError::ColumnType {
+            column: more.name.to_string(),
+            checked: "not there".to_owned(),
+            found: more.datatype.sql(),
+            place: String::new(),
+        });
+    }
+    Ok(ReadFiles { set, options, description: proven })
+}
