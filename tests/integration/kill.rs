@@ -24,13 +24,13 @@ const SCHEMA: &str = r#"{
 }"#;
 
 /// A simulator in a process of its own, stopped by its process id.
-struct Sim {
+pub(crate) struct Sim {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Sim {
-    fn start(folder: &Folder, scenario: &str) -> Self {
+    pub(crate) fn start(folder: &Folder, scenario: &str) -> Self {
         folder.write("scenario.yaml", scenario.as_bytes());
         let mut child = Command::new(env!("CARGO_BIN_EXE_etl"))
             .args(["sim", "--port", "0", "--speed", "3600", "--scenario"])
@@ -45,14 +45,14 @@ impl Sim {
     }
 
     /// What the server itself counted.
-    fn stats(&self) -> Value {
+    pub(crate) fn stats(&self) -> Value {
         let url = format!("{}/sim/stats", self.url);
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async { reqwest::get(url).await.unwrap().json().await.unwrap() })
     }
 
-    fn count(&self, name: &str) -> u64 {
+    pub(crate) fn count(&self, name: &str) -> u64 {
         self.stats()[name].as_u64().unwrap_or_else(|| panic!("no `{name}` in the stats"))
     }
 }
