@@ -21,6 +21,7 @@ mod graph;
 mod inputs;
 mod line;
 mod nodes;
+mod query_error;
 mod shape;
 mod sink;
 mod source;
