@@ -47,6 +47,7 @@ pub mod diagnostic;
 pub mod event;
 pub mod prelude;
 pub mod run;
+pub mod shown;
 pub mod sim;
 
 #[doc(hidden)]

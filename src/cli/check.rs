@@ -14,7 +14,7 @@ pub(super) fn check(arguments: &Arguments) -> u8 {
         Ok(pipeline) => {
             let plan = pipeline.plan();
             show(&format!(
-                "{} is right: {} stages, into {}\n",
+                "{} is valid: {} stages, into {}\n",
                 plan.name,
                 plan.stages(),
                 plan.database_shown

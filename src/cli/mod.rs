@@ -10,6 +10,7 @@ mod sim;
 mod sql;
 
 use std::{
+    borrow::Cow,
     io::{IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -20,6 +21,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     diagnostic::{Mistake, Mistakes},
     run::Pipeline,
+    shown::visible,
 };
 
 /// The spec or the call is wrong.
@@ -77,7 +79,10 @@ fn name_and_value(text: &str) -> Result<(String, String), &'static str> {
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refused(&error),
+    };
     let code = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::check(&arguments),
@@ -89,6 +94,18 @@ pub fn main() -> ExitCode {
         Command::Sql(arguments) => sql::sql(&arguments),
     };
     ExitCode::from(code)
+}
+
+/// Help, or what is wrong with the call; the library quotes arguments as they are, also with escape codes.
+fn refused(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    let is_hostile = matches!(visible(&text), Cow::Owned(_));
+    match (is_hostile, error.use_stderr()) {
+        (false, _) => drop(error.print()),
+        (true, true) => drop(std::io::stderr().write_all(visible(&text).as_bytes())),
+        (true, false) => show(&text),
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(WRONG))
 }
 
 /// Reads and compiles the spec; says what is wrong with it, and with which code to exit.
@@ -140,11 +157,11 @@ fn tell_mistakes(mistakes: &Mistakes) {
 
 /// One message for a person, with everything that caused it.
 fn tell(error: &str) {
-    let _ = writeln!(std::io::stderr(), "error: {error}");
+    let _ = writeln!(std::io::stderr(), "error: {}", visible(error));
 }
 
 fn show(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().write_all(visible(text).as_bytes());
 }
 
 fn has_color() -> bool {

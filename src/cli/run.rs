@@ -131,7 +131,11 @@ async fn run_and_report(
     let filter =
         tracing_subscriber::EnvFilter::try_from_env("ETL_LOG").unwrap_or_else(|_| "off,etl=warn".into());
     // Only a second run in one process would find one there already.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(reporter.log_writer()).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(reporter.log_writer())
+        .try_init();
 
     let stop = CancellationToken::new();
     #[expect(clippy::disallowed_methods, reason = "the event `RunEnded` is the end of the events")]

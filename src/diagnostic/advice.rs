@@ -42,7 +42,8 @@ impl Fault {
             Self::NoKey { .. } => "expected a key".to_owned(),
             Self::Warning(warning) => warning.label(),
             Self::TableKey { has, .. } => format!("expected the key `{has}`"),
-            Self::TableColumn { column, has, .. } => format!("expected a `{column}` that fits {has}"),
+            Self::TableColumn { column, has, .. } => format!("expected a type of `{column}` that fits {has}"),
+            Self::Unquoted { write, .. } => format!("write `{write}`"),
             Self::BadFieldName(_) => "expected a name without control characters".to_owned(),
             Self::BadName(_) => "wanted letters, digits and `_`, a letter first".to_owned(),
             Self::EmptyGlob { missing: Some(folder), .. } => format!("there is no folder `{folder}`"),
@@ -102,6 +103,11 @@ impl Fault {
                 "say `key:` on the source or the sink, or `mode: replace` or `mode: append` on the sink".to_owned(),
             ),
             Self::Warning(warning) => Some(warning.help()),
+            Self::Unquoted { .. } => Some(
+                "an expression is written in quotes if it has `: `, ` #` or a comma in it, or begins with a bracket, a quote \
+                 or `@`"
+                    .to_owned(),
+            ),
             Self::TableKey { .. } => {
                 Some("use that key, write to another table, or say `mode: replace` on the sink".to_owned())
             }

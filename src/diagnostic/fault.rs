@@ -13,6 +13,14 @@ pub enum Fault {
     /// The text is no YAML, or too much of it.
     #[error("{0}")]
     Yaml(String),
+    /// A value that YAML takes apart because it is not in quotes.
+    #[error("{what}")]
+    Unquoted {
+        /// What YAML makes of it.
+        what: String,
+        /// The entry in quotes.
+        write: String,
+    },
     /// A key that nothing here reads.
     #[error("unknown key `{key}` in {within}")]
     UnknownKey {

@@ -5,15 +5,24 @@
 //! a person hears of all of them in one go.
 
 mod advice;
+mod excerpt;
 mod fault;
+mod mistakes;
+mod secrets;
 mod warning;
 mod words;
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{
+    fmt,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
-use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
+use crate::shown::visible;
 
 pub use fault::Fault;
+pub use mistakes::Mistakes;
+pub(crate) use secrets::is_secret;
 pub use warning::Warning;
 pub use words::{meant, nearest};
 
@@ -24,6 +33,10 @@ pub struct Source {
     pub name: String,
     /// All of it.
     pub text: String,
+    /// Values that must not be shown, once they are known.
+    secrets: OnceLock<Vec<String>>,
+    /// Where in the text they and other keys stand.
+    places: OnceLock<Vec<Range<usize>>>,
 }
 
 /// A stretch of a source.
@@ -72,88 +85,10 @@ pub struct Mistake {
     pub place: Place,
 }
 
-/// Every mistake of a spec and of the files that it names; never empty.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", headline(.0))]
-pub struct Mistakes(pub Vec<Mistake>);
-
-fn headline(mistakes: &[Mistake]) -> String {
-    match mistakes {
-        [one] => format!("{}: {}", one.place, one.fault),
-        many => format!("{} mistakes", many.len()),
-    }
-}
-
-/// Columns up to which a place is drawn in its line.
-const LONGEST_LINE: usize = 10_000;
-
-impl Mistakes {
-    /// The mistakes as a person sees them: each with its line, the place underlined, and what to try.
-    pub fn render(&self, color: bool) -> String {
-        let theme =
-            if color { miette::GraphicalTheme::unicode() } else { miette::GraphicalTheme::unicode_nocolor() };
-        let handler = miette::GraphicalReportHandler::new_themed(theme).with_links(false).with_width(100);
-        let mut out = String::new();
-        for mistake in &self.0 {
-            // The library that draws lines counts columns in 16 bits, and panics past that.
-            let is_drawn = mistake.place.line_column().1 < LONGEST_LINE
-                && handler.render_report(&mut out, mistake).is_ok();
-            if !is_drawn {
-                let (place, fault) = (&mistake.place, &mistake.fault);
-                out.push_str(&format!("{place}: {fault}: {}\n", fault.label()));
-            }
-        }
-        out
-    }
-}
-
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fault.fmt(f)
+        f.write_str(&visible(&self.place.source.masked(&self.fault.to_string())))
     }
 }
 
 impl std::error::Error for Mistake {}
-
-impl Diagnostic for Mistake {
-    fn severity(&self) -> Option<Severity> {
-        Some(if matches!(self.fault, Fault::Warning(_)) { Severity::Warning } else { Severity::Error })
-    }
-
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(self)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        // A span over several lines is drawn as a bracket down the page; its first line says as much.
-        let text = &self.place.source.text;
-        let start = char_start(text, self.place.span.start);
-        let end = char_start(text, self.place.span.end).max(start);
-        let line = text[start..end].find('\n').map_or(end, |at| start + at);
-        let line = start + text[start..line].trim_end().len();
-        Some(Box::new(std::iter::once(LabeledSpan::new(Some(self.fault.label()), start, line - start))))
-    }
-
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(self.fault.help()?))
-    }
-}
-
-impl SourceCode for Mistake {
-    fn read_span<'a>(
-        &'a self,
-        span: &miette::SourceSpan,
-        before: usize,
-        after: usize,
-    ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
-        let contents = self.place.source.text.read_span(span, before, after)?;
-        Ok(Box::new(miette::MietteSpanContents::new_named(
-            self.place.source.name.clone(),
-            contents.data(),
-            *contents.span(),
-            contents.line(),
-            contents.column(),
-            contents.line_count(),
-        )))
-    }
-}

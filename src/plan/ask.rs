@@ -215,7 +215,7 @@ impl Compiler<'_> {
                     self.report(fault, here);
                 }
                 Ok(text) => {
-                    let source = Arc::new(Written { name: path.display().to_string(), text: text.clone() });
+                    let source = Written::new(&path.display().to_string(), &text);
                     let place = move |m: &TemplateMistake| Place {
                         source: Arc::clone(&source),
                         span: m.span.clone(),

@@ -79,6 +79,7 @@ fn pass(spec: &Spec, around: &CompileContext<'_>, tables: &Tables) -> Pass {
         mistakes,
         warnings: Vec::new(),
         guards: Guards::default(),
+        siblings: Vec::new(),
         shapes: HashMap::new(),
         collected: Collected::new(),
         tables,

@@ -47,6 +47,8 @@ pub(super) struct Compiler<'a> {
     pub(super) warnings: Vec<Mistake>,
     /// What the condition of the stage that is compiled says of its fields.
     pub(super) guards: Guards,
+    /// The fields that the map which is compiled sets.
+    pub(super) siblings: Vec<String>,
     /// By stage and port; absent where a mistake upstream leaves it unknown.
     pub(super) shapes: HashMap<(usize, Port), Shape>,
     pub(super) collected: Collected,

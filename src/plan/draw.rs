@@ -12,8 +12,8 @@ use crate::{
 };
 
 use super::{
-    Ask, Attachment, Field, Input, Mock, Node, Owned, Plan, Poll, Port, Set, Sink, Step, Target, Task,
-    fold::folded_json, line::one_line, without_login,
+    Ask, Attachment, Field, Input, Mock, NewField, Node, Owned, Plan, Poll, Port, Set, Sink, Step, Target,
+    Task, fold::folded_json, line::one_line, without_login,
 };
 
 impl fmt::Display for Plan {
@@ -100,7 +100,10 @@ impl Plan {
                 let mut lines: Vec<String> = reshape
                     .set
                     .iter()
-                    .map(|(name, text, of)| format!("{name} = {} ({})", one_line(text), of.sql()))
+                    .map(|(name, value, of)| match value {
+                        NewField::Expression(text) => format!("{name} = {} ({})", one_line(text), of.sql()),
+                        NewField::Template(prompt) => format!("{name} = a text, {}", one_line(&prompt.text)),
+                    })
                     .collect();
                 lines.extend(reshape.keep.as_ref().map(|keep| format!("keep {}", keep.join(", "))));
                 if !reshape.drop.is_empty() {

@@ -77,6 +77,14 @@ impl Compiler<'_> {
         }
     }
 
+    /// A field whose name is a word of SQL.
+    fn reserved(message: &str, schema: &Schema) -> Option<String> {
+        let word = message.strip_prefix("syntax error at or near \"")?.split('"').next()?;
+        schema.get(word).map(|field| {
+            format!("`{word}` is a word of SQL: write the field as `\"{}\"` in double quotes", field.name)
+        })
+    }
+
     fn expression_error(&mut self, text: &Text, schema: &Schema, error: ExpressionError) {
         let place = error.span.clone().map_or_else(|| text.place.clone(), |span| text.place_of(span));
         let known: Vec<String> = schema.names().filter(|name| *name != ETL).map(str::to_owned).collect();
@@ -84,8 +92,11 @@ impl Compiler<'_> {
             && error.message.starts_with("Referenced column")
         {
             let quoted = format!("\"{name}\"");
-            let old = old_spelling(name, &text.value);
-            let help = match old {
+            let is_sibling = self.siblings.iter().any(|sibling| same_name(sibling, name));
+            let sibling = is_sibling.then(|| {
+                format!("`{name}` is set by this same map, and its expressions see the fields before it: set it in a map above")
+            });
+            let help = match sibling.or_else(|| old_spelling(name, &text.value)) {
                 Some(help) => Some(help),
                 None if text.value.contains(&quoted)
                     && nearest(name, known.iter().map(String::as_str)).is_none() =>
@@ -107,9 +118,21 @@ impl Compiler<'_> {
         if let Some((name, span, known)) = missing_part(&error.message, &text.value, schema) {
             return self.report(Fault::UnknownField { name, known }, text.place_of(span));
         }
-        let help = error.help.unwrap_or_else(|| "expected one SQL expression over the fields".to_owned());
+        let help = error
+            .help
+            .or_else(|| Self::reserved(&error.message, schema))
+            .or_else(|| cut_at_comment(text, &error.message))
+            .unwrap_or_else(|| "expected one SQL expression over the fields".to_owned());
         self.report(Fault::Expression { what: error.message, help }, place);
     }
+}
+
+/// ` #` begins a comment of YAML, which cuts an expression off that has it in a text.
+fn cut_at_comment(text: &Text, message: &str) -> Option<String> {
+    let rest = text.place.source.text.get(text.place.span.end..)?.lines().next()?;
+    let is_open = message.starts_with("unterminated") || message.contains("at end of input");
+    (is_open && rest.trim_start().starts_with('#'))
+        .then(|| "YAML reads ` #` as a comment: write the expression in double quotes".to_owned())
 }
 
 /// The path in an expression whose last part a struct does not have, where it is, and the parts that are there.

@@ -24,7 +24,7 @@ impl Compiler<'_> {
         let path = self.path(text);
         let shown = if text.secret { text.shown().to_owned() } else { path.display().to_string() };
         match read_text(&path) {
-            Ok(text) => Some(Arc::new(Written { name: shown, text })),
+            Ok(text) => Some(Written::new(&shown, &text)),
             Err(error) => {
                 let fault = Fault::Unreadable { what, path: shown, why: plain(&error) };
                 self.report(fault, text.place.clone());

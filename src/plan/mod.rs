@@ -46,8 +46,8 @@ pub use compile::{compile, database, resources};
 pub use compiler::CompileContext;
 pub use source::{Origin, ReadFiles, Source};
 pub use step::{
-    Column, ColumnValue, Gather, Owned, Paces, Poll, Relation, Reshape, Set, Sink, Split, Step, Target,
-    Throttle, Wave, WaveQuery,
+    Column, ColumnValue, Gather, NewField, Owned, Paces, Poll, Relation, Reshape, Set, Sink, Split, Step,
+    Target, Throttle, Wave, WaveQuery,
 };
 pub(crate) use transform::index_of;
 pub(crate) use wave::counts;

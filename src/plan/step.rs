@@ -9,7 +9,7 @@ use crate::{
     units::Rate,
 };
 
-use super::{Ask, NodeId, Source};
+use super::{Ask, NodeId, Prompt, Source};
 
 /// What a stage does.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,11 +101,20 @@ pub struct Relation {
     pub schema: Arc<record::Schema>,
 }
 
+/// What gives a new field its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewField {
+    /// An expression.
+    Expression(String),
+    /// A template, which gives a text.
+    Template(Prompt),
+}
+
 /// A reshaping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reshape {
-    /// New fields, their expressions and types.
-    pub set: Vec<(String, String, LogicalType)>,
+    /// New fields, what gives them, and their types.
+    pub set: Vec<(String, NewField, LogicalType)>,
     /// Of the fields from above only these.
     pub keep: Option<Vec<String>>,
     /// Without these.

@@ -3,22 +3,26 @@
 use crate::{
     diagnostic::Fault,
     record::{LogicalType, same_name},
-    spec::{FieldsSpec, Name, SplitSpec, SplitWhat, Text},
+    spec::{FieldsSpec, Name, NewField as NewFieldSpec, SplitSpec, SplitWhat, Text},
 };
 
 use super::{
-    Reshape, Split,
+    NewField, Reshape, Split,
     compiler::Compiler,
     shape::{Shape, SplitLevel},
 };
 
 impl Compiler<'_> {
     pub(super) fn fields(&mut self, spec: &FieldsSpec, shape: Option<&Shape>) -> (Reshape, Option<Shape>) {
+        self.siblings = spec.set.iter().map(|(name, _)| name.value.to_string()).collect();
         let types: Vec<Option<LogicalType>> =
-            spec.set.iter().map(|(_, text)| self.expression(text, shape)).collect();
-        for (_, text) in &spec.set {
-            self.stable(text, shape);
-        }
+            spec.set.iter().map(|(_, value)| self.new_field(value, shape)).collect();
+        let values = spec.set.iter().map(|(_, value)| match value {
+            NewFieldSpec::Expression(text) => Some(NewField::Expression(text.value.clone())),
+            NewFieldSpec::Template(prompt) => self.prompt(prompt, shape).map(NewField::Template),
+        });
+        let values: Vec<Option<NewField>> = values.collect();
+        self.siblings.clear();
         let known = |text: &Text, this: &mut Self| {
             if let Some(shape) = shape
                 && shape.schema.get(&text.value).is_none()
@@ -57,12 +61,24 @@ impl Compiler<'_> {
         let set = spec
             .set
             .iter()
+            .zip(values)
             .zip(types)
-            .map(|((name, text), of)| {
-                (name.value.to_string(), text.value.clone(), of.unwrap_or(LogicalType::Json))
+            .filter_map(|(((name, _), value), of)| {
+                Some((name.value.to_string(), value?, of.unwrap_or(LogicalType::Json)))
             })
             .collect();
         (Reshape { set, keep, drop, rename }, after)
+    }
+
+    /// The type of a new field.
+    fn new_field(&mut self, value: &NewFieldSpec, shape: Option<&Shape>) -> Option<LogicalType> {
+        match value {
+            NewFieldSpec::Expression(text) => {
+                self.stable(text, shape);
+                self.expression(text, shape)
+            }
+            NewFieldSpec::Template(_) => Some(LogicalType::Varchar),
+        }
     }
 
     /// A new name must be free: another field of it must be renamed or dropped by the same map.

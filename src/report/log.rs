@@ -5,11 +5,14 @@ use std::io::{self, Write};
 use indicatif::MultiProgress;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Writes log lines to stderr, above the bars while there are bars.
+use crate::shown::visible;
+
+/// Writes log lines to stderr, above the bars while there are bars. Lines must not be coloured: escape codes are
+/// shown, not obeyed.
 ///
 /// ```
 /// let reporter = etl::report::Reporter::new(etl::report::Mode::Lines, Box::new(std::io::stderr()));
-/// let subscriber = tracing_subscriber::fmt().with_writer(reporter.log_writer()).finish();
+/// let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(reporter.log_writer()).finish();
 /// # drop(subscriber);
 /// ```
 #[derive(Debug, Clone)]
@@ -23,12 +26,13 @@ impl LogWriter {
     }
 
     fn print(&self, text: &str) -> io::Result<()> {
+        let text = visible(text);
         // Hidden bars swallow what is printed above them.
         if self.bars.is_hidden() {
             return io::stderr().write_all(text.as_bytes());
         }
         // The bars' own count of columns knows no tabs.
-        self.bars.println(text.trim_end_matches('\n').replace('\t', "    ").replace('\r', ""))
+        self.bars.println(text.trim_end_matches('\n').replace('\t', "    "))
     }
 }
 

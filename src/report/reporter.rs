@@ -11,7 +11,10 @@ use super::{
     summary,
     text::Paint,
 };
-use crate::event::{Event, EventKind, RunEnd};
+use crate::{
+    event::{Event, EventKind, RunEnd},
+    shown::visible_json,
+};
 
 /// Consumes a run's events and shows them; needs no runtime, and is as fast as its writer.
 ///
@@ -106,10 +109,8 @@ impl Reporter {
     }
 
     fn json(&mut self, event: &Event) -> io::Result<()> {
-        let mut line = serde_json::to_vec(event)?;
-        line.push(b'\n');
-        self.out.write_all(&line)?;
-        self.out.flush()
+        let line = serde_json::to_string(event)?;
+        self.write(&format!("{}\n", visible_json(&line)))
     }
 
     /// The reason why a run could not be completed: no mode hides it.

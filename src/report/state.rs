@@ -5,8 +5,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{meter::Meter, text};
-use crate::event::{
-    Conservation, Event, EventKind, Progress, RateLimits, RunEnd, StageCounts, StageKind, TableChange, Usage,
+use crate::{
+    event::{
+        Conservation, Event, EventKind, Progress, RateLimits, RunEnd, StageCounts, StageKind, TableChange,
+        Usage,
+    },
+    shown::visible,
 };
 
 /// Past this a time left says nothing but "long".
@@ -95,7 +99,7 @@ impl State {
                     pipeline: text::clean(pipeline),
                     number: *run,
                     offline: *offline,
-                    database: database.clone(),
+                    database: visible(database).into_owned(),
                     started: event.at,
                 };
                 let stages = stages.iter().map(|info| Stage::new(&info.name, info.kind, event.at)).collect();
@@ -115,7 +119,12 @@ impl State {
                 let time = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
                 let changed = |table: &&TableChange| table.removed + table.stale > 0;
                 let tables = tables.iter().filter(changed).cloned().collect();
-                self.end = Some(End { end: end.clone(), sum: *sum, tables, time });
+                let end = match end.clone() {
+                    RunEnd::Fatal(message) => RunEnd::Fatal(visible(&message).into_owned()),
+                    RunEnd::OutOfMoney(message) => RunEnd::OutOfMoney(visible(&message).into_owned()),
+                    other => other,
+                };
+                self.end = Some(End { end, sum: *sum, tables, time });
             }
         }
     }

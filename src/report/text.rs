@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::shown::visible;
+
 /// Columns that the text takes, counted character by character as `indicatif` counts when it
 /// moves the cursor back up: another count than its would leave remains of old lines behind.
 pub(crate) fn width(text: &str) -> usize {
@@ -12,11 +14,13 @@ fn char_width(c: char) -> usize {
     console::measure_text_width(c.encode_utf8(&mut [0; 4]))
 }
 
-/// A name without what would break a line: control characters, and the joiners and selectors
-/// that change how wide their neighbours are.
+/// A name in one line: [`visible`], with spaces for all white space, and without the joiners and selectors that
+/// change how wide their neighbours are.
 pub(crate) fn clean(name: &str) -> String {
-    let breaks = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{fe00}'..='\u{fe0f}');
-    name.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !breaks(*c)).collect()
+    let breaks = |c: char| matches!(c, '\u{200b}'..='\u{200d}' | '\u{fe00}'..='\u{fe0f}');
+    let line: String =
+        name.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !breaks(*c)).collect();
+    visible(&line).into_owned()
 }
 
 /// The text in at most so many columns, with `…` where something was cut off.
@@ -108,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_break_its_line() {
-        assert_eq!(clean("a\nb\tc\u{1b}[31m\u{200d}\u{fe0f}"), "a b c[31m");
+        assert_eq!(clean("a\nb\tc\u{1b}[31m\u{200d}\u{fe0f}"), "a b c␛[31m");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::{
     short_schema::{self, Short},
     text::Name,
     tree::{Kind, Node},
+    unquoted,
     value::{Checked, Entry, Value},
 };
 
@@ -41,7 +42,21 @@ pub(crate) fn check(
         }
         (Type::Own(is_name, of, _), Kind::Map(entries)) => {
             let mut own = Vec::with_capacity(entries.len());
-            for (key, node) in entries {
+            let mut skip = 0;
+            for (at, (key, node)) in entries.iter().enumerate() {
+                if at < skip {
+                    continue;
+                }
+                let cut = unquoted::is_expression(of)
+                    .then(|| unquoted::cut_at_commas(&reader.source.text, &entries[at..]))
+                    .flatten();
+                if let Some((count, write)) = cut {
+                    let what =
+                        format!("the comma ends the value of `{}` in a flow mapping of YAML", key.name);
+                    reader.report(node.span.clone(), Fault::Unquoted { what, write });
+                    skip = at + count;
+                    continue;
+                }
                 let (name, value) = (reader.own_key(key, *is_name), check(node, of, stage, reader));
                 own.extend(name.zip(value));
             }
@@ -62,6 +77,19 @@ pub(crate) fn check(
         (Type::Tagged(what, _, shapes), Kind::Map(entries)) if !entries.is_empty() => {
             tagged(entries, what, shapes, reader).map(Value::Map)
         }
+        (holds, kind @ (Kind::List(_) | Kind::Map(_)))
+            if unquoted::is_expression(holds) && (!fits(kind, holds) || is_struct(kind, reader)) =>
+        {
+            match unquoted::brackets(&reader.source.text, node) {
+                Some(write) => {
+                    let what =
+                        "an expression that begins with a bracket is a list or a mapping of YAML".to_owned();
+                    reader.report(node.span.clone(), Fault::Unquoted { what, write });
+                    None
+                }
+                None => wrong(node, holds, reader),
+            }
+        }
         (Type::Either(types), kind) => match types.iter().find(|holds| fits(kind, holds)) {
             Some(one) if matches!(kind, Kind::Map(_) | Kind::List(_)) => check(node, one, stage, reader),
             Some(one) => scalar(node, one, holds, reader),
@@ -69,6 +97,15 @@ pub(crate) fn check(
         },
         _ => scalar(node, holds, holds, reader),
     }
+}
+
+/// Whether a mapping is a struct of SQL, whose names are in single quotes.
+fn is_struct(kind: &Kind, reader: &Reader<'_>) -> bool {
+    let Kind::Map(entries) = kind else { return false };
+    entries.first().is_some_and(|(key, _)| {
+        let written = reader.source.text.get(key.span.clone()).unwrap_or_default();
+        written.starts_with('\'')
+    })
 }
 
 /// A JSON Schema that is written in the spec.

@@ -15,6 +15,7 @@ mod schema;
 mod short_schema;
 mod text;
 mod tree;
+mod unquoted;
 mod value;
 mod variables;
 mod wanted;
@@ -33,9 +34,9 @@ pub(crate) use language::LARGEST_FILE;
 pub use language::{
     AskSpec, BatchSpec, Boundary, CallKind, CallSpec, ChatSpec, CollectSpec, Concurrency, CsvSpec,
     DuckdbSpec, Duplicates, FieldSpec, FieldsSpec, FilterSpec, Form, From, GatherSpec, MistralSpec, MockSpec,
-    Mode, ModelPrice, Needs, OnTimeout, PollSchedule, PollSpec, Prompt, Retry, Setting, Settings, SinkSpec,
-    SourceForm, SourceSpec, Spec, SplitSpec, SplitWhat, StageSpec, Stale, Target, TaskSpec, ThrottleSpec,
-    Timeouts, ToolSpec, TypesSpec, WaveSet, WaveSpec,
+    Mode, ModelPrice, Needs, NewField, OnTimeout, PollSchedule, PollSpec, Prompt, Retry, Setting, Settings,
+    SinkSpec, SourceForm, SourceSpec, Spec, SplitSpec, SplitWhat, StageSpec, Stale, Target, TaskSpec,
+    ThrottleSpec, Timeouts, ToolSpec, TypesSpec, WaveSet, WaveSpec,
 };
 pub use schema::SchemaSpec;
 pub use text::{Name, Text, is_template};
@@ -51,12 +52,17 @@ use tree::Kind;
 /// A text that is not a YAML mapping at all. Everything smaller is kept in the spec, for the compiler
 /// to report with the rest.
 pub fn parse(name: &str, text: &str, variables: &Variables<'_>) -> Result<Spec, Mistakes> {
-    let source = Arc::new(Source { name: name.to_owned(), text: text.to_owned() });
+    let source = Source::new(name, text);
     let mut reader = Reader { source: &source, mistakes: Vec::new(), lost: Vec::new() };
     let fatal = |span, fault| Mistakes(vec![Mistake { fault, place: Reader::at(&source, span) }]);
-    let mut root = yaml::read(text).map_err(|(span, message)| fatal(span, Fault::Yaml(message)))?;
+    let mut root = yaml::read(text).map_err(|(span, message)| {
+        let fault = unquoted::yaml_fault(text, span.start, message);
+        fatal(span, fault)
+    })?;
     reader.duplicates(&root);
     variables::substitute(&mut root, variables, &mut reader);
+    let key = (variables.env)(language::KEY_VARIABLE);
+    source.hide(root.secrets().into_iter().chain(key.clone()));
     let Kind::Map(entries) = &mut root.kind else {
         let wanted = "a pipeline: `pipeline: name`, then `stages:`".into();
         return Err(fatal(0..0, Fault::WrongShape { found: root.describe(), wanted }));
@@ -64,6 +70,5 @@ pub fn parse(name: &str, text: &str, variables: &Variables<'_>) -> Result<Spec, 
     entries.retain(|(key, node)| !(key.name == "params" && node.kind == Kind::Null));
     let checked = check::mapping(entries, &root.span, &language::PIPELINE, None, &mut reader);
     let Reader { mistakes, lost, .. } = reader;
-    let key = (variables.env)(language::KEY_VARIABLE);
     Ok(language::build(checked, Arc::clone(&source), mistakes, lost, key))
 }

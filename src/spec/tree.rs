@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::diagnostic::is_secret;
+
 /// A value and the bytes of the file that it stands in.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Node {
@@ -56,6 +58,21 @@ impl Node {
                 Kind::Map(entries) => entries.iter().any(|(_, value)| value.is_secret()),
                 _ => false,
             }
+    }
+
+    /// The texts that are keys of accounts, by the names before them.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        match &self.kind {
+            Kind::List(items) => items.iter().flat_map(Self::secrets).collect(),
+            Kind::Map(entries) => entries
+                .iter()
+                .flat_map(|(key, value)| match &value.kind {
+                    Kind::Text(text) if is_secret(&key.name) => vec![text.trim().to_owned()],
+                    _ => value.secrets(),
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// What is there, in words, for messages.

@@ -277,7 +277,7 @@ fn consistency() {
         "consistency",
         &[("questions.csv", "id,question\n1,Sky?\n2,Sea?\n")],
         "guess:
-  - { when: id = 1, answer: { answer: blue } }
+  - { when: id = '1', answer: { answer: blue } }
   - { when: guess_sample <= 2, answer: { answer: green } }
   - { when: guess_sample <= 4, answer: { answer: grey } }
   - { when: true, answer: { answer: grey } }
@@ -306,7 +306,7 @@ fn prompts() {
     let job = Job::new(
         "prompts",
         &[("labelled.csv", "id,text,truth\n1,Win!,spam\n2,Hello,ham\n")],
-        "label: [{ when: style = 'Be literal.' AND id = 2, answer: { label: spam } }, { when: id = 1, answer: { label: spam } }, { when: true, answer: { label: ham } }]",
+        "label: [{ when: style = 'Be literal.' AND id = '2', answer: { label: spam } }, { when: id = '1', answer: { label: spam } }, { when: true, answer: { label: ham } }]",
     );
     job.gives(
         "SELECT style, texts, correct FROM scores ORDER BY ALL",
@@ -388,4 +388,29 @@ summary: [{ when: talks = 2, answer: In two talks. }]",
         job.sql("SELECT generic, talks, doses, summary FROM drugs"),
         "acetylsalicylic acid | 2 | [100mg, 50mg, NULL] | In two talks."
     );
+}
+
+#[test]
+fn the_record_of_the_page_about_records() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/records.md")).unwrap();
+    let spec = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = Folder::new();
+    folder.write(
+        "reviews.csv",
+        b"review_id,product,stars,text\na,,3,This is long enough to be kept.\nb,Tea,5,Short.\n",
+    );
+    let pipeline = folder.pipeline(spec, &[]);
+    let ended =
+        run(&pipeline, &Options { offline: true, ..Options::default() }, CancellationToken::new()).unwrap();
+    conserved(&ended);
+    let columns = sql(
+        &folder.path("spec.duckdb"),
+        "SELECT column_name FROM duckdb_columns() WHERE table_name = 'topics' ORDER BY column_index",
+    );
+    assert_eq!(
+        columns.replace('\n', " "),
+        "review_id topic_index product stars sentiment topic model request"
+    );
+    let ids = sql(&folder.path("spec.duckdb"), "SELECT DISTINCT review_id FROM topics");
+    assert_eq!(ids, "a");
 }

@@ -47,6 +47,7 @@ mod sim;
 mod stages;
 mod stops;
 mod store;
+mod terminal;
 mod twice;
 mod types;
 mod unreachable;

@@ -8,6 +8,41 @@ fn pipeline(stages: &str) -> String {
 }
 
 #[test]
+fn a_field_can_be_a_text_that_a_template_writes() {
+    let folder = Folder::new();
+    let spec = "duckdb: out.duckdb
+stages:
+  - source: a
+    rows:
+      - { id: 1, lines: [{ name: x, sum: 1.5 }, { name: y, sum: 2 }], note: hello }
+      - { id: 2, lines: [], note: null }
+    key: id
+  - map: b
+    fields:
+      list: { text: \"{% for line in lines %}{{ line.name }}={{ line.sum }};{% endfor %}\" }
+      head: { text: \"{{ etl.key }}: {{ note }}\" }
+      count: len(lines)
+  - sink: c
+    except: lines
+";
+    let ended = folder.run(spec);
+    assert_eq!(folder.sql("SELECT id, list, head, count FROM c"), "1 | x=1.5;y=2.0; | 1: hello | 2");
+    assert_eq!(ended.sum.failures, 1);
+    let failure = folder.sql("SELECT kind, reason FROM etl.failures");
+    assert!(failure.starts_with("null | `note` is NULL in this record: write"), "{failure}");
+    let shown = folder.mistakes(&spec.replace("{{ note }}", "{{ noet }}"));
+    assert!(shown.contains("unknown field `noet`") && shown.contains("spec.yaml:11:"), "{shown}");
+}
+
+#[test]
+fn the_expressions_of_a_map_do_not_see_each_other() {
+    let shown = Folder::new().mistakes(
+        "duckdb: out.duckdb\nstages:\n  - source: a\n    rows: [{ id: 1 }]\n    key: id\n  - map: b\n    fields: { x: id + 1, y: x + 1 }\n  - sink: c\n",
+    );
+    assert!(shown.contains("`x` is set by this same map") && shown.contains("spec.yaml:7:29"), "{shown}");
+}
+
+#[test]
 fn where_keeps_the_records_for_which_it_is_true_and_counts_the_others() {
     let folder = Folder::new();
     let ended = folder.run(&pipeline(

@@ -141,3 +141,26 @@ fn samples_that_are_the_same_request_and_quotes_that_yaml_removes_are_shown() {
     assert!(shown.contains("`web` is the field, not a text"), "{shown}");
     assert_eq!(shown.matches("is the field").count(), 1, "{shown}");
 }
+
+#[test]
+fn an_expression_that_yaml_takes_apart_is_shown_in_quotes() {
+    for (written, wanted) in [
+        ("split: [a, b]", "write `\"[a, b]\"`"),
+        ("fields: { known: f(a, b), x: n }", "write `known: \"f(a, b)\"`"),
+        ("when: 'x' = web", "write `when: \"'x' = web\"`"),
+        ("fields: { x: a: b }", "write `x: \"a: b\"`"),
+        ("fields: { x: web || ': ' || id }", "write `x: \"web || ': ' || id\"`"),
+        ("where: web || ': ' = id", "write `where: \"web || ': ' = id\"`"),
+        ("where: @web", "write `where: \"@web\"`"),
+        ("fields: { x: { 'a': web } }", "write `\"{ 'a': web }\"`"),
+        ("where: web = 'x #1'", "YAML reads ` #` as a comment"),
+        ("where: order > 3", "write the field as `\"order\"` in double quotes"),
+    ] {
+        let spec = format!(
+            "duckdb: out.duckdb\nstages:\n  - source: texts\n    rows: [{{ id: a, web: x, n: 1, order: 3 }}]\n    key: id\n  - map: b\n    {written}\n  - sink: rows\n"
+        );
+        let shown = Folder::new().mistakes(&spec);
+        assert!(shown.contains(wanted) && shown.contains("spec.yaml:7:"), "{written}: {shown}");
+        assert_eq!(shown.matches("×").count(), 1, "{shown}");
+    }
+}

@@ -17,6 +17,8 @@ pub(super) fn rows(rows: &[(Place, serde_json::Value)]) -> (Vec<Record>, Schema)
         let of = known.map_or(of.clone(), |known| either(&known, &of));
         schema.set(name.as_str(), of);
     }
+    schema =
+        Schema::new(schema.fields().iter().map(|field| (Arc::clone(&field.name), settled(&field.datatype))));
     // A field that is NULL in every row.
     for (name, _) in values.clone().flatten() {
         if schema.get(name).is_none() {
@@ -48,22 +50,40 @@ fn of_value(value: &serde_json::Value) -> Option<LogicalType> {
         Value::Number(_) => LogicalType::BigInt,
         Value::Array(items) => {
             let types: Vec<LogicalType> = items.iter().filter_map(of_value).collect();
-            let item = types.into_iter().reduce(|a, b| either(&a, &b)).unwrap_or(LogicalType::Varchar);
+            let item = types.into_iter().reduce(|a, b| either(&a, &b)).unwrap_or_else(unknown);
             LogicalType::List(Box::new(item))
         }
         Value::Object(fields) if fields.is_empty() => LogicalType::Json,
         Value::Object(fields) => LogicalType::Struct(
             fields
                 .iter()
-                .map(|(name, value)| (name.clone(), of_value(value).unwrap_or(LogicalType::Varchar)))
+                .map(|(name, value)| (name.clone(), of_value(value).unwrap_or_else(unknown)))
                 .collect(),
         ),
     })
 }
 
+/// The type of an item of an empty list, or of a NULL inside a struct, until another row says more.
+fn unknown() -> LogicalType {
+    LogicalType::Other("\"NULL\"".to_owned())
+}
+
+/// A type in which what no row says is text.
+fn settled(of: &LogicalType) -> LogicalType {
+    match of {
+        of if *of == unknown() => LogicalType::Varchar,
+        LogicalType::List(item) => LogicalType::List(Box::new(settled(item))),
+        LogicalType::Struct(fields) => {
+            LogicalType::Struct(fields.iter().map(|(name, of)| (name.clone(), settled(of))).collect())
+        }
+        of => of.clone(),
+    }
+}
+
 /// The type of values of two types, JSON where no other holds both. `1` beside `0.5` is a number.
 fn either(a: &LogicalType, b: &LogicalType) -> LogicalType {
     match (a, b) {
+        (none, other) | (other, none) if *none == unknown() => other.clone(),
         (LogicalType::BigInt, LogicalType::Double) | (LogicalType::Double, LogicalType::BigInt) => {
             LogicalType::Double
         }

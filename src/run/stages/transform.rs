@@ -7,7 +7,7 @@ use futures::{StreamExt, future, stream};
 use crate::{
     expressions::{Expressions, When},
     fault,
-    plan::{Node, Reshape, Split, index_of},
+    plan::{NewField, Node, Reshape, Split, index_of},
     record::{Failure, FailureKind, LogicalType, Outcome, PieceOf, Record, Schema, Value, same_name, weight},
     run::{
         error::RunError,
@@ -17,6 +17,7 @@ use crate::{
     spec::{Boundary, SplitWhat},
     stage::{Bounds, RecordStream, chunk, paragraphs, pieces, sections},
     task::Feed,
+    template::{RenderError, Template},
 };
 
 /// Records that are evaluated together: what is ready, without a wait for more.
@@ -27,10 +28,26 @@ pub(crate) fn expression_failure(record: Record, stage: &Arc<str>, reason: Strin
     Failure::unsent(record, stage, FailureKind::Expression, reason)
 }
 
+/// Why a record fails here.
+type Reason = (FailureKind, String);
+
+fn of_expression(why: String) -> Reason {
+    (FailureKind::Expression, why)
+}
+
+fn of_template(error: &RenderError) -> Reason {
+    let kind = match error {
+        RenderError::Null(_) => FailureKind::Null,
+        RenderError::Other(_) => FailureKind::Template,
+    };
+    (kind, error.to_string())
+}
+
 /// Where a field of a reshaped record comes from.
 enum From {
     Field(usize),
     Expression(usize),
+    Template(usize),
 }
 
 /// A reshaping over records of one schema. Expressions see the record as it came in, whatever is dropped or
@@ -39,6 +56,7 @@ struct Shaper {
     schema: Arc<Schema>,
     from: Vec<From>,
     expressions: Option<Expressions>,
+    templates: Vec<Template>,
 }
 
 impl Shaper {
@@ -55,31 +73,48 @@ impl Shaper {
                 from.push(From::Field(at));
             }
         }
-        for (at, (name, _, of)) in reshape.set.iter().enumerate() {
+        let (mut set, mut templates) = (Vec::new(), Vec::new());
+        for (name, value, of) in &reshape.set {
             let place = schema.set(name.as_str(), of.clone());
+            let source = match value {
+                NewField::Expression(text) => {
+                    set.push((text.clone(), of.clone()));
+                    From::Expression(set.len() - 1)
+                }
+                NewField::Template(prompt) => {
+                    let template = Template::parse(&prompt.text, &prompt.includes, &node.input.maps);
+                    // The compiler has parsed it.
+                    templates
+                        .push(template.map_err(|mistake| RunError::Plan(format!("{:?}", mistake.fault)))?);
+                    From::Template(templates.len() - 1)
+                }
+            };
             match from.get_mut(place) {
-                Some(known) => *known = From::Expression(at),
-                None => from.push(From::Expression(at)),
+                Some(known) => *known = source,
+                None => from.push(source),
             }
         }
-        let set: Vec<_> = reshape.set.iter().map(|(_, text, of)| (text.clone(), of.clone())).collect();
         let expressions = match set.is_empty() {
             true => None,
             false => Some(Expressions::new(&context.engine, &node.input, &set)?),
         };
-        Ok(Self { schema: Arc::new(schema), from, expressions })
+        Ok(Self { schema: Arc::new(schema), from, expressions, templates })
     }
 
-    fn shape(&self, records: &[&Record]) -> Vec<Result<Record, String>> {
+    fn shape(&self, records: &[&Record]) -> Vec<Result<Record, Reason>> {
         let values = match &self.expressions {
             Some(expressions) => expressions.evaluate(records),
             None => vec![Ok(Vec::new()); records.len()],
         };
         let shaped = records.iter().zip(values).map(|(record, values)| {
-            let set = values?;
+            let set = values.map_err(of_expression)?;
+            let texts = self.templates.iter().map(|template| template.render(record));
+            let texts =
+                texts.collect::<Result<Vec<String>, RenderError>>().map_err(|error| of_template(&error))?;
             let value = |from: &From| match from {
                 From::Field(at) => record.values[*at].clone(),
                 From::Expression(at) => set[*at].clone(),
+                From::Template(at) => texts[*at].as_str().into(),
             };
             Ok(record.with(&self.schema, self.from.iter().map(value).collect()))
         });
@@ -115,7 +150,7 @@ fn evaluated<T>(
     when: &When,
     meter: &Meter,
     stage: &Arc<str>,
-    of: impl Fn(&[&Record]) -> Vec<Result<T, String>>,
+    of: impl Fn(&[&Record]) -> Vec<Result<T, Reason>>,
     mut then: impl FnMut(Record, T) -> Vec<Outcome>,
 ) -> Vec<Outcome> {
     let mut out = Vec::with_capacity(batch.len());
@@ -142,8 +177,10 @@ fn evaluated<T>(
                 out.push(Ok(record));
                 continue;
             }
-            Ok(true) => results.next().unwrap_or_else(|| Err("the expression gave nothing".to_owned())),
-            Err(error) => Err(error),
+            Ok(true) => {
+                results.next().unwrap_or_else(|| Err(of_expression("the expression gave nothing".to_owned())))
+            }
+            Err(error) => Err(of_expression(error)),
         };
         match result {
             Ok(value) => {
@@ -151,9 +188,9 @@ fn evaluated<T>(
                 meter.done.add(given.len() as u64);
                 out.extend(given);
             }
-            Err(error) => {
+            Err((kind, reason)) => {
                 meter.failed.add(1);
-                out.push(Err(expression_failure(record, stage, error)));
+                out.push(Err(Failure::unsent(record, stage, kind, reason)));
             }
         }
     }
@@ -170,7 +207,9 @@ pub(crate) fn filter(
     let condition = When::new(&context.engine, &node.input, Some(condition))?;
     let (stage, meter) = (Arc::clone(&node.name), Arc::clone(context.meters.of(node.id)));
     let work = move |batch: Vec<Outcome>| {
-        let kept = |records: &[&Record]| condition.test(records);
+        let kept = |records: &[&Record]| -> Vec<Result<bool, Reason>> {
+            condition.test(records).into_iter().map(|kept| kept.map_err(of_expression)).collect()
+        };
         let only = |record: Record, kept: bool| {
             meter.skipped.add(u64::from(!kept));
             if kept { vec![Ok(record)] } else { Vec::new() }
@@ -208,7 +247,7 @@ pub(crate) fn split(
         let list = |records: &[&Record]| match &of {
             Some(of) => {
                 let values = of.evaluate(records).into_iter();
-                values.map(|values| Ok(values?.pop().unwrap_or(Value::Null))).collect()
+                values.map(|values| Ok(values.map_err(of_expression)?.pop().unwrap_or(Value::Null))).collect()
             }
             None => vec![Ok(Value::Null); records.len()],
         };

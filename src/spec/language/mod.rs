@@ -41,7 +41,7 @@ pub use mistral::{MistralSpec, Timeouts};
 pub use pipeline::{ModelPrice, Spec};
 pub use poll::{OnTimeout, PollSchedule, PollSpec};
 pub use prompt::Prompt;
-pub use reshape::FieldsSpec;
+pub use reshape::{FieldsSpec, NewField};
 pub use retry::Retry;
 pub use settings::{Setting, Settings};
 pub use sink::{Duplicates, Mode, SinkSpec, Stale, Target};

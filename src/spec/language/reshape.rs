@@ -1,17 +1,20 @@
 //! `map:` with `fields:`, `keep:`, `drop:` or `rename:`: its keys and what they are read into.
 
-use super::common::{FROM, WHEN, stage_name};
+use super::{
+    common::{FROM, WHEN, stage_name},
+    prompt::{PROMPT, Prompt},
+};
 use crate::spec::{
     describe::{Choice, Shape, Type, Written, key},
     text::{Name, Text},
-    value::{Checked, Own},
+    value::{Checked, FromValue, Own, Value},
 };
 
 /// `map:` with `fields:`, `keep:`, `drop:`, `rename:`
 #[derive(Debug, Clone, PartialEq)]
 pub struct FieldsSpec {
-    /// New fields and the expressions that give them.
-    pub set: Vec<(Name, Text)>,
+    /// New fields and what gives them.
+    pub set: Vec<(Name, NewField)>,
     /// Of the fields from above only these.
     pub keep: Option<Vec<Text>>,
     /// Without these.
@@ -19,6 +22,38 @@ pub struct FieldsSpec {
     /// New name, old name.
     pub rename: Vec<(Name, Text)>,
 }
+
+/// What gives a new field its value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NewField {
+    /// An expression.
+    Expression(Text),
+    /// A template, which gives a text.
+    Template(Prompt),
+}
+
+impl FromValue for NewField {
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Text(text) => Some(Self::Expression(text)),
+            Value::Map(mut map) => map.get("text").map(Self::Template),
+            _ => None,
+        }
+    }
+}
+
+static TEXT: Shape = Shape::new(
+    "text_field",
+    "a field that is a text",
+    "A text that a template writes, where an expression is the clumsier tool.",
+    &[&[key(
+        "text",
+        PROMPT,
+        "text: \"{% for line in lines %}{{ line.name }}\\n{% endfor %}\"",
+        "The template; NULL fails the record unless the template says what to do.",
+    )
+    .required()]],
+);
 
 const FIELDS: Type = Type::Many(&Type::Text(Written::Field));
 
@@ -34,9 +69,13 @@ pub(crate) static SHAPE: Shape = Shape {
             WHEN,
             key(
                 "fields",
-                Type::Own(true, &Type::Text(Written::Expression), "name: expression"),
+                Type::Own(
+                    true,
+                    &Type::Either(&[Type::Text(Written::Expression), Type::Map(&TEXT)]),
+                    "name: expression",
+                ),
                 "fields: { length: length(text) }",
-                "New fields, each with the expression that gives it.",
+                "New fields, each with the expression that gives it, or `{ text: … }` with a template.",
             ),
             key("keep", FIELDS, "keep: [path, text]", "Keeps only these of the fields from above."),
             key("drop", FIELDS, "drop: text", "Drops these fields."),
@@ -52,7 +91,7 @@ pub(crate) static SHAPE: Shape = Shape {
 };
 
 pub(super) fn build(mut map: Checked) -> FieldsSpec {
-    let mut own = |key: &str| map.get(key).map(|Own(entries)| entries).unwrap_or_default();
-    let (set, rename) = (own("fields"), own("rename"));
+    let set = map.get("fields").map(|Own(entries)| entries).unwrap_or_default();
+    let rename = map.get("rename").map(|Own(entries)| entries).unwrap_or_default();
     FieldsSpec { set, keep: map.get("keep"), drop: map.get("drop").unwrap_or_default(), rename }
 }

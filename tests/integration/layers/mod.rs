@@ -11,7 +11,7 @@ use std::{
 
 /// Lowest first. What stands in one row does not know of the others in it.
 const LAYERS: &[&[&str]] = &[
-    &["units", "policy", "region", "fault", "task", "pages"],
+    &["units", "policy", "region", "fault", "task", "pages", "shown"],
     &["record", "event", "diagnostic"],
     &["files", "sql"],
     &["read"],

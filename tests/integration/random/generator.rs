@@ -205,7 +205,8 @@ impl<'a> Writer<'a> {
 
     fn fields(&mut self) {
         let name = self.name();
-        let mut set = Vec::new();
+        // The expressions of one map do not see each other.
+        let (mut set, mut new) = (Vec::new(), Vec::new());
         for at in 0..=self.dice.roll(2) {
             let (expression, kind) = self.expression();
             let field = match self.dice.roll(3) {
@@ -214,8 +215,9 @@ impl<'a> Writer<'a> {
                 _ => format!("{name}_{at}"),
             };
             set.push(format!("{}: {}", yaml(&field), yaml(&expression)));
-            self.fields.push(Field { name: field, kind });
+            new.push(Field { name: field, kind });
         }
+        self.fields.extend(new);
         self.stages += &format!("  - map: {name}\n    fields: {{ {} }}\n", set.join(", "));
     }
 

@@ -1,0 +1,131 @@
+//! Expressions that YAML takes apart because they are not in quotes: what to write instead. Called where a value of a
+//! spec is of the wrong kind, and where YAML ends.
+
+use crate::diagnostic::Fault;
+
+use super::{
+    describe::{Type, Written},
+    tree::{Key, Kind, Node},
+};
+
+/// A value in double quotes, as YAML reads it back.
+fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Whether a value is an expression.
+pub(crate) fn is_expression(holds: &Type) -> bool {
+    match holds {
+        Type::Text(written) => matches!(written, Written::Expression | Written::Condition),
+        Type::Either(types) => types.iter().any(is_expression),
+        _ => false,
+    }
+}
+
+/// What to write for a list or a mapping where an expression belongs.
+pub(crate) fn brackets(source: &str, node: &Node) -> Option<String> {
+    if !matches!(node.kind, Kind::List(_) | Kind::Map(_)) {
+        return None;
+    }
+    let text = source.get(node.span.start..)?;
+    if !text.starts_with(['[', '{']) {
+        return None;
+    }
+    let mut depth = 0_usize;
+    let mut quote = None;
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '[' | '{') => depth += 1,
+            (None, ']' | '}') => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(quoted(&text[..=at]));
+                }
+            }
+            (None, '\n') => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// How many entries of a mapping are one expression with a comma in it, `known: f(a, b)`, and what to write for them.
+pub(crate) fn cut_at_commas(source: &str, entries: &[(Key, Node)]) -> Option<(usize, String)> {
+    let ((_, first), rest) = entries.split_first()?;
+    let Kind::Text(text) = &first.kind else { return None };
+    let depth = |text: &str| text.matches('(').count() as i64 - text.matches(')').count() as i64;
+    let mut open = depth(text);
+    if open <= 0 {
+        return None;
+    }
+    let mut end = first.span.end;
+    for (at, (key, node)) in rest.iter().enumerate() {
+        if !matches!(node.kind, Kind::Null) {
+            return None;
+        }
+        open += depth(&key.name);
+        end = end.max(key.span.end);
+        if open <= 0 {
+            let whole = source.get(first.span.start..end)?.trim_end_matches([' ', '}', ',']);
+            return Some((at + 2, format!("{}: {}", entries[0].0.name, quoted(whole))));
+        }
+    }
+    None
+}
+
+/// What to write for the value at which a text stops being YAML, where that is the entry of a mapping on one line.
+pub(crate) fn at_error(source: &str, at: usize) -> Option<String> {
+    let start = source.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = source[start..].lines().next()?;
+    let column = at - start;
+    // Within `{ … }` the entry begins behind the last bracket or comma before the place.
+    let before = line.get(..column.min(line.len()))?;
+    let from = before.rfind(['{', ',']).map_or(0, |open| open + 1);
+    let is_flow = before.contains('{');
+    let entry = line.get(from..)?.trim().trim_start_matches("- ");
+    let entry = if is_flow { entry.trim_end().trim_end_matches('}').trim_end() } else { entry };
+    let (key, value) = entry.split_once(": ").or_else(|| entry.split_once(':'))?;
+    let value = value.trim();
+    let is_key =
+        !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '"' | ' '));
+    let is_open = value.is_empty() || value.starts_with(['{', '[', '|', '>', '"']);
+    (is_key && !is_open).then(|| format!("{}: {}", key.trim(), quoted(value)))
+}
+
+/// The mistake of a text that is no YAML.
+pub(crate) fn yaml_fault(source: &str, at: usize, message: String) -> Fault {
+    const VALUES: [&str; 4] = [
+        "invalid trailing content",
+        "did not find expected ',' or '}'",
+        "mapping values are not allowed",
+        "unexpected character",
+    ];
+    let write = VALUES.iter().any(|part| message.contains(part)).then(|| at_error(source, at)).flatten();
+    match write {
+        Some(write) => Fault::Unquoted { what: message, write },
+        None => Fault::Yaml(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_entry_at_which_yaml_ends_is_written_in_quotes() {
+        for (text, at, wanted) in [
+            ("a:\n  when: 'x' = kind\n", "= kind", Some("when: \"'x' = kind\"")),
+            ("  fields: { kind: a: b }\n", ": b", Some("kind: \"a: b\"")),
+            ("  fields: { x: 1, y: k || ': ' || w }\n", ": ' ||", Some("y: \"k || ': ' || w\"")),
+            ("  where: @kind\n", "@kind", Some("where: \"@kind\"")),
+            ("  where: k = \"a\": b\n", ": b", Some("where: \"k = \\\"a\\\": b\"")),
+            ("  where: [a\n", "[a", None),
+            ("nothing here\n", "here", None),
+        ] {
+            assert_eq!(at_error(text, text.find(at).unwrap()).as_deref(), wanted, "{text}");
+        }
+    }
+}
