@@ -217,6 +217,8 @@ pub struct Usage {
     pub cost_micros: u64,
     /// Answers by models whose price is not known, which `cost_micros` leaves out.
     pub unpriced: u64,
+    /// Whether a simulator answers, in this process or at an address.
+    pub simulated: bool,
 }
 
 /// What the end of a run did to the rows of earlier ones in a table.

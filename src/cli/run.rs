@@ -18,7 +18,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     spec: SpecArguments,
     /// Read so many records and no more.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = records)]
     limit: Option<u64>,
     /// Show the graph, the first request and what a run would ask and cost; send nothing, write nothing.
     #[arg(long)]
@@ -57,6 +57,10 @@ const INTERRUPTED: u8 = 130;
 
 /// Events on their way to the display. Counts may be left out when it is full; what must not be lost waits.
 const EVENTS: usize = 64;
+
+fn records(text: &str) -> Result<u64, &'static str> {
+    text.parse().ok().filter(|records| *records > 0).ok_or("wanted a number of records, 1 or more")
+}
 
 pub(super) fn base_url(text: &str) -> Result<String, &'static str> {
     let url = region::base_url(text).ok_or("wanted `eu`, `us` or a URL, such as `http://127.0.0.1:8080`")?;

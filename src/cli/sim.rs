@@ -10,17 +10,17 @@ use super::{FATAL, WRONG, block_on, show, tell};
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The port on 127.0.0.1; 0 for any that is free.
-    #[arg(long, default_value_t = 8080)]
+    #[arg(long, default_value_t = 8080, value_parser = port)]
     port: u16,
     /// How it behaves: the name of a scenario (calm, busy, flaky, hostile, philosophy, outage, sporadic, limit-…) or a YAML file. The
     /// options below override what it says.
     #[arg(long, value_name = "NAME|FILE")]
     scenario: Option<String>,
     /// The same seed and the same requests give the same answers.
-    #[arg(long)]
+    #[arg(long, value_parser = seed)]
     seed: Option<u64>,
     /// How much faster than the service's batch jobs go: at 3600 an hour of a job takes a second [default: 1].
-    #[arg(long)]
+    #[arg(long, value_parser = times)]
     speed: Option<f64>,
     /// The latency of the middle request [default: 300ms].
     #[arg(long)]
@@ -32,8 +32,25 @@ pub(super) struct Arguments {
     #[arg(long)]
     tokens: Option<Rate>,
     /// The share of answers that do not fit the schema, 0 to 1 [default: 0.165].
-    #[arg(long)]
+    #[arg(long, value_parser = share)]
     misfits: Option<f64>,
+}
+
+fn port(text: &str) -> Result<u16, &'static str> {
+    text.parse().map_err(|_| "wanted the number of a port, 0 to 65535")
+}
+
+fn seed(text: &str) -> Result<u64, &'static str> {
+    text.parse().map_err(|_| "wanted a whole number, 0 or more")
+}
+
+fn times(text: &str) -> Result<f64, &'static str> {
+    let times = text.parse().ok().filter(|times: &f64| times.is_finite() && *times > 0.0);
+    times.ok_or("wanted a number above 0, such as `3600`")
+}
+
+fn share(text: &str) -> Result<f64, &'static str> {
+    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or("wanted a share, 0 to 1")
 }
 
 impl Arguments {
@@ -50,7 +67,7 @@ impl Arguments {
         config.tokens = self.tokens.or(config.tokens);
         if let Some(share) = self.misfits {
             // A share that was asked for is not overridden by a scenario's exact counts.
-            config.misfits = share.clamp(0.0, 1.0);
+            config.misfits = share;
             config.misfit.of = None;
         }
         Ok(config)

@@ -30,6 +30,10 @@ impl Fault {
             Self::MissingKey { key, .. } => format!("wanted `{key}:` here"),
             Self::WrongShape { wanted, .. } | Self::OutOfBounds { wanted, .. } => format!("wanted {wanted}"),
             Self::Unit { error, .. } => error.to_string(),
+            Self::RepeatedKey { first: Some(first), .. } => {
+                let (line, column) = first.line_column();
+                format!("again here; the first is at line {line}, column {column}")
+            }
             Self::Forms { count: 0, .. } => "what does it do?".to_owned(),
             Self::Forms { .. } => "only one of them can stand".to_owned(),
             Self::DuplicateName { first_line, .. } => format!("the first stands at line {first_line}"),
@@ -74,7 +78,17 @@ impl Fault {
                 Some(format!("its ports are {}", listed(known)))
             }
             Self::UnknownField { known, .. } | Self::KeyNotAColumn { known, .. } if !known.is_empty() => {
-                Some(format!("the names at hand are {}", listed(known)))
+                let is_plain = |name: &String| {
+                    name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
+                        && !name.starts_with(|c: char| c.is_numeric())
+                };
+                let quoted = match known.iter().find(|name| !is_plain(name)) {
+                    Some(name) => format!(
+                        "; a name that is no identifier is written `etl.fields[\"{name}\"]` in a template and `\"{name}\"` in an expression"
+                    ),
+                    None => String::new(),
+                };
+                Some(format!("the names at hand are {}{quoted}", listed(known)))
             }
             Self::PastWave { wave, .. } => {
                 Some(format!("read `{wave}.failed`: what failed above the wave, once it has closed"))

@@ -26,6 +26,8 @@ pub(super) struct Excerpt {
     first_line: usize,
     /// Bytes within `lines`.
     span: Range<usize>,
+    /// Where the first of two is, if it is within `lines`.
+    first: Option<Range<usize>>,
 }
 
 impl Excerpt {
@@ -41,6 +43,11 @@ impl Excerpt {
         let end = start + text[start..line].trim_end().len();
         let (from, to) = around(text, start);
         let column = |at: usize| visible(&source.masked_within(from..at)).len();
+        let first = match fault {
+            Fault::RepeatedKey { first: Some(first), .. } => Some(first.span.clone()),
+            _ => None,
+        };
+        let first = first.filter(|first| from <= first.start && first.end <= to);
         Self {
             headline: words(&fault.to_string()),
             label: words(&fault.label()),
@@ -51,6 +58,7 @@ impl Excerpt {
             },
             name: visible(&source.name).into_owned(),
             span: column(start)..column(end),
+            first: first.map(|first| column(first.start)..column(first.end)),
             lines: visible(&source.masked_within(from..to)).into_owned(),
             first_line: text[..from].matches('\n').count(),
         }
@@ -97,8 +105,9 @@ impl Diagnostic for Excerpt {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let label = LabeledSpan::new(Some(self.label.clone()), self.span.start, self.span.len());
-        Some(Box::new(std::iter::once(label)))
+        let label = LabeledSpan::new_primary_with_span(Some(self.label.clone()), self.span.clone());
+        let first = self.first.iter().map(|first| LabeledSpan::new(None, first.start, first.len()));
+        Some(Box::new(std::iter::once(label).chain(first)))
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::units::UnitError;
 
-use super::Warning;
+use super::{Place, Warning};
 
 /// What can be wrong. `Display` is the headline; [`Fault::label`] stands under the place and says
 /// what was wanted; [`Fault::help`] says what to try.
@@ -54,8 +54,13 @@ pub enum Fault {
         example: &'static str,
     },
     /// The same key twice.
-    #[error("duplicate key `{0}`")]
-    RepeatedKey(String),
+    #[error("duplicate key `{key}`")]
+    RepeatedKey {
+        /// The key.
+        key: String,
+        /// Where it is for the first time, in the same source.
+        first: Option<Place>,
+    },
     /// A value of another shape.
     #[error("found {found}")]
     WrongShape {

@@ -124,7 +124,10 @@ impl Compiler<'_> {
             key.iter().filter(|name| !is_listed(name)).filter_map(|name| shape.column(&[name])).collect();
         for (name, text) in columns {
             if out.iter().any(|column| same_name(&column.name, &name.value)) {
-                self.report(Fault::RepeatedKey(name.value.to_string()), name.place.clone());
+                let first = columns.iter().find(|(column, _)| same_name(&column.value, &name.value));
+                let first =
+                    first.map(|(column, _)| column.place.clone()).filter(|first| *first != name.place);
+                self.report(Fault::RepeatedKey { key: name.value.to_string(), first }, name.place.clone());
                 continue;
             }
             let Some(datatype) = self.expression(text, Some(shape)) else { continue };

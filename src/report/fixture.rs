@@ -32,6 +32,7 @@ pub(super) fn usage() -> Usage {
         completion_tokens: 45_210,
         cost_micros: 12_345,
         unpriced: 0,
+        simulated: false,
     }
 }
 

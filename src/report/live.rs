@@ -75,7 +75,7 @@ pub(super) struct Part {
 /// What there is to say of the whole run, in the order in which it is said.
 pub(super) fn run_parts(state: &State) -> Vec<Part> {
     let usage = &state.usage;
-    let simulated = if state.run.as_ref().is_some_and(|run| run.offline) { " (simulated)" } else { "" };
+    let simulated = if state.is_simulated() { " (simulated)" } else { "" };
     let tokens = usage.prompt_tokens + usage.completion_tokens;
     let left = state.left().map(|left| {
         let least = if left.at_least { "at least " } else { "" };

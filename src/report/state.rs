@@ -137,6 +137,11 @@ impl State {
         }
     }
 
+    /// Whether answers cost nothing, because a simulator gives them.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.usage.simulated || self.run.as_ref().is_some_and(|run| run.offline)
+    }
+
     /// Time since the run began, by its events.
     pub(crate) fn elapsed(&self) -> Duration {
         let since = |run: &Run| self.now.duration_since(run.started).try_into().unwrap_or_default();

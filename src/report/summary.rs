@@ -122,6 +122,7 @@ fn spent(state: &State, end: &End) -> String {
         completion_tokens,
         cost_micros,
         unpriced,
+        simulated: _,
     } = state.usage;
     let mut lines: Vec<(&str, String)> = Vec::new();
     if requests == 0 && reused > 0 && end.end == RunEnd::Complete {
@@ -158,8 +159,7 @@ fn spent(state: &State, end: &End) -> String {
     }
     if requests > 0 || cost_micros > 0 {
         let cost = Usd::from_micros(cost_micros);
-        let offline = state.run.as_ref().is_some_and(|run| run.offline);
-        let mut text = match offline {
+        let mut text = match state.is_simulated() {
             true => format!("simulated, nothing was paid; would have cost {cost}"),
             false => cost.to_string(),
         };

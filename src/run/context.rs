@@ -76,7 +76,7 @@ impl Context {
         let events = Arc::new(Events::new(queue, meter::visible(plan)));
         let meters = Arc::new(Meters::new(plan));
         let calls = Arc::new(Calls {
-            preflight: Preflight::new(options::is_mistral(&database.server)),
+            preflight: Preflight::new(options::is_mistral(&database.server), Arc::clone(&meters.simulated)),
             database: database.clone(),
             in_flight: InFlightRequests::default(),
             budget: Budget::new(budget, spent),

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::sim::reply::Refusal;
+use crate::{mistral::wire::SIMULATOR_OWNER, sim::reply::Refusal};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Skill {
@@ -91,7 +91,7 @@ impl Model {
             "id": name,
             "object": "model",
             "created": 1_760_000_000,
-            "owned_by": "mistralai",
+            "owned_by": SIMULATOR_OWNER,
             "capabilities": {
                 "completion_chat": chat,
                 "function_calling": chat,

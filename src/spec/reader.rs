@@ -146,10 +146,12 @@ impl Reader<'_> {
         match &node.kind {
             Kind::List(items) => items.iter().for_each(|item| self.duplicates(item)),
             Kind::Map(entries) => {
-                let mut seen = std::collections::HashSet::new();
+                let mut seen = std::collections::HashMap::new();
                 for (key, value) in entries {
-                    if !seen.insert(key.name.as_str()) {
-                        self.report(key.span.clone(), Fault::RepeatedKey(key.name.clone()));
+                    let first = *seen.entry(key.name.as_str()).or_insert(&key.span);
+                    if *first != key.span {
+                        let first = Some(self.place(first.clone()));
+                        self.report(key.span.clone(), Fault::RepeatedKey { key: key.name.clone(), first });
                     }
                     self.duplicates(value);
                 }

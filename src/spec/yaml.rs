@@ -17,7 +17,9 @@ pub(crate) fn read(text: &str) -> Result<Node, (Range<usize>, String)> {
     let mut budget = serde_yaml::Budget::default();
     // Deep enough for a schema within a tool, and not too deep for the stack of a thread in a debug build.
     budget.max_depth = 32;
-    budget.max_nodes = 100_000;
+    // What is written out is read, however long; what aliases make of it is not.
+    budget.max_nodes = text.len().max(100_000);
+    budget.max_events = 4 * budget.max_nodes;
     budget.max_documents = 1;
     let mut options = serde_yaml::Options::default();
     options.budget = Some(budget);
@@ -25,9 +27,31 @@ pub(crate) fn read(text: &str) -> Result<Node, (Range<usize>, String)> {
     options.duplicate_keys = DuplicateKeyPolicy::LastWins;
     options.strict_booleans = true;
     options.with_snippet = false;
-    serde_yaml::from_str_with_options::<Spanned<Raw>>(text, options)
-        .map(|raw| node(raw, text))
-        .map_err(|error| (error_span(&error, text), message(&error)))
+    serde_yaml::from_str_with_options::<Spanned<Raw>>(text, options).map(|raw| node(raw, text)).map_err(
+        |error| {
+            let (span, message) = (error_span(&error, text), message(&error));
+            match tab(text, span.start).filter(|_| message.contains("tab")) {
+                Some(at) => (at..at + 1, INDENTED_BY_TAB.to_owned()),
+                None => (span, message),
+            }
+        },
+    )
+}
+
+const INDENTED_BY_TAB: &str = "a tab cannot indent a line of YAML: write spaces";
+
+/// The tab that indents a line, from the line on that an error names: the scanner names the one before, too.
+fn tab(text: &str, at: usize) -> Option<usize> {
+    let line = text[..at].rfind('\n').map_or(0, |at| at + 1);
+    let mut start = line;
+    for line in text[line..].split_inclusive('\n').take(3) {
+        let indent = line.len() - line.trim_start().len();
+        if let Some(tab) = line[..indent].find('\t') {
+            return Some(start + tab);
+        }
+        start += line.len();
+    }
+    None
 }
 
 fn error_span(error: &serde_yaml::Error, text: &str) -> Range<usize> {

@@ -18,15 +18,15 @@ use tokio_util::sync::CancellationToken;
 
 const CASES: &str = include_str!("../fixtures/mistral/answered.jsonl");
 
-const SCHEMA: &str = r#"{ "type": "object", "required": ["title", "year"], "additionalProperties": false,
+pub(crate) const SCHEMA: &str = r#"{ "type": "object", "required": ["title", "year"], "additionalProperties": false,
     "properties": { "title": { "type": "string" }, "year": { "type": "integer" } } }"#;
 
-fn cases() -> Vec<Value> {
+pub(crate) fn cases() -> Vec<Value> {
     CASES.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// The bytes of a case, and its headers.
-fn step(case: &Value) -> Step {
+pub(crate) fn step(case: &Value) -> Step {
     let message = json!({ "role": "assistant", "content": case["content"], "reasoning_content": case["reasoning_content"] });
     let reason = case["finish_reason"].as_str().unwrap_or("stop");
     let body = json!({

@@ -21,7 +21,7 @@ pub use chat::{
 };
 pub use files::{DeletedFile, FILES_PATH, FileList, FileObject, MAX_FILE_BYTES};
 pub use identity::{FIELDS, FieldIdentity, identity_table, is_identity};
-pub use models::{MODELS_PATH, Model, ModelList};
+pub use models::{MODELS_PATH, Model, ModelList, SIMULATOR_OWNER};
 pub use options::{
     Function, FunctionName, Prediction, PromptMode, ReasoningEffort, ServiceTier, Stop, Tool, ToolChoice,
     ToolKind, ToolMode, document_chunk, file_chunk, image_chunk, text_chunk,

@@ -7,6 +7,9 @@ use super::or_default;
 /// The path of the list of models.
 pub const MODELS_PATH: &str = "/v1/models";
 
+/// Who owns the models of the simulator.
+pub const SIMULATOR_OWNER: &str = "etl-simulator";
+
 /// The answer of `GET /v1/models`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelList {
@@ -25,6 +28,9 @@ pub struct Model {
     /// `model`.
     #[serde(default)]
     pub object: String,
+    /// Who owns it.
+    #[serde(default, deserialize_with = "or_default")]
+    pub owned_by: String,
     /// Other names for it.
     #[serde(default, deserialize_with = "or_default")]
     pub aliases: Vec<String>,

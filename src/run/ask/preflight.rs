@@ -1,9 +1,17 @@
 //! Before the first request: the key works, the model is there, is not retired, and takes what it is asked.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use tokio::sync::OnceCell;
 
 use crate::{
-    mistral::{self, CallError, Client, wire::Model},
+    mistral::{
+        self, CallError, Client,
+        wire::{Model, SIMULATOR_OWNER},
+    },
     plan::Task,
     request::{error::WriteError, question::Question, written::Written},
     run::error::RunError,
@@ -13,12 +21,14 @@ use crate::{
 pub(crate) struct Preflight {
     models: OnceCell<Vec<Model>>,
     is_mistral: bool,
+    /// Set once the server says that it is a simulator.
+    simulated: Arc<AtomicBool>,
 }
 
 impl Preflight {
     /// Nothing has been asked for yet. Only Mistral's own list of models is complete.
-    pub(crate) fn new(is_mistral: bool) -> Self {
-        Self { models: OnceCell::new(), is_mistral }
+    pub(crate) fn new(is_mistral: bool, simulated: Arc<AtomicBool>) -> Self {
+        Self { models: OnceCell::new(), is_mistral, simulated }
     }
 
     /// Checks a stage's model. A server that lists no models, or not this one's, is no reason to stop: only
@@ -38,6 +48,9 @@ impl Preflight {
             }
         });
         let models = models.await?;
+        if models.iter().any(|model| model.owned_by == SIMULATOR_OWNER) {
+            self.simulated.store(true, Ordering::Relaxed);
+        }
         if models.is_empty() || !self.is_mistral {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -75,6 +75,8 @@ pub(crate) struct Meters {
     pub(crate) failures: Count,
     /// Rows of it for records that got no answer.
     pub(crate) unanswered: Count,
+    /// Whether the server says that it is a simulator.
+    pub(crate) simulated: Arc<AtomicBool>,
     /// Answers and refusals by when, over the last while.
     lately: Mutex<VecDeque<(Instant, [u64; 2])>>,
 }
@@ -90,6 +92,7 @@ impl Meters {
             added: AtomicI64::new(0),
             failures: Count::default(),
             unanswered: Count::default(),
+            simulated: Arc::default(),
             lately: Mutex::default(),
         }
     }
@@ -202,6 +205,7 @@ impl Meters {
             completion_tokens: sum(|meter| meter.completion_tokens.get()),
             cost_micros: sum(|meter| meter.cost_micros.get()),
             unpriced: sum(|meter| meter.unpriced.get()),
+            simulated: self.simulated.load(Ordering::Relaxed),
         }
     }
 
