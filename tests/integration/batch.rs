@@ -2,24 +2,13 @@
 
 use std::time::Duration;
 
-use crate::common::{Ended, Folder, conserved, run_in};
+use crate::common::{CLOSED_SCHEMA, Ended, Folder, conserved, run_in};
 use etl::{
     event::{EventKind, RunEnd},
     run::Options,
     sim::{Sim, SimConfig},
 };
 use tokio_util::sync::CancellationToken;
-
-const SCHEMA: &str = r#"{
-  "type": "object",
-  "required": ["title", "kind", "score"],
-  "additionalProperties": false,
-  "properties": {
-    "title": { "type": "string", "minLength": 3 },
-    "kind": { "enum": ["essay", "letter", "speech"] },
-    "score": { "type": "number", "minimum": 0, "maximum": 1 }
-  }
-}"#;
 
 /// Jobs that are polled quickly: the simulator passes an hour in a second.
 const POLL: &str = "every: 50ms, backoff: { factor: 1.2, max: 200ms }";
@@ -62,9 +51,7 @@ fn one(records: usize, max_requests: usize, map: &str, more: &str) -> String {
 }
 
 fn folder() -> Folder {
-    let folder = Folder::new();
-    folder.write("schema.json", SCHEMA.as_bytes());
-    folder
+    Folder::with_schema(CLOSED_SCHEMA)
 }
 
 fn quick() -> SimConfig {

@@ -2,24 +2,13 @@
 
 use std::{path::Path, time::Duration};
 
-use crate::common::{Ended, Folder, conserved, run_in, sql};
+use crate::common::{CLOSED_SCHEMA, Ended, Folder, conserved, run_in, sql};
 use etl::{
     event::RunEnd,
     run::{Options, Pipeline, RunError},
     sim::{Sim, SimConfig},
 };
 use tokio_util::sync::CancellationToken;
-
-const SCHEMA: &str = r#"{
-  "type": "object",
-  "required": ["title", "kind", "score"],
-  "additionalProperties": false,
-  "properties": {
-    "title": { "type": "string", "minLength": 3 },
-    "kind": { "enum": ["essay", "letter", "speech"] },
-    "score": { "type": "number", "minimum": 0, "maximum": 1 }
-  }
-}"#;
 
 /// Wave one, a barrier, repair, and a table for those that could not be repaired.
 fn waves(records: usize, more: &str) -> String {
@@ -60,9 +49,7 @@ stages:
 }
 
 fn folder() -> Folder {
-    let folder = Folder::new();
-    folder.write("schema.json", SCHEMA.as_bytes());
-    folder
+    Folder::with_schema(CLOSED_SCHEMA)
 }
 
 async fn sim(config: SimConfig) -> Sim {

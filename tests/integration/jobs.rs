@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::common::{Folder, run_watched};
+use crate::common::{Folder, SCHEMA, run_watched};
 use etl::{
     event::{EventKind, RunEnd},
     run::Options,
@@ -10,16 +10,6 @@ use etl::{
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-
-const SCHEMA: &str = r#"{
-  "type": "object",
-  "required": ["title", "kind", "score"],
-  "properties": {
-    "title": { "type": "string", "minLength": 3 },
-    "kind": { "enum": ["essay", "letter", "speech"] },
-    "score": { "type": "number", "minimum": 0, "maximum": 1 }
-  }
-}"#;
 
 /// More than a job carries itself, so that there is a file of requests, too.
 const RECORDS: u64 = 120;
@@ -45,7 +35,7 @@ const SCENARIO: &str = "{ misfits: { share: 0 }, batch: { queue: { median: 1min 
 
 /// What a command printed, and that it went well.
 async fn etl(spec: PathBuf, url: String, arguments: &'static [&'static str]) -> String {
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_etl"));
+    let mut command = assert_cmd::Command::new(crate::common::ETL);
     command.arg(arguments[0]).arg(spec).args(&arguments[1..]).args(["--base-url", &url]);
     command.timeout(Duration::from_secs(60));
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
@@ -155,7 +145,7 @@ async fn jobs_of_another_account_are_left_alone_and_a_server_that_is_gone_is_tol
     let url = sim.url();
     drop(sim);
     tokio::time::sleep(Duration::from_millis(200)).await;
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_etl"));
+    let mut command = assert_cmd::Command::new(crate::common::ETL);
     command.arg("jobs").arg(folder.path("spec.yaml")).args(["--base-url", &url]);
     command.timeout(Duration::from_secs(30));
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();

@@ -25,7 +25,7 @@ async fn run(base_url: &str, proxy: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.txt"), "hello").unwrap();
     fs::write(folder.path().join("p.yaml"), SPEC.replace("BASE", base_url)).unwrap();
-    let mut command = assert_cmd::Command::cargo_bin("etl").unwrap();
+    let mut command = assert_cmd::Command::new(crate::common::ETL);
     command.current_dir(folder.path()).args(["run", "p.yaml"]);
     command.env("HTTP_PROXY", proxy).env("http_proxy", proxy).env_remove("NO_PROXY").env_remove("no_proxy");
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();

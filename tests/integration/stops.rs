@@ -3,23 +3,13 @@
 
 use std::time::Duration;
 
-use crate::common::{Ended, Folder, conserved, run_in};
+use crate::common::{Ended, Folder, SCHEMA, conserved, run_in};
 use etl::{
     event::{EventKind, RunEnd},
     run::Options,
     sim::{Sim, SimConfig},
 };
 use tokio_util::sync::CancellationToken;
-
-const SCHEMA: &str = r#"{
-  "type": "object",
-  "required": ["title", "kind", "score"],
-  "properties": {
-    "title": { "type": "string", "minLength": 3 },
-    "kind": { "enum": ["essay", "letter", "speech"] },
-    "score": { "type": "number", "minimum": 0, "maximum": 1 }
-  }
-}"#;
 
 fn spec(records: usize, map: &str) -> String {
     format!(

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::common::{Ended, Folder, conserved, run_watched, sql};
+use crate::common::{Ended, Folder, SCHEMA, conserved, run_watched, sql};
 use duckdb::Connection;
 use etl::{
     event::{EventKind, RunEnd},
@@ -18,16 +18,6 @@ use etl::{
     store::{Batch, RunRecord, Store},
 };
 use tokio_util::sync::CancellationToken;
-
-const SCHEMA: &str = r#"{
-  "type": "object",
-  "required": ["title", "kind", "score"],
-  "properties": {
-    "title": { "type": "string", "minLength": 3 },
-    "kind": { "enum": ["essay", "letter", "speech"] },
-    "score": { "type": "number", "minimum": 0, "maximum": 1 }
-  }
-}"#;
 
 fn spec(database: &Path, records: usize, map: &str) -> String {
     format!(
@@ -53,7 +43,7 @@ stages:
 fn etl(folder: &Folder, database: &Path) -> Output {
     folder.write("schema.json", SCHEMA.as_bytes());
     folder.write("spec.yaml", spec(database, 10, "").as_bytes());
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_etl"));
+    let mut command = assert_cmd::Command::new(crate::common::ETL);
     command.arg("run").arg(folder.path("spec.yaml")).args(["--offline", "--quiet", "--progress", "none"]);
     command.timeout(Duration::from_secs(60)).output().unwrap()
 }

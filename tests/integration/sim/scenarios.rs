@@ -92,7 +92,7 @@ async fn the_philosophy_run_misfits_as_often_as_the_real_one_did() {
 
 #[test]
 fn the_command_says_which_scenarios_there_are() {
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_etl"));
+    let mut command = assert_cmd::Command::new(crate::common::ETL);
     let told = command.args(["sim", "--port", "0", "--scenario", "wild"]).assert().code(2);
     let told = String::from_utf8_lossy(&told.get_output().stderr).into_owned();
     assert!(told.contains("`calm`, `busy`, `flaky`, `hostile`, `philosophy`, `limit-hidden`, `limit-announced`, `limit-second`, `limit-misannounced`, `limit-tokens`, `limit-pages`, `limit-halved`, `limit-shared`, `sporadic`, `outage`"), "{told}");
