@@ -35,7 +35,7 @@ fn of_expression(why: String) -> Reason {
     (FailureKind::Expression, why)
 }
 
-fn of_template(error: RenderError) -> Reason {
+fn of_template(error: &RenderError) -> Reason {
     let kind = match error {
         RenderError::Null(_) => FailureKind::Null,
         RenderError::Other(_) => FailureKind::Template,
@@ -109,7 +109,8 @@ impl Shaper {
         let shaped = records.iter().zip(values).map(|(record, values)| {
             let set = values.map_err(of_expression)?;
             let texts = self.templates.iter().map(|template| template.render(record));
-            let texts = texts.collect::<Result<Vec<String>, RenderError>>().map_err(of_template)?;
+            let texts =
+                texts.collect::<Result<Vec<String>, RenderError>>().map_err(|error| of_template(&error))?;
             let value = |from: &From| match from {
                 From::Field(at) => record.values[*at].clone(),
                 From::Expression(at) => set[*at].clone(),
