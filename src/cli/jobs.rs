@@ -13,7 +13,7 @@ use super::{FATAL, SpecArguments, WRONG, block_on, load, run::base_url, show, te
 pub(super) struct Arguments {
     #[command(flatten)]
     spec: SpecArguments,
-    /// What to do about them; they are only shown unless said.
+    /// What to do about them; by default they are only shown.
     #[arg(value_enum)]
     action: Option<Action>,
     /// Ask another server than the pipeline says.
@@ -23,7 +23,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Action {
-    /// Tell those to end that go on; the next run collects what they have answered.
+    /// Cancel the running ones; the next run collects their answers.
     Cancel,
     /// Delete at the service the jobs and files whose answers are in the ledger.
     Clean,
@@ -60,10 +60,7 @@ async fn act(jobs: &mut Jobs, action: Option<Action>) -> Result<String, RunError
             String::new()
         }
         Some(Action::Cancel) => {
-            format!(
-                "\n{} told to end; run the pipeline again to collect what they have answered\n",
-                jobs.cancel().await?
-            )
+            format!("\n{} cancelled; run the pipeline again to collect their answers\n", jobs.cancel().await?)
         }
         Some(Action::Clean) => {
             format!("\n{} deleted at the service, with their files\n", jobs.clean().await?)

@@ -26,7 +26,7 @@ use crate::{
 
 /// The spec or the call is wrong.
 const WRONG: u8 = 2;
-/// The run could not go on.
+/// The run could not continue.
 const FATAL: u8 = 1;
 
 /// Typed, checked metadata out of many documents: a YAML file becomes a graph of streams, and the
@@ -35,7 +35,7 @@ const FATAL: u8 = 1;
 #[command(
     name = "etl",
     version,
-    after_help = "Exit codes: 0 done, 1 could not go on, 2 the spec or the call is wrong, 3 done, with failures, 4 out of money, 5 some records got no answer, 130 interrupted."
+    after_help = "Exit codes: 0 done, 1 fatal error, 2 the spec or the call is wrong, 3 done, with failures, 4 out of money, 5 some records got no answer, 130 interrupted."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -46,11 +46,11 @@ struct Arguments {
 enum Command {
     /// Run a pipeline.
     Run(run::Arguments),
-    /// Check a pipeline and everything that it names, and say every mistake at once.
+    /// Check a pipeline and everything that it names, and report every mistake at once.
     Check(check::Arguments),
     /// Show what a pipeline compiles to, with every default.
     Plan(plan::Arguments),
-    /// Show the batch jobs of a pipeline; cancel those that go on, or clean up after those that ended.
+    /// Show the batch jobs of a pipeline; cancel the running ones, or delete the ended ones.
     Jobs(jobs::Arguments),
     /// Run the simulator of Mistral's API by itself.
     Sim(sim::Arguments),

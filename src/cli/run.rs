@@ -17,13 +17,13 @@ use super::{FATAL, SpecArguments, WRONG, block_on, load, show, tell};
 pub(super) struct Arguments {
     #[command(flatten)]
     spec: SpecArguments,
-    /// Read so many records and no more.
+    /// Read at most N records.
     #[arg(long, value_name = "N", value_parser = records)]
     limit: Option<u64>,
     /// Show the graph, the first request and what a run would ask and cost; send nothing, write nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Ask a simulator within this process: no key, no cost.
+    /// Use a simulator within this process: no key, no cost.
     #[arg(long)]
     offline: bool,
     /// How the simulator behaves: the name of a scenario (calm, busy, flaky, hostile, philosophy, outage, sporadic, limit-…) or a YAML file.
@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     /// Ask another server than the pipeline says.
     #[arg(long, value_name = "URL", conflicts_with = "offline", value_parser = base_url)]
     base_url: Option<String>,
-    /// Ask everything anew, whatever the ledger has.
+    /// Ignore the ledger: send every request again.
     #[arg(long)]
     fresh: bool,
     /// Ask again what failed for good: refused answers whose attempts are used up, requests that were invalid.
@@ -47,7 +47,7 @@ pub(super) struct Arguments {
     /// How to show progress.
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
     progress: Choice,
-    /// Say nothing but what went wrong.
+    /// Print only errors and failures.
     #[arg(long, short)]
     quiet: bool,
 }
@@ -59,7 +59,7 @@ const INTERRUPTED: u8 = 130;
 const EVENTS: usize = 64;
 
 fn records(text: &str) -> Result<u64, &'static str> {
-    text.parse().ok().filter(|records| *records > 0).ok_or("wanted a number of records, 1 or more")
+    text.parse().ok().filter(|records| *records > 0).ok_or("expected a number of records, 1 or more")
 }
 
 pub(super) fn base_url(text: &str) -> Result<String, &'static str> {
@@ -169,7 +169,7 @@ async fn run_and_report(
     }
 }
 
-/// Waits for the user, or whoever minds the process, to say stop.
+/// Waits for the user, or the process manager, to stop it.
 async fn interrupted() {
     #[cfg(unix)]
     {

@@ -19,7 +19,7 @@ pub(super) struct Arguments {
 
 pub(super) fn sql(arguments: &Arguments) -> u8 {
     if !arguments.database.exists() {
-        tell(&format!("there is no database `{}`", arguments.database.display()));
+        tell(&format!("no such database: `{}`", arguments.database.display()));
         return WRONG;
     }
     match store::show(&arguments.database, &arguments.query) {

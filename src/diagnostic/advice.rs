@@ -34,12 +34,12 @@ impl Fault {
                 let (line, column) = first.line_column();
                 format!("again here; the first is at line {line}, column {column}")
             }
-            Self::Forms { count: 0, .. } => "what does it do?".to_owned(),
-            Self::Forms { .. } => "only one of them can stand".to_owned(),
-            Self::DuplicateName { first_line, .. } => format!("the first stands at line {first_line}"),
+            Self::Forms { count: 0, .. } => "expected one of its tasks here".to_owned(),
+            Self::Forms { .. } => "only one of them is allowed".to_owned(),
+            Self::DuplicateName { first_line, .. } => format!("the first is at line {first_line}"),
             Self::PastWave { .. } => "the wave neither waits for these failures nor counts them".to_owned(),
-            Self::Cycle(_) => "reads from itself in the end".to_owned(),
-            Self::Unread(_) => "its records go nowhere".to_owned(),
+            Self::Cycle(_) => "reads its own output".to_owned(),
+            Self::Unread(_) => "its records are not used".to_owned(),
             Self::UnsetEnv(_) => "not set".to_owned(),
             Self::Expression { help, .. } | Self::ShortSchema { help, .. } => help.clone(),
             Self::FieldTaken { .. } => "expected a name that no field has".to_owned(),
@@ -89,24 +89,24 @@ impl Fault {
                 };
                 let quoted = match known.iter().find(|name| !is_plain(name)) {
                     Some(name) => format!(
-                        "; a name that is no identifier is written `etl.fields[\"{name}\"]` in a template and `\"{name}\"` in an expression"
+                        "; a name that is not an identifier is written `etl.fields[\"{name}\"]` in a template and `\"{name}\"` in an expression"
                     ),
                     None => String::new(),
                 };
-                Some(format!("the names at hand are {}{quoted}", listed(known)))
+                Some(format!("the available names are {}{quoted}", listed(known)))
             }
             Self::PastWave { wave, .. } => {
                 Some(format!("read `{wave}.failed`: what failed above the wave, once it has closed"))
             }
             Self::NothingAbove { .. } => Some("start with a source, or say `from:`".to_owned()),
-            Self::SourceWithInput(_) => Some("leave `from:` out: a source starts a stream".to_owned()),
+            Self::SourceWithInput(_) => Some("remove `from:`: a source starts a stream".to_owned()),
             Self::Unread(name) => Some(format!("add a sink with `from: {name}`, or remove the stage")),
             Self::ReadsSink(_) => Some("read from the stage that the sink reads from".to_owned()),
             Self::UnsetEnv(name) => {
                 Some(format!("set it (`export {name}=…`), or give a default: `${{env.{name}:-…}}`"))
             }
             Self::BadVariable(_) => Some(
-                "write `${env.NAME}`, `${env.NAME:-default}` or `${params.name}`; `$${` stands for `${`"
+                "write `${env.NAME}`, `${env.NAME:-default}` or `${params.name}`; `$${` is a literal `${`"
                     .to_owned(),
             ),
             Self::ReservedName(_) => Some(
@@ -144,7 +144,7 @@ impl Fault {
                 "say `types: {{ {column}: {has} }}` on the sink, write to another table, or say `mode: replace`"
             )),
             Self::SchemaTwins { .. } => {
-                Some("columns do not tell names apart by case: rename one of them in the schema".to_owned())
+                Some("column names are case-insensitive: rename one of them in the schema".to_owned())
             }
             Self::ColumnClash { .. } => {
                 Some("say `columns:` on the sink, or `into:` on one of the maps".to_owned())
@@ -168,17 +168,17 @@ impl Fault {
             ),
             Self::Unpolled(_) => Some("put `- poll: finished` with `job: mistral` above it".to_owned()),
             Self::CollectsNothing(_) => Some(
-                "between a map with `submit:` and its `collect:` only polls and throttles may stand".to_owned(),
+                "between a map with `submit:` and its `collect:` only polls and throttles are allowed".to_owned(),
             ),
             Self::SharedJobs { collect, .. } => Some(format!(
-                "read from `{collect}`; how the jobs stand is in `etl.jobs`, and `etl jobs` shows it"
+                "read from `{collect}`; the state of the jobs is in `etl.jobs`, and `etl jobs` shows it"
             )),
-            Self::PollsNoJob(_) => Some("it stands below a map with `submit:`".to_owned()),
+            Self::PollsNoJob(_) => Some("place it below a map with `submit:`".to_owned()),
             Self::NoPrice(model) => Some(format!(
-                "add `prices: {{ {model}: {{ prompt: 0.15 USD, completion: 0.60 USD }} }}` with what it costs, or take `budget:` out"
+                "add `prices: {{ {model}: {{ prompt: 0.15 USD, completion: 0.60 USD }} }}` with what it costs, or remove `budget:`"
             )),
             Self::LeavesFolder { .. } => {
-                Some("a template may include what lies beside it or below".to_owned())
+                Some("a template can include files in its own folder or below".to_owned())
             }
             _ => None,
         }

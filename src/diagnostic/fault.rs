@@ -34,7 +34,7 @@ pub enum Fault {
         known: Vec<&'static str>,
     },
     /// A key that the service knows and that would do harm here.
-    #[error("`{key}` has no place in {within}")]
+    #[error("`{key}` is not supported in {within}")]
     NoUse {
         /// The key.
         key: String,
@@ -96,7 +96,7 @@ pub enum Fault {
         known: Vec<String>,
     },
     /// A stage that does nothing, or two things.
-    #[error("{kind} `{name}` {}", if *.count == 0 { "does not say what to do".to_owned() } else { format!("says {count} things to do") })]
+    #[error("{kind} `{name}` {}", if *.count == 0 { "has no task".to_owned() } else { format!("has {count} tasks") })]
     Forms {
         /// The stage's kind.
         kind: &'static str,
@@ -114,7 +114,7 @@ pub enum Fault {
     #[error("`{}` cannot be the name of a field", .0.escape_debug())]
     BadFieldName(String),
     /// A name that the program uses itself.
-    #[error("the name `{0}` is the program's own")]
+    #[error("the name `{0}` is reserved")]
     ReservedName(String),
     /// Two stages of one name.
     #[error("two stages are called `{name}`")]
@@ -168,7 +168,7 @@ pub enum Fault {
     #[error("nothing reads `{0}`")]
     Unread(String),
     /// A sink has no records to hand on.
-    #[error("`{0}` is a sink and hands nothing on")]
+    #[error("`{0}` is a sink and has no output")]
     ReadsSink(String),
     /// A variable of the environment that is not set.
     #[error("the environment variable `{0}` is not set")]
@@ -195,7 +195,7 @@ pub enum Fault {
         why: String,
     },
     /// A path that leads out of the folder that it must stay in.
-    #[error("`{path}` leads out of `{folder}`")]
+    #[error("`{path}` is outside of `{folder}`")]
     LeavesFolder {
         /// The path.
         path: String,
@@ -203,7 +203,7 @@ pub enum Fault {
         folder: String,
     },
     /// A template where a text is taken as it is.
-    #[error("this key is no template")]
+    #[error("this key is not a template")]
     NoTemplate,
     /// A template that does not parse.
     #[error("{0}")]
@@ -285,7 +285,7 @@ pub enum Fault {
     #[error("the schema `{0}` describes neither an object nor a list")]
     SchemaWithoutObject(String),
     /// Two stages give the same column.
-    #[error("column `{column}` comes twice: {first} and {second}")]
+    #[error("duplicate column `{column}`: {first} and {second}")]
     ColumnClash {
         /// The column.
         column: String,
@@ -376,7 +376,7 @@ pub enum Fault {
     #[error("{0}")]
     BadFile(String),
     /// A glob pattern that is none.
-    #[error("`{pattern}` is no file pattern: {why}")]
+    #[error("`{pattern}` is not a valid file pattern: {why}")]
     BadGlob {
         /// The pattern.
         pattern: String,
@@ -408,13 +408,13 @@ pub enum Fault {
         collect: String,
     },
     /// A stage that collects and reads no jobs.
-    #[error("`{0}` collects, and no stage that submits stands above it")]
+    #[error("`{0}` collects, and there is no stage that submits above it")]
     CollectsNothing(String),
     /// A poll over something that is no job.
-    #[error("poll `{0}` reads records that are no jobs")]
+    #[error("poll `{0}` reads records that are not jobs")]
     PollsNoJob(String),
     /// Neither a region nor an address.
-    #[error("`{0}` is no server")]
+    #[error("`{0}` is not a server")]
     NoServer(String),
     /// A model under a budget that does not count against it.
     #[error("the price of `{0}` is not known, and there is a budget")]

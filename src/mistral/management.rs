@@ -106,5 +106,5 @@ impl Client {
 /// Reads an answer that is JSON.
 pub(super) fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T, Fault> {
     serde_json::from_slice(&answer.bytes)
-        .map_err(|error| Fault::unreadable(format!("the answer is none of the service's ({error})")))
+        .map_err(|error| Fault::unreadable(format!("the answer is not one of the service's ({error})")))
 }

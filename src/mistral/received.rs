@@ -25,7 +25,10 @@ pub(super) fn received_bytes(endpoint: Endpoint, bytes: &[u8]) -> Result<(Value,
     let (text, replaced) = decode::text(bytes);
     let text = text.trim();
     if text.starts_with('<') {
-        return Err(format!("is a page, and none of the service's: {}", ApiError::read(200, text).message));
+        return Err(format!(
+            "is a web page, not an answer of the service: {}",
+            ApiError::read(200, text).message
+        ));
     }
     let (body, repaired) = match parsed(text) {
         Ok(parsed) => parsed,

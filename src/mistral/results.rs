@@ -19,7 +19,7 @@ pub struct ResultRow {
 /// # Errors
 /// Why the line can be assigned to no request, as an end to "the line …".
 pub fn read_result(line: &str) -> Result<ResultRow, String> {
-    let line: Value = serde_json::from_str(line.trim()).map_err(|error| format!("is no JSON ({error})"))?;
+    let line: Value = serde_json::from_str(line.trim()).map_err(|error| format!("is not JSON ({error})"))?;
     let custom_id = match &line["custom_id"] {
         Value::String(id) if !id.is_empty() => id.clone(),
         Value::Number(id) => id.to_string(),
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn a_line_of_nobody_is_told() {
         assert_eq!(read_result("{}").unwrap_err(), "has no `custom_id`");
-        assert!(read_result("not json").unwrap_err().starts_with("is no JSON"));
+        assert!(read_result("not json").unwrap_err().starts_with("is not JSON"));
         assert_eq!(read_result("[1]").unwrap_err(), "has no `custom_id`");
     }
 }

@@ -85,7 +85,7 @@ impl Plan {
             }
             Step::Lookup(chat) => {
                 vec![format!(
-                    "answers in the ledger go on at once; the others are asked by `{}`",
+                    "answers in the ledger are used at once; the others are requested by `{}`",
                     self.node(*chat).name
                 )]
             }

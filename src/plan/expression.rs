@@ -169,7 +169,7 @@ fn old_item(message: &str, text: &str, schema: &Schema) -> Option<(String, Strin
         "index" => format!("write `{field}_index`, which counts from 1"),
         _ => format!("count the items above the split: `fields: {{ {field}s: len(…) }}`"),
     };
-    Some((format!("`{field}.{part}` is no part of `{field}`"), help))
+    Some((format!("`{field}.{part}` is not a part of `{field}`"), help))
 }
 
 /// The new spelling of a name that the language used to have.

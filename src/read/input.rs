@@ -28,7 +28,7 @@ impl Input {
         let cannot = |error| ReadError::Open { file: Arc::clone(name), error };
         let meta = std::fs::metadata(path).map_err(cannot)?;
         if !meta.is_file() {
-            return Err(cannot(io::Error::other("it is no regular file")));
+            return Err(cannot(io::Error::other("it is not a regular file")));
         }
         let file = File::open(path).map_err(cannot)?;
         let stamp = Stamp::of(&file.metadata().map_err(cannot)?);

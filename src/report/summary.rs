@@ -230,7 +230,7 @@ fn advice(state: &State, paint: Paint) -> String {
     if *end == RunEnd::Interrupted {
         let pending = counted(sum.pending().max(0).unsigned_abs(), "record");
         text += &format!(
-            "stopped: {pending} pending; run the same command again to go on, nothing is paid twice\n"
+            "stopped: {pending} pending; run the same command again to resume, nothing is paid twice\n"
         );
     }
     text

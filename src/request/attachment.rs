@@ -39,13 +39,13 @@ pub(crate) enum AttachmentError {
     Template(#[from] RenderError),
     #[error("the template of an image or a document gives no address and no path")]
     Nothing,
-    #[error("`{0}` can be fetched by nobody: wanted a path, or an address with `https://` or `data:`")]
+    #[error("`{0}` cannot be fetched: expected a path, or an address with `https://` or `data:`")]
     Scheme(String),
     #[error("cannot read `{path}`: {why}")]
     Io { path: String, why: String },
-    #[error("`{path}` leads out of {folders}")]
+    #[error("`{path}` is outside of {folders}")]
     Outside { path: String, folders: String },
-    #[error("`{0}` is no file")]
+    #[error("`{0}` is not a file")]
     NotAFile(String),
     #[error("`{0}` is empty")]
     Empty(String),
@@ -53,7 +53,7 @@ pub(crate) enum AttachmentError {
     TooLarge { path: String, size: Size },
     #[error("the ending of `{path}` is none of {}", endings())]
     Ending { path: String },
-    #[error("`{path}` is no picture but {media_type}: `documents:` takes it")]
+    #[error("`{path}` is not an image but {media_type}: use `documents:`")]
     NoPicture { path: String, media_type: &'static str },
     #[error("a file that goes with the question has changed since the ledger was asked for its answer")]
     Changed,
@@ -189,14 +189,14 @@ mod tests {
         assert_eq!(told(folder, "in/a.pdf", Kind::Document), "data:application/pdf;base64,JVBERg==");
         assert_eq!(told(folder, "in/../in/a.PNG", Kind::Image), "data:image/png;base64,iVBORw==");
         let no = |path| told(folder, path, Kind::Image);
-        assert_eq!(no("in/a.pdf"), "`in/a.pdf` is no picture but application/pdf: `documents:` takes it");
+        assert_eq!(no("in/a.pdf"), "`in/a.pdf` is not an image but application/pdf: use `documents:`");
         assert!(no("in/a.exe").starts_with("the ending of `in/a.exe` is none of `.png`, "));
         assert_eq!(no("in/b.png"), "cannot read `in/b.png`: no such file or directory");
         assert_eq!(no("in/none.png"), "`in/none.png` is empty");
-        assert_eq!(no("in/deep.png"), "`in/deep.png` is no file");
+        assert_eq!(no("in/deep.png"), "`in/deep.png` is not a file");
         assert_eq!(no("in/large.png"), "`in/large.png` has 50MB, and the most that is sent is 50MB");
-        assert_eq!(no("in/../inner/a.png"), "`in/../inner/a.png` leads out of `in`");
+        assert_eq!(no("in/../inner/a.png"), "`in/../inner/a.png` is outside of `in`");
         #[cfg(unix)]
-        assert_eq!(no("in/link/a.png"), "`in/link/a.png` leads out of `in`");
+        assert_eq!(no("in/link/a.png"), "`in/link/a.png` is outside of `in`");
     }
 }

@@ -68,7 +68,7 @@ pub enum RunError {
     },
     /// The budget does not have the next request.
     #[error(
-        "the budget of {budget} is reached: {spent} are spent, {reserved} were under way, and what comes next may cost {next}; raise `budget:` and run it again, it goes on from here"
+        "the budget of {budget} is reached: {spent} are spent, {reserved} were under way, and what comes next may cost {next}; raise `budget:` and run it again to resume"
     )]
     Budget {
         /// What may be spent.
@@ -138,7 +138,7 @@ pub enum RunError {
     #[error(transparent)]
     Injected(#[from] crate::fault::Injected),
     /// A plan that was compiled does not work out: a mistake of this program.
-    #[error("`{0}` was checked, and cannot be used: this is a mistake in etl, please report it")]
+    #[error("`{0}` passed the check and cannot be used: this is a mistake in etl, please report it")]
     Plan(String),
 }
 
@@ -166,7 +166,7 @@ impl RunError {
 
 /// What to do about it, in the words of the one who has to do it.
 fn stopped(cause: &StopCause) -> String {
-    let kept = "what was answered is kept, and the same command goes on from there";
+    let kept = "answers are kept, and the same command resumes";
     match cause {
         StopCause::Refused(error) if (300..400).contains(&error.status) => error.to_string(),
         StopCause::Refused(error) => {

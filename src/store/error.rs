@@ -17,7 +17,7 @@ pub enum StoreError {
         holder: Option<String>,
     },
     /// The file is no database, or a damaged one.
-    #[error("`{}` is no DuckDB database, or is damaged: put a copy in its place, or move it away to begin afresh ({why})", .path.display())]
+    #[error("`{}` is not a DuckDB database, or is damaged: restore a copy, or move it away to start with a new one ({why})", .path.display())]
     NotADatabase {
         /// The file.
         path: PathBuf,
@@ -77,9 +77,7 @@ pub enum StoreError {
         writes: String,
     },
     /// No room is left.
-    #[error(
-        "the disk is full: make room; what was committed is kept, and the same command goes on from there ({0})"
-    )]
+    #[error("the disk is full: make room; what was committed is kept, and the same command resumes ({0})")]
     Full(String),
     /// A result file cannot be written.
     #[error("cannot write `{}`: {why}", .path.display())]

@@ -103,9 +103,9 @@ async fn what_cannot_be_sent_fails_its_record_and_no_other() {
     let here = folder.path("").display().to_string();
     insta::assert_snapshot!(reasons.replace(&here, ""), @"
     2 | unreadable | cannot read `pictures/z.png`: no such file or directory
-    3 | unreadable | `pictures/../secret.png` leads out of `pictures`
-    4 | unreadable | `pictures/x.pdf` is no picture but application/pdf: `documents:` takes it
-    5 | unreadable | `pictures/sub` is no file
+    3 | unreadable | `pictures/../secret.png` is outside of `pictures`
+    4 | unreadable | `pictures/x.pdf` is not an image but application/pdf: use `documents:`
+    5 | unreadable | `pictures/sub` is not a file
     ");
 }
 

@@ -110,7 +110,7 @@ fn settings_are_drawn() {
              key path
 
     lookup   extract.lookup  ← documents
-             answers in the ledger go on at once; the others are asked by `extract`
+             answers in the ledger are used at once; the others are requested by `extract`
 
     map      extract         ← extract.lookup
              asks small, 1 to 16 at a time, as many as give the most → extract

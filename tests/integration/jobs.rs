@@ -83,10 +83,7 @@ async fn jobs_are_shown_told_to_end_collected_and_cleared_away() {
     assert_eq!((lines.len(), sim.stats().cancels), (2, 0));
 
     let told = call(&["jobs", "cancel"]).await;
-    assert!(
-        told.ends_with("\n1 told to end; run the pipeline again to collect what they have answered\n"),
-        "{told}"
-    );
+    assert!(told.ends_with("\n1 cancelled; run the pipeline again to collect their answers\n"), "{told}");
     assert!(told.contains("CANCEL"), "{told}");
     assert_eq!(sim.stats().cancels, 1);
     // Nothing of it is in the ledger yet: there is nothing to clear away.

@@ -77,7 +77,7 @@ impl Place {
 fn unpaid(ended: &Ended) {
     let RunEnd::OutOfMoney(told) = &ended.end else { panic!("{:?}", ended.end) };
     assert!(told.starts_with("the account has no credit or no payment method (402"), "{told}");
-    assert!(told.ends_with("what was answered is kept, and the same command goes on from there"), "{told}");
+    assert!(told.ends_with("answers are kept, and the same command resumes"), "{told}");
     assert_eq!((ended.end.exit_code(), ended.sum.failures), (4, 0));
 }
 

@@ -248,7 +248,7 @@ async fn full_disk(map: &str, wanted: fn(&EventKind) -> bool) {
     let RunEnd::Fatal(told) = &ended.end else { panic!("{:?}", ended.end) };
     eprintln!("{told}");
     assert!(told.starts_with("the disk is full"), "{told}");
-    assert!(told.contains("the same command goes on from there"), "{told}");
+    assert!(told.contains("the same command resumes"), "{told}");
     assert_eq!(ended.end.exit_code(), 1);
 
     // As long as there is no room it asks no more than it can have under way.

@@ -98,7 +98,7 @@ fn names(records: &mut Records, length: usize) -> Result<Vec<Arc<str>>, ReadErro
     }
     if header.contains(&0) {
         let reason = format!(
-            "line {line} has zero bytes: the file is no text, or UTF-16 without its mark; for the latter write \
+            "line {line} has zero bytes: the file is not text, or UTF-16 without a byte order mark; for the latter write \
              `csv: {{ encoding: utf-16le }}`"
         );
         return Err(refused(records, reason));

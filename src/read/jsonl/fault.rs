@@ -23,7 +23,7 @@ impl Fault {
 
     /// A key that is there already, or differs from one in case only.
     pub(super) fn twice(key: &str, at: usize) -> Self {
-        Self::new(at, format!("the key `{key}` comes twice (upper and lower case are one)"))
+        Self::new(at, format!("duplicate key `{key}` (names are case-insensitive)"))
     }
 
     /// What `serde_json` found in `text`, which starts at byte `base` of its line.
@@ -44,7 +44,7 @@ impl Fault {
             "key must be a string" => format!("expected a key in quotes, found {found}"),
             "trailing comma" => "a comma with nothing behind it".to_owned(),
             "lone leading surrogate in hex escape" | "unexpected end of hex escape" => {
-                "the escape `\\u…` is a lone surrogate, which is no character".to_owned()
+                "the escape `\\u…` is a lone surrogate, which is not a character".to_owned()
             }
             "invalid escape" => format!("a backslash that escapes nothing: {found}"),
             other if other.starts_with("control character") => {

@@ -101,7 +101,7 @@ fn members<'a>(raw: &'a str, line: &str, depth: usize) -> Result<Vec<Member<'a>>
             false => members.iter().all(|member| member.key != key),
         };
         if !is_new {
-            return Err(Fault::new(at, format!("the key `{key}` comes twice")));
+            return Err(Fault::new(at, format!("duplicate key `{key}`")));
         }
         members.push(Member { key, node: node(value.get(), line, depth + 1)?, at });
     }

@@ -91,7 +91,7 @@ fn interrupted() {
 
     1 record failed; to see which and why:
       etl sql data/library.duckdb "SELECT key, stage, kind, reason FROM etl.failures WHERE run = 3"
-    stopped: 46 records pending; run the same command again to go on, nothing is paid twice
+    stopped: 46 records pending; run the same command again to resume, nothing is paid twice
     "#);
 }
 

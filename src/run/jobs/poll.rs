@@ -213,7 +213,7 @@ impl Polling {
             }
         }
         in_flight.pending = Some(format!(
-            "batch job {id} has not ended within {span}; it goes on, and the next run comes back to it"
+            "batch job {id} has not ended within {span}; it continues, and the next run collects it"
         ));
         Some(in_flight)
     }

@@ -38,7 +38,7 @@ pub struct ChatSpec {
 pub struct ToolSpec {
     /// What the model calls it by.
     pub name: Name,
-    /// What the model is told of it.
+    /// What the model reads about it.
     pub description: Option<Text>,
     /// Whether the service should hold the model to the schema.
     pub strict: Option<bool>,
@@ -50,10 +50,7 @@ const FILES: Type = Type::Many(&Type::Text(Written::Template));
 
 pub(super) static SHAPE: Shape = Shape {
     refused: &[
-        (
-            "stream",
-            "an answer is read whole: it counts when it is on disk, and its pieces would be seen by nobody",
-        ),
+        ("stream", "an answer is read whole: it counts when it is on disk, and nothing reads its pieces"),
         (
             "n",
             "one answer counts, and the others would be paid for; `attempts:` asks again when one is refused",
@@ -117,7 +114,7 @@ static TOOL: Shape = Shape::new(
             "description",
             Type::Text(Written::Plain),
             "description: Looks a word up.",
-            "What the model is told of it.",
+            "What the model reads about it.",
         ),
         key("strict", Type::Flag, "strict: true", "Whether the service holds the model to the schema."),
         key(

@@ -40,7 +40,7 @@ impl Needs {
 pub(crate) static SHAPE: Shape = Shape::new(
     "gather",
     "a gather",
-    "Undoes a split: each record goes on as one, with a list of its pieces in their order. A piece is a struct of \
+    "Undoes a split: each record continues as one, with a list of its pieces in their order. A piece is a struct of \
      the item, under the split's name, and the fields that were added since.",
     &[&[
         stage_name("gather", "gather: parts"),
