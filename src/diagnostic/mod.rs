@@ -1,7 +1,7 @@
 //! Mistakes in what people write, each with its place.
 //!
 //! The closed list of everything that can be wrong with a spec, its prompts and its schemas. A
-//! mistake is facts; its words are written here, once. Readers collect them and go on, so that
+//! mistake is facts; its words are written here, once. Readers collect them and continue, so that
 //! a person hears of all of them in one go.
 
 mod advice;

@@ -217,19 +217,19 @@ async fn a_bad_key_and_an_unknown_model_end_the_run_with_one_message() {
     )
     .await
     .unwrap();
-    let RunEnd::Fatal(told) = ended.end else { panic!("{:?}", ended.end) };
+    let RunEnd::Fatal(reported) = ended.end else { panic!("{:?}", ended.end) };
     assert!(
-        told.starts_with("Mistral refuses every request: check the API key (401: Invalid API Key"),
-        "{told}"
+        reported.starts_with("Mistral refuses every request: check the API key (401: Invalid API Key"),
+        "{reported}"
     );
     assert!(ended.progress.usage.requests <= 16);
 
     let ended =
         ask(&folder, &waves(500, ""), &[("model", "mistral-smol")], &sim, Options::default()).await.unwrap();
-    let RunEnd::Fatal(told) = ended.end else { panic!("{:?}", ended.end) };
+    let RunEnd::Fatal(reported) = ended.end else { panic!("{:?}", ended.end) };
     assert!(
-        told.contains("check the `model:` of the stage (400 (code 1500): Invalid model: mistral-smol"),
-        "{told}"
+        reported.contains("check the `model:` of the stage (400 (code 1500): Invalid model: mistral-smol"),
+        "{reported}"
     );
     assert_eq!(ended.sum.failures, 0, "nobody's record has failed");
 

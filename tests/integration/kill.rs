@@ -159,7 +159,7 @@ fn killed_fifty_times_over_two_thousand_records() {
 }
 
 /// After `pipelines/scenarios/hostile.yaml`, with short times: all that a server and the way to it can do, and
-/// moments in which it is not there, as when it starts anew.
+/// moments in which it is not there, as when it starts again.
 const HOSTILE: &str = "
 seed: 3
 latency: { median: 60ms, spread: 0.8, tail: 0.03, tail_times: 5 }
@@ -319,10 +319,10 @@ fn a_second_run_on_the_same_database_says_who_holds_it() {
         .args(["--base-url", &sim.url])
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&second.stderr).into_owned();
+    let reported = String::from_utf8_lossy(&second.stderr).into_owned();
     let _ = first.kill();
     let _ = first.wait();
-    assert_eq!(second.status.code(), Some(1), "{told}");
-    assert!(told.contains(&format!("process {}", first.id())), "{told}");
-    assert!(told.contains("run 1 of `killed`, since "), "{told}");
+    assert_eq!(second.status.code(), Some(1), "{reported}");
+    assert!(reported.contains(&format!("process {}", first.id())), "{reported}");
+    assert!(reported.contains("run 1 of `killed`, since "), "{reported}");
 }

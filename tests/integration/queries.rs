@@ -148,9 +148,9 @@ fn a_table_that_is_replaced_cannot_be_read_in_the_same_run() {
 ",
     );
     let mistakes = etl::run::Pipeline::from_text(&folder.path("spec.yaml"), &spec, &[]).unwrap_err();
-    let told = mistakes.render(false);
+    let reported = mistakes.render(false);
     assert!(
-        told.contains("found table `numbers`, which sink `numbers` replaces at the end of the run"),
-        "{told}"
+        reported.contains("found table `numbers`, which sink `numbers` replaces at the end of the run"),
+        "{reported}"
     );
 }

@@ -58,8 +58,8 @@ proptest! {
     #[test]
     fn errors_are_read(status in any::<u16>(), text in both(ERRORS)) {
         let error = soon(&text, || ApiError::read(status, &text));
-        let told = error.to_string();
-        prop_assert!(told.len() < 10_000, "{}", told.len());
+        let reported = error.to_string();
+        prop_assert!(reported.len() < 10_000, "{}", reported.len());
         let _ = (error.action(), error.is_capacity());
     }
 

@@ -93,7 +93,7 @@ pub(super) fn read_spec(text: &str, with_files: bool) -> bool {
     let env = |name: &str| (name == "HOME").then(|| "/nowhere".to_owned());
     let describe = |_: &str, _: &[(String, Schema)]| Ok(Schema::new([("id", LogicalType::BigInt)]));
     let name = FOLDER.path().join("spec.yaml").display().to_string();
-    let told = match parse(&name, text, &Variables { set: &set, env: &env }) {
+    let reported = match parse(&name, text, &Variables { set: &set, env: &env }) {
         Ok(spec) if with_files => {
             match compile(
                 &spec,
@@ -113,8 +113,8 @@ pub(super) fn read_spec(text: &str, with_files: bool) -> bool {
         Ok(_) => return true,
         Err(mistakes) => mistakes,
     };
-    assert!(!told.0.is_empty());
-    assert!(!told.render(false).is_empty());
+    assert!(!reported.0.is_empty());
+    assert!(!reported.render(false).is_empty());
     false
 }
 

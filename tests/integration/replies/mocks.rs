@@ -191,6 +191,9 @@ async fn the_simulator_takes_values_out_of_the_prompt() {
 #[test]
 fn a_mock_is_checked_with_the_spec() {
     let folder = Folder::new();
-    let told = super::mistakes(&folder, &labels("mock: \"{'mood': starz}\""));
-    assert!(told.contains("unknown field `starz`") && told.contains("did you mean `stars`?"), "{told}");
+    let reported = super::mistakes(&folder, &labels("mock: \"{'mood': starz}\""));
+    assert!(
+        reported.contains("unknown field `starz`") && reported.contains("did you mean `stars`?"),
+        "{reported}"
+    );
 }
