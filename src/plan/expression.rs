@@ -122,9 +122,22 @@ impl Compiler<'_> {
             .help
             .or_else(|| Self::reserved(&error.message, schema))
             .or_else(|| cut_at_comment(text, &error.message))
-            .unwrap_or_else(|| "expected one SQL expression over the fields".to_owned());
+            .or_else(|| needs_cast(&error.message))
+            .unwrap_or_else(|| match error.message.starts_with("syntax error") {
+                true => "expected one SQL expression over the fields".to_owned(),
+                false => "this does not fit the types of the fields".to_owned(),
+            });
         self.report(Fault::Expression { what: error.message, help }, place);
     }
+}
+
+/// Text beside a number: DuckDB asks for a CAST, and here is which.
+fn needs_cast(message: &str) -> Option<String> {
+    let is_text = message.contains("VARCHAR") || message.contains("STRING_LITERAL");
+    (is_text && message.contains("explicit cast is required")).then(|| {
+        "write `TRY_CAST(… AS BIGINT)` round the text, which is NULL for what is no number, or compare it with a text (`'3'`)"
+            .to_owned()
+    })
 }
 
 /// ` #` begins a comment of YAML, which cuts an expression off that has it in a text.

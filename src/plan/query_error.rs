@@ -62,7 +62,8 @@ impl Compiler<'_> {
                     _ => false,
                 })
             };
-            if readable.iter().any(is_both) && readable.iter().any(in_struct) {
+            let is_visible = facts.visible.iter().any(|name| same_name(name, first));
+            if is_visible && readable.iter().any(is_both) && readable.iter().any(in_struct) {
                 let path = format!("{first}.{second}");
                 let at = text.value.find(&path).map(|at| at..at + path.len());
                 let place = at.map_or_else(|| text.place.clone(), |at| text.place_of(at));

@@ -132,8 +132,9 @@ impl Compiler<'_> {
             after.splits.push(SplitLevel { stage, own, before: Box::new(shape.clone()) });
             after.make(into, item.clone());
             after.make(&index, LogicalType::BigInt);
-            // The list itself is in its parts.
-            if !same_name(spec.of.value.trim(), into) {
+            // The list itself is in its parts. Values that are written out are no field.
+            let is_field = !matches!(spec.what, SplitWhat::Values(_));
+            if is_field && !same_name(spec.of.value.trim(), into) {
                 after.bulky.push(spec.of.value.trim().to_owned());
             }
             if !after.key.is_empty() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     diagnostic::Fault,
-    record::{LogicalType, Schema, quote},
+    record::{LogicalType, Schema, quote, same_name},
     spec::{Mode, Name, StageSpec, Text, WaveSet, WaveSpec},
     sql,
 };
@@ -186,7 +186,11 @@ impl Compiler<'_> {
         let after = Shape {
             made: all(|shape| &shape.made),
             answers: all(|shape| &shape.answers),
-            bulky: all(|shape| &shape.bulky),
+            // A column that the query names is wanted.
+            bulky: all(|shape| &shape.bulky)
+                .into_iter()
+                .filter(|name| facts.has_star && !facts.named.iter().any(|named| same_name(named, name)))
+                .collect(),
             key: key.clone(),
             // A query may give fewer rows for a record than it had pieces, for reasons of its own.
             source_key: Vec::new(),

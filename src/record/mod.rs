@@ -52,6 +52,22 @@ impl Record {
         self.values.get(self.schema.position(name)?)
     }
 
+    /// The record where no map has repaired it: behind a `failed` port it is still the failure that it was.
+    ///
+    /// # Errors
+    /// That failure.
+    pub fn unrepaired(self) -> Outcome {
+        let Some(failed) = self.about.failure.clone() else { return Ok(self) };
+        Err(Box::new(Failure {
+            stage: failed.stage,
+            kind: failed.kind,
+            reason: failed.reason,
+            attempts: failed.attempts,
+            reply: failed.reply,
+            record: self,
+        }))
+    }
+
     /// The record with other fields.
     #[must_use]
     pub fn with(&self, schema: &Arc<Schema>, values: Vec<Value>) -> Self {

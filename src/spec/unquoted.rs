@@ -81,18 +81,36 @@ pub(crate) fn at_error(source: &str, at: usize) -> Option<String> {
     let start = source.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
     let line = source[start..].lines().next()?;
     let column = at - start;
-    // Within `{ … }` the entry begins behind the last bracket or comma before the place.
+    // Within `{ … }` the entry begins behind the last brace or comma before the place, outside of round brackets.
     let before = line.get(..column.min(line.len()))?;
-    let from = before.rfind(['{', ',']).map_or(0, |open| open + 1);
-    let is_flow = before.contains('{');
+    let mut depth = 0_usize;
+    let mut from = 0;
+    for (at, c) in before.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            '{' | ',' if depth == 0 => from = at + 1,
+            _ => {}
+        }
+    }
     let entry = line.get(from..)?.trim().trim_start_matches("- ");
-    let entry = if is_flow { entry.trim_end().trim_end_matches('}').trim_end() } else { entry };
+    let extra = entry.matches('}').count().saturating_sub(entry.matches('{').count());
+    let entry = (0..extra).fold(entry, |entry, _| entry.strip_suffix('}').unwrap_or(entry).trim_end());
     let (key, value) = entry.split_once(": ").or_else(|| entry.split_once(':'))?;
     let value = value.trim();
     let is_key =
         !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '"' | ' '));
     let is_open = value.is_empty() || value.starts_with(['{', '[', '|', '>', '"']);
     (is_key && !is_open).then(|| format!("{}: {}", key.trim(), quoted(value)))
+}
+
+/// What to write for a template that is not in quotes.
+fn template(source: &str, at: usize) -> Option<String> {
+    let start = source.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = source[start..].lines().next()?.trim().trim_start_matches("- ");
+    let (key, value) = line.split_once(": ")?;
+    let value = value.trim();
+    value.starts_with("{{").then(|| format!("{key}: {}", quoted(value)))
 }
 
 /// The mistake of a text that is no YAML.
@@ -103,6 +121,9 @@ pub(crate) fn yaml_fault(source: &str, at: usize, message: String) -> Fault {
         "mapping values are not allowed",
         "unexpected character",
     ];
+    if let Some(write) = template(source, at).filter(|_| message.contains("a key has to be a text")) {
+        return Fault::Unquoted { what: "`{{` begins a mapping of YAML".to_owned(), write };
+    }
     let write = VALUES.iter().any(|part| message.contains(part)).then(|| at_error(source, at)).flatten();
     match write {
         Some(write) => Fault::Unquoted { what: message, write },
@@ -122,6 +143,7 @@ mod tests {
             ("  fields: { x: 1, y: k || ': ' || w }\n", ": ' ||", Some("y: \"k || ': ' || w\"")),
             ("  where: @kind\n", "@kind", Some("where: \"@kind\"")),
             ("  where: k = \"a\": b\n", ": b", Some("where: \"k = \\\"a\\\": b\"")),
+            ("  fields: { known: coalesce(text, 'x') y }\n", "y }", Some("known: \"coalesce(text, 'x') y\"")),
             ("  where: [a\n", "[a", None),
             ("nothing here\n", "here", None),
         ] {

@@ -19,6 +19,12 @@ pub struct QueryFacts {
     /// Columns of the result that are taken from one of several rows which may be equal in what decides it, with the
     /// function that does so.
     pub ties: Vec<(String, String)>,
+    /// The names by which columns can name what is read: aliases where there are some.
+    pub visible: Vec<String>,
+    /// Whether the result has a star.
+    pub has_star: bool,
+    /// The columns of the result that are named, beside a star.
+    pub named: Vec<String>,
     /// Columns that are named by more than one part, such as `label.title`.
     pub paths: Vec<Vec<String>>,
     /// Names in GROUP BY that are also the alias of something else in the result.
@@ -47,10 +53,38 @@ pub fn facts(engine: &Engine, query: &str) -> QueryFacts {
         keeps_rows: keeps_rows(node, functions),
         ties: ties(node),
         paths: paths(node),
+        visible: visible(node),
+        has_star: has_star(node),
+        named: named(node),
         regrouped: regrouped(node),
         volatile: volatile_call(engine, node, &Schema::default()),
         reads,
     }
+}
+
+fn visible(node: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    tree::walk(node, &mut |node| {
+        if text(node.get("type")) == "BASE_TABLE" {
+            let alias = text(node.get("alias"));
+            let name = if alias.is_empty() { text(node.get("table_name")) } else { alias };
+            found.push(name.to_owned());
+        }
+    });
+    found
+}
+
+fn has_star(node: &Value) -> bool {
+    node["select_list"].as_array().is_none_or(|items| items.iter().any(|item| item["class"] == "STAR"))
+}
+
+fn named(node: &Value) -> Vec<String> {
+    let items = node["select_list"].as_array().into_iter().flatten();
+    let name = |item: &Value| match text(item.get("alias")) {
+        "" => plain_column(item).map(|(_, name)| name.to_owned()),
+        alias => Some(alias.to_owned()),
+    };
+    items.filter_map(name).collect()
 }
 
 fn paths(node: &Value) -> Vec<Vec<String>> {

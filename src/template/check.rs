@@ -16,6 +16,7 @@ use crate::{
 use super::{
     depth,
     environment::{MAIN, environment, syntax},
+    items,
     mistake::{TemplateFault, TemplateMistake},
 };
 
@@ -46,6 +47,9 @@ pub fn check(text: &str, schema: &Schema) -> Vec<TemplateMistake> {
                     );
                 }
             }
+            mistakes.extend(items::unknown_parts(text, schema).into_iter().map(|(name, known, span)| {
+                TemplateMistake { fault: TemplateFault::UnknownField { name, known }, span }
+            }));
             mistakes.extend(callables(&tokens));
             mistakes
         }

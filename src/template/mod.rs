@@ -7,6 +7,7 @@
 mod check;
 mod depth;
 mod environment;
+mod items;
 mod mistake;
 mod null;
 mod value;

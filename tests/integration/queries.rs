@@ -8,6 +8,29 @@ fn pipeline(stages: &str) -> String {
 }
 
 #[test]
+fn a_column_that_a_query_names_is_in_the_table_whatever_its_name_was_above() {
+    let columns = |source: &str, stages: &str| {
+        let folder = Folder::new();
+        folder.write("texts/a.txt", b"one two");
+        let spec = format!(
+            "duckdb: out.duckdb\nstages:\n  - source: a\n    {source}\n{stages}  - sink: rows\n    key: id\n"
+        );
+        conserved(&folder.run(&spec));
+        folder.sql("SELECT string_agg(column_name, ' ' ORDER BY column_index) FROM duckdb_columns() WHERE table_name = 'rows'")
+    };
+    let rows = "rows: [{ id: 1, tags: [x, y] }]\n    key: id";
+    let wide = "  - map: lang\n    split: { values: [German, french] }\n  - wave: w\n    sql: SELECT id, max(lang) FILTER (lang = 'German') AS german, max(lang) FILTER (lang = 'french') AS french FROM w GROUP BY id\n";
+    assert_eq!(columns(rows, wide), "id german french");
+    let joined = "  - map: tag\n    split: tags\n  - wave: w\n    sql: SELECT id, string_agg(upper(tag), ';') AS tags FROM w GROUP BY id\n";
+    assert_eq!(columns(rows, joined), "id tags");
+    let files = "files: texts/*.txt";
+    let text = "  - wave: w\n    sql: SELECT path AS id, upper(text) AS text, bytes FROM w\n";
+    assert_eq!(columns(files, text), "id text bytes");
+    let star = "  - wave: w\n    sql: SELECT path AS id, * FROM w\n";
+    assert_eq!(columns(files, star), "id path");
+}
+
+#[test]
 fn a_plan_says_where_the_origins_of_a_row_are_the_whole_wave() {
     let folder = Folder::new();
     let plan = |sql: &str| {

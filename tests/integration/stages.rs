@@ -1,10 +1,41 @@
 //! The stages that call no model, each over a handful of records.
 
-use crate::common::{Folder, conserved};
+use etl::run::Options;
+use tokio_util::sync::CancellationToken;
+
+use crate::common::{Folder, conserved, run};
 
 /// A pipeline over the rows of a spec, of which only the stages are written.
 fn pipeline(stages: &str) -> String {
     format!("duckdb: out.duckdb\nstages:{stages}")
+}
+
+#[test]
+fn values_that_are_written_out_are_the_texts_that_are_written() {
+    let folder = Folder::new();
+    folder.run("duckdb: out.duckdb\nstages:\n  - source: a\n    rows: [{ id: 1 }]\n    key: id\n  - map: code\n    split: { values: [01067, 1.50, x, \"2.0\"] }\n  - sink: rows\n");
+    assert_eq!(folder.sql("SELECT string_agg(code, ' ' ORDER BY code) FROM rows"), "01067 1.50 2.0 x");
+}
+
+#[test]
+fn a_failure_that_nothing_below_takes_stays_a_failure() {
+    let spec = |more: &str| {
+        format!(
+            "duckdb: out.duckdb\nstages:\n  - source: a\n    rows: [{{ id: 1, n: x }}, {{ id: 2, n: \"7\" }}, {{ id: 3, n: y }}]\n    key: id\n  - map: m\n    fields: {{ v: CAST(n AS BIGINT) }}\n{more}  - sink: rows\n    from: [m, r]\n    columns: {{ n: n }}\n"
+        )
+    };
+    for more in [
+        "  - map: r\n    from: m.failed\n    where: id = 1\n",
+        "  - map: r\n    from: m.failed\n    when: id = 1\n    into: answer\n    mock: \"'z'\"\n    chat: { model: mistral-small-latest, prompt: hello }\n",
+    ] {
+        let folder = Folder::new();
+        let options = Options { offline: true, ..Options::default() };
+        let ended = run(&folder.pipeline(&spec(more), &[]), &options, CancellationToken::new()).unwrap();
+        conserved(&ended);
+        assert_eq!(folder.sql("SELECT id, n FROM rows ORDER BY id"), "1 | x\n2 | 7", "{more}");
+        assert_eq!(folder.sql("SELECT key, stage, kind FROM etl.failures"), "3 | m | expression", "{more}");
+        assert_eq!((ended.sum.failures, ended.sum.skipped), (1, 0), "{more}");
+    }
 }
 
 #[test]

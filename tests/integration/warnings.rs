@@ -136,6 +136,21 @@ fn what_is_wrong_with_a_query_is_shown_at_its_place_with_the_names_that_there_ar
 }
 
 #[test]
+fn parts_of_list_items_are_checked_in_templates() {
+    let folder = Folder::new();
+    let spec = |prompt: &str| {
+        format!(
+            "duckdb: out.duckdb\nstages:\n  - source: a\n    rows: [{{ id: 1, lines: [{{ name: x }}] }}]\n    key: id\n  - map: b\n    chat: {{ model: mistral-small-latest, prompt: \"{prompt}\" }}\n  - sink: rows\n"
+        )
+    };
+    folder.pipeline(&spec("{% for l in lines %}{{ l.name }}{% endfor %}{{ lines[0].name }}"), &[]);
+    for wrong in ["{% for l in lines %}{{ l.nmae }}{% endfor %}", "{{ lines[0].nmae }}"] {
+        let shown = folder.mistakes(&spec(wrong));
+        assert!(shown.contains("unknown field `l") && shown.contains("did you mean `l"), "{shown}");
+    }
+}
+
+#[test]
 fn text_that_a_query_uses_as_a_number_is_a_mistake() {
     let spec = |sql: &str| {
         format!(
@@ -190,13 +205,16 @@ fn an_expression_that_yaml_takes_apart_is_shown_in_quotes() {
         ("where: @web", "write `where: \"@web\"`"),
         ("fields: { x: { 'a': web } }", "write `\"{ 'a': web }\"`"),
         ("where: web = 'x #1'", "YAML reads ` #` as a comment"),
+        ("fields: { x: coalesce(web, 'x') || y: z }", "write `x: \"coalesce(web, 'x') || y: z\"`"),
+        ("where: web > 3", "TRY_CAST(… AS BIGINT)"),
+        ("chat: { model: m }\n    into: {{ web }}", "write `into: \"{{ web }}\"`"),
         ("where: order > 3", "write the field as `\"order\"` in double quotes"),
     ] {
         let spec = format!(
             "duckdb: out.duckdb\nstages:\n  - source: texts\n    rows: [{{ id: a, web: x, n: 1, order: 3 }}]\n    key: id\n  - map: b\n    {written}\n  - sink: rows\n"
         );
         let shown = Folder::new().mistakes(&spec);
-        assert!(shown.contains(wanted) && shown.contains("spec.yaml:7:"), "{written}: {shown}");
+        assert!(shown.contains(wanted) && shown.contains("spec.yaml:"), "{written}: {shown}");
         assert_eq!(shown.matches("×").count(), 1, "{shown}");
     }
 }

@@ -213,7 +213,7 @@ async fn looked_up(
         Ok(false) if !claim => return LookedUp::Pass(Ok(record)),
         Ok(false) => {
             meter.done.add(1);
-            return LookedUp::Pass(Ok(record));
+            return LookedUp::Pass(record.unrepaired());
         }
         Err(error) => Err(WriteError::Expression(error)),
     };

@@ -159,7 +159,7 @@ impl Submitting {
                 Ok(true) => shared.question.write(&record).await,
                 Ok(false) => {
                     self.meter.done.add(1);
-                    self.give(Ok(record)).await?;
+                    self.give(record.unrepaired()).await?;
                     continue;
                 }
                 Err(error) => Err(WriteError::Expression(error)),

@@ -211,8 +211,13 @@ pub(crate) fn filter(
             condition.test(records).into_iter().map(|kept| kept.map_err(of_expression)).collect()
         };
         let only = |record: Record, kept: bool| {
-            meter.skipped.add(u64::from(!kept));
-            if kept { vec![Ok(record)] } else { Vec::new() }
+            if kept {
+                return vec![Ok(record)];
+            }
+            // A failure that nothing below sees is still one.
+            let left_out = record.unrepaired();
+            meter.skipped.add(u64::from(left_out.is_ok()));
+            left_out.is_err().then_some(left_out).into_iter().collect()
         };
         evaluated(batch, &When::none(), &meter, &stage, kept, only)
     };

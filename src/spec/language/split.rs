@@ -186,7 +186,12 @@ pub(super) fn build(mut map: Checked) -> Option<SplitSpec> {
     if split.form? == "values" {
         let values: Vec<Text> = split.get("values")?;
         let of = values.first()?.clone();
-        let values = values.into_iter().map(|value| value.value).collect();
+        // `01067` and `1.50` are texts, as they are written.
+        let written = |value: Text| match value.raw.chars().next() {
+            Some(first) if first.is_ascii_digit() || matches!(first, '-' | '+' | '.') => value.raw,
+            _ => value.value,
+        };
+        let values = values.into_iter().map(written).collect();
         return Some(SplitSpec { of, what: SplitWhat::Values(values), into });
     }
     let of = split.get("text")?;
