@@ -103,7 +103,7 @@ fn a_damaged_database_is_left_as_it_is() {
         let told = refused(&etl(&folder, &database));
         eprintln!("{what}: {told}");
         assert!(told.contains("out.duckdb"), "{what}: {told}");
-        assert!(told.contains("put a copy in its place, or move it away"), "{what}: {told}");
+        assert!(told.contains("restore a copy, or move it away"), "{what}: {told}");
         assert!(fs::read(&database).unwrap() == bytes, "{what}: not a byte is changed");
     }
     fs::write(&database, whole).unwrap();
@@ -149,7 +149,7 @@ async fn a_damaged_log_is_left_as_it_is() {
     left(&damaged);
     let told = refused(&etl(&folder, &copy));
     eprintln!("{told}");
-    assert!(told.contains("put a copy in its place, or move it away"), "{told}");
+    assert!(told.contains("restore a copy, or move it away"), "{told}");
     assert!(fs::read(log(&copy)).unwrap() == damaged, "not a byte is changed");
 }
 
