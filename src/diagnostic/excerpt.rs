@@ -1,5 +1,5 @@
 //! A mistake as it is drawn: [`Excerpt`], its words and the lines round its place, without keys and control
-//! characters. [`Mistakes::render`](super::Mistakes::render) draws it.
+//! characters. `Mistakes::render` draws it.
 
 use std::{fmt, ops::Range};
 
@@ -7,7 +7,7 @@ use miette::{
     Diagnostic, LabeledSpan, MietteError, MietteSpanContents, Severity, SourceCode, SourceSpan, SpanContents,
 };
 
-use super::{Fault, Mistake, char_start};
+use super::{fault::Fault, mistake::Mistake, place::char_start};
 use crate::shown::visible;
 
 /// Lines kept before and after the place; more than are drawn.

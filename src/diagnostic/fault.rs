@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::units::UnitError;
 
-use super::{Place, Warning};
+use super::{place::Place, warning::Warning};
 
 /// What can be wrong. `Display` is the headline; [`Fault::label`] stands under the place and says
 /// what was wanted; [`Fault::help`] says what to try.

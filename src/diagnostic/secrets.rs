@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use super::Source;
+use super::place::Source;
 
 /// What is shown in place of a key.
 const MASK: &str = "•••";

@@ -96,7 +96,7 @@ fn a_damaged_database_is_left_as_it_is() {
         let reported = refused(&etl(&folder, &database));
         eprintln!("{what}: {reported}");
         assert!(reported.contains("out.duckdb"), "{what}: {reported}");
-        assert!(reported.contains("put a copy in its place, or move it away"), "{what}: {reported}");
+        assert!(reported.contains("restore a copy, or move it away"), "{what}: {reported}");
         assert!(fs::read(&database).unwrap() == bytes, "{what}: not a byte is changed");
     }
     fs::write(&database, whole).unwrap();
@@ -142,7 +142,7 @@ async fn a_damaged_log_is_left_as_it_is() {
     left(&damaged);
     let reported = refused(&etl(&folder, &copy));
     eprintln!("{reported}");
-    assert!(reported.contains("put a copy in its place, or move it away"), "{reported}");
+    assert!(reported.contains("restore a copy, or move it away"), "{reported}");
     assert!(fs::read(log(&copy)).unwrap() == damaged, "not a byte is changed");
 }
 

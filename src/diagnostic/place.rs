@@ -1,0 +1,57 @@
+//! Texts that people write, and places in them: [`Source`], [`Place`]. Every mistake has one.
+
+use std::{
+    fmt,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
+
+/// A text that a person wrote: the spec, a prompt, a schema.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its path as the person would type it.
+    pub name: String,
+    /// All of it.
+    pub text: String,
+    /// Values that must not be shown, once they are known.
+    pub(super) secrets: OnceLock<Vec<String>>,
+    /// Where in the text they and other keys stand.
+    pub(super) places: OnceLock<Vec<Range<usize>>>,
+}
+
+/// A stretch of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The text.
+    pub source: Arc<Source>,
+    /// Bytes within it.
+    pub span: Range<usize>,
+}
+
+/// The start of the character that a byte belongs to: readers of other makes count into the middle of one.
+pub(crate) fn char_start(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+impl Place {
+    /// The whole of the first line: for mistakes about a file as such.
+    pub fn start_of(source: &Arc<Source>) -> Self {
+        Self { source: Arc::clone(source), span: 0..0 }
+    }
+
+    /// Line and column, both from 1, columns in characters.
+    pub fn line_column(&self) -> (usize, usize) {
+        let before = &self.source.text[..char_start(&self.source.text, self.span.start)];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+        (line, column)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, column) = self.line_column();
+        write!(f, "{}:{line}:{column}", self.source.name)
+    }
+}
