@@ -256,7 +256,7 @@ async fn figures(sim: &Simulator, seconds: f64, early: u64, ends: &[f64], record
     let (came, limited) = sim.refused().await;
     let percent = 100.0 * limited as f64 / came as f64;
     let first = ends.iter().copied().fold(f64::INFINITY, f64::min);
-    // Both go on at the same pace until then, so that the ends tell the parts.
+    // Both continue at the same pace until then, so that the ends tell the parts.
     let by_first: Vec<f64> = ends.iter().map(|end| records as f64 * (first / end)).collect();
     let all: f64 = by_first.iter().sum();
     let parts = by_first.iter().map(|part| (100.0 * part / all).round() as u64).collect();
@@ -340,7 +340,7 @@ async fn alone(case: &Case) -> Figures {
     figures(&sim, seconds, 0, &[seconds], case.records).await
 }
 
-/// What common clients wait: as long as they are told, or an exponential backoff with jitter.
+/// What common clients wait: as long as they are reported, or an exponential backoff with jitter.
 fn own_wait(asked: Option<f64>, refusals: u32) -> Duration {
     let mut rng = rand::rng();
     Duration::from_secs_f64(match asked {

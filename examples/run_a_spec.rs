@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example run_a_spec -- pipelines/extract.yaml`
 
+#![allow(clippy::print_stdout, reason = "it is a program")]
+
 use std::{error::Error, path::Path};
 
 use etl::prelude::*;

@@ -3,6 +3,8 @@
 //!
 //! `cargo run --example simulator_in_a_test`
 
+#![allow(clippy::print_stdout, reason = "it is a program")]
+
 use std::{error::Error, path::Path};
 
 use etl::prelude::*;

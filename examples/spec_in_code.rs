@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example spec_in_code`
 
+#![allow(clippy::print_stdout, reason = "it is a program")]
+
 use std::{error::Error, path::Path};
 
 use etl::prelude::*;

@@ -44,7 +44,7 @@ pub enum EventKind {
         ok: u64,
         /// Records that failed above it and wait at its `failed` port.
         failed: u64,
-        /// The run that closed it, if that was an earlier one that this one goes on from.
+        /// The run that closed it, if that was an earlier one that this one continues from.
         since: Option<i64>,
     },
     /// A batch job stands otherwise than before.
@@ -246,7 +246,7 @@ pub enum RunEnd {
     Interrupted,
     /// The budget is reached, or the account has no credit; what was finished is kept.
     OutOfMoney(String),
-    /// It could not go on; what was finished is kept.
+    /// It could not continue; what was finished is kept.
     Fatal(String),
 }
 

@@ -267,18 +267,24 @@ mod tests {
     #[test]
     fn what_is_no_text_says_why() {
         let dir = tempfile::tempdir().unwrap();
-        let told = |name: &str, bytes: &[u8]| {
+        let reported = |name: &str, bytes: &[u8]| {
             fs::write(dir.path().join(name), bytes).unwrap();
             set(dir.path(), "*")
                 .read(name)
                 .map(|values| values[2].leaf().unwrap().into_owned())
                 .map_err(|error| error.to_string())
         };
-        assert_eq!(told("a", b"").unwrap_err(), "the file is empty");
-        assert_eq!(told("b", b"ab\0c").unwrap_err(), "this is a binary file: it has a zero byte at offset 2");
-        assert_eq!(told("c", b"ab\xffc").unwrap_err(), "the text is not UTF-8: byte 0xff at offset 2");
-        assert_eq!(told("d", &[b'x'; 101]).unwrap_err(), "the file has 101B, more than `max_bytes: 100B`");
-        assert_eq!(told("e", "\u{feff}ok".as_bytes()).unwrap(), "ok");
+        assert_eq!(reported("a", b"").unwrap_err(), "the file is empty");
+        assert_eq!(
+            reported("b", b"ab\0c").unwrap_err(),
+            "this is a binary file: it has a zero byte at offset 2"
+        );
+        assert_eq!(reported("c", b"ab\xffc").unwrap_err(), "the text is not UTF-8: byte 0xff at offset 2");
+        assert_eq!(
+            reported("d", &[b'x'; 101]).unwrap_err(),
+            "the file has 101B, more than `max_bytes: 100B`"
+        );
+        assert_eq!(reported("e", "\u{feff}ok".as_bytes()).unwrap(), "ok");
     }
 
     #[cfg(unix)]

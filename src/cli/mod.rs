@@ -151,7 +151,7 @@ fn tell_mistakes(mistakes: &Mistakes) {
         count => format!("{count} mistakes"),
     };
     let text = mistakes.render(has_color());
-    // A terminal that is gone cannot be told so.
+    // A terminal that is gone cannot be reported so.
     let _ = write!(std::io::stderr(), "{text}\n{count}; nothing was sent, nothing was written\n");
 }
 

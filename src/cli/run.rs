@@ -194,11 +194,11 @@ async fn interrupted() {
 async fn dry_run(pipeline: &Pipeline, options: &Options) -> Result<u8, RunError> {
     let estimate = estimate(pipeline, options).await?;
     show(&pipeline.plan().to_string());
-    show(&told(&estimate));
+    show(&reported(&estimate));
     Ok(0)
 }
 
-fn told(estimate: &Estimate) -> String {
+fn reported(estimate: &Estimate) -> String {
     let mut text = format!("\n{} records", estimate.records);
     if estimate.unreadable > 0 {
         text.push_str(&format!(", of which {} cannot be read", estimate.unreadable));

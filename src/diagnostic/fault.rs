@@ -330,6 +330,29 @@ pub enum Fault {
         /// The type that would be written.
         writes: String,
     },
+    /// A name in a query that nothing has.
+    #[error("the query names an unknown {what} `{name}`")]
+    QueryName {
+        /// A column or a relation.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// The names that it could be.
+        known: Vec<String>,
+        /// The relations that the query can read, with their columns.
+        readable: Vec<String>,
+    },
+    /// A query that reads `etl`.
+    #[error("`etl` is not a column of what a query reads")]
+    EtlInQuery,
+    /// A path in a query that is a column of a relation, and a part of a field with the relation's name.
+    #[error("`{relation}.{field}` is a column of `{relation}`, and also a part of the field `{relation}`")]
+    AmbiguousPath {
+        /// The relation, and the field.
+        relation: String,
+        /// The column, and the part.
+        field: String,
+    },
     /// What is valid and probably not meant.
     #[error(transparent)]
     Warning(Warning),

@@ -1,59 +1,24 @@
 //! Mistakes in what people write, each with its place.
 //!
 //! The closed list of everything that can be wrong with a spec, its prompts and its schemas. A
-//! mistake is facts; its words are written here, once. Readers collect them and go on, so that
+//! mistake is facts; its words are written here, once. Readers collect them and continue, so that
 //! a person hears of all of them in one go.
 
 mod advice;
 mod excerpt;
 mod fault;
 mod mistake;
+mod mistakes;
 mod place;
 mod secrets;
 mod warning;
 mod words;
 
-use crate::shown::visible;
-use excerpt::Excerpt;
-
 pub use fault::Fault;
 pub use mistake::Mistake;
+pub use mistakes::Mistakes;
 pub(crate) use place::char_start;
 pub use place::{Place, Source};
 pub(crate) use secrets::is_secret;
 pub use warning::Warning;
 pub use words::{meant, nearest};
-
-/// Every mistake of a spec and of the files that it names; never empty.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", headline(.0))]
-pub struct Mistakes(pub Vec<Mistake>);
-
-fn headline(mistakes: &[Mistake]) -> String {
-    match mistakes {
-        [one] => format!("{}: {one}", one.place),
-        many => format!("{} mistakes", many.len()),
-    }
-}
-
-impl Mistakes {
-    /// The mistakes as a person sees them: each with its line, the place underlined, and what to try.
-    pub fn render(&self, color: bool) -> String {
-        let theme =
-            if color { miette::GraphicalTheme::unicode() } else { miette::GraphicalTheme::unicode_nocolor() };
-        let handler = miette::GraphicalReportHandler::new_themed(theme).with_links(false).with_width(100);
-        let mut out = String::new();
-        for mistake in &self.0 {
-            let excerpt = Excerpt::of(mistake);
-            let is_drawn = excerpt.is_drawable() && handler.render_report(&mut out, &excerpt).is_ok();
-            if !is_drawn {
-                out.push_str(&format!(
-                    "{}: {excerpt}: {}\n",
-                    visible(&mistake.place.to_string()),
-                    excerpt.label()
-                ));
-            }
-        }
-        out
-    }
-}

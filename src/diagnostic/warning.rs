@@ -31,6 +31,9 @@ pub enum Warning {
         /// What makes them so.
         why: &'static str,
     },
+    /// A GROUP BY of a name that is both a column and another column of the result.
+    #[error("GROUP BY `{0}` groups by the column that is read, and not by the `{0}` of the result")]
+    Regrouped(String),
     /// A value in quotes that is the name of a field.
     #[error("`{0}` is the field, not a text: YAML removes the quotes")]
     QuotedField(String),
@@ -45,6 +48,7 @@ impl Warning {
             Self::Ties { .. } => "decided by chance where rows are equal".to_owned(),
             Self::EqualSamples { .. } => "has samples".to_owned(),
             Self::QuotedField(_) => "the field is used".to_owned(),
+            Self::Regrouped(_) => "two columns have this name".to_owned(),
         }
     }
 
@@ -63,6 +67,9 @@ impl Warning {
                 "add an ORDER BY that no two rows share, or another column to the comparison".to_owned()
             }
             Self::EqualSamples { .. } => "leave it out, or leave `samples:` out".to_owned(),
+            Self::Regrouped(_) => {
+                "give the column of the result another name, or group by its expression or number".to_owned()
+            }
             Self::QuotedField(name) => format!("for the text write `\"'{name}'\"`, for the field `{name}`"),
         }
     }

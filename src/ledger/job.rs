@@ -129,7 +129,7 @@ mod tests {
             JobState::Collected,
             JobState::Lost,
         ];
-        let told: Vec<String> = states
+        let reported: Vec<String> = states
             .iter()
             .map(|state| {
                 let next = ALL
@@ -138,7 +138,7 @@ mod tests {
                 format!("{state}: {}", next.collect::<Vec<_>>().join(", "))
             })
             .collect();
-        insta::assert_snapshot!(told.join("\n"), @r"
+        insta::assert_snapshot!(reported.join("\n"), @r"
         new: planned → planned
         planned: uploaded → uploaded, created → created, lost → lost
         uploaded: uploaded → uploaded, created → created, lost → lost

@@ -2,7 +2,7 @@
 //! step may follow which.
 //!
 //! The journal is a list of steps, only ever added to. A state is what the steps so far come to: while
-//! a run goes on and when it is taken up again, [`RequestState::next`] and [`JobState::next`] decide.
+//! a run continues and when it is taken up again, [`RequestState::next`] and [`JobState::next`] decide.
 
 mod identity;
 mod job;

@@ -140,7 +140,7 @@ impl RequestState {
     ///
     /// # Errors
     /// A step that cannot follow. The one that this is all about: nothing follows on an answer that fits,
-    /// or it would be paid twice. (Judged anew by another program it may become one that does not fit.)
+    /// or it would be paid twice. (Judged again by another program it may become one that does not fit.)
     pub fn next(self, attempt: u32, step: &Step) -> Result<Self, IllegalTransition> {
         let may = match (self, step) {
             // From here the next attempt may be made, in a job or by itself.
@@ -157,7 +157,7 @@ impl RequestState {
                 Self::Invalid { attempt: last } | Self::Missing { attempt: last },
                 Step::Answered(_) | Step::Refused(..),
             ) => attempt == last + 1,
-            // The next attempt, or the same answer judged anew.
+            // The next attempt, or the same answer judged again.
             (Self::Refused { attempt: last }, Step::Answered(_) | Step::Refused(..)) => {
                 attempt == last + 1 || (attempt == last && matches!(step, Step::Answered(_)))
             }
@@ -231,7 +231,7 @@ impl History {
         self.entries.last().map_or(0, |entry| entry.attempt) + 1
     }
 
-    /// The last step of each attempt that has an answer: an answer that was judged anew counts once.
+    /// The last step of each attempt that has an answer: an answer that was judged again counts once.
     pub fn answers(&self) -> impl Iterator<Item = (&Entry, &Answer)> {
         let is_last =
             |at: usize| self.entries.get(at + 1).is_none_or(|next| next.attempt != self.entries[at].attempt);

@@ -40,21 +40,21 @@ impl Expected {
     }
 
     fn complaints(&self, value: &Value) -> Option<String> {
-        let mut told: Vec<String> = Vec::new();
+        let mut reported: Vec<String> = Vec::new();
         let mut more = 0;
         for error in self.validator.iter_errors(value) {
-            if told.len() == MOST_COMPLAINTS {
+            if reported.len() == MOST_COMPLAINTS {
                 more += 1;
                 continue;
             }
             let place = error.instance_path().as_str().trim_start_matches('/').replace('/', ".");
             let what: String = error.to_string().chars().take(LONGEST_COMPLAINT).collect();
-            told.push(if place.is_empty() { what } else { format!("`{place}`: {what}") });
+            reported.push(if place.is_empty() { what } else { format!("`{place}`: {what}") });
         }
         if more > 0 {
-            told.push(format!("and {more} more"));
+            reported.push(format!("and {more} more"));
         }
-        (!told.is_empty()).then(|| told.join("; "))
+        (!reported.is_empty()).then(|| reported.join("; "))
     }
 
     /// The complaints about a value that does not fit.
@@ -273,7 +273,7 @@ mod tests {
         Expected::new(&schema).unwrap()
     }
 
-    fn told(reply: &str) -> Result<String, String> {
+    fn reported(reply: &str) -> Result<String, String> {
         read_answer(reply, &schema()).map(Cow::into_owned)
     }
 
@@ -293,7 +293,7 @@ mod tests {
             format!("{{\"note\": \"first\"}}\n{GOOD}"),
             format!("{{\"title\": \"WRONG\", \"score\": 0,,}} better: {GOOD}"),
         ] {
-            assert_eq!(told(&reply).as_deref(), Ok(GOOD), "{reply}");
+            assert_eq!(reported(&reply).as_deref(), Ok(GOOD), "{reply}");
         }
     }
 
@@ -308,39 +308,43 @@ mod tests {
             format!("<think>a <think> b </think> {OTHER} </think> {GOOD}"),
             format!("{GOOD}\n<think>or {OTHER}?"),
         ] {
-            assert_eq!(told(&reply).as_deref(), Ok(GOOD), "{reply}");
+            assert_eq!(reported(&reply).as_deref(), Ok(GOOD), "{reply}");
         }
         let tagged = r#"{"title": "<think>of</think> it", "score": 1}"#;
-        assert_eq!(told(&format!("So: {tagged}")).as_deref(), Ok(tagged), "a tag within a string is text");
+        assert_eq!(
+            reported(&format!("So: {tagged}")).as_deref(),
+            Ok(tagged),
+            "a tag within a string is text"
+        );
         for (reply, reason) in [
             (format!("<think>{GOOD}</think>"), "the answer holds no JSON after its thinking"),
             (format!("<think>{GOOD}"), "the answer is cut off within its thinking"),
             (format!("{GOOD}</think> done"), "the answer holds no JSON after its thinking"),
         ] {
-            assert_eq!(told(&reply).unwrap_err(), reason, "{reply}");
+            assert_eq!(reported(&reply).unwrap_err(), reason, "{reply}");
         }
     }
 
     #[test]
     fn of_several_values_only_one_may_fit() {
         let both = "2 JSON values in the answer fit the schema: one is expected";
-        assert_eq!(told(&format!("{GOOD}\n{OTHER}")).unwrap_err(), both);
-        assert_eq!(told(&format!("{GOOD} {GOOD}")).unwrap_err(), both);
+        assert_eq!(reported(&format!("{GOOD}\n{OTHER}")).unwrap_err(), both);
+        assert_eq!(reported(&format!("{GOOD} {GOOD}")).unwrap_err(), both);
         for half in [
             format!("{{\"all\": [{GOOD}, {{\"ti"),
             format!("[{GOOD}, {{\"title\": \"B"),
             format!("{GOOD} {{\"title\": \"B"),
         ] {
-            let reason = told(&half).unwrap_err();
+            let reason = reported(&half).unwrap_err();
             assert!(reason.contains("the text ends in the middle of the JSON"), "{half}: {reason}");
         }
-        let part = told(&format!("{{\"all\": [{GOOD}], no}}")).unwrap_err();
+        let part = reported(&format!("{{\"all\": [{GOOD}], no}}")).unwrap_err();
         assert!(
             part.contains("column 51: `no` is not in double quotes"),
             "no part of a broken value: {part}"
         );
-        assert!(told(&"[1 ".repeat(5000)).unwrap_err().contains("too many brackets"));
-        assert!(told(&"{} ".repeat(100)).unwrap_err().contains("too many brackets"));
+        assert!(reported(&"[1 ".repeat(5000)).unwrap_err().contains("too many brackets"));
+        assert!(reported(&"{} ".repeat(100)).unwrap_err().contains("too many brackets"));
     }
 
     #[test]
@@ -371,8 +375,8 @@ mod tests {
             "{\"title\": \"On Liberty\"}",
             "{\"title\": \"\", \"score\": 7, \"kind\": \"poem\", \"more\": 1, \"written\": \"yesterday\"}",
         ];
-        let told: Vec<String> =
-            refusals.iter().map(|reply| format!("{reply}\n    {}", told(reply).unwrap_err())).collect();
-        insta::assert_snapshot!(told.join("\n"));
+        let reported: Vec<String> =
+            refusals.iter().map(|reply| format!("{reply}\n    {}", reported(reply).unwrap_err())).collect();
+        insta::assert_snapshot!(reported.join("\n"));
     }
 }

@@ -109,7 +109,7 @@ mod tests {
     /// `BODY` by brotli: one uncompressed block and the end.
     const BROTLI: &[u8] = b"\x8b\x06\x80{\"choices\":[]}\x03";
 
-    fn told(bytes: &[u8], encodings: Option<&str>) -> Result<Bytes, String> {
+    fn reported(bytes: &[u8], encodings: Option<&str>) -> Result<Bytes, String> {
         inflated(Bytes::copy_from_slice(bytes), encodings, 100)
     }
 
@@ -132,23 +132,23 @@ mod tests {
             (BODY, Some("gzip")),
             (BODY, None),
         ] {
-            assert_eq!(told(bytes, encodings).as_deref(), Ok(BODY), "{encodings:?}");
+            assert_eq!(reported(bytes, encodings).as_deref(), Ok(BODY), "{encodings:?}");
         }
         let mut twice = GzEncoder::new(Vec::new(), Compression::fast());
         twice.write_all(&zlib).unwrap();
-        assert_eq!(told(&twice.finish().unwrap(), Some("deflate, gzip")).as_deref(), Ok(BODY));
+        assert_eq!(reported(&twice.finish().unwrap(), Some("deflate, gzip")).as_deref(), Ok(BODY));
     }
 
     #[test]
     fn what_cannot_be_had_is_named_and_a_bomb_is_bounded() {
         let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
         bomb.write_all(&[b' '; 1000]).unwrap();
-        assert_eq!(told(&bomb.finish().unwrap(), Some("gzip")).unwrap_err(), "is larger than 100B");
+        assert_eq!(reported(&bomb.finish().unwrap(), Some("gzip")).unwrap_err(), "is larger than 100B");
         assert_eq!(
-            told(b"\x28\xb5", Some("zstd")).unwrap_err(),
+            reported(b"\x28\xb5", Some("zstd")).unwrap_err(),
             "is compressed with `zstd`, which etl cannot decompress"
         );
-        assert!(told(b"nothing", Some("gzip")).unwrap_err().contains("cannot be decompressed"));
+        assert!(reported(b"nothing", Some("gzip")).unwrap_err().contains("cannot be decompressed"));
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub enum ErrorAction {
     Doubt,
     /// The run stops: no request of it can succeed.
     Stop,
-    /// The run stops, and goes on once the account can pay.
+    /// The run stops, and continues once the account can pay.
     Unpaid,
 }
 
@@ -67,10 +67,10 @@ const CAPACITY: &str = "3505";
 /// The code of a quota that is used up, for weeks perhaps, although its status is that of a limit.
 const QUOTA: &str = "1301";
 
-/// An error that the service told.
+/// An error that the service reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
-    /// The HTTP status; 0 where none is told.
+    /// The HTTP status; 0 where none is reported.
     pub status: u16,
     /// The service's own code.
     pub code: Option<String>,
@@ -179,7 +179,7 @@ fn words(value: &Value) -> Option<String> {
         }
         Value::String(text) => Some(text.clone()),
         Value::Array(items) => {
-            let told: Vec<String> = items
+            let reported: Vec<String> = items
                 .iter()
                 .filter_map(|item| {
                     let what = item["msg"].as_str().or_else(|| item.as_str())?;
@@ -192,7 +192,7 @@ fn words(value: &Value) -> Option<String> {
                     })
                 })
                 .collect();
-            (!told.is_empty()).then(|| told.join("; "))
+            (!reported.is_empty()).then(|| reported.join("; "))
         }
         Value::Object(map) => {
             ["message", "detail", "msg", "error"].iter().find_map(|key| words(map.get(*key)?))
@@ -252,12 +252,12 @@ pub enum StopCause {
         what: String,
     },
     /// There is no connection to the server, and there has been none.
-    #[error("cannot connect to {host}: {told}")]
+    #[error("cannot connect to {host}: {reported}")]
     Unreachable {
         /// Host and port.
         host: String,
         /// What the network says.
-        told: String,
+        reported: String,
         /// What to check.
         advice: &'static str,
     },
@@ -288,7 +288,7 @@ pub enum CallError {
         /// What the last one met.
         last: String,
     },
-    /// It is open whether the service did what it was told, and doing it again may do it twice.
+    /// It is open whether the service did what it was reported, and doing it again may do it twice.
     #[error("it is open whether the request was carried out: {last}")]
     Unsure {
         /// What was met.
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn every_shape_of_error_is_read() {
-        let told = |status, body| {
+        let reported = |status, body| {
             let error = ApiError::read(status, body);
             (error.to_string(), error.action())
         };
@@ -379,7 +379,7 @@ mod tests {
             (418, r#"{"error":{"message":"teapot","code":7}}"#, "418 (code 7): teapot", ErrorAction::Fail),
         ];
         for (status, body, text, fate) in cases {
-            assert_eq!(told(status, body), (text.to_owned(), fate));
+            assert_eq!(reported(status, body), (text.to_owned(), fate));
         }
     }
 }

@@ -13,7 +13,7 @@ pub(super) enum Fault {
     Api(ApiError, Box<RateLimitHeaders>),
     /// No answer came, or none that can be read.
     Network {
-        told: String,
+        reported: String,
         /// Whether the service may have had the request all the same.
         sent: bool,
     },
@@ -25,7 +25,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Api(error, _) => write!(f, "{error}"),
-            Self::Network { told, .. } => f.write_str(told),
+            Self::Network { reported, .. } => f.write_str(reported),
             Self::Unreachable(cause) => write!(f, "{cause}"),
         }
     }
@@ -33,7 +33,7 @@ impl fmt::Display for Fault {
 
 impl Fault {
     /// An answer that is there and cannot be used.
-    pub(super) fn unreadable(told: String) -> Self {
-        Self::Network { told, sent: true }
+    pub(super) fn unreadable(reported: String) -> Self {
+        Self::Network { reported, sent: true }
     }
 }

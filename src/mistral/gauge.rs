@@ -63,7 +63,7 @@ impl Gauge {
     /// What most requests wait for now, if any does.
     pub fn waits_for(&self) -> Option<WaitCause> {
         let waiting = |cause: &WaitCause| self.of(*cause).now.load(Ordering::Relaxed);
-        // What holds all up is told before what holds one up.
+        // What holds all up is reported before what holds one up.
         let shared = [WaitCause::Outage, WaitCause::AccountLimit, WaitCause::Configured, WaitCause::Sporadic];
         shared.into_iter().find(|cause| waiting(cause) > 0)
     }
@@ -111,7 +111,7 @@ impl<'a> Waiting<'a> {
         Self { gauge, _waiting: Counted::new(&gauge.waiting), cause }
     }
 
-    /// It waits by itself, and the others go on.
+    /// It waits by itself, and the others continue.
     pub(super) fn alone(gauge: &'a Gauge, cause: WaitCause) -> Self {
         let now = |count: &AtomicI64| count.load(Ordering::Relaxed).max(0) as u32;
         let counted = Counted::new(&gauge.of(cause).now);

@@ -1,4 +1,4 @@
-//! One exchange: a request is sent once, and either an answer comes or a fault is told.
+//! One exchange: a request is sent once, and either an answer comes or a fault is reported.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -113,7 +113,7 @@ impl Http {
         most: usize,
     ) -> Result<Answer, Fault> {
         let late = |what: &str, limit: Duration| Fault::Network {
-            told: format!("{what} within {}s", limit.as_secs_f64()),
+            reported: format!("{what} within {}s", limit.as_secs_f64()),
             sent: true,
         };
         self.reach.asked();
@@ -155,8 +155,8 @@ impl Http {
             return Ok(Answer { bytes, unusable, limits, correlation_id });
         }
         let mut error = if status.is_redirection() {
-            let told = redirect::told(&asked, text(&headers, LOCATION.as_str()));
-            ApiError::of(status.as_u16(), &self.without_key(&told).into())
+            let reported = redirect::reported(&asked, text(&headers, LOCATION.as_str()));
+            ApiError::of(status.as_u16(), &self.without_key(&reported).into())
         } else {
             ApiError::read(status.as_u16(), &self.without_key(&String::from_utf8_lossy(&bytes)))
         };
@@ -168,11 +168,11 @@ impl Http {
     fn network(&self, error: reqwest::Error) -> Fault {
         let sent = !(error.is_connect() || error.is_builder());
         let error = error.without_url();
-        let told = self.without_key(&chain(&error));
-        let unreachable = if sent { None } else { self.reach.failed(&error, &told, &self.host()) };
+        let reported = self.without_key(&chain(&error));
+        let unreachable = if sent { None } else { self.reach.failed(&error, &reported, &self.host()) };
         match unreachable {
             Some(cause) => Fault::Unreachable(cause),
-            None => Fault::Network { told, sent },
+            None => Fault::Network { reported, sent },
         }
     }
 
@@ -223,13 +223,13 @@ fn retry_after(headers: &HeaderMap, now: jiff::Timestamp) -> Option<Duration> {
 
 /// An error with its causes: the outermost one of the HTTP library says nothing.
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut told = error.to_string();
+    let mut reported = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        told.push_str(&format!(": {cause}"));
+        reported.push_str(&format!(": {cause}"));
         source = cause.source();
     }
-    told
+    reported
 }
 
 #[cfg(test)]

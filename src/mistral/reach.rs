@@ -1,5 +1,5 @@
 //! Whether the server can be reached at all. Before the first answer of any kind, a certificate that does not
-//! verify, a name that does not resolve and a refused connection are mistakes of the setting, and to go on for
+//! verify, a name that does not resolve and a refused connection are mistakes of the setting, and to continue for
 //! minutes is no use; after it, they are an outage like others.
 //!
 //! Main type: [`Reach`], one for a client and its clones; the HTTP edge asks it.
@@ -98,7 +98,7 @@ impl Reach {
         let is_final = obstacle == Obstacle::Certificate || waited >= PATIENCE;
         is_final.then(|| StopCause::Unreachable {
             host: host.to_owned(),
-            told: text.to_owned(),
+            reported: text.to_owned(),
             advice: obstacle.advice(),
         })
     }

@@ -101,7 +101,7 @@ fn kept(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn told(body: &[u8]) -> Result<Reply, String> {
+    fn reported(body: &[u8]) -> Result<Reply, String> {
         received_bytes(Endpoint::Chat, body).map(|(_, reply)| reply)
     }
 
@@ -117,7 +117,7 @@ mod tests {
             (raw.into_bytes(), "ye\ns", true),
             (bad, "y\u{fffd}s", true),
         ] {
-            let reply = told(&bytes).unwrap();
+            let reply = reported(&bytes).unwrap();
             assert_eq!((reply.text.as_str(), reply.unusable, reply.note.is_some()), (text, None, noted));
         }
     }
@@ -134,18 +134,21 @@ mod tests {
                 "the answer has a `content` that is neither text nor a list of chunks",
             ),
         ] {
-            let reply = told(body.as_bytes()).unwrap();
-            assert!(reply.unusable.as_ref().is_some_and(|told| told.starts_with(why)), "{body}: {reply:?}");
+            let reply = reported(body.as_bytes()).unwrap();
+            assert!(
+                reply.unusable.as_ref().is_some_and(|reported| reported.starts_with(why)),
+                "{body}: {reply:?}"
+            );
             assert_eq!((reply.usage.total_tokens, reply.text.is_empty()), (13, false), "{body}");
         }
-        let empty = told(b"").unwrap();
+        let empty = reported(b"").unwrap();
         assert_eq!(empty.unusable.as_deref(), Some("the answer has an empty body"));
     }
 
     #[test]
     fn an_error_that_cost_nothing_is_a_fault() {
-        let error = told(br#"{"error":{"message":"Service overloaded","code":503}}"#).unwrap_err();
+        let error = reported(br#"{"error":{"message":"Service overloaded","code":503}}"#).unwrap_err();
         assert_eq!(error, "tells an error: Service overloaded");
-        assert!(told(b"<html><h1>502 Bad Gateway</h1></html>").unwrap_err().contains("502 Bad Gateway"));
+        assert!(reported(b"<html><h1>502 Bad Gateway</h1></html>").unwrap_err().contains("502 Bad Gateway"));
     }
 }

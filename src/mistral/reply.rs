@@ -136,8 +136,8 @@ mod tests {
     fn a_call_that_never_came_is_half_an_answer() {
         let body =
             json!({ "choices": [{ "message": { "content": "I will" }, "finish_reason": "tool_calls" }] });
-        let told = read_reply(Endpoint::Chat, &body).unwrap_err();
-        assert_eq!(told, "ends with `finish_reason: tool_calls` and holds no call");
+        let reported = read_reply(Endpoint::Chat, &body).unwrap_err();
+        assert_eq!(reported, "ends with `finish_reason: tool_calls` and holds no call");
     }
 
     #[test]
@@ -185,12 +185,12 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let told = |endpoint, body: Value| read_reply(endpoint, &body).unwrap_err();
-        assert_eq!(told(Endpoint::Chat, json!({ "choices": [] })), "has no `choices[0]`");
-        assert_eq!(told(Endpoint::Chat, json!({ "error": "x" })), "has no `choices[0]`");
-        assert_eq!(told(Endpoint::Chat, json!("text")), "has no `choices[0]`");
-        assert_eq!(told(Endpoint::Embed, json!({ "data": [{}] })), "has no `data[0].embedding`");
-        assert_eq!(told(Endpoint::Ocr, json!({})), "has no `pages`");
-        assert_eq!(told(Endpoint::Classify, json!(null)), "has no `results[0]`");
+        let reported = |endpoint, body: Value| read_reply(endpoint, &body).unwrap_err();
+        assert_eq!(reported(Endpoint::Chat, json!({ "choices": [] })), "has no `choices[0]`");
+        assert_eq!(reported(Endpoint::Chat, json!({ "error": "x" })), "has no `choices[0]`");
+        assert_eq!(reported(Endpoint::Chat, json!("text")), "has no `choices[0]`");
+        assert_eq!(reported(Endpoint::Embed, json!({ "data": [{}] })), "has no `data[0].embedding`");
+        assert_eq!(reported(Endpoint::Ocr, json!({})), "has no `pages`");
+        assert_eq!(reported(Endpoint::Classify, json!(null)), "has no `results[0]`");
     }
 }

@@ -43,9 +43,10 @@ fn outcome(line: &Value) -> Result<Value, ApiError> {
     if line["error"].is_null() && status.is_none() && !is_error && !body.is_null() {
         return Ok(body);
     }
-    let told = [&body, &line["error"], &response["error"]].into_iter().find(|told| !told.is_null());
-    let mut error = match told {
-        Some(told) => ApiError::of(status.unwrap_or_default(), told),
+    let reported =
+        [&body, &line["error"], &response["error"]].into_iter().find(|reported| !reported.is_null());
+    let mut error = match reported {
+        Some(reported) => ApiError::of(status.unwrap_or_default(), reported),
         None => {
             ApiError::of(status.unwrap_or_default(), &Value::from("the line has neither answer nor error"))
         }
@@ -62,7 +63,7 @@ fn outcome(line: &Value) -> Result<Value, ApiError> {
 mod tests {
     use super::*;
 
-    fn told(line: &str) -> String {
+    fn reported(line: &str) -> String {
         let row = read_result(line).unwrap();
         assert_eq!(row.custom_id, "7");
         match row.outcome {
@@ -79,9 +80,9 @@ mod tests {
                 r#"{{"id":"b-1","custom_id":"7","response":{{"status_code":200,"body":{body}}},"error":null}}"#
             )
         };
-        assert_eq!(told(&line(body)), body);
-        assert_eq!(told(&line(&Value::from(body).to_string())), body, "a text that holds it");
-        assert_eq!(told(&format!(r#"{{"custom_id":7,"response":{{"body":{body}}}}}"#)), body);
+        assert_eq!(reported(&line(body)), body);
+        assert_eq!(reported(&line(&Value::from(body).to_string())), body, "a text that holds it");
+        assert_eq!(reported(&format!(r#"{{"custom_id":7,"response":{{"body":{body}}}}}"#)), body);
     }
 
     #[test]
@@ -95,15 +96,15 @@ mod tests {
             format!(r#"{{"custom_id":"7","response":{{"body":{inner}}}}}"#),
         ];
         for line in lines {
-            assert_eq!(told(&line), "400 (code 3059): Prompt too long", "{line}");
+            assert_eq!(reported(&line), "400 (code 3059): Prompt too long", "{line}");
         }
-        assert_eq!(told(r#"{"custom_id":"7","error":{"message":"internal"}}"#), "internal");
-        assert_eq!(told(r#"{"custom_id":"7","response":null,"error":"expired"}"#), "expired");
+        assert_eq!(reported(r#"{"custom_id":"7","error":{"message":"internal"}}"#), "internal");
+        assert_eq!(reported(r#"{"custom_id":"7","response":null,"error":"expired"}"#), "expired");
         let line = r#"{"custom_id":"7","response":{"status_code":422,"body":{"detail":[{"loc":["body","x"],"msg":"no"}]}}}"#;
-        assert_eq!(told(line), "422: body.x: no");
-        assert_eq!(told(r#"{"custom_id":"7"}"#), "the line has neither answer nor error");
+        assert_eq!(reported(line), "422: body.x: no");
+        assert_eq!(reported(r#"{"custom_id":"7"}"#), "the line has neither answer nor error");
         assert_eq!(
-            told(r#"{"custom_id":"7","response":{"status_code":500,"body":null}}"#),
+            reported(r#"{"custom_id":"7","response":{"status_code":500,"body":null}}"#),
             "500: the line has neither answer nor error"
         );
     }

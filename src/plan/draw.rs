@@ -157,11 +157,22 @@ impl Plan {
             Step::Wave(wave) => {
                 let mut lines =
                     vec!["holds everything below until everything above has ended and is on disk".to_owned()];
-                lines.extend(wave.set.as_ref().map(|set| match set {
-                    Set::Query(query) => format!("query {}", one_line(&query.text)),
-                    Set::Sample(count) => format!("a sample of {count} records, by a hash of their keys"),
-                    Set::Unique(of) => format!("one record for each {}", one_line(of)),
-                }));
+                match &wave.set {
+                    Some(Set::Query(query)) => {
+                        lines.push(format!("query {}", one_line(&query.text)));
+                        if query.origins.is_none() {
+                            lines.push(
+                                "each row comes from all records of the wave: the form of the query does not show from which"
+                                    .to_owned(),
+                            );
+                        }
+                    }
+                    Some(Set::Sample(count)) => {
+                        lines.push(format!("a sample of {count} records, by a hash of their keys"));
+                    }
+                    Some(Set::Unique(of)) => lines.push(format!("one record for each {}", one_line(of))),
+                    None => {}
+                }
                 lines.extend(wave.stop_if.as_ref().map(|stop_if| format!("stops the run if {stop_if}")));
                 lines
             }

@@ -21,6 +21,7 @@ mod graph;
 mod inputs;
 mod line;
 mod nodes;
+mod query_error;
 mod shape;
 mod sink;
 mod source;
@@ -67,7 +68,7 @@ pub struct Plan {
     pub resources: Resources,
     /// How to reach Mistral, if the pipeline does.
     pub mistral: Option<Mistral>,
-    /// What a run, and those that go on from it, may cost.
+    /// What a run, and those that continue from it, may cost.
     pub budget: Option<Usd>,
     /// Prices that count before the program's own.
     pub prices: Vec<ModelPrice>,

@@ -72,7 +72,7 @@ pub(super) fn nodes(
         if let Some((samples, field)) = sampled.filter(|_| is_head) {
             let name: Arc<str> = format!("{}.samples", spec.stages[asking].name.value).into();
             let counted = match &spec.stages[asking].when {
-                // A record that passes the stage untouched goes on as one.
+                // A record that passes the stage untouched continues as one.
                 Some(when) => format!("CASE WHEN ({}\n) THEN {samples} ELSE 1 END", when.value),
                 None => samples.to_string(),
             };

@@ -47,7 +47,7 @@ pub enum Step {
 pub struct Poll {
     /// When.
     pub schedule: PollSchedule,
-    /// The condition that ends it; the service's last statuses unless said.
+    /// The condition that ends it; the service's last statuses by default.
     pub until: Option<String>,
 }
 

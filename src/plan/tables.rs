@@ -5,7 +5,6 @@
 //! a type; then the sink's columns follow, and the spec is compiled again with them, until nothing changes.
 
 use crate::{
-    diagnostic::Fault,
     record::{LogicalType, Schema, same_name},
     spec::Text,
     sql,
@@ -14,6 +13,7 @@ use crate::{
 use super::{
     Sink, Target,
     compiler::{Compiler, Tables},
+    query_error::Readable,
 };
 
 /// Names that are missing in one query, at most.
@@ -21,7 +21,13 @@ const MOST_MISSING: usize = 100;
 
 impl Compiler<'_> {
     /// The columns of a query over relations that are given as common table expressions, and over tables.
-    pub(super) fn describe(&mut self, with: &[String], query: &str, text: &Text) -> Option<Schema> {
+    pub(super) fn describe(
+        &mut self,
+        with: &[String],
+        readable: &[Readable<'_>],
+        query: &str,
+        text: &Text,
+    ) -> Option<Schema> {
         let described = match with {
             [] => query.to_owned(),
             with => format!("WITH {} SELECT * FROM ({query}\n)", with.join(", ")),
@@ -49,7 +55,9 @@ impl Compiler<'_> {
                 Err(why) => why,
             };
             if !self.assume(&why, &own, &mut tables) {
-                self.report(Fault::BadQuery(why), text.place.clone());
+                let tables: Vec<Readable<'_>> =
+                    tables.iter().map(|(name, schema)| (name.as_str(), schema)).collect();
+                self.query_error(why, &[readable, &tables].concat(), text);
                 return None;
             }
             self.assumed = true;

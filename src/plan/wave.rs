@@ -14,6 +14,7 @@ use super::{
     compiler::Compiler,
     doubt::{Doubt, DoubtKind},
     graph::Graph,
+    query_error::Readable,
     shape::Shape,
 };
 
@@ -125,7 +126,11 @@ impl Compiler<'_> {
         let own = over.names.iter().map(|name| relation(name, &over.own.schema));
         let others = over.relations.iter().map(|(of, _)| relation(&of.name, &of.schema));
         let with: Vec<String> = own.chain(others).collect();
-        let output = self.describe(&with, &over.text, over.written)?;
+        let own = over.names.iter().map(|name| (name.as_str(), &over.own.schema));
+        let others = over.relations.iter().map(|(of, _)| (of.name.as_str(), &*of.schema));
+        let readable: Vec<Readable<'_>> = own.chain(others).collect();
+        let output = self.describe(&with, &readable, &over.text, over.written)?;
+        self.ambiguous_names(&readable, over.written);
         if let Some(error) = sql::implicit_cast_in_query(&self.engine, &with, &over.written.value) {
             let place = error
                 .span

@@ -9,7 +9,7 @@ use crate::event::{
 
 pub(super) const PLAIN: Paint = Paint { color: false };
 
-/// A run's events, told one by one.
+/// A run's events, reported one by one.
 pub(super) struct Story {
     pub(super) events: Vec<Event>,
     /// What the limits did to it, as the last event says.

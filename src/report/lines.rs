@@ -9,7 +9,7 @@ use super::{
     text,
 };
 
-/// Soon enough to see that something goes on.
+/// Soon enough to see that something continues.
 const FIRST: SignedDuration = SignedDuration::from_secs(2);
 /// Seldom enough that an hour's log can be read.
 const EVERY: SignedDuration = SignedDuration::from_secs(10);

@@ -3,7 +3,7 @@
 //! The room knows events and the words that all rooms share, and nothing of stages, HTTP or
 //! tables. Everything shown is a pure function of the events so far (`state`) and of the
 //! window's size; only `bars`, `log` and `reporter` touch a terminal or a file. Time is
-//! the events' own, so that a recorded run looks the same when it is told again.
+//! the events' own, so that a recorded run looks the same when it is reported again.
 
 mod bars;
 mod columns;

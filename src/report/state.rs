@@ -80,7 +80,7 @@ pub(crate) enum Phase {
     Ended,
 }
 
-/// How long the run will go on.
+/// How long the run will continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Left {
     pub(crate) time: Duration,

@@ -15,7 +15,7 @@ use crate::{
     units::Usd,
 };
 
-/// The whole summary; empty while the run goes on.
+/// The whole summary; empty while the run continues.
 pub(crate) fn summary(state: &State, paint: Paint) -> String {
     let Some(end) = &state.end else { return String::new() };
     let mut parts = Vec::new();
@@ -222,8 +222,8 @@ fn advice(state: &State, paint: Paint) -> String {
         text.push('\n');
     }
     if sum.failures > 0 {
-        let told = format!("{} failed", counted(sum.failures, "record"));
-        paint.push(&mut text, &told, Ink::Bad);
+        let reported = format!("{} failed", counted(sum.failures, "record"));
+        paint.push(&mut text, &reported, Ink::Bad);
         text += &run.map(|run| format!("; to see which and why:\n  {}", query(run))).unwrap_or_default();
         text.push('\n');
     }

@@ -112,7 +112,7 @@ impl Attachment {
             return Err(AttachmentError::Scheme(text.to_owned()));
         }
         let (path, within, kind) = (self.base.join(text), self.within.clone(), self.kind);
-        // Files are large and disks are slow: other records go on meanwhile.
+        // Files are large and disks are slow: other records continue meanwhile.
         let stopped =
             || AttachmentError::Io { path: text.to_owned(), why: "the program is stopping".to_owned() };
         let read = task::blocking(move || data_url(&path, &within, kind)).await;
@@ -164,11 +164,11 @@ fn media_type(path: &Path) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn told(folder: &Path, path: &str, kind: Kind) -> String {
+    fn reported(folder: &Path, path: &str, kind: Kind) -> String {
         let within = [folder.join("in")];
-        let told = data_url(&folder.join(path), &within, kind);
-        let told = told.unwrap_or_else(|error| error.to_string());
-        told.replace(&format!("{}/", folder.display()), "")
+        let reported = data_url(&folder.join(path), &within, kind);
+        let reported = reported.unwrap_or_else(|error| error.to_string());
+        reported.replace(&format!("{}/", folder.display()), "")
     }
 
     #[test]
@@ -185,10 +185,10 @@ mod tests {
         fs::File::create(folder.join("in/large.png")).unwrap().set_len(50_000_001).unwrap();
         #[cfg(unix)]
         std::os::unix::fs::symlink(folder.join("inner"), folder.join("in/link")).unwrap();
-        assert_eq!(told(folder, "in/a.PNG", Kind::Image), "data:image/png;base64,iVBORw==");
-        assert_eq!(told(folder, "in/a.pdf", Kind::Document), "data:application/pdf;base64,JVBERg==");
-        assert_eq!(told(folder, "in/../in/a.PNG", Kind::Image), "data:image/png;base64,iVBORw==");
-        let no = |path| told(folder, path, Kind::Image);
+        assert_eq!(reported(folder, "in/a.PNG", Kind::Image), "data:image/png;base64,iVBORw==");
+        assert_eq!(reported(folder, "in/a.pdf", Kind::Document), "data:application/pdf;base64,JVBERg==");
+        assert_eq!(reported(folder, "in/../in/a.PNG", Kind::Image), "data:image/png;base64,iVBORw==");
+        let no = |path| reported(folder, path, Kind::Image);
         assert_eq!(no("in/a.pdf"), "`in/a.pdf` is not an image but application/pdf: use `documents:`");
         assert!(no("in/a.exe").starts_with("the ending of `in/a.exe` is none of `.png`, "));
         assert_eq!(no("in/b.png"), "cannot read `in/b.png`: no such file or directory");

@@ -2,7 +2,7 @@
 //!
 //! A [`question::Question`] is made from a node of the plan and a [`setup::Setup`]. Its [`write::Writer`] writes bodies
 //! and gives them their identity and their highest cost; its [`verdict::Judge`] says whether an answer counts and how a
-//! request goes on. Knows the plan and Mistral's API, and nothing of streams, of a run, or of the store: everything
+//! request continues. Knows the plan and Mistral's API, and nothing of streams, of a run, or of the store: everything
 //! here can be tried without a run.
 
 pub(crate) mod attachment;

@@ -93,7 +93,7 @@ impl Question {
         self.judge.judged(asked, reply, latency, correlation_id)
     }
 
-    /// How a record's request goes on after what the ledger has of it: see [`Judge::next_action`].
+    /// How a record's request continues after what the ledger has of it: see [`Judge::next_action`].
     pub(crate) fn next_action(
         &self,
         record: &Record,

@@ -1,4 +1,4 @@
-//! What is made of an answer: whether it counts, and how its request goes on. Main type: [`Judge`].
+//! What is made of an answer: whether it counts, and how its request continues. Main type: [`Judge`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ struct Judged {
     note: Option<String>,
 }
 
-/// How a request goes on.
+/// How a request continues.
 #[derive(Debug, Clone)]
 pub(crate) enum NextAction {
     /// It is decided.
@@ -160,12 +160,12 @@ impl Judge {
         }
     }
 
-    /// How a record's request goes on after what the ledger has of it.
+    /// How a record's request continues after what the ledger has of it.
     ///
     /// `until` is the last attempt that this run may make; nothing when it is looked at for the first time, and
     /// then its earlier attempts count, unless failed ones are to be tried again.
     ///
-    /// Answers are judged anew, not by what was found when they came: what counts is the program and
+    /// Answers are judged again, not by what was found when they came: what counts is the program and
     /// the schema that the record meets now.
     pub(crate) fn next_action(
         &self,

@@ -37,7 +37,7 @@ impl Written {
         [Some(self.id), self.older].into_iter().flatten()
     }
 
-    /// What the ledger has of it, also under the identity that an older program gave it: then it goes on under
+    /// What the ledger has of it, also under the identity that an older program gave it: then it continues under
     /// that one.
     pub(crate) fn history_in(&mut self, known: &HashMap<RequestId, History>) -> Option<History> {
         let older = self.older.filter(|_| !known.contains_key(&self.id));

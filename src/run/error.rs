@@ -73,7 +73,7 @@ pub enum RunError {
     Budget {
         /// What may be spent.
         budget: Usd,
-        /// What was, by this run and those that it goes on from.
+        /// What was, by this run and those that it continues from.
         spent: Usd,
         /// What was under way when it was reached.
         reserved: Usd,

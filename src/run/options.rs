@@ -24,7 +24,7 @@ pub struct Options {
     pub offline: bool,
     /// Another server than the spec says.
     pub base_url: Option<String>,
-    /// Everything is asked anew, whatever the ledger has.
+    /// Everything is asked again, whatever the ledger has.
     pub fresh: bool,
     /// What failed for good is asked again.
     pub retry_failed: bool,

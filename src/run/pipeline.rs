@@ -40,7 +40,7 @@ use super::{
     stages::{sink, wave},
 };
 
-/// How often counts are told.
+/// How often counts are reported.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Why a pipeline cannot be loaded.
@@ -152,7 +152,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// What stands in the way before the first record: no key, a database that cannot be opened. What
-    /// comes later is told as the run's end, after everything that was finished has been kept.
+    /// comes later is reported as the run's end, after everything that was finished has been kept.
     pub async fn run(
         &self,
         options: &Options,
@@ -181,7 +181,7 @@ impl Pipeline {
             _ => None,
         });
         store.prepare(&plan.name, tables.collect()).await?;
-        // What is asked anew, or only in part, is no going on.
+        // What is asked again, or only in part, is no going on.
         let goes_on = !options.fresh && !options.retry_failed && options.only.is_none();
         let mut closed = if goes_on { store.closed_waves(&plan.name, &server).await? } else { Vec::new() };
         let mut held = Vec::new();
@@ -239,9 +239,9 @@ impl Pipeline {
         let end = context.end();
         let whole = matches!(end, RunEnd::Complete | RunEnd::WithFailures | RunEnd::Pending);
         for node in &plan.nodes {
-            // A failure stops nothing any more; it is told as the run's end.
+            // A failure stops nothing any more; it is reported as the run's end.
             let _: Option<()> = match &node.step {
-                // What a run that was cut off holds is what the next one goes on from.
+                // What a run that was cut off holds is what the next one continues from.
                 Step::Wave(what) if whole => {
                     let buffer = wave::buffer(node, what, &plan, &server);
                     context.shutdown.check(store.release(&buffer).await)

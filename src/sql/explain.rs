@@ -51,15 +51,15 @@ const DROPPED: [&str; 5] =
 
 /// A message of DuckDB for a person, about a query that a person wrote.
 pub fn explained(message: &str) -> String {
-    told(message, true)
+    reported(message, true)
 }
 
 /// A message of DuckDB for a person, about a statement that the program wrote: without a place in it.
 pub fn reason(message: &str) -> String {
-    told(message, false)
+    reported(message, false)
 }
 
-fn told(message: &str, with_place: bool) -> String {
+fn reported(message: &str, with_place: bool) -> String {
     let message = message.trim();
     if let Some(whole) = extension(message).or_else(|| memory(message)) {
         return whole;

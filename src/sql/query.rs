@@ -19,6 +19,10 @@ pub struct QueryFacts {
     /// Columns of the result that are taken from one of several rows which may be equal in what decides it, with the
     /// function that does so.
     pub ties: Vec<(String, String)>,
+    /// Columns that are named by more than one part, such as `label.title`.
+    pub paths: Vec<Vec<String>>,
+    /// Names in GROUP BY that are also the alias of something else in the result.
+    pub regrouped: Vec<String>,
     /// A function whose result differs from run to run, and the byte of the query that it is at.
     pub volatile: Option<(String, usize)>,
 }
@@ -42,9 +46,37 @@ pub fn facts(engine: &Engine, query: &str) -> QueryFacts {
         grouped: grouped(node),
         keeps_rows: keeps_rows(node, functions),
         ties: ties(node),
+        paths: paths(node),
+        regrouped: regrouped(node),
         volatile: volatile_call(engine, node, &Schema::default()),
         reads,
     }
+}
+
+fn paths(node: &Value) -> Vec<Vec<String>> {
+    let mut found: Vec<Vec<String>> = Vec::new();
+    tree::walk(node, &mut |node| {
+        let names = node.get("column_names").and_then(Value::as_array);
+        let names = names.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned));
+        let path: Vec<String> = names.collect();
+        if path.len() > 1 && !found.contains(&path) {
+            found.push(path);
+        }
+    });
+    found
+}
+
+fn regrouped(node: &Value) -> Vec<String> {
+    let groups = node["group_expressions"].as_array().into_iter().flatten();
+    let select = node["select_list"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let names = groups.filter_map(|group| plain_column(group).map(|(name, _)| name));
+    let is_other = |name: &&str| {
+        select.iter().any(|item| {
+            text(item.get("alias")).eq_ignore_ascii_case(name)
+                && plain_column(item).is_none_or(|(of, _)| !of.eq_ignore_ascii_case(name))
+        })
+    };
+    names.filter(is_other).map(str::to_owned).collect()
 }
 
 /// Functions that take a value from the row that is the largest, smallest or most frequent: of several, any.

@@ -4,7 +4,7 @@ use futures::{StreamExt, stream::BoxStream};
 
 use crate::task::feed;
 
-/// Lets `input` go on while its reader is busy, but never more than `items` ahead of it.
+/// Lets `input` continue while its reader is busy, but never more than `items` ahead of it.
 ///
 /// A chain of streams stands still while nobody pulls it: calls that have ended would not free
 /// their slots while a sink writes.

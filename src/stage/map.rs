@@ -12,7 +12,7 @@ use crate::task::{joined, spawn};
 
 /// Applies `work` to each item, at most `slots` at a time, and gives the results as they come.
 ///
-/// Each piece of work is a task of its own: it goes on while the consumer is busy, and ends when
+/// Each piece of work is a task of its own: it continues while the consumer is busy, and ends when
 /// the stream is dropped.
 pub fn map<I, O, F, W>(input: BoxStream<'static, I>, slots: usize, work: W) -> BoxStream<'static, O>
 where

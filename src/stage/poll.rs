@@ -17,7 +17,7 @@ pub struct Timetable {
     pub factor: f64,
     /// The longest pause.
     pub max: Duration,
-    /// How long to go on in all. The last check is made when it is over.
+    /// How long to continue in all. The last check is made when it is over.
     pub timeout: Duration,
 }
 
@@ -40,7 +40,7 @@ impl Timetable {
 /// What a check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checked {
-    /// It goes on.
+    /// It continues.
     Pending,
     /// It has ended.
     Ended,
@@ -138,9 +138,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_check_is_at_once_and_the_others_are_exact() {
-        let told = times(timetable(30, 1.5, 120, 3600), 0, 7).await;
+        let reported = times(timetable(30, 1.5, 120, 3600), 0, 7).await;
         let wanted = vec![0, 30_000, 75_000, 142_500, 243_750, 363_750, 483_750];
-        assert_eq!(told, (wanted, Polled::Ended(7)));
+        assert_eq!(reported, (wanted, Polled::Ended(7)));
         assert_eq!(times(timetable(30, 1.5, 120, 3600), 0, 1).await, (vec![0], Polled::Ended(1)));
     }
 
@@ -193,7 +193,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the numbers: checks go on, never twice at one time, up to the deadline and not past it.
+        /// Whatever the numbers: checks continue, never twice at one time, up to the deadline and not past it.
         #[test]
         fn checks_go_on_to_the_deadline_and_no_further(
             every in 0u64..5000, factor in 0.0f64..5.0, max in 0u64..10_000, timeout in 1u64..100_000,

@@ -65,7 +65,7 @@ impl Store {
         .await
     }
 
-    /// What a pipeline has spent since its last run that came to its end: a run and those that go on
+    /// What a pipeline has spent since its last run that came to its end: a run and those that continue
     /// from it are one.
     ///
     /// # Errors

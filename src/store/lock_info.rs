@@ -23,7 +23,7 @@ pub struct LockInfo {
     pub since: jiff::Timestamp,
 }
 
-/// The note of a run that goes on; gone when dropped.
+/// The note of a run that continues; gone when dropped.
 #[derive(Debug)]
 pub(super) struct Note(PathBuf);
 

@@ -255,7 +255,7 @@ fn trim_memory(connection: &Connection, readers: &Readers, limits: &Limits) -> R
     if readers.any() {
         return Ok(());
     }
-    // What is in use at the moment cannot be let go, and that is told as an error.
+    // What is in use at the moment cannot be let go, and that is reported as an error.
     let _ = connection.execute_batch(&format!("SET memory_limit = '{CACHE}'"));
     connection.execute_batch(&limits.memory_sql())?;
     Ok(())

@@ -35,7 +35,7 @@ impl Store {
         let text = sql.clone();
         let connection = self.with(move |connection| {
             // What needs nothing of the file is read apart from it: it neither waits for what is written nor
-            // shares its memory. Whatever is wrong with it is told by the other way.
+            // shares its memory. Whatever is wrong with it is reported by the other way.
             if let Ok(apart) = apart(&queries, &resources)
                 && apart.prepare(&text).is_ok()
             {

@@ -92,7 +92,7 @@ impl Table {
         !self.key.is_empty() && self.mode != SinkMode::Append
     }
 
-    /// The table that rows are written to while the run goes on. What is to be replaced stays as it is
+    /// The table that rows are written to while the run continues. What is to be replaced stays as it is
     /// until the run has ended, so that a run that is cut off replaces nothing.
     pub(super) fn working(&self) -> String {
         match (&self.target, self.mode) {

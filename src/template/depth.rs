@@ -73,7 +73,7 @@ fn is_operator(word: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn told(text: &str) -> Option<String> {
+    fn reported(text: &str) -> Option<String> {
         let mistake = too_deep(text, true)?;
         let TemplateFault::Syntax(what) = mistake.fault else { return None };
         Some(what)
@@ -81,12 +81,12 @@ mod tests {
 
     #[test]
     fn long_lists_are_good_and_deep_expressions_are_not() {
-        assert_eq!(told(&format!("[{}]", "1, ".repeat(5000))), None);
-        assert_eq!(told(&format!("{}a", "not ".repeat(400))), None);
+        assert_eq!(reported(&format!("[{}]", "1, ".repeat(5000))), None);
+        assert_eq!(reported(&format!("{}a", "not ".repeat(400))), None);
         assert_eq!(too_deep(&"{{ a.b | upper }}".repeat(1000), false), None);
         for deep in ["-", "not ", "a|upper|", "(a)", "a.", "a if b else ", "1 - ", "a ~ ", "a and "] {
-            assert_eq!(told(&deep.repeat(3000)).unwrap(), "more than 500 operators in one expression");
+            assert_eq!(reported(&deep.repeat(3000)).unwrap(), "more than 500 operators in one expression");
         }
-        assert_eq!(told(&"[a".repeat(100)).unwrap(), "more than 50 brackets within each other");
+        assert_eq!(reported(&"[a".repeat(100)).unwrap(), "more than 50 brackets within each other");
     }
 }

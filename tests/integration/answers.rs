@@ -132,13 +132,13 @@ async fn each_is_a_row_or_a_refusal_and_is_asked_for_once() {
             assert_eq!(of("SELECT title FROM out WHERE name"), title, "{name}");
         }
         if let Some(reason) = case["refused"].as_str() {
-            let told = of("SELECT reason FROM etl.failures WHERE key");
-            assert!(told.contains(reason), "{name}: {told}");
+            let reported = of("SELECT reason FROM etl.failures WHERE key");
+            assert!(reported.contains(reason), "{name}: {reported}");
             assert_eq!(of("SELECT count(*) FROM out WHERE name"), "0", "{name}");
         }
         if let Some(note) = case["note"].as_str() {
-            let told = of("SELECT reason FROM etl.answers WHERE state = 'answered' AND key");
-            assert!(told.contains(note), "{name}: {told}");
+            let reported = of("SELECT reason FROM etl.answers WHERE state = 'answered' AND key");
+            assert!(reported.contains(note), "{name}: {reported}");
         }
         let paid = !["an empty body", "an unknown compression"].contains(&name);
         let tokens = of("SELECT prompt_tokens + completion_tokens FROM etl.answers WHERE key");
@@ -191,8 +191,8 @@ async fn a_quota_that_is_used_up_ends_the_run_at_once() {
     ] {
         let started = std::time::Instant::now();
         let (end, asked) = ended_by(say(429, body)).await;
-        let RunEnd::OutOfMoney(told) = end else { panic!("{end:?}") };
-        assert!(told.starts_with("the quota of the account is used up (429"), "{told}");
+        let RunEnd::OutOfMoney(reported) = end else { panic!("{end:?}") };
+        assert!(reported.starts_with("the quota of the account is used up (429"), "{reported}");
         assert_eq!(asked, 1);
         assert!(started.elapsed() < Duration::from_secs(5));
     }
@@ -203,9 +203,9 @@ async fn a_redirect_is_not_followed_and_the_message_says_what_to_write() {
     let other = Server::start(|_, _| say(200, "{}")).await;
     let location = format!("{}/proxy/v1/chat/completions?key=secret", other.url);
     let (end, asked) = ended_by(Step::Say(307, vec![("location", location)], String::new())).await;
-    let RunEnd::Fatal(told) = end else { panic!("{end:?}") };
-    assert!(told.contains(&format!("write `base_url: {}/proxy`", other.url)), "{told}");
-    assert!(!told.contains("secret"), "{told}");
+    let RunEnd::Fatal(reported) = end else { panic!("{end:?}") };
+    assert!(reported.contains(&format!("write `base_url: {}/proxy`", other.url)), "{reported}");
+    assert!(!reported.contains("secret"), "{reported}");
     assert_eq!((asked, other.asked().len()), (1, 0), "the text goes nowhere else");
 }
 

@@ -2,24 +2,13 @@
 
 use std::time::Duration;
 
-use crate::common::{Ended, Folder, conserved, run_in};
+use crate::common::{CLOSED_SCHEMA, Ended, Folder, conserved, run_in};
 use etl::{
     event::{EventKind, RunEnd},
     run::Options,
     sim::{Sim, SimConfig},
 };
 use tokio_util::sync::CancellationToken;
-
-const SCHEMA: &str = r#"{
-  "type": "object",
-  "required": ["title", "kind", "score"],
-  "additionalProperties": false,
-  "properties": {
-    "title": { "type": "string", "minLength": 3 },
-    "kind": { "enum": ["essay", "letter", "speech"] },
-    "score": { "type": "number", "minimum": 0, "maximum": 1 }
-  }
-}"#;
 
 /// Jobs that are polled quickly: the simulator passes an hour in a second.
 const POLL: &str = "every: 50ms, backoff: { factor: 1.2, max: 200ms }";
@@ -62,9 +51,7 @@ fn one(records: usize, max_requests: usize, map: &str, more: &str) -> String {
 }
 
 fn folder() -> Folder {
-    let folder = Folder::new();
-    folder.write("schema.json", SCHEMA.as_bytes());
-    folder
+    Folder::with_schema(CLOSED_SCHEMA)
 }
 
 fn quick() -> SimConfig {
@@ -215,7 +202,7 @@ batch:
     let spec = one(300, 20, "attempts: 3", "").replace("wait: 300ms", "wait: 300ms, timeout_hours: 1");
     let mut ended = ask(&folder, &spec, &sim, Options::default()).await;
     conserved(&ended);
-    // What a job left without an answer is pending, and goes on with the next run.
+    // What a job left without an answer is pending, and continues with the next run.
     for _ in 0..20 {
         if count(&folder, "SELECT count(*) FROM etl.failures WHERE run = (SELECT max(run) FROM etl.runs)")
             == 0
@@ -254,7 +241,7 @@ async fn an_interrupted_run_leaves_its_jobs_and_the_next_one_comes_back_to_them(
         stats.answered,
         "the ledger knows every answer"
     );
-    // A refused answer is asked for again in a conversation that goes on, which is another request.
+    // A refused answer is asked for again in a conversation that continues, which is another request.
     let again = count(&folder, "SELECT count(*) - count(DISTINCT request) FROM etl.answers");
     assert!(again > 0);
     assert_eq!((stats.duplicates, stats.jobs_twice), (0, 0));
@@ -327,8 +314,8 @@ async fn a_wave_may_ask_a_query_over_all_and_stop_what_went_wrong() {
         head(60, "")
     );
     let ended = ask(&folder, &spec.replace("STOP", "failed > 0.1 * total"), &sim, Options::default()).await;
-    let RunEnd::Fatal(told) = &ended.end else { panic!("{:?}", ended.end) };
-    assert!(told.starts_with("wave `extracted` stops the run, for `failed > 0.1 * total`"), "{told}");
+    let RunEnd::Fatal(reported) = &ended.end else { panic!("{:?}", ended.end) };
+    assert!(reported.starts_with("wave `extracted` stops the run, for `failed > 0.1 * total`"), "{reported}");
     assert_eq!(count(&folder, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'kinds'"), 0);
     let ended = ask(&folder, &spec.replace("STOP", "failed > 0.9 * total"), &sim, Options::default()).await;
     conserved(&ended);
@@ -377,8 +364,8 @@ async fn the_budget_stops_new_work_and_the_next_run_goes_on() {
     };
     // An answer is reserved at 0.02 USD, and comes to less.
     let ended = ask(&folder, &spec("0.10 USD"), &sim, Options::default()).await;
-    let RunEnd::OutOfMoney(told) = &ended.end else { panic!("{:?}", ended.end) };
-    assert!(told.starts_with("the budget of 0.1000 USD is reached"), "{told}");
+    let RunEnd::OutOfMoney(reported) = &ended.end else { panic!("{:?}", ended.end) };
+    assert!(reported.starts_with("the budget of 0.1000 USD is reached"), "{reported}");
     assert_eq!(ended.end.exit_code(), 4);
     let answered = sim.stats().answered;
     assert!((3..60).contains(&answered), "{answered}");

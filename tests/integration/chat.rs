@@ -2,24 +2,13 @@
 
 use std::{path::Path, time::Duration};
 
-use crate::common::{Ended, Folder, conserved, run_in, sql};
+use crate::common::{CLOSED_SCHEMA, Ended, Folder, conserved, run_in, sql};
 use etl::{
     event::RunEnd,
     run::{Options, Pipeline, RunError},
     sim::{Sim, SimConfig},
 };
 use tokio_util::sync::CancellationToken;
-
-const SCHEMA: &str = r#"{
-  "type": "object",
-  "required": ["title", "kind", "score"],
-  "additionalProperties": false,
-  "properties": {
-    "title": { "type": "string", "minLength": 3 },
-    "kind": { "enum": ["essay", "letter", "speech"] },
-    "score": { "type": "number", "minimum": 0, "maximum": 1 }
-  }
-}"#;
 
 /// Wave one, a barrier, repair, and a table for those that could not be repaired.
 fn waves(records: usize, more: &str) -> String {
@@ -60,9 +49,7 @@ stages:
 }
 
 fn folder() -> Folder {
-    let folder = Folder::new();
-    folder.write("schema.json", SCHEMA.as_bytes());
-    folder
+    Folder::with_schema(CLOSED_SCHEMA)
 }
 
 async fn sim(config: SimConfig) -> Sim {
@@ -230,19 +217,19 @@ async fn a_bad_key_and_an_unknown_model_end_the_run_with_one_message() {
     )
     .await
     .unwrap();
-    let RunEnd::Fatal(told) = ended.end else { panic!("{:?}", ended.end) };
+    let RunEnd::Fatal(reported) = ended.end else { panic!("{:?}", ended.end) };
     assert!(
-        told.starts_with("Mistral refuses every request: check the API key (401: Invalid API Key"),
-        "{told}"
+        reported.starts_with("Mistral refuses every request: check the API key (401: Invalid API Key"),
+        "{reported}"
     );
     assert!(ended.progress.usage.requests <= 16);
 
     let ended =
         ask(&folder, &waves(500, ""), &[("model", "mistral-smol")], &sim, Options::default()).await.unwrap();
-    let RunEnd::Fatal(told) = ended.end else { panic!("{:?}", ended.end) };
+    let RunEnd::Fatal(reported) = ended.end else { panic!("{:?}", ended.end) };
     assert!(
-        told.contains("check the `model:` of the stage (400 (code 1500): Invalid model: mistral-smol"),
-        "{told}"
+        reported.contains("check the `model:` of the stage (400 (code 1500): Invalid model: mistral-smol"),
+        "{reported}"
     );
     assert_eq!(ended.sum.failures, 0, "nobody's record has failed");
 

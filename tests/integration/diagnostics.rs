@@ -51,8 +51,8 @@ stages:
     table: rejected
 ";
 
-/// Everything that is told about a spec, the folder's own name taken out.
-fn told(dir: &Path, spec: &str, set: &[(&str, &str)]) -> String {
+/// Everything that is reported about a spec, the folder's own name taken out.
+fn reported(dir: &Path, spec: &str, set: &[(&str, &str)]) -> String {
     let set: Vec<(String, String)> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let name = dir.join("spec.yaml").display().to_string();
     let env = |name: &str| (name == "HOME_OF_TESTS").then(|| "here".to_owned());
@@ -83,13 +83,13 @@ fn told(dir: &Path, spec: &str, set: &[(&str, &str)]) -> String {
 fn changed(from: &str, to: &str) -> String {
     assert!(GOOD.contains(from), "{from}");
     let dir = folder();
-    told(dir.path(), &GOOD.replacen(from, to, 1), &[])
+    reported(dir.path(), &GOOD.replacen(from, to, 1), &[])
 }
 
 #[test]
 fn a_good_pipeline_is_drawn_with_every_default() {
     let dir = folder();
-    insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
+    insta::assert_snapshot!(reported(dir.path(), GOOD, &[]));
 }
 
 #[test]
@@ -98,8 +98,8 @@ fn settings_are_drawn() {
         .replace("api_key: \"${env.KEY}\"", "base_url: eu, timeouts: { first_byte: 90s }")
         .replace("    chat:\n      model: ${params.model}", "    concurrency: { auto: { max: 16 } }\n    chat:\n      model: ${params.model}\n      stop: [END]\n      prompt_cache_key: \"${env.HOME_OF_TESTS}\"\n      images: ['library/{{ name }}.png', '${env.HOME_OF_TESTS}/{{ name }}.png']");
     let dir = folder();
-    let told = told(dir.path(), &spec, &[]);
-    let shown: Vec<&str> = told.lines().filter(|line| !line.contains("VARCHAR")).take(22).collect();
+    let reported = reported(dir.path(), &spec, &[]);
+    let shown: Vec<&str> = reported.lines().filter(|line| !line.contains("VARCHAR")).take(22).collect();
     insta::assert_snapshot!(shown.join("\n"), @r#"
     test → out.duckdb
     asks https://api.eu.mistral.ai
@@ -208,7 +208,7 @@ fn keys_with_x_are_ignored_and_may_hold_anchors() {
     let spec = GOOD
         .replace("pipeline: test", "x-ask: &ask\n  model: tiny\n  stop: ${params.nowhere}\npipeline: test")
         .replace("      model: ${params.model}\n", "      <<: *ask\n      stop: END\n");
-    let plan = told(dir.path(), &spec, &[]);
+    let plan = reported(dir.path(), &spec, &[]);
     assert!(plan.starts_with("test → ") && plan.contains("asks tiny"), "{plan}");
 }
 
@@ -216,29 +216,29 @@ fn keys_with_x_are_ignored_and_may_hold_anchors() {
 fn a_mistake_in_a_very_long_line_is_reported() {
     let dir = folder();
     let long = format!("x-a: [{}\u{7}]\n", "x, ".repeat(40_000));
-    let told = told(dir.path(), &format!("{long}{GOOD}"), &[]);
-    assert!(told.contains("spec.yaml:1:") && told.len() < 1000, "{told}");
+    let reported = reported(dir.path(), &format!("{long}{GOOD}"), &[]);
+    assert!(reported.contains("spec.yaml:1:") && reported.len() < 1000, "{reported}");
 }
 
 #[test]
 fn a_mistake_in_a_prompt_file_stands_in_that_file() {
     let dir = folder();
     fs::write(dir.path().join("prompt.md.j2"), "Read this:\n\n  {{ txet }}\n").unwrap();
-    insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
+    insta::assert_snapshot!(reported(dir.path(), GOOD, &[]));
 }
 
 #[test]
 fn a_prompt_that_is_no_text() {
     let dir = folder();
     fs::write(dir.path().join("prompt.md.j2"), b"Read \xff this").unwrap();
-    insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
+    insta::assert_snapshot!(reported(dir.path(), GOOD, &[]));
 }
 
 #[test]
 fn a_prompt_may_not_include_what_lies_outside() {
     let dir = folder();
     fs::write(dir.path().join("prompt.md.j2"), "{% include '../secrets.txt' %}\n{{ text }}\n").unwrap();
-    insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
+    insta::assert_snapshot!(reported(dir.path(), GOOD, &[]));
 }
 
 #[test]
@@ -246,9 +246,9 @@ fn a_prompt_may_include_what_lies_beside_it() {
     let dir = folder();
     fs::write(dir.path().join("prompt.md.j2"), "{% include 'rules.md' %}\n{{ text }}\n").unwrap();
     fs::write(dir.path().join("rules.md"), "Rules: {{ txet }}\n").unwrap();
-    insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
+    insta::assert_snapshot!(reported(dir.path(), GOOD, &[]));
     fs::write(dir.path().join("rules.md"), "Rules.\n").unwrap();
-    assert!(told(dir.path(), GOOD, &[]).starts_with("test → "));
+    assert!(reported(dir.path(), GOOD, &[]).starts_with("test → "));
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn a_schema_that_is_no_json() {
     let dir = folder();
     fs::write(dir.path().join("schema.json"), "{\n  \"type\": \"object\",\n  \"properties\": {,}\n}\n")
         .unwrap();
-    insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
+    insta::assert_snapshot!(reported(dir.path(), GOOD, &[]));
 }
 
 #[test]
@@ -264,14 +264,14 @@ fn a_schema_that_is_no_schema() {
     let dir = folder();
     let schema = "{\n  \"type\": \"object\",\n  \"properties\": { \"title\": { \"type\": \"strnig\" } }\n}\n";
     fs::write(dir.path().join("schema.json"), schema).unwrap();
-    insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
+    insta::assert_snapshot!(reported(dir.path(), GOOD, &[]));
 }
 
 #[test]
 fn a_schema_without_an_object() {
     let dir = folder();
     fs::write(dir.path().join("schema.json"), "{ \"type\": \"string\" }").unwrap();
-    insta::assert_snapshot!(told(dir.path(), GOOD, &[]));
+    insta::assert_snapshot!(reported(dir.path(), GOOD, &[]));
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn every_mistake_at_once() {
         .replace("model: medium", "model: medium\n      temperature: 3")
         .replace("{{ etl.failure.reason }}", "{{ etl.failure.raeson }}")
         .replace("from: repair.failed", "from: reapir.failed");
-    insta::assert_snapshot!(told(dir.path(), &spec, &[("modle", "large")]));
+    insta::assert_snapshot!(reported(dir.path(), &spec, &[("modle", "large")]));
 }
 
 #[test]
@@ -295,8 +295,8 @@ fn a_bomb_is_refused() {
         spec.push_str(&format!("{name}: &{name} [{}]\n", vec![format!("*{of}"); 10].join(", ")));
     }
     let started = std::time::Instant::now();
-    let told = told(dir.path(), &spec, &[]);
-    assert!(told.contains("this is not a spec"), "{told}");
+    let reported = reported(dir.path(), &spec, &[]);
+    assert!(reported.contains("this is not a spec"), "{reported}");
     assert!(started.elapsed().as_secs() < 5);
 }
 
@@ -307,20 +307,22 @@ fn a_parameter_from_the_command_line_starts_at_the_working_folder() {
         .replace("  model: small", "  model: small\n  library: library")
         .replace("library/*.txt", "${params.library}/*.txt");
     let here = dir.path().join("library").display().to_string();
-    assert!(told(dir.path(), &spec, &[("library", &here)]).starts_with("test → "));
-    assert!(told(dir.path(), &spec, &[("library", "library")]).contains("no file matches `library/*.txt`"));
+    assert!(reported(dir.path(), &spec, &[("library", &here)]).starts_with("test → "));
+    assert!(
+        reported(dir.path(), &spec, &[("library", "library")]).contains("no file matches `library/*.txt`")
+    );
 }
 
 #[test]
 fn an_empty_parameter_does_not_read_the_whole_disk() {
-    let told =
+    let reported =
         changed("files: library/*.txt", "files: ${params.nowhere}/**/*.txt").replace("params.nowhere", "");
-    assert!(told.contains("unknown parameter"), "{told}");
+    assert!(reported.contains("unknown parameter"), "{reported}");
     let dir = folder();
     let spec = GOOD
         .replace("  model: small", "  model: small\n  library: library")
         .replace("files: library/*.txt", "files: ${params.library}/**/*.txt");
-    insta::assert_snapshot!(self::told(dir.path(), &spec, &[("library", "")]));
+    insta::assert_snapshot!(self::reported(dir.path(), &spec, &[("library", "")]));
 }
 
 #[test]
@@ -352,7 +354,7 @@ fn batched(from: &str, to: &str) -> String {
     let spec = format!("{}  {BATCH}{}", &GOOD[..start], &GOOD[end..]);
     assert!(spec.contains(from), "{from}");
     let dir = folder();
-    told(dir.path(), &spec.replacen(from, to, 1), &[])
+    reported(dir.path(), &spec.replacen(from, to, 1), &[])
 }
 
 #[test]
@@ -392,9 +394,9 @@ fn mistakes_about_batch_jobs() {
             "duckdb: out.duckdb\nprices: { small: { prompt: 0.1 USD, complete: 1 USD } }",
         ),
     ];
-    let told: Vec<String> =
+    let reported: Vec<String> =
         cases.iter().map(|(name, from, to)| format!("# {name}\n{}", batched(from, to))).collect();
-    insta::assert_snapshot!(told.join("\n"));
+    insta::assert_snapshot!(reported.join("\n"));
 }
 
 #[test]

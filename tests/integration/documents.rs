@@ -49,7 +49,7 @@ stages:
 /// Runs the binary; gives its peak memory in MB as Linux counts it, looked at until it ends.
 fn run(folder: &Folder, spec: &str) -> (Output, u64) {
     folder.write("spec.yaml", spec.as_bytes());
-    let mut child = Command::new(env!("CARGO_BIN_EXE_etl"))
+    let mut child = Command::new(crate::common::ETL)
         .args(["run", "--progress", "none"])
         .arg(folder.path("spec.yaml"))
         .stderr(Stdio::piped())

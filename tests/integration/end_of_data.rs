@@ -41,7 +41,7 @@ fn rows(count: usize) -> String {
 }
 
 fn etl(folder: &Folder, fault: Option<&str>) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_etl"));
+    let mut command = Command::new(crate::common::ETL);
     command
         .args(["run", "--offline", "--progress", "none"])
         .arg(folder.path("spec.yaml"))

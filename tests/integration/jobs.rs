@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::common::{Folder, run_watched};
+use crate::common::{Folder, SCHEMA, run_watched};
 use etl::{
     event::{EventKind, RunEnd},
     run::Options,
@@ -10,16 +10,6 @@ use etl::{
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-
-const SCHEMA: &str = r#"{
-  "type": "object",
-  "required": ["title", "kind", "score"],
-  "properties": {
-    "title": { "type": "string", "minLength": 3 },
-    "kind": { "enum": ["essay", "letter", "speech"] },
-    "score": { "type": "number", "minimum": 0, "maximum": 1 }
-  }
-}"#;
 
 /// More than a job carries itself, so that there is a file of requests, too.
 const RECORDS: u64 = 120;
@@ -45,12 +35,12 @@ const SCENARIO: &str = "{ misfits: { share: 0 }, batch: { queue: { median: 1min 
 
 /// What a command printed, and that it went well.
 async fn etl(spec: PathBuf, url: String, arguments: &'static [&'static str]) -> String {
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_etl"));
+    let mut command = assert_cmd::Command::new(crate::common::ETL);
     command.arg(arguments[0]).arg(spec).args(&arguments[1..]).args(["--base-url", &url]);
     command.timeout(Duration::from_secs(60));
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {told}");
+    let reported = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {reported}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -92,16 +82,19 @@ async fn jobs_are_shown_told_to_end_collected_and_cleared_away() {
     assert!((11..RECORDS).contains(&done) && lines[1][6] == "120", "{listed}");
     assert_eq!((lines.len(), sim.stats().cancels), (2, 0));
 
-    let told = call(&["jobs", "cancel"]).await;
-    assert!(told.ends_with("\n1 cancelled; run the pipeline again to collect their answers\n"), "{told}");
-    assert!(told.contains("CANCEL"), "{told}");
+    let reported = call(&["jobs", "cancel"]).await;
+    assert!(
+        reported.ends_with("\n1 cancelled; run the pipeline again to collect their answers\n"),
+        "{reported}"
+    );
+    assert!(reported.contains("CANCEL"), "{reported}");
     assert_eq!(sim.stats().cancels, 1);
     // Nothing of it is in the ledger yet: there is nothing to clear away.
-    let told = call(&["jobs", "clean"]).await;
-    assert!(told.ends_with("\n0 deleted at the service, with their files\n"), "{told}");
+    let reported = call(&["jobs", "clean"]).await;
+    assert!(reported.ends_with("\n0 deleted at the service, with their files\n"), "{reported}");
     assert_eq!(sim.stats().deletes, 0);
 
-    // The answers of the job that was told to end are taken, and the rest is asked in another.
+    // The answers of the job that was reported to end are taken, and the rest is asked in another.
     call(&["run", "--quiet", "--progress", "none"]).await;
     let count = |query: &str| folder.sql(query).parse::<u64>().unwrap();
     assert_eq!(count("SELECT count(*) FROM metadata"), RECORDS);
@@ -113,12 +106,12 @@ async fn jobs_are_shown_told_to_end_collected_and_cleared_away() {
     assert_eq!((stats.jobs, stats.answered, stats.duplicates), (2, RECORDS, 0));
 
     assert!(there(&sim, "files").await >= 3 && there(&sim, "batch/jobs").await == 2);
-    let told = call(&["jobs", "clean"]).await;
-    assert!(told.ends_with("\n2 deleted at the service, with their files\n"), "{told}");
+    let reported = call(&["jobs", "clean"]).await;
+    assert!(reported.ends_with("\n2 deleted at the service, with their files\n"), "{reported}");
     assert_eq!((there(&sim, "files").await, there(&sim, "batch/jobs").await), (0, 0));
     assert!(sim.stats().deletes >= 5, "{:?}", sim.stats());
-    let told = call(&["jobs", "clean"]).await;
-    assert!(told.ends_with("\n0 deleted at the service, with their files\n"), "{told}");
+    let reported = call(&["jobs", "clean"]).await;
+    assert!(reported.ends_with("\n0 deleted at the service, with their files\n"), "{reported}");
 
     // What is cleared away is not missed.
     call(&["run", "--quiet", "--progress", "none"]).await;
@@ -142,26 +135,26 @@ async fn jobs_of_another_account_are_left_alone_and_a_server_that_is_gone_is_tol
     run_watched(&pipeline, &options, stop.clone(), created).await.unwrap();
     folder.write("other.yaml", SPEC.replace("api_key: test", "api_key: another").as_bytes());
     for action in [&["jobs"] as &'static [&'static str], &["jobs", "cancel"], &["jobs", "clean"]] {
-        let told = etl(folder.path("other.yaml"), sim.url(), action).await;
-        assert!(told.contains("created, of another account"), "{told}");
+        let reported = etl(folder.path("other.yaml"), sim.url(), action).await;
+        assert!(reported.contains("created, of another account"), "{reported}");
     }
     let stats = sim.stats();
     assert_eq!((stats.jobs, stats.cancels, stats.deletes), (1, 0, 0));
 
-    // Nobody is there: that is told within seconds.
+    // Nobody is there: that is reported within seconds.
     let url = sim.url();
     drop(sim);
     tokio::time::sleep(Duration::from_millis(200)).await;
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_etl"));
+    let mut command = assert_cmd::Command::new(crate::common::ETL);
     command.arg("jobs").arg(folder.path("spec.yaml")).args(["--base-url", &url]);
     command.timeout(Duration::from_secs(30));
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.starts_with("error: the service cannot be asked: "), "{told}");
+    let reported = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{reported}");
+    assert!(reported.starts_with("error: the service cannot be asked: "), "{reported}");
     // Which comes first, the last retry or the time within which a server has to be reached, is a matter of milliseconds.
     assert!(
-        told.contains("no answer after 4 tries") || told.contains("cannot connect to 127.0.0.1"),
-        "{told}"
+        reported.contains("no answer after 4 tries") || reported.contains("cannot connect to 127.0.0.1"),
+        "{reported}"
     );
 }

@@ -3,66 +3,13 @@
 #![cfg(unix)]
 
 use std::{
-    io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use crate::common::Folder;
+use crate::common::{ETL, Folder, SCHEMA, SimProcess};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use serde_json::Value;
-
-const SCHEMA: &str = r#"{
-  "type": "object",
-  "required": ["title", "kind", "score"],
-  "properties": {
-    "title": { "type": "string", "minLength": 3 },
-    "kind": { "enum": ["essay", "letter", "speech"] },
-    "score": { "type": "number", "minimum": 0, "maximum": 1 }
-  }
-}"#;
-
-/// A simulator in a process of its own, stopped by its process id.
-pub(crate) struct Sim {
-    child: Child,
-    pub(crate) url: String,
-}
-
-impl Sim {
-    pub(crate) fn start(folder: &Folder, scenario: &str) -> Self {
-        folder.write("scenario.yaml", scenario.as_bytes());
-        let mut child = Command::new(env!("CARGO_BIN_EXE_etl"))
-            .args(["sim", "--port", "0", "--speed", "3600", "--scenario"])
-            .arg(folder.path("scenario.yaml"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
-        Self { url: url.trim_end_matches(';').to_owned(), child }
-    }
-
-    /// What the server itself counted.
-    pub(crate) fn stats(&self) -> Value {
-        let url = format!("{}/sim/stats", self.url);
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { reqwest::get(url).await.unwrap().json().await.unwrap() })
-    }
-
-    pub(crate) fn count(&self, name: &str) -> u64 {
-        self.stats()[name].as_u64().unwrap_or_else(|| panic!("no `{name}` in the stats"))
-    }
-}
-
-impl Drop for Sim {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn spec(records: usize, map: &str) -> String {
     format!(
@@ -104,7 +51,7 @@ fn folder(records: usize, map: &str) -> Folder {
 }
 
 fn start(folder: &Folder, url: &str, crash_at: Option<&str>) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_etl"));
+    let mut command = Command::new(ETL);
     command.arg("run").arg(folder.path("spec.yaml")).args(["--base-url", url, "--progress", "none"]);
     command.env_remove("ETL_FAULT").stdout(Stdio::null()).stderr(Stdio::null());
     if let Some(point) = crash_at {
@@ -135,13 +82,13 @@ fn rows(folder: &Folder) -> String {
 /// Runs it in peace, on a server of its own.
 fn undisturbed(records: usize, map: &str, scenario: &str) -> String {
     let folder = folder(records, map);
-    let sim = Sim::start(&folder, scenario);
+    let sim = SimProcess::start(&folder, scenario);
     to_the_end(&folder, &sim);
     rows(&folder)
 }
 
 /// Runs it until nothing is pending; gives how each run ended.
-fn to_the_end(folder: &Folder, sim: &Sim) -> Vec<Option<i32>> {
+fn to_the_end(folder: &Folder, sim: &SimProcess) -> Vec<Option<i32>> {
     let mut ends = Vec::new();
     // What jobs have left without an answer as often as it may be asked in one run is asked again in the next.
     while ends.last().is_none_or(|end| matches!(end, Some(3 | 5))) && ends.len() < 5 {
@@ -153,7 +100,7 @@ fn to_the_end(folder: &Folder, sim: &Sim) -> Vec<Option<i32>> {
 }
 
 /// Kills it so many times, then lets it come to its end; gives how many kills there were.
-fn kill_and_finish(folder: &Folder, sim: &Sim, kills: usize, longest: u64, seed: u64) -> usize {
+fn kill_and_finish(folder: &Folder, sim: &SimProcess, kills: usize, longest: u64, seed: u64) -> usize {
     let mut chance = StdRng::seed_from_u64(seed);
     let mut killed = 0;
     while killed < kills {
@@ -196,7 +143,7 @@ fn killed_fifty_times_over_two_thousand_records() {
     let map = format!("concurrency: {slots}");
     let wanted = undisturbed(records, &map, CALM);
     let folder = folder(records, &map);
-    let sim = Sim::start(&folder, CALM);
+    let sim = SimProcess::start(&folder, CALM);
     let kills =
         kill_and_finish(&folder, &sim, setting("ETL_KILLS", 50) as usize, 450, setting("ETL_SEED", 1));
     assert_eq!(rows(&folder), wanted);
@@ -212,7 +159,7 @@ fn killed_fifty_times_over_two_thousand_records() {
 }
 
 /// After `pipelines/scenarios/hostile.yaml`, with short times: all that a server and the way to it can do, and
-/// moments in which it is not there, as when it starts anew.
+/// moments in which it is not there, as when it starts again.
 const HOSTILE: &str = "
 seed: 3
 latency: { median: 60ms, spread: 0.8, tail: 0.03, tail_times: 5 }
@@ -242,7 +189,7 @@ fn killed_again_and_again_while_everything_goes_wrong_at_the_server() {
         spec.replace("api_key: test", "api_key: test, timeouts: { connect: 1s, first_byte: 2s, whole: 3s }");
     let spec = spec.replace("retry: { wait: 50ms", "retry: { times: 12, wait: 50ms");
     folder.write("spec.yaml", spec.replace("concurrency: 16", "concurrency: 8").as_bytes());
-    let sim = Sim::start(&folder, HOSTILE);
+    let sim = SimProcess::start(&folder, HOSTILE);
     let wanted = setting("ETL_KILLS", 12) as usize;
     let mut chance = StdRng::seed_from_u64(setting("ETL_SEED", 4));
     let (mut kills, mut ends) = (0, Vec::new());
@@ -290,7 +237,7 @@ fn killed_twenty_times_over_ten_jobs() {
     let records = 2000;
     let wanted = undisturbed(records, BATCH, JOBS);
     let folder = folder(records, BATCH);
-    let sim = Sim::start(&folder, JOBS);
+    let sim = SimProcess::start(&folder, JOBS);
     let kills =
         kill_and_finish(&folder, &sim, setting("ETL_KILLS", 20) as usize, 900, setting("ETL_SEED", 2));
     assert_eq!(rows(&folder), wanted);
@@ -312,7 +259,7 @@ fn crashed_at(point: &str) {
         "{ seed: 3, misfits: { share: 0.2 }, batch: { queue: { median: 5min }, run: 5min, line: 1s } }";
     let wanted = undisturbed(records, &map, scenario);
     let folder = folder(records, &map);
-    let sim = Sim::start(&folder, scenario);
+    let sim = SimProcess::start(&folder, scenario);
     assert_eq!(finish(start(&folder, &sim.url, Some(point))), None, "it crashes at `{point}`");
     assert_eq!(finish(start(&folder, &sim.url, None)), Some(0));
     assert_eq!(rows(&folder), wanted);
@@ -356,7 +303,7 @@ fn a_crash_between_the_commit_and_the_close_of_the_wave() {
 #[test]
 fn a_second_run_on_the_same_database_says_who_holds_it() {
     let folder = folder(500, "concurrency: 4");
-    let sim = Sim::start(&folder, CALM);
+    let sim = SimProcess::start(&folder, CALM);
     let mut first = start(&folder, &sim.url, None);
     let wait_for = |path: &Path| {
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -366,16 +313,16 @@ fn a_second_run_on_the_same_database_says_who_holds_it() {
     };
     wait_for(&folder.path("out.duckdb.run"));
     std::thread::sleep(Duration::from_millis(200));
-    let second = Command::new(env!("CARGO_BIN_EXE_etl"))
+    let second = Command::new(ETL)
         .arg("run")
         .arg(folder.path("spec.yaml"))
         .args(["--base-url", &sim.url])
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&second.stderr).into_owned();
+    let reported = String::from_utf8_lossy(&second.stderr).into_owned();
     let _ = first.kill();
     let _ = first.wait();
-    assert_eq!(second.status.code(), Some(1), "{told}");
-    assert!(told.contains(&format!("process {}", first.id())), "{told}");
-    assert!(told.contains("run 1 of `killed`, since "), "{told}");
+    assert_eq!(second.status.code(), Some(1), "{reported}");
+    assert!(reported.contains(&format!("process {}", first.id())), "{reported}");
+    assert!(reported.contains("run 1 of `killed`, since "), "{reported}");
 }

@@ -109,7 +109,7 @@ fn job(token: &str) -> JobRecord {
 
 const SERVER: &str = "here";
 
-/// What the program has in memory while it goes on.
+/// What the program has in memory while it continues.
 #[derive(Default)]
 struct Live {
     requests: HashMap<RequestId, (RequestState, Vec<Entry>)>,

@@ -75,12 +75,12 @@ async fn every_fault_is_tried_again() {
         ),
     ];
     for step in steps {
-        let told = format!("{step:?}");
+        let reported = format!("{step:?}");
         let server = Server::start(move |_, nth| if nth == 0 { step.clone() } else { answer() }).await;
-        let said = ask(&client(&server)).await.unwrap_or_else(|error| panic!("{told}: {error}"));
-        assert_eq!((said.tries, said.reply.text.as_str()), (2, "yes"), "{told}");
+        let said = ask(&client(&server)).await.unwrap_or_else(|error| panic!("{reported}: {error}"));
+        assert_eq!((said.tries, said.reply.text.as_str()), (2, "yes"), "{reported}");
         assert_eq!(said.correlation_id.as_deref(), Some("c-1"));
-        assert_eq!(said.reply.model, "m", "the model asked for, where none is told");
+        assert_eq!(said.reply.model, "m", "the model asked for, where none is reported");
     }
 }
 
@@ -109,10 +109,10 @@ async fn what_is_refused_is_not_tried_again_and_says_why() {
             "the limit of `m` is 0 requests a minute: this account may not ask it",
         ),
     ];
-    for (step, told) in cases {
+    for (step, reported) in cases {
         let server = Server::start(move |_, _| step.clone()).await;
-        assert_eq!(ask(&client(&server)).await.unwrap_err().to_string(), told);
-        assert_eq!(server.asked().len(), 1, "{told}");
+        assert_eq!(ask(&client(&server)).await.unwrap_err().to_string(), reported);
+        assert_eq!(server.asked().len(), 1, "{reported}");
     }
 }
 
@@ -248,10 +248,11 @@ async fn a_dead_server_stops_the_run_after_a_few_dozen_calls() {
         matches!(end, Err(CallError::Stop(StopCause::Broken { .. })))
     };
     assert!(ends.iter().all(Result::is_err) && ends.iter().filter(broken).count() > 100);
-    let told = ask(&client).await.unwrap_err().to_string();
+    let reported = ask(&client).await.unwrap_err().to_string();
     assert!(
-        told.ends_with("requests in a row failed in the same way; the last one: 503: down for maintenance"),
-        "{told}"
+        reported
+            .ends_with("requests in a row failed in the same way; the last one: 503: down for maintenance"),
+        "{reported}"
     );
     let asked = server.asked().len();
     assert!((24..60).contains(&asked), "{asked}");

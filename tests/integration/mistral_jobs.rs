@@ -52,7 +52,7 @@ fn list(jobs: &[Value]) -> Step {
 async fn a_job_whose_creation_is_open_is_found_again_and_not_created_twice() {
     for broken in [Step::Cut, Step::Short("{".to_owned()), say(504, "<h1>timeout</h1>"), say(200, "{}")] {
         let created = AtomicBool::new(false);
-        let told = format!("{broken:?}");
+        let reported = format!("{broken:?}");
         let server = Server::start(move |asked, _| match asked.method.as_str() {
             "POST" => {
                 created.store(true, Ordering::SeqCst);
@@ -63,8 +63,8 @@ async fn a_job_whose_creation_is_open_is_found_again_and_not_created_twice() {
             _ => list(&[json!({ "id": "other", "status": "RUNNING" }), job("j-1")]),
         })
         .await;
-        assert_eq!(client(&server).create_job(&create()).await.unwrap().id, "j-1", "{told}");
-        assert_eq!(server.count("POST", "/v1/batch/jobs"), 1, "{told}");
+        assert_eq!(client(&server).create_job(&create()).await.unwrap().id, "j-1", "{reported}");
+        assert_eq!(server.count("POST", "/v1/batch/jobs"), 1, "{reported}");
     }
 }
 
@@ -210,6 +210,6 @@ async fn the_key_is_sent_and_never_told() {
         Limits::new(None, None),
         CancellationToken::new(),
     );
-    let told = refused.err().map(|error| format!("{error} {error:?}")).unwrap();
-    assert!(!told.contains("secret"), "{told}");
+    let reported = refused.err().map(|error| format!("{error} {error:?}")).unwrap();
+    assert!(!reported.contains("secret"), "{reported}");
 }

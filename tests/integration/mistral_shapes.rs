@@ -11,7 +11,7 @@ use serde_json::Value;
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/mistral");
 
 /// Each fixture of a folder and what `words` makes of it, one a line.
-fn told(folder: &str, words: impl Fn(&Value) -> String) -> String {
+fn reported(folder: &str, words: impl Fn(&Value) -> String) -> String {
     let mut files: Vec<_> =
         fs::read_dir(Path::new(FOLDER).join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -25,7 +25,7 @@ fn told(folder: &str, words: impl Fn(&Value) -> String) -> String {
 
 #[test]
 fn every_shape_of_error_is_read_and_has_its_fate() {
-    insta::assert_snapshot!(told("errors", |fixture| {
+    insta::assert_snapshot!(reported("errors", |fixture| {
         let status = u16::try_from(fixture["status"].as_u64().unwrap()).unwrap();
         let body = fixture["body"].as_str().map_or_else(|| fixture["body"].to_string(), str::to_owned);
         let error = ApiError::read(status, &body);
@@ -37,7 +37,7 @@ fn every_shape_of_error_is_read_and_has_its_fate() {
 
 #[test]
 fn every_shape_of_answer_is_read() {
-    insta::assert_snapshot!(told("answers", |fixture| {
+    insta::assert_snapshot!(reported("answers", |fixture| {
         let endpoint = Endpoint::of_path(fixture["endpoint"].as_str().unwrap()).unwrap();
         let reply = read_reply(endpoint, &fixture["body"]).unwrap();
         format!(
@@ -50,7 +50,7 @@ fn every_shape_of_answer_is_read() {
 #[test]
 fn every_shape_of_result_is_read() {
     let lines = fs::read_to_string(Path::new(FOLDER).join("results.jsonl")).unwrap();
-    let told = lines.lines().map(|line| {
+    let reported = lines.lines().map(|line| {
         let row = read_result(line).unwrap();
         let outcome = match &row.outcome {
             Ok(body) => format!("answer: {}", read_reply(Endpoint::Chat, body).unwrap().text),
@@ -58,7 +58,7 @@ fn every_shape_of_result_is_read() {
         };
         format!("{}\n    {outcome}\n", row.custom_id)
     });
-    insta::assert_snapshot!(told.collect::<String>());
+    insta::assert_snapshot!(reported.collect::<String>());
 }
 
 #[test]

@@ -54,8 +54,8 @@ async fn pages_are_reserved_before_they_are_paid() {
     let asks = estimate(&pipeline, &options).await.unwrap().stages[0].asks.clone().unwrap();
     assert_eq!((asks.pages, asks.cost.unwrap().to_string().as_str()), (40, "0.1600 USD"));
     let ended = run_in(&pipeline, &options, CancellationToken::new()).await.unwrap();
-    let RunEnd::OutOfMoney(told) = ended.end else { panic!("{:?}", ended.end) };
-    assert!(told.starts_with("the budget of 0.0500 USD is reached"), "{told}");
+    let RunEnd::OutOfMoney(reported) = ended.end else { panic!("{:?}", ended.end) };
+    assert!(reported.starts_with("the budget of 0.0500 USD is reached"), "{reported}");
     // Six documents of 0.008 USD are 0.048 USD; those that had no slot yet are left for the next run.
     for _ in 0..4 {
         let answered = sim.stats().answered;
@@ -74,8 +74,8 @@ async fn a_job_that_reads_documents_is_reserved_page_by_page() {
     let (folder, spec) = documents("0.07 USD", batch);
     let options = Options { base_url: Some(sim.url()), ..Options::default() };
     let ended = run_in(&folder.pipeline(&spec, &[]), &options, CancellationToken::new()).await.unwrap();
-    let RunEnd::OutOfMoney(told) = ended.end else { panic!("{:?}", ended.end) };
-    assert!(told.contains("what comes next may cost 0.0800 USD"), "at half the price: {told}");
+    let RunEnd::OutOfMoney(reported) = ended.end else { panic!("{:?}", ended.end) };
+    assert!(reported.contains("what comes next may cost 0.0800 USD"), "at half the price: {reported}");
     assert_eq!(sim.stats().jobs, 0);
     let (folder, spec) = documents("0.08 USD", batch);
     let ended = run_in(&folder.pipeline(&spec, &[]), &options, CancellationToken::new()).await.unwrap();
@@ -84,7 +84,7 @@ async fn a_job_that_reads_documents_is_reserved_page_by_page() {
 
 #[test]
 fn a_model_without_a_price_is_a_mistake_under_a_budget() {
-    let told = |more: &str, budget: &str| {
+    let reported = |more: &str, budget: &str| {
         let spec = format!(
             "
 pipeline: test
@@ -106,14 +106,14 @@ stages:
             .map(drop)
             .map_err(|mistakes| mistakes.render(false))
     };
-    let mistake = told("", "budget: 1 USD").unwrap_err();
+    let mistake = reported("", "budget: 1 USD").unwrap_err();
     assert!(
         mistake.contains("the price of `mistral-large-4` is not known, and there is a budget"),
         "{mistake}"
     );
     assert!(mistake.contains("add `prices: { mistral-large-4: {"), "{mistake}");
     let other = "prices: { mistral-large: { prompt: 1 USD } }";
-    assert!(told(other, "budget: 1 USD").is_err(), "a mere beginning of the name");
-    assert!(told("prices: { mistral-large-4: { prompt: 1 USD } }", "budget: 1 USD").is_ok());
-    assert!(told("", "").is_ok());
+    assert!(reported(other, "budget: 1 USD").is_err(), "a mere beginning of the name");
+    assert!(reported("prices: { mistral-large-4: { prompt: 1 USD } }", "budget: 1 USD").is_ok());
+    assert!(reported("", "").is_ok());
 }

@@ -12,14 +12,13 @@ use std::{
 
 use crate::{
     answers::{cases, step},
-    common::{Dice, Folder, number, script},
-    kill::Sim,
+    common::{Dice, ETL, Folder, SimProcess, number, script},
 };
 use script::{Server, say};
 use serde_json::{Value, json};
 
 fn start(folder: &Folder, url: &str) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_etl"))
+    Command::new(ETL)
         .arg("run")
         .arg(folder.path("spec.yaml"))
         .args(["--base-url", url, "--progress", "none"])
@@ -151,7 +150,7 @@ fn no_more_is_spent_than_the_budget_and_the_ledger_knows_what_the_server_knows()
         let scenario = format!(
             "{{ seed: {seed}, latency: {{ median: 20ms, spread: 0.5 }}, misfits: {{ share: 0.2 }}, batch: {{ queue: {{ median: 1min }}, run: 10min, line: 30s }} }}"
         );
-        let sim = Sim::start(&random.folder, &scenario);
+        let sim = SimProcess::start(&random.folder, &scenario);
         let kills = dice.roll(3);
         let mut last = None;
         let before = killed;

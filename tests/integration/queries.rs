@@ -8,6 +8,20 @@ fn pipeline(stages: &str) -> String {
 }
 
 #[test]
+fn a_plan_says_where_the_origins_of_a_row_are_the_whole_wave() {
+    let folder = Folder::new();
+    let plan = |sql: &str| {
+        let spec = format!(
+            "duckdb: out.duckdb\nstages:\n  - source: a\n    rows: [{{ id: a, n: 1 }}]\n    key: id\n  - wave: w\n    sql: {sql}\n    key: id\n  - sink: rows\n"
+        );
+        folder.pipeline(&spec, &[]).plan().to_string()
+    };
+    let line = "each row comes from all records of the wave";
+    assert!(plan("SELECT id FROM w UNION SELECT id FROM w").contains(line));
+    assert!(!plan("SELECT id, sum(n) AS n FROM w GROUP BY id").contains(line));
+}
+
+#[test]
 fn a_wave_joins_the_records_of_other_stages() {
     let folder = Folder::new();
     let ended = folder.run(&pipeline(
@@ -134,9 +148,9 @@ fn a_table_that_is_replaced_cannot_be_read_in_the_same_run() {
 ",
     );
     let mistakes = etl::run::Pipeline::from_text(&folder.path("spec.yaml"), &spec, &[]).unwrap_err();
-    let told = mistakes.render(false);
+    let reported = mistakes.render(false);
     assert!(
-        told.contains("found table `numbers`, which sink `numbers` replaces at the end of the run"),
-        "{told}"
+        reported.contains("found table `numbers`, which sink `numbers` replaces at the end of the run"),
+        "{reported}"
     );
 }

@@ -17,7 +17,7 @@ fn complaints(yaml: &str) -> Vec<String> {
 
 #[test]
 fn the_file_in_the_repository_is_what_the_command_prints() {
-    let printed = assert_cmd::Command::cargo_bin("etl").unwrap().arg("schema").output().unwrap();
+    let printed = assert_cmd::Command::new(crate::common::ETL).arg("schema").output().unwrap();
     let printed = String::from_utf8(printed.stdout).unwrap();
     assert!(
         repository("schemas/pipeline.schema.json") == printed,
@@ -77,7 +77,7 @@ fn explain_names_the_nearest_and_all_that_is_known() {
         let text = explain(path).unwrap_err();
         assert!(text.contains(wanted), "{path}: {text}");
     }
-    let missed = assert_cmd::Command::cargo_bin("etl").unwrap().args(["explain", "snik"]).assert().code(2);
+    let missed = assert_cmd::Command::new(crate::common::ETL).args(["explain", "snik"]).assert().code(2);
     assert!(missed.get_output().stdout.is_empty());
 }
 

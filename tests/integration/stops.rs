@@ -1,25 +1,15 @@
 //! What stops a run, from end to end: no credit, or a server that is dead. Nothing counts as done that is not,
-//! what was answered is kept, and the next run goes on.
+//! what was answered is kept, and the next run continues.
 
 use std::time::Duration;
 
-use crate::common::{Ended, Folder, conserved, run_in};
+use crate::common::{Ended, Folder, SCHEMA, conserved, run_in};
 use etl::{
     event::{EventKind, RunEnd},
     run::Options,
     sim::{Sim, SimConfig},
 };
 use tokio_util::sync::CancellationToken;
-
-const SCHEMA: &str = r#"{
-  "type": "object",
-  "required": ["title", "kind", "score"],
-  "properties": {
-    "title": { "type": "string", "minLength": 3 },
-    "kind": { "enum": ["essay", "letter", "speech"] },
-    "score": { "type": "number", "minimum": 0, "maximum": 1 }
-  }
-}"#;
 
 fn spec(records: usize, map: &str) -> String {
     format!(
@@ -85,9 +75,9 @@ impl Place {
 
 /// Out of money, with the message that says so, and nobody's record has failed.
 fn unpaid(ended: &Ended) {
-    let RunEnd::OutOfMoney(told) = &ended.end else { panic!("{:?}", ended.end) };
-    assert!(told.starts_with("the account has no credit or no payment method (402"), "{told}");
-    assert!(told.ends_with("answers are kept, and the same command resumes"), "{told}");
+    let RunEnd::OutOfMoney(reported) = &ended.end else { panic!("{:?}", ended.end) };
+    assert!(reported.starts_with("the account has no credit or no payment method (402"), "{reported}");
+    assert!(reported.ends_with("answers are kept, and the same command resumes"), "{reported}");
     assert_eq!((ended.end.exit_code(), ended.sum.failures), (4, 0));
 }
 
@@ -145,9 +135,9 @@ async fn no_credit_for_a_job_stops_the_run_and_the_next_one_creates_it() {
 
 /// It stops with the cause; nothing counts as done, or as failed.
 fn broken(place: &Place, ended: &Ended, cause: &str) {
-    let RunEnd::Fatal(told) = &ended.end else { panic!("{:?}", ended.end) };
-    assert!(told.contains(" requests in a row failed in the same way; the last one: "), "{told}");
-    assert!(told.contains(cause), "{told}");
+    let RunEnd::Fatal(reported) = &ended.end else { panic!("{:?}", ended.end) };
+    assert!(reported.contains(" requests in a row failed in the same way; the last one: "), "{reported}");
+    assert!(reported.contains(cause), "{reported}");
     assert_eq!((ended.end.exit_code(), ended.sum.rows, ended.sum.failures), (1, 0, 0));
     assert_eq!(place.count("SELECT count(*) FROM etl.journal"), 0);
     assert_eq!(place.count("SELECT count(*) FROM etl.failures"), 0);

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::common::{Ended, Folder, conserved, run_watched, sql};
+use crate::common::{Ended, Folder, SCHEMA, conserved, run_watched, sql};
 use duckdb::Connection;
 use etl::{
     event::{EventKind, RunEnd},
@@ -18,16 +18,6 @@ use etl::{
     store::{Batch, RunRecord, Store},
 };
 use tokio_util::sync::CancellationToken;
-
-const SCHEMA: &str = r#"{
-  "type": "object",
-  "required": ["title", "kind", "score"],
-  "properties": {
-    "title": { "type": "string", "minLength": 3 },
-    "kind": { "enum": ["essay", "letter", "speech"] },
-    "score": { "type": "number", "minimum": 0, "maximum": 1 }
-  }
-}"#;
 
 fn spec(database: &Path, records: usize, map: &str) -> String {
     format!(
@@ -53,17 +43,17 @@ stages:
 fn etl(folder: &Folder, database: &Path) -> Output {
     folder.write("schema.json", SCHEMA.as_bytes());
     folder.write("spec.yaml", spec(database, 10, "").as_bytes());
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_etl"));
+    let mut command = assert_cmd::Command::new(crate::common::ETL);
     command.arg("run").arg(folder.path("spec.yaml")).args(["--offline", "--quiet", "--progress", "none"]);
     command.timeout(Duration::from_secs(60)).output().unwrap()
 }
 
-/// It could not go on: exit code 1, and one message.
+/// It could not continue: exit code 1, and one message.
 fn refused(output: &Output) -> String {
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert_eq!(told.matches("error:").count(), 1, "{told}");
-    told
+    let reported = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{reported}");
+    assert_eq!(reported.matches("error:").count(), 1, "{reported}");
+    reported
 }
 
 #[test]
@@ -73,8 +63,11 @@ fn a_database_of_a_newer_program_is_left_as_it_is() {
     assert!(matches!(etl(&folder, &database).status.code(), Some(0 | 3)));
     Connection::open(&database).unwrap().execute_batch("UPDATE etl.meta SET version = version + 1").unwrap();
     let before = fs::read(&database).unwrap();
-    let told = refused(&etl(&folder, &database));
-    assert!(told.contains("has layout 3, and this program knows up to 2: use the newer program"), "{told}");
+    let reported = refused(&etl(&folder, &database));
+    assert!(
+        reported.contains("has layout 3, and this program knows up to 2: use the newer program"),
+        "{reported}"
+    );
     assert!(fs::read(&database).unwrap() == before, "not a byte is changed");
 }
 
@@ -100,10 +93,10 @@ fn a_damaged_database_is_left_as_it_is() {
     ];
     for (what, bytes) in cases {
         fs::write(&database, &bytes).unwrap();
-        let told = refused(&etl(&folder, &database));
-        eprintln!("{what}: {told}");
-        assert!(told.contains("out.duckdb"), "{what}: {told}");
-        assert!(told.contains("restore a copy, or move it away"), "{what}: {told}");
+        let reported = refused(&etl(&folder, &database));
+        eprintln!("{what}: {reported}");
+        assert!(reported.contains("out.duckdb"), "{what}: {reported}");
+        assert!(reported.contains("restore a copy, or move it away"), "{what}: {reported}");
         assert!(fs::read(&database).unwrap() == bytes, "{what}: not a byte is changed");
     }
     fs::write(&database, whole).unwrap();
@@ -147,9 +140,9 @@ async fn a_damaged_log_is_left_as_it_is() {
     let middle = whole.len() / 2;
     damaged[middle..middle + 4096].fill(0xA5);
     left(&damaged);
-    let told = refused(&etl(&folder, &copy));
-    eprintln!("{told}");
-    assert!(told.contains("restore a copy, or move it away"), "{told}");
+    let reported = refused(&etl(&folder, &copy));
+    eprintln!("{reported}");
+    assert!(reported.contains("restore a copy, or move it away"), "{reported}");
     assert!(fs::read(log(&copy)).unwrap() == damaged, "not a byte is changed");
 }
 
@@ -159,25 +152,25 @@ fn a_folder_that_cannot_be_written() {
     // Permissions do not bind a superuser; what stands where the folder should be does, and a file system that
     // is mounted to be read does, too.
     folder.write("file", b"");
-    let told = refused(&etl(&folder, &folder.path("file/out.duckdb")));
-    eprintln!("{told}");
-    assert!(told.contains("cannot create the folder"), "{told}");
-    assert!(told.contains("`duckdb:` may name another place"), "{told}");
-    let told = refused(&etl(&folder, &folder.path(".")));
-    assert!(told.contains("Is a directory; `duckdb:` may name another place"), "{told}");
+    let reported = refused(&etl(&folder, &folder.path("file/out.duckdb")));
+    eprintln!("{reported}");
+    assert!(reported.contains("cannot create the folder"), "{reported}");
+    assert!(reported.contains("`duckdb:` may name another place"), "{reported}");
+    let reported = refused(&etl(&folder, &folder.path(".")));
+    assert!(reported.contains("Is a directory; `duckdb:` may name another place"), "{reported}");
     let Some(disk) = Disk::mount("8m") else { return };
     disk.remount("ro");
-    let told = refused(&etl(&folder, &disk.path("out.duckdb")));
-    eprintln!("{told}");
-    assert!(told.to_lowercase().contains("read-only file system"), "{told}");
-    assert!(told.contains("`duckdb:`"), "{told}");
+    let reported = refused(&etl(&folder, &disk.path("out.duckdb")));
+    eprintln!("{reported}");
+    assert!(reported.to_lowercase().contains("read-only file system"), "{reported}");
+    assert!(reported.contains("`duckdb:`"), "{reported}");
     disk.remount("rw");
     assert!(matches!(etl(&folder, &disk.path("out.duckdb")).status.code(), Some(0 | 3)));
     let before = fs::read(disk.path("out.duckdb")).unwrap();
     disk.remount("ro");
-    let told = refused(&etl(&folder, &disk.path("out.duckdb")));
-    eprintln!("{told}");
-    assert!(told.to_lowercase().contains("read-only file system"), "{told}");
+    let reported = refused(&etl(&folder, &disk.path("out.duckdb")));
+    eprintln!("{reported}");
+    assert!(reported.to_lowercase().contains("read-only file system"), "{reported}");
     assert!(fs::read(disk.path("out.duckdb")).unwrap() == before);
 }
 
@@ -255,23 +248,23 @@ async fn full_disk(map: &str, wanted: fn(&EventKind) -> bool) {
     };
     let ended =
         tokio::time::timeout(Duration::from_secs(60), run(&folder, &spec, &sim, watch)).await.unwrap();
-    let RunEnd::Fatal(told) = &ended.end else { panic!("{:?}", ended.end) };
-    eprintln!("{told}");
-    assert!(told.starts_with("the disk is full"), "{told}");
-    assert!(told.contains("the same command resumes"), "{told}");
+    let RunEnd::Fatal(reported) = &ended.end else { panic!("{:?}", ended.end) };
+    eprintln!("{reported}");
+    assert!(reported.starts_with("the disk is full"), "{reported}");
+    assert!(reported.contains("the same command resumes"), "{reported}");
     assert_eq!(ended.end.exit_code(), 1);
 
     // As long as there is no room it asks no more than it can have under way.
     let first = sim.stats();
     let options = Options { base_url: Some(sim.url()), ..Options::default() };
     let again = run_watched(&folder.pipeline(&spec, &[]), &options, CancellationToken::new(), |_| ()).await;
-    let told = match again {
+    let reported = match again {
         Err(error) => error.to_string(),
-        Ok(Ended { end: RunEnd::Fatal(told), .. }) => told,
+        Ok(Ended { end: RunEnd::Fatal(reported), .. }) => reported,
         Ok(ended) => panic!("{:?}", ended.end),
     };
-    eprintln!("{told}");
-    assert!(told.starts_with("the disk is full"), "{told}");
+    eprintln!("{reported}");
+    assert!(reported.starts_with("the disk is full"), "{reported}");
     assert!(sim.stats().requests <= first.requests + 32, "{:?}", sim.stats());
 
     disk.free();

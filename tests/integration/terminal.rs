@@ -18,7 +18,7 @@ const HOSTILE: &str = "\u{1b}[2J\u{7}\u{9b}31m\u{202e}x\u{2066}y\u{7f}\rz";
 const SET: &str = "\u{1b}[2J\u{9b}=1";
 
 fn etl(folder: &Folder, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_etl"))
+    Command::new(crate::common::ETL)
         .args(arguments)
         .current_dir(folder.path(""))
         .env("ETL_LOG", "trace")

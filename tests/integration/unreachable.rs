@@ -21,7 +21,7 @@ stages:
 ";
 
 /// What ends a run against a server at this address.
-async fn told(url: &str) -> String {
+async fn reported(url: &str) -> String {
     let folder = Folder::new();
     let options = Options { base_url: Some(url.to_owned()), ..Options::default() };
     let started = Instant::now();
@@ -29,24 +29,27 @@ async fn told(url: &str) -> String {
     assert!(started.elapsed() < Duration::from_secs(10), "{url}: {:?}", started.elapsed());
     let sum = ended.sum;
     assert_eq!((sum.rows, sum.failures, ended.end.exit_code()), (0, 0, 1), "{url}: {sum:?}");
-    let RunEnd::Fatal(told) = ended.end else { panic!("{url}: {:?}", ended.end) };
-    told
+    let RunEnd::Fatal(reported) = ended.end else { panic!("{url}: {:?}", ended.end) };
+    reported
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_connection_says_to_look_at_the_server() {
-    let told = told("http://127.0.0.1:9").await;
-    assert!(told.starts_with("cannot connect to 127.0.0.1:9: "), "{told}");
+    let reported = reported("http://127.0.0.1:9").await;
+    assert!(reported.starts_with("cannot connect to 127.0.0.1:9: "), "{reported}");
     assert!(
-        told.ends_with("check that the server is running, and the host and port in `base_url`"),
-        "{told}"
+        reported.ends_with("check that the server is running, and the host and port in `base_url`"),
+        "{reported}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_does_not_resolve_says_to_look_at_its_spelling() {
     // A name that no server ever has (RFC 2606).
-    let told = told("http://api.mistral.invalid").await;
-    assert!(told.starts_with("cannot connect to api.mistral.invalid: "), "{told}");
-    assert!(told.ends_with("check the spelling of the host in `base_url`, and the network"), "{told}");
+    let reported = reported("http://api.mistral.invalid").await;
+    assert!(reported.starts_with("cannot connect to api.mistral.invalid: "), "{reported}");
+    assert!(
+        reported.ends_with("check the spelling of the host in `base_url`, and the network"),
+        "{reported}"
+    );
 }

@@ -99,6 +99,42 @@ fn what_changes_with_each_run_is_shown_where_a_request_may_contain_it() {
     );
 }
 
+/// The mistakes of a query over a wave `w` below the map `label`, whose answer has a `title`, as has the source.
+fn query(sql: &str) -> (String, String) {
+    let folder = Folder::new();
+    let spec = format!(
+        "duckdb: out.duckdb\nstages:\n  - source: texts\n    rows: [{{ id: a, title: x, n: 1 }}]\n    key: id\n  - map: label\n    fields: {{ label: \"{{'title': 'y'}}\" }}\n  - wave: w\n    from: label\n    sql: {sql}\n    key: id\n  - sink: rows\n"
+    );
+    match etl::run::Pipeline::from_text(&folder.path("spec.yaml"), &spec, &[]) {
+        Ok(pipeline) => (String::new(), Mistakes(pipeline.plan().warnings.clone()).render(false)),
+        Err(mistakes) => (mistakes.render(false), String::new()),
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_query_is_shown_at_its_place_with_the_names_that_there_are() {
+    for (sql, wanted, column) in [
+        ("SELECT id, titel FROM w", "did you mean `title`?", 21),
+        ("SELECT id FROM wv", "did you mean `w`?", 25),
+        ("SELECT id, etl.key AS k FROM w", "put what it needs into a field above the wave", 21),
+        ("SELECT id, sum(title) AS s FROM w GROUP BY id, 'x'", "sum", 21),
+    ] {
+        let (shown, _) = query(sql);
+        assert!(
+            shown.contains(wanted) && shown.contains(&format!("spec.yaml:10:{column}")),
+            "{sql}: {shown}"
+        );
+    }
+    let (shown, _) = query("SELECT id, titel FROM w");
+    assert!(shown.contains("`w` (id VARCHAR, title VARCHAR, n BIGINT, label STRUCT"), "{shown}");
+    let (shown, _) = query("SELECT id, label.title FROM label");
+    assert!(shown.contains("`label.title` is a column of `label`, and also a part of the field"), "{shown}");
+    assert_eq!(query("SELECT r.id, r.label.title FROM label AS r").0, "");
+    let (_, warned) = query("SELECT lower(title) AS title, count(*) AS id FROM w GROUP BY title");
+    assert!(warned.contains("GROUP BY `title` groups by the column that is read"), "{warned}");
+    assert_eq!(query("SELECT title, count(*) AS id FROM w GROUP BY title").1, "");
+}
+
 #[test]
 fn text_that_a_query_uses_as_a_number_is_a_mistake() {
     let spec = |sql: &str| {

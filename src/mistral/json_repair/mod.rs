@@ -297,14 +297,16 @@ impl<'a> Scanner<'a> {
             if instead.is_empty() { &mut commas } else { &mut controls }.push(*at);
         }
         json.push_str(&self.text[from..self.at]);
-        let told = |what: &str, places: &[usize]| {
+        let reported = |what: &str, places: &[usize]| {
             let (line, column) = place(self.text, *places.first()?);
             let more =
                 if places.len() > 1 { format!(" and {} more", places.len() - 1) } else { String::new() };
             Some(format!("{what} at line {line}, column {column}{more}"))
         };
-        let notes =
-            [told("a trailing comma", &commas), told("a raw control character in a string", &controls)];
+        let notes = [
+            reported("a trailing comma", &commas),
+            reported("a raw control character in a string", &controls),
+        ];
         let notes = notes.into_iter().flatten().collect::<Vec<_>>().join("; ");
         (json, format!("repaired: {notes}"))
     }
@@ -317,7 +319,7 @@ mod tests {
 
     use super::*;
 
-    fn told(text: &str) -> String {
+    fn reported(text: &str) -> String {
         match scan(text, 0) {
             Ok(Scanned { repaired: None, .. }) => "valid".to_owned(),
             Ok(Scanned { repaired: Some((json, note)), .. }) => format!("{json}\n    {note}"),
@@ -357,8 +359,9 @@ mod tests {
             r#"{"a": [1, 2"#,
             r#"{"a": "\ud83d\ude00"}"#,
         ];
-        let told: Vec<String> = texts.iter().map(|text| format!("{text}\n    {}", told(text))).collect();
-        insta::assert_snapshot!(told.join("\n"));
+        let reported: Vec<String> =
+            texts.iter().map(|text| format!("{text}\n    {}", reported(text))).collect();
+        insta::assert_snapshot!(reported.join("\n"));
     }
 
     fn json() -> impl Strategy<Value = Value> {

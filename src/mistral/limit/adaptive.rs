@@ -3,7 +3,7 @@
 //! Additive increase, multiplicative decrease, decided once a round (as many answers as there are
 //! slots). Pure: no clock, no jitter. It decides by latency, and by refusals only where a row of them shows
 //! that too many are under way: how many may start in a second is the rate controller's affair. Latency is compared with the best that was seen; now and then a round
-//! with half the slots finds out anew what the best is, so that a queue of one's own making is not taken
+//! with half the slots finds out again what the best is, so that a queue of one's own making is not taken
 //! for the server's nature, and a server that has become slower for good is taken as it is.
 
 use std::time::Duration;

@@ -11,8 +11,8 @@ use rand::RngExt;
 
 use crate::mistral::{ApiError, ErrorAction, StopCause, fault::Fault};
 
-/// How long to go on with a request that gets no answer. What is held up by a rate limit is no fault, and
-/// goes on four times as often, and [`MIN_RATE_LIMIT_RETRIES`] times at least.
+/// How long to continue with a request that gets no answer. What is held up by a rate limit is no fault, and
+/// continues four times as often, and [`MIN_RATE_LIMIT_RETRIES`] times at least.
 pub use crate::policy::Retry as RetryPolicy;
 
 /// The least times that a request is sent again after each kind of 429.
@@ -56,7 +56,7 @@ impl Backoff {
     pub(in crate::mistral) fn next(&mut self, fault: &Fault, jitter: f64) -> Result<Next, End> {
         let error = match fault {
             Fault::Api(error, _) => error,
-            Fault::Network { told, .. } => return self.fault(told, None, jitter),
+            Fault::Network { reported, .. } => return self.fault(reported, None, jitter),
             Fault::Unreachable(cause) => return Err(End::Stop(cause.clone())),
         };
         match error.action() {
@@ -76,10 +76,10 @@ impl Backoff {
         }
     }
 
-    fn fault(&mut self, told: &str, asked: Option<Duration>, jitter: f64) -> Result<Next, End> {
+    fn fault(&mut self, reported: &str, asked: Option<Duration>, jitter: f64) -> Result<Next, End> {
         self.faults += 1;
         if self.faults > self.policy.times {
-            return Err(End::GaveUp(told.to_owned()));
+            return Err(End::GaveUp(reported.to_owned()));
         }
         Ok(Next::Wait(delay(self.policy.wait, self.policy.max_wait, self.faults, asked, jitter)))
     }

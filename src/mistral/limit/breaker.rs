@@ -151,16 +151,16 @@ mod tests {
     #[test]
     fn a_dead_server_ends_the_run_after_a_few_probes() {
         let mut breaker = Breaker::default();
-        let dead = Fault::Network { told: "connection refused".to_owned(), sent: false };
+        let dead = Fault::Network { reported: "connection refused".to_owned(), sent: false };
         assert_eq!(after(&mut breaker, &dead, 23), vec![Verdict::Alone; 23]);
         assert!(!breaker.is_open());
         let waits: Vec<Verdict> =
             [1, 1, 2, 4, 5].map(|wait| Verdict::Probe(Duration::from_secs(wait))).into();
         assert_eq!(after(&mut breaker, &dead, 5), waits);
         assert!(breaker.is_open() && breaker.broken().is_none());
-        let told = "29 requests in a row failed in the same way; the last one: connection refused";
+        let reported = "29 requests in a row failed in the same way; the last one: connection refused";
         let [Verdict::Broken(cause)] = &after(&mut breaker, &dead, 1)[..] else { panic!("it goes on") };
-        assert_eq!((cause.to_string().as_str(), breaker.broken()), (told, Some(cause)));
+        assert_eq!((cause.to_string().as_str(), breaker.broken()), (reported, Some(cause)));
     }
 
     #[test]

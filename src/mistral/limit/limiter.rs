@@ -77,7 +77,7 @@ pub(in crate::mistral) struct Limiter {
     account: Arc<Mutex<Account>>,
     /// The head of the queue; the others wait for the lock, in their order.
     turn: tokio::sync::Mutex<()>,
-    /// Something has come that may let the head go on sooner.
+    /// Something has come that may let the head continue sooner.
     changed: Notify,
     /// There was a first answer, or no request is sent any more.
     pub(super) decided: Notify,

@@ -33,7 +33,7 @@ pub enum ToolKind {
     Function,
 }
 
-/// A function as the model is told of it.
+/// A function as the model is reported of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Function {

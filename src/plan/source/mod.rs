@@ -123,7 +123,7 @@ impl Compiler<'_> {
 
     fn query(&mut self, text: &Text, query: &str) -> Found {
         let query = query.trim().trim_end_matches(';').to_owned();
-        let fields = self.describe(&[], &query, text);
+        let fields = self.describe(&[], &[], &query, text);
         (Origin::Query(query), fields)
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 
 const NAMES: [&str; 4] = ["docs", "extract", "extracted", "metadata"];
 
-fn told(offline: bool, end: RunEnd, stages: &[StageCounts], usage: Usage, sum: Conservation) -> State {
+fn reported(offline: bool, end: RunEnd, stages: &[StageCounts], usage: Usage, sum: Conservation) -> State {
     let mut story = Story::with(offline, &NAMES);
     story.ended(end, stages, usage, sum);
     story.state()
@@ -26,7 +26,7 @@ fn all_well() -> [StageCounts; 4] {
 
 #[test]
 fn complete() {
-    let state = told(false, RunEnd::Complete, &all_well(), usage(), whole(47, 0));
+    let state = reported(false, RunEnd::Complete, &all_well(), usage(), whole(47, 0));
     assert_snapshot!(summary(&state, PLAIN), @"
     stage      in  out  failed  skipped
     docs       47   47       0        0
@@ -46,7 +46,7 @@ fn complete() {
 
 #[test]
 fn with_failures() {
-    let state = told(false, RunEnd::WithFailures, &final_counts(), usage(), whole(41, 6));
+    let state = reported(false, RunEnd::WithFailures, &final_counts(), usage(), whole(41, 6));
     assert_snapshot!(summary(&state, PLAIN), @r#"
     stage      in  out  failed  skipped
     docs       47   47       0        0
@@ -74,7 +74,7 @@ fn with_failures() {
 fn interrupted() {
     let stages = [counts(47, 47, 0), counts(20, 14, 1), counts(14, 0, 0), counts(0, 0, 0)];
     let usage = Usage { requests: 15, retries: 0, reused: 2, ..usage() };
-    let state = told(false, RunEnd::Interrupted, &stages, usage, whole(0, 1));
+    let state = reported(false, RunEnd::Interrupted, &stages, usage, whole(0, 1));
     assert_snapshot!(summary(&state, PLAIN), @r#"
     stage      in  out  failed  skipped
     docs       47   47       0        0
@@ -99,7 +99,7 @@ fn interrupted() {
 fn fatal() {
     let end = RunEnd::Fatal("the database `data/library.duckdb` is locked by another process".to_owned());
     let stages = [counts(47, 47, 0), counts(20, 14, 0), counts(14, 0, 0), counts(0, 0, 0)];
-    let state = told(false, end, &stages, Usage::default(), whole(0, 0));
+    let state = reported(false, end, &stages, Usage::default(), whole(0, 0));
     assert_snapshot!(summary(&state, PLAIN), @"
     stage      in  out  failed  skipped
     docs       47   47       0        0
@@ -140,7 +140,7 @@ fn fatal_before_it_had_begun() {
 #[test]
 fn offline() {
     let usage = Usage { unpriced: 3, cached_tokens: 12_000, ..usage() };
-    let state = told(true, RunEnd::Complete, &all_well(), usage, whole(47, 0));
+    let state = reported(true, RunEnd::Complete, &all_well(), usage, whole(47, 0));
     assert_snapshot!(summary(&state, PLAIN), @"
     stage      in  out  failed  skipped
     docs       47   47       0        0
@@ -162,7 +162,7 @@ fn everything_was_in_the_ledger() {
     let mut stages = all_well();
     stages[1].reused = 47;
     let usage = Usage { reused: 47, ..Usage::default() };
-    let state = told(false, RunEnd::Complete, &stages, usage, whole(47, 0));
+    let state = reported(false, RunEnd::Complete, &stages, usage, whole(47, 0));
     assert_snapshot!(summary(&state, PLAIN), @"
     stage      in  out  failed  skipped  reused
     docs       47   47       0        0       0
@@ -185,7 +185,7 @@ fn a_run_that_goes_on_has_no_summary() {
 #[test]
 fn what_got_no_answer_is_pending_and_not_failed() {
     let sum = Conservation { read: 47, rows: 41, unanswered: 6, ..Conservation::default() };
-    let text = summary(&told(false, RunEnd::Pending, &final_counts(), usage(), sum), PLAIN);
+    let text = summary(&reported(false, RunEnd::Pending, &final_counts(), usage(), sum), PLAIN);
     assert!(text.contains("47 records = 41 rows + 0 failures + 0 skipped + 6 pending"), "{text}");
     let words = "6 records pending, because no answer came; the same command asks them again, and nothing is paid twice; to see why:";
     assert!(text.contains(words) && !text.contains("6 records failed"), "{text}");
@@ -193,17 +193,17 @@ fn what_got_no_answer_is_pending_and_not_failed() {
 
 #[test]
 fn the_sum_always_adds_up() {
-    let told = |read, added, rows, failures, skipped| {
+    let reported = |read, added, rows, failures, skipped| {
         sum(Conservation { read, added, rows, failures, skipped, duplicates: 0, unanswered: 0 })
     };
-    assert_snapshot!(told(47, 0, 41, 6, 0), @"47 records = 41 rows + 6 failures + 0 skipped");
-    assert_snapshot!(told(1, 0, 1, 0, 0), @"1 record = 1 row + 0 failures + 0 skipped");
-    assert_snapshot!(told(47, 120, 160, 6, 1), @"47 records + 120 by splits and branches = 160 rows + 6 failures + 1 skipped");
-    assert_snapshot!(told(47, -3, 44, 0, 0), @"47 records - 3 merged = 44 rows + 0 failures + 0 skipped");
-    assert_snapshot!(told(12_345, 0, 345, 0, 0), @"12,345 records = 345 rows + 0 failures + 0 skipped + 12,000 pending");
+    assert_snapshot!(reported(47, 0, 41, 6, 0), @"47 records = 41 rows + 6 failures + 0 skipped");
+    assert_snapshot!(reported(1, 0, 1, 0, 0), @"1 record = 1 row + 0 failures + 0 skipped");
+    assert_snapshot!(reported(47, 120, 160, 6, 1), @"47 records + 120 by splits and branches = 160 rows + 6 failures + 1 skipped");
+    assert_snapshot!(reported(47, -3, 44, 0, 0), @"47 records - 3 merged = 44 rows + 0 failures + 0 skipped");
+    assert_snapshot!(reported(12_345, 0, 345, 0, 0), @"12,345 records = 345 rows + 0 failures + 0 skipped + 12,000 pending");
     let repeated = Conservation { read: 47, rows: 40, duplicates: 7, ..Conservation::default() };
     assert_snapshot!(sum(repeated), @"47 records = 40 rows + 0 failures + 0 skipped + 7 duplicates");
-    assert_snapshot!(told(47, 0, 50, 0, 0), @"47 records = 50 rows + 0 failures + 0 skipped - 3 counted twice");
+    assert_snapshot!(reported(47, 0, 50, 0, 0), @"47 records = 50 rows + 0 failures + 0 skipped - 3 counted twice");
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub(crate) enum LookedUp {
 pub(crate) struct Follower {
     pub(crate) record: Record,
     pub(crate) written: Written,
-    pub(crate) told: Shared,
+    pub(crate) reported: Shared,
 }
 
 /// A question that is to be asked.
@@ -226,8 +226,8 @@ async fn looked_up(
         }
     };
     let claim = match claim.then(|| calls.in_flight.join(written.id)) {
-        Some(Joined::Follower(told)) => {
-            return LookedUp::Shared(Box::new(Follower { record, written, told }));
+        Some(Joined::Follower(reported)) => {
+            return LookedUp::Shared(Box::new(Follower { record, written, reported }));
         }
         Some(Joined::Leader(claim)) => Some(claim),
         None => None,

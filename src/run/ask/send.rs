@@ -77,7 +77,7 @@ pub(crate) fn ask(
                 match looked_up {
                     LookedUp::Pass(outcome) => Asked::Done(outcome),
                     LookedUp::Known(record, settled) => {
-                        Asked::Done(told(question.outcome(record, settled), &meter))
+                        Asked::Done(reported(question.outcome(record, settled), &meter))
                     }
                     LookedUp::Shared(follower) => shared(*follower, &question, &meter, &client, &calls).await,
                     LookedUp::Ask(ask) => answer(*ask, &question, &meter, &client, &calls).await,
@@ -92,7 +92,7 @@ pub(crate) fn ask(
         let (question, meter, calls) = (Arc::clone(&question), Arc::clone(&meter), Arc::clone(&calls));
         async move { stream::iter(keep(batch, &question, &meter, &calls).await) }
     });
-    // Commits go on while what is downstream is busy.
+    // Commits continue while what is downstream is busy.
     ahead(kept.flatten().boxed(), inside)
 }
 
@@ -113,14 +113,14 @@ async fn keep(batch: Vec<Asked>, question: &Question, meter: &Meter, calls: &Cal
             if let Some(claim) = claim {
                 claim.settle(history);
             }
-            Some(told(question.outcome(record, settled), meter))
+            Some(reported(question.outcome(record, settled), meter))
         }
         Asked::Answered(_) | Asked::Pending => None,
     });
     outcomes.collect()
 }
 
-fn told(outcome: Outcome, meter: &Meter) -> Outcome {
+fn reported(outcome: Outcome, meter: &Meter) -> Outcome {
     match &outcome {
         Ok(_) => meter.done.add(1),
         Err(_) => meter.failed.add(1),
@@ -137,28 +137,28 @@ async fn shared(
     client: &Client,
     calls: &Calls,
 ) -> Asked {
-    let Follower { record, mut written, mut told } = follower;
+    let Follower { record, mut written, mut reported } = follower;
     let claimed = written.id;
     let fails = |record, reason: String| {
         meter.failed.add(1);
         Asked::Done(Err(question.failure(record, FailureKind::Unanswered, reason, 0)))
     };
     loop {
-        let got = told.wait_for(Option::is_some).await.ok().and_then(|history| history.clone());
+        let got = reported.wait_for(Option::is_some).await.ok().and_then(|history| history.clone());
         let Some(history) = got else {
             if calls.database.shutdown.is_stopped() {
                 return Asked::Pending;
             }
             // What keeps it from being asked keeps this one, too.
             if let Ok(Err(error)) = calls.may_be_sent(client, question, &written).await {
-                return Asked::Done(self::told(Err(question.unwritten(record, &error)), meter));
+                return Asked::Done(self::reported(Err(question.unwritten(record, &error)), meter));
             }
             return fails(record, "another record asks the same, and got no answer".to_owned());
         };
         match question.next_action(&record, &history, None, false) {
             NextAction::Resolution(settled) => {
                 meter.reused.add(1);
-                return Asked::Done(self::told(question.outcome(record, settled), meter));
+                return Asked::Done(self::reported(question.outcome(record, settled), meter));
             }
             NextAction::Placed(job) => return fails(record, in_a_job(&job)),
             NextAction::Ask { .. } => {}
@@ -166,7 +166,7 @@ async fn shared(
         let claim = match calls.in_flight.join(claimed) {
             Joined::Leader(claim) => claim,
             Joined::Follower(theirs) => {
-                told = theirs;
+                reported = theirs;
                 continue;
             }
         };
@@ -175,7 +175,7 @@ async fn shared(
         let mut history = written.history_in(&known).unwrap_or((*history).clone());
         let NextAction::Ask { until } = question.next_action(&record, &history, None, false) else {
             let (sender, receiver) = watch::channel(Some(Arc::new(history.clone())));
-            told = receiver;
+            reported = receiver;
             drop(sender);
             claim.settle(history);
             continue;
@@ -199,11 +199,11 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
     if let Err(reason) = calls.may_call(&question.stage) {
         let attempts = history.next_attempt() - 1;
         let failure = question.failure(record, FailureKind::Unanswered, reason, attempts);
-        return Asked::Done(told(Err(failure), meter));
+        return Asked::Done(reported(Err(failure), meter));
     }
     match calls.may_be_sent(client, question, &written).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => return Asked::Done(told(Err(question.unwritten(record, &error)), meter)),
+        Ok(Err(error)) => return Asked::Done(reported(Err(question.unwritten(record, &error)), meter)),
         Err(error) => {
             calls.database.shutdown.fail(error);
             return Asked::Pending;
@@ -213,7 +213,7 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
         let attempt = history.next_attempt();
         let Sending { body, tokens, cost } = match question.sending(&record, &written, &history).await {
             Ok(sending) => sending,
-            Err(error) => return Asked::Done(told(Err(question.unwritten(record, &error)), meter)),
+            Err(error) => return Asked::Done(reported(Err(question.unwritten(record, &error)), meter)),
         };
         let Some(reserved) = calls.reserve(cost) else { return Asked::Pending };
         let model = &*written.model;
@@ -227,7 +227,7 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
                     && !question.ask.model.is_written(model) =>
             {
                 let error = WriteError::Model(format!("`{model}` cannot be asked: {error}"));
-                return Asked::Done(told(Err(question.unwritten(record, &error)), meter));
+                return Asked::Done(reported(Err(question.unwritten(record, &error)), meter));
             }
             Err(CallError::Stop(cause)) => {
                 calls.database.shutdown.fail(cause);
@@ -236,7 +236,7 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
             Err(CallError::Refused(error)) => Step::Invalid(error.to_string()),
             Err(error @ (CallError::Exhausted { .. } | CallError::Unsure { .. })) => {
                 let failure = question.failure(record, FailureKind::Unanswered, error.to_string(), attempt);
-                return Asked::Done(told(Err(failure), meter));
+                return Asked::Done(reported(Err(failure), meter));
             }
         };
         reserved.settle(step.answer().and_then(|answer| answer.cost).unwrap_or_default());

@@ -49,7 +49,7 @@ impl InFlightRequests {
 }
 
 impl Leader {
-    /// Tells those who wait. Only what is in the ledger may be told.
+    /// Tells those who wait. Only what is in the ledger may be reported.
     pub(crate) fn settle(self, history: History) {
         self.settled.send_replace(Some(Arc::new(history)));
     }

@@ -24,7 +24,7 @@ impl Shutdown {
         self.stop.clone()
     }
 
-    /// Stops everything because of an error; the first one is told.
+    /// Stops everything because of an error; the first one is reported.
     pub(crate) fn fail(&self, error: impl Into<RunError>) {
         if let Ok(mut fatal) = self.fatal.lock() {
             // Later errors mostly follow from the first.
@@ -51,7 +51,7 @@ impl Shutdown {
     pub(crate) fn end(&self) -> Option<RunEnd> {
         let fatal = self.fatal.lock().ok()?;
         let error = fatal.as_ref()?;
-        let told = error.to_string();
-        Some(if error.is_about_money() { RunEnd::OutOfMoney(told) } else { RunEnd::Fatal(told) })
+        let reported = error.to_string();
+        Some(if error.is_about_money() { RunEnd::OutOfMoney(reported) } else { RunEnd::Fatal(reported) })
     }
 }

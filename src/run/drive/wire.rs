@@ -136,7 +136,7 @@ impl Wiring<'_> {
             }
             Step::Submit(asks) => {
                 let Some(client) = self.client else { return Ok(()) };
-                // Failures and answers are told under the name of the stage that collects.
+                // Failures and answers are reported under the name of the stage that collects.
                 let collects = |other: &&Node| matches!(other.step, Step::Collect(id) if id == node.id);
                 let named = self.plan.nodes.iter().find(collects).unwrap_or(node);
                 let asking = Node { name: Arc::clone(&named.name), ..node.clone() };

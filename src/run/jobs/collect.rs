@@ -1,4 +1,4 @@
-//! Collect: what a job has answered goes into the ledger, then its records go on.
+//! Collect: what a job has answered goes into the ledger, then its records continue.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -70,7 +70,7 @@ pub(crate) fn collect(
     records.flatten().boxed()
 }
 
-/// Reads the answers of a job into the ledger; nothing if the run cannot go on.
+/// Reads the answers of a job into the ledger; nothing if the run cannot continue.
 async fn read(
     mut in_flight: InFlightJob,
     shared: &BatchStage,

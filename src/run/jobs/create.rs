@@ -41,7 +41,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
 
 /// The jobs of earlier runs.
 pub(crate) struct Recovered {
-    /// Those that go on.
+    /// Those that continue.
     pub(crate) open: Vec<JobRecord>,
     /// Those that are out of reach, and why.
     pub(crate) unreachable_jobs: HashMap<String, String>,
@@ -97,7 +97,7 @@ pub(crate) async fn recover(shared: &BatchStage, client: &Client, context: &JobC
                 return None;
             }
         }
-        // What goes on may yet cost something; it may not be refused any more.
+        // What continues may yet cost something; it may not be refused any more.
         shared.keep(&job.token, context.calls.budget.reserve_unchecked(Usd::from_micros(job.estimate)));
         recovered.open.push(job);
     }

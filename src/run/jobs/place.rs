@@ -45,7 +45,7 @@ pub(crate) struct Submitting {
     pub(crate) out: Feed<Out>,
     /// Jobs that are out of this run's reach, and why.
     pub(crate) unreachable_jobs: HashMap<String, String>,
-    /// Jobs whose records this stage gives on: those of earlier runs that go on, and its own.
+    /// Jobs whose records this stage gives on: those of earlier runs that continue, and its own.
     pub(crate) owned_jobs: HashSet<String>,
     /// The jobs that are being put together, one for each model, the oldest first.
     pub(crate) groups: Vec<Group>,
@@ -107,7 +107,7 @@ impl Submitting {
                 let until = until.unwrap_or(history.next_attempt() - 1 + left);
                 let in_group = self.groups.iter().any(|group| group.job.token == token);
                 // The records of another job may be given on at this moment: whoever is too late for that
-                // is told so when it is parked.
+                // is reported so when it is parked.
                 let parked = if in_group { parked } else { self.release(parked).await? };
                 self.push(token, record, written.id, until, parked);
                 Ok(Placed::Waits)

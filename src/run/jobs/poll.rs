@@ -30,7 +30,7 @@ const MOST: usize = 1000;
 /// The shortest pause of a poll that is sped up.
 const LEAST: Duration = Duration::from_millis(250);
 
-/// After a job has been told to end, how long to wait for it.
+/// After a job has been reported to end, how long to wait for it.
 const CANCELLED: Timetable = Timetable {
     every: Duration::from_secs(2),
     factor: 1.5,
@@ -151,7 +151,7 @@ impl Polling {
     async fn ended(&self, polled: Polled<Batched>, timeout: Duration, then: OnTimeout) -> Option<Batched> {
         let batched = match polled {
             Polled::Ended(batched) => batched,
-            // The job goes on by itself when the run is stopped, and the next run comes back to it.
+            // The job continues by itself when the run is stopped, and the next run comes back to it.
             Polled::Stopped(_) => return None,
             Polled::TimedOut(Batched::Job(in_flight)) => {
                 Batched::Job(Box::new(self.timed_out(*in_flight, timeout, then).await?))

@@ -35,7 +35,7 @@ pub(crate) type JobStream = BoxStream<'static, Batched>;
 /// A job on its way to be collected.
 pub(crate) struct InFlightJob {
     pub(crate) job: JobRecord,
-    /// Why its records get no answer now, where that is so: the job itself goes on, or may yet be found.
+    /// Why its records get no answer now, where that is so: the job itself continues, or may yet be found.
     pub(crate) pending: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Under a budget every model has a price: one without is a mistake, told before anything is sent. One that only
+//! Under a budget every model has a price: one without is a mistake, reported before anything is sent. One that only
 //! a record names fails that record.
 
 use crate::{

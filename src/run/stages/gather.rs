@@ -241,7 +241,7 @@ impl Gathering {
         let meters = &self.context.meters;
         let meter = meters.of(self.node);
         if waiting.pieces != Some(0) {
-            // Its pieces end here, and it goes on.
+            // Its pieces end here, and it continues.
             meters.added.fetch_add(1 - waiting.good as i64, Ordering::Relaxed);
         }
         let outcome = match (waiting.failed, self.gather.needs) {

@@ -166,7 +166,7 @@ pub(crate) async fn wave(
             let unanswered = failure.kind == FailureKind::Unanswered;
             pending.fetch_add(u64::from(unanswered), Ordering::Relaxed);
             failures.fetch_add(1, Ordering::Relaxed);
-            // What got no answer is pending: it goes on by itself in the next run, and is not repaired.
+            // What got no answer is pending: it continues by itself in the next run, and is not repaired.
             match !read || unanswered || sources.contains(&failure.stage) {
                 true => Routed::Aside(failure),
                 false => Routed::Held(Shelf::Failed, failure.into_record()),

@@ -78,7 +78,7 @@ impl Document {
 
 /// The document of a request as it stands.
 pub(crate) fn text(request: &Value) -> String {
-    // Where a conversation goes on, it is still about what it began with.
+    // Where a conversation continues, it is still about what it began with.
     let mut messages = request["messages"].as_array().into_iter().flatten();
     let said = messages.find(|message| message["role"] == "user");
     // Where nothing is said, something may have to be completed.

@@ -33,8 +33,8 @@ pub struct Misfits {
     /// With a number, just as many of that many different requests misfit in each way as `kinds` says, whatever
     /// the share; which ones is drawn by the seed. Requests after that many fit.
     pub of: Option<u64>,
-    /// The share among requests that ask again and say why, by round; the last goes on. Empty: 0.6 of the usual
-    /// share, as a model that is told what was wrong is wrong less often.
+    /// The share among requests that ask again and say why, by round; the last continues. Empty: 0.6 of the usual
+    /// share, as a model that is reported what was wrong is wrong less often.
     pub again: Vec<f64>,
 }
 
@@ -89,7 +89,7 @@ impl MisfitKinds {
     }
 }
 
-/// A model that is told what was wrong is wrong less often: in the real run, 21 of 124 and 1 of 21.
+/// A model that is reported what was wrong is wrong less often: in the real run, 21 of 124 and 1 of 21.
 const AFTER_A_REFUSAL: f64 = 0.6;
 
 /// How the answer to this request will misfit, if it will: `usual` is the share of those that do. `answered` says whether it was answered before.
@@ -126,7 +126,7 @@ pub(crate) fn choose(
 
 /// The place of a slot among `of` after all were shuffled by the seed; none for slots past them.
 fn permuted(seed: u64, of: u64, slot: u64) -> Option<u64> {
-    // Drawn anew each time: a few hundred places, and no state that could differ between two simulators.
+    // Drawn again each time: a few hundred places, and no state that could differ between two simulators.
     let order = Dice::of(seed, &of.to_le_bytes(), 0, "slots").shuffled(usize::try_from(of).ok()?);
     order.get(usize::try_from(slot).ok()?).map(|place| u64::from(*place))
 }
@@ -207,7 +207,7 @@ mod tests {
             invented_word: 0.0,
             echo: 0.0,
         };
-        let told = |seed| -> Vec<Option<Misfit>> {
+        let reported = |seed| -> Vec<Option<Misfit>> {
             let misfit = Misfits { kinds, of: Some(20), again: vec![] };
             let ask = |slot| {
                 let asked = Asked { identity: [0; 32], nth: 0, slot, round: 0 };
@@ -215,12 +215,12 @@ mod tests {
             };
             (0..30).map(ask).collect()
         };
-        let one = told(1);
+        let one = reported(1);
         for (kind, count) in [(Misfit::NoField, 3), (Misfit::NotAnObject, 2), (Misfit::NoJson, 1)] {
             assert_eq!(one.iter().filter(|misfit| **misfit == Some(kind)).count(), count);
         }
         assert_eq!(one.iter().flatten().count(), 6);
-        assert_ne!(one, told(2));
-        assert_eq!(one, told(1));
+        assert_ne!(one, reported(2));
+        assert_eq!(one, reported(1));
     }
 }

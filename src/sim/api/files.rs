@@ -47,8 +47,8 @@ pub(crate) async fn upload(
         }
     }
     let Some((filename, content)) = file else {
-        let told = complaint("missing", vec![json!("file")], "Field required", &Value::Null);
-        return Err(Refusal::complaints(vec![told]));
+        let reported = complaint("missing", vec![json!("file")], "Field required", &Value::Null);
+        return Err(Refusal::complaints(vec![reported]));
     };
     if !PURPOSES.contains(&purpose.as_str()) {
         let wanted = "Input should be 'fine-tune', 'batch' or 'ocr'";

@@ -47,9 +47,9 @@ impl Query {
 
     /// A complaint about one of the values.
     pub(crate) fn wrong(name: &str, kind: &str, message: &str, input: &str) -> Refusal {
-        let mut told = complaint(kind, vec![json!(name)], message, &json!(input));
-        told["loc"] = json!(["query", name]);
-        Refusal::complaints(vec![told])
+        let mut reported = complaint(kind, vec![json!(name)], message, &json!(input));
+        reported["loc"] = json!(["query", name]);
+        Refusal::complaints(vec![reported])
     }
 
     pub(crate) fn page(&self) -> Result<Page, Refusal> {

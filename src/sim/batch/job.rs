@@ -116,7 +116,7 @@ impl Job {
     }
 
     /// Brings the job up to now: the lines that have ended since somebody looked are answered. Where that takes
-    /// longer than `patience` the job is still running, and the next look goes on.
+    /// longer than `patience` the job is still running, and the next look continues.
     pub(crate) fn settle(&mut self, server: &State, now: Duration, patience: Duration) -> Moment {
         let moment = self.moment(now);
         let began = Instant::now();

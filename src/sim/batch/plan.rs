@@ -65,7 +65,7 @@ impl Plan {
         Self { queue, run, timeout, ending }
     }
 
-    /// How far the job is at this age; `cancelled` is the age at which it was told to end.
+    /// How far the job is at this age; `cancelled` is the age at which it was reported to end.
     pub(crate) fn moment(&self, lines: usize, age: Duration, cancelled: Option<Duration>) -> Moment {
         let (natural, status) = match self.ending {
             Ending::Success => (self.queue + self.run, JobStatus::Success),
@@ -129,15 +129,15 @@ mod tests {
     #[test]
     fn a_job_goes_from_the_queue_to_its_end() {
         let plan = plan(Ending::Success);
-        let told = |age| {
+        let reported = |age| {
             let moment = plan.moment(10, at(age), None);
             (moment.status.to_string(), moment.counted, moment.ended)
         };
-        assert_eq!(told(0), ("QUEUED".to_owned(), false, 0));
-        assert_eq!(told(50), ("QUEUED".to_owned(), true, 0));
-        assert_eq!(told(100), ("RUNNING".to_owned(), true, 0));
-        assert_eq!(told(650), ("RUNNING".to_owned(), true, 5));
-        assert_eq!(told(1100), ("SUCCESS".to_owned(), true, 10));
+        assert_eq!(reported(0), ("QUEUED".to_owned(), false, 0));
+        assert_eq!(reported(50), ("QUEUED".to_owned(), true, 0));
+        assert_eq!(reported(100), ("RUNNING".to_owned(), true, 0));
+        assert_eq!(reported(650), ("RUNNING".to_owned(), true, 5));
+        assert_eq!(reported(1100), ("SUCCESS".to_owned(), true, 10));
         assert_eq!(plan.moment(10, at(99_999), None).completed_at, Some(at(1100)));
     }
 

@@ -46,9 +46,9 @@ pub(crate) fn read(request: &Value) -> Result<Wanted, Vec<Value>> {
             request,
         )]);
     };
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let mut tell = |kind: &str, place: &[Value], message: &str, input: &Value| {
-        told.push(complaint(kind, place.to_vec(), message, input));
+        reported.push(complaint(kind, place.to_vec(), message, input));
     };
     for (name, value) in fields.iter().filter(|(name, _)| !FIELDS.contains(&name.as_str())) {
         tell("extra_forbidden", &[json!(name)], "Extra inputs are not permitted", value);
@@ -151,8 +151,8 @@ pub(crate) fn read(request: &Value) -> Result<Wanted, Vec<Value>> {
         }
         (None, Some(other)) => tell("list_type", &[json!("requests")], "Input should be a valid list", other),
     }
-    if !told.is_empty() {
-        return Err(told);
+    if !reported.is_empty() {
+        return Err(reported);
     }
     Ok(Wanted {
         endpoint: endpoint.to_owned(),
@@ -184,9 +184,9 @@ mod tests {
             "metadata": { "": "x", "b": 1, "c": "" },
             "input_files": ["x"], "requests": null,
         });
-        let told = read(&bad).err().unwrap_or_default();
-        let told: Vec<String> = told.iter().map(|c| format!("{} {}", c["type"], c["loc"])).collect();
-        insta::assert_snapshot!(told.join("\n"), @r#"
+        let reported = read(&bad).err().unwrap_or_default();
+        let reported: Vec<String> = reported.iter().map(|c| format!("{} {}", c["type"], c["loc"])).collect();
+        insta::assert_snapshot!(reported.join("\n"), @r#"
         "extra_forbidden" ["body","completion_window"]
         "enum" ["body","endpoint"]
         "value_error" ["body"]

@@ -39,13 +39,13 @@ const CHUNKS: &[&str] =
     &["text", "image_url", "document_url", "reference", "file", "thinking", "input_audio"];
 
 pub(crate) fn complaints(request: &Map<String, Value>) -> Vec<Value> {
-    let mut told = fields::complaints(FIELDS, request);
+    let mut reported = fields::complaints(FIELDS, request);
     if let Some(messages) = request.get("messages").and_then(Value::as_array) {
         if messages.is_empty() {
             let message = "List should have at least 1 item after validation, not 0";
-            told.push(complaint("too_short", vec![json!("messages")], message, &json!([])));
+            reported.push(complaint("too_short", vec![json!("messages")], message, &json!([])));
         }
-        told.extend(messages_complaints(messages));
+        reported.extend(messages_complaints(messages));
     }
     let given = |name: &str| request.get(name).filter(|value| !value.is_null());
     if let Some(format) = given("response_format") {
@@ -54,11 +54,11 @@ pub(crate) fn complaints(request: &Map<String, Value>) -> Vec<Value> {
             Some("text" | "json_object") => {}
             Some("json_schema") if format["json_schema"]["schema"].is_object() => {}
             Some("json_schema") => {
-                told.push(complaint("missing", place("json_schema"), "Field required", format));
+                reported.push(complaint("missing", place("json_schema"), "Field required", format));
             }
             _ => {
                 let wanted = "Input should be 'text', 'json_object' or 'json_schema'";
-                told.push(complaint("enum", place("type"), wanted, &format["type"]));
+                reported.push(complaint("enum", place("type"), wanted, &format["type"]));
             }
         }
     }
@@ -67,7 +67,7 @@ pub(crate) fn complaints(request: &Map<String, Value>) -> Vec<Value> {
             && tool["type"].as_str().is_none_or(|kind| kind == "function")
         {
             let place = vec![json!("tools"), json!(at), json!("function")];
-            told.push(complaint("missing", place, "Field required", tool));
+            reported.push(complaint("missing", place, "Field required", tool));
         }
     }
     match given("tool_choice") {
@@ -77,36 +77,36 @@ pub(crate) fn complaints(request: &Map<String, Value>) -> Vec<Value> {
             if choice.as_str().is_some_and(|word| ["auto", "none", "any", "required"].contains(&word)) => {}
         Some(choice) => {
             let wanted = "Input should be 'auto', 'none', 'any' or 'required', or name a function";
-            told.push(complaint("enum", vec![json!("tool_choice")], wanted, choice));
+            reported.push(complaint("enum", vec![json!("tool_choice")], wanted, choice));
         }
     }
-    told
+    reported
 }
 
 /// Messages may come elsewhere than in a chat, too.
 pub(crate) fn messages_complaints(messages: &[Value]) -> Vec<Value> {
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for (at, message) in messages.iter().enumerate() {
         let place = |name: &str| vec![json!("messages"), json!(at), json!(name)];
         match &message["role"] {
             Value::String(role) if ROLES.contains(&role.as_str()) => {}
-            Value::Null => told.push(complaint("missing", place("role"), "Field required", message)),
+            Value::Null => reported.push(complaint("missing", place("role"), "Field required", message)),
             other => {
                 let wanted = "Input should be 'system', 'user', 'assistant' or 'tool'";
-                told.push(complaint("enum", place("role"), wanted, other));
+                reported.push(complaint("enum", place("role"), wanted, other));
             }
         }
         match &message["content"] {
             Value::String(_) => {}
             Value::Null if message["role"] == "assistant" => {}
-            Value::Null => told.push(complaint("missing", place("content"), "Field required", message)),
+            Value::Null => reported.push(complaint("missing", place("content"), "Field required", message)),
             Value::Array(chunks) => {
                 for (number, chunk) in chunks.iter().enumerate() {
                     let kind = chunk["type"].as_str().unwrap_or("text");
                     if !CHUNKS.contains(&kind) || chunk.get(content_of(kind)).is_none() {
                         let mut place = place("content");
                         place.push(json!(number));
-                        told.push(complaint(
+                        reported.push(complaint(
                             "union_tag_invalid",
                             place,
                             "Input should be a content chunk",
@@ -117,11 +117,11 @@ pub(crate) fn messages_complaints(messages: &[Value]) -> Vec<Value> {
             }
             other => {
                 let wanted = "Input should be a valid string or a list of chunks";
-                told.push(complaint("string_type", place("content"), wanted, other));
+                reported.push(complaint("string_type", place("content"), wanted, other));
             }
         }
     }
-    told
+    reported
 }
 
 /// The field that a chunk of this type has to have.
@@ -137,18 +137,18 @@ fn content_of(kind: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn told(request: &Value) -> Vec<String> {
-        let told = complaints(request.as_object().unwrap());
-        told.iter().map(|c| format!("{} {}", c["loc"], c["msg"])).collect()
+    fn reported(request: &Value) -> Vec<String> {
+        let reported = complaints(request.as_object().unwrap());
+        reported.iter().map(|c| format!("{} {}", c["loc"], c["msg"])).collect()
     }
 
     #[test]
     fn every_complaint_has_its_place() {
         let good =
             json!({ "model": "m", "messages": [{ "role": "user", "content": "x" }], "temperature": 1.5 });
-        assert_eq!(told(&good), Vec::<String>::new());
+        assert_eq!(reported(&good), Vec::<String>::new());
         let bad = json!({ "messages": [{ "role": "wizard", "content": "x" }, {}], "seed": 1, "temperature": 2, "response_format": { "type": "json_schema" } });
-        insta::assert_snapshot!(told(&bad).join("\n"), @r#"
+        insta::assert_snapshot!(reported(&bad).join("\n"), @r#"
         ["body","seed"] "Extra inputs are not permitted"
         ["body","model"] "Field required"
         ["body","temperature"] "Input should be less than or equal to 1.5"
@@ -168,9 +168,9 @@ mod tests {
         ]);
         let tool = json!({ "type": "function", "function": { "name": "look", "parameters": {} } });
         let good = json!({ "model": "m", "messages": [{ "role": "user", "content": chunks }], "tools": [tool], "tool_choice": "any", "n": 2, "stop": ["x"] });
-        assert_eq!(told(&good), Vec::<String>::new());
+        assert_eq!(reported(&good), Vec::<String>::new());
         let bad = json!({ "model": "m", "messages": [{ "role": "user", "content": [{ "type": "smell" }] }], "tools": [{}], "tool_choice": "maybe", "n": 0, "stop": 1 });
-        insta::assert_snapshot!(told(&bad).join("\n"), @r#"
+        insta::assert_snapshot!(reported(&bad).join("\n"), @r#"
         ["body","stop"] "Input should be a valid string or a list of them"
         ["body","n"] "Input should be greater than or equal to 1"
         ["body","messages",0,"content",0] "Input should be a content chunk"

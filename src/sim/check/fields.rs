@@ -36,10 +36,10 @@ pub(crate) const fn optional(name: &'static str, kind: Kind) -> Field {
 
 /// What is wrong with the fields of a closed object.
 pub(crate) fn complaints(fields: &[Field], request: &Map<String, Value>) -> Vec<Value> {
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for (name, value) in request {
         if !fields.iter().any(|field| field.name == name) {
-            told.push(complaint(
+            reported.push(complaint(
                 "extra_forbidden",
                 vec![json!(name)],
                 "Extra inputs are not permitted",
@@ -51,18 +51,18 @@ pub(crate) fn complaints(fields: &[Field], request: &Map<String, Value>) -> Vec<
         let place = vec![json!(field.name)];
         match request.get(field.name) {
             None if field.required => {
-                told.push(complaint("missing", place, "Field required", &Value::Object(request.clone())));
+                reported.push(complaint("missing", place, "Field required", &Value::Object(request.clone())));
             }
             None => {}
             Some(Value::Null) if !field.required => {}
             Some(value) => {
                 if let Some((kind, message)) = unfit(field.kind, value) {
-                    told.push(complaint(kind, place, &message, value));
+                    reported.push(complaint(kind, place, &message, value));
                 }
             }
         }
     }
-    told
+    reported
 }
 
 fn unfit(kind: Kind, value: &Value) -> Option<(&'static str, String)> {

@@ -26,7 +26,9 @@ pub(crate) fn complaints_at_upload(body: &Value) -> Vec<Value> {
     if ["input", "inputs", "document", "prompt", "file_url"].iter().any(|name| body.get(*name).is_some()) {
         return Vec::new();
     }
-    let mut told = body.as_object().map_or_else(|| vec![no_object(body)], chat::complaints);
-    told.retain(|told| told["type"] != "extra_forbidden" && told["loc"] != json!(["body", "model"]));
-    told
+    let mut reported = body.as_object().map_or_else(|| vec![no_object(body)], chat::complaints);
+    reported.retain(|reported| {
+        reported["type"] != "extra_forbidden" && reported["loc"] != json!(["body", "model"])
+    });
+    reported
 }

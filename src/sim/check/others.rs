@@ -67,25 +67,25 @@ pub(crate) fn complaints(endpoint: &str, request: &Map<String, Value>) -> Vec<Va
         "/v1/fim/completions" => FIM,
         _ => return Vec::new(),
     };
-    let mut told = fields::complaints(fields, request);
+    let mut reported = fields::complaints(fields, request);
     match (endpoint, request.get("document"), request.get("input")) {
-        ("/v1/ocr", Some(document), _) => told.extend(document_complaint(document)),
+        ("/v1/ocr", Some(document), _) => reported.extend(document_complaint(document)),
         ("/v1/chat/moderations" | "/v1/chat/classifications", _, Some(input)) => {
             for conversation in conversations(input) {
-                told.extend(messages_complaints(&conversation));
+                reported.extend(messages_complaints(&conversation));
             }
             if conversations(input).is_empty() {
                 let wanted = "Input should be a list of messages";
-                told.push(complaint("list_type", vec![json!("input")], wanted, input));
+                reported.push(complaint("list_type", vec![json!("input")], wanted, input));
             }
         }
         (_, _, Some(Value::Array(texts))) if texts.is_empty() => {
             let wanted = "List should have at least 1 item after validation, not 0";
-            told.push(complaint("too_short", vec![json!("input")], wanted, &json!([])));
+            reported.push(complaint("too_short", vec![json!("input")], wanted, &json!([])));
         }
         _ => {}
     }
-    told
+    reported
 }
 
 /// The conversations of an input: a list of messages, a list of such lists, or an object with one of both.
@@ -126,24 +126,24 @@ mod tests {
 
     #[test]
     fn closed_objects_are_closed() {
-        let told = |endpoint: &str, request: Value| {
-            let told = complaints(endpoint, request.as_object().unwrap());
-            told.iter().map(|c| format!("{} {}", c["type"], c["loc"])).collect::<Vec<_>>().join(" ")
+        let reported = |endpoint: &str, request: Value| {
+            let reported = complaints(endpoint, request.as_object().unwrap());
+            reported.iter().map(|c| format!("{} {}", c["type"], c["loc"])).collect::<Vec<_>>().join(" ")
         };
         let message = json!([{ "role": "user", "content": "x" }]);
-        assert_eq!(told("/v1/embeddings", json!({ "model": "m", "input": ["a", "b"] })), "");
+        assert_eq!(reported("/v1/embeddings", json!({ "model": "m", "input": ["a", "b"] })), "");
         assert_eq!(
-            told("/v1/ocr", json!({ "model": null, "document": { "type": "file", "file_id": "x" } })),
+            reported("/v1/ocr", json!({ "model": null, "document": { "type": "file", "file_id": "x" } })),
             ""
         );
-        assert_eq!(told("/v1/moderations", json!({ "model": "m", "input": "a" })), "");
+        assert_eq!(reported("/v1/moderations", json!({ "model": "m", "input": "a" })), "");
         assert_eq!(
-            told("/v1/chat/moderations", json!({ "model": "m", "input": [message.clone(), message] })),
+            reported("/v1/chat/moderations", json!({ "model": "m", "input": [message.clone(), message] })),
             ""
         );
-        insta::assert_snapshot!(told("/v1/embeddings", json!({ "model": "m", "input": [1], "inputs": [] })), @r#""extra_forbidden" ["body","inputs"] "string_type" ["body","input"]"#);
-        insta::assert_snapshot!(told("/v1/ocr", json!({ "model": "m", "document": { "type": "scroll" } })), @r#""enum" ["body","document","type"]"#);
-        insta::assert_snapshot!(told("/v1/chat/moderations", json!({ "model": "m", "input": "a" })), @r#""list_type" ["body","input"]"#);
-        insta::assert_snapshot!(told("/v1/moderations", json!({ "model": "m", "input": [] })), @r#""too_short" ["body","input"]"#);
+        insta::assert_snapshot!(reported("/v1/embeddings", json!({ "model": "m", "input": [1], "inputs": [] })), @r#""extra_forbidden" ["body","inputs"] "string_type" ["body","input"]"#);
+        insta::assert_snapshot!(reported("/v1/ocr", json!({ "model": "m", "document": { "type": "scroll" } })), @r#""enum" ["body","document","type"]"#);
+        insta::assert_snapshot!(reported("/v1/chat/moderations", json!({ "model": "m", "input": "a" })), @r#""list_type" ["body","input"]"#);
+        insta::assert_snapshot!(reported("/v1/moderations", json!({ "model": "m", "input": [] })), @r#""too_short" ["body","input"]"#);
     }
 }

@@ -5,7 +5,7 @@ use duckdb::Connection;
 use super::*;
 use crate::sql::message;
 
-/// What the query is told by, and what must be in it.
+/// What the query is reported by, and what must be in it.
 const QUERIES: &[(&str, &[&str])] = &[
     ("SELECT 1 FORM x y", &["syntax error at or near", "at `x`"]),
     (
@@ -129,13 +129,13 @@ fn every_message_is_whole_and_gives_advice_that_can_be_followed() {
             ))
             .unwrap();
         let raw = refused(&connection, query);
-        let told = explained(&raw).replace(&format!("{path}/"), "");
-        let lacks = wanted.iter().filter(|part| !told.contains(**part));
+        let reported = explained(&raw).replace(&format!("{path}/"), "");
+        let lacks = wanted.iter().filter(|part| !reported.contains(**part));
         // A list of a function's options is what the person can write.
-        let foreign = if told.contains("Candidates: ") { &[] } else { &FOREIGN[..] };
-        let has = foreign.iter().chain(&["\n", "LINE 1", "; ;"]).filter(|part| told.contains(**part));
+        let foreign = if reported.contains("Candidates: ") { &[] } else { &FOREIGN[..] };
+        let has = foreign.iter().chain(&["\n", "LINE 1", "; ;"]).filter(|part| reported.contains(**part));
         for part in lacks.chain(has) {
-            wrong.push(format!("{query}\n  about: {part:?}\n  told: {told}\n  of: {raw}"));
+            wrong.push(format!("{query}\n  about: {part:?}\n  reported: {reported}\n  of: {raw}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

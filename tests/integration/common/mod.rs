@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
 
 mod dice;
+mod process;
+mod schema;
 pub mod script;
 
 use std::{
@@ -18,6 +20,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use dice::Dice;
+pub use process::{ETL, SimProcess};
+pub use schema::{CLOSED_SCHEMA, SCHEMA};
 
 /// A number from the environment, by which a test runs longer or elsewhere.
 pub fn number(variable: &str, default: u64) -> u64 {
@@ -44,6 +48,13 @@ pub struct Folder(tempfile::TempDir);
 impl Folder {
     pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
+    }
+
+    /// A folder with `schema.json`.
+    pub fn with_schema(schema: &str) -> Self {
+        let folder = Self::new();
+        folder.write("schema.json", schema.as_bytes());
+        folder
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

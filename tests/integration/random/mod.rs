@@ -99,7 +99,7 @@ impl Case {
         Self { seed, generated, folder }
     }
 
-    /// What a failure is told with.
+    /// What a failure is reported with.
     fn about(&self) -> String {
         format!("seed {}\n{}\n{}", self.seed, self.generated.source, self.generated.spec)
     }

@@ -32,7 +32,7 @@ fn asks(rows: &str, prompt: &str, more: &str, expect: &str) -> String {
 
 const TOTAL: &str = "{ total: sum.total = wanted }";
 
-/// Answers 1.00, and what the refusal says in a conversation that goes on.
+/// Answers 1.00, and what the refusal says in a conversation that continues.
 fn corrected(body: &Value, _: usize) -> String {
     let messages = body["messages"].as_array().unwrap();
     let said = messages.iter().filter(|message| message["role"] == "assistant").count();

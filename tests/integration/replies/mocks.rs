@@ -125,7 +125,7 @@ async fn a_file_of_answers_that_does_not_fit_is_refused_before_anything_runs() {
     folder.write("spec.yaml", spec.as_bytes());
     folder.write("answers.yaml", FILE.as_bytes());
     let etl = |arguments: &[&str]| {
-        let mut command = assert_cmd::Command::cargo_bin("etl").unwrap();
+        let mut command = assert_cmd::Command::new(crate::common::ETL);
         command.current_dir(folder.path("")).args(["run", "spec.yaml"]).args(arguments).output().unwrap()
     };
     assert_eq!(etl(&["--offline", "--quiet", "--answers", "nowhere.yaml"]).status.code(), Some(2));
@@ -191,6 +191,9 @@ async fn the_simulator_takes_values_out_of_the_prompt() {
 #[test]
 fn a_mock_is_checked_with_the_spec() {
     let folder = Folder::new();
-    let told = super::mistakes(&folder, &labels("mock: \"{'mood': starz}\""));
-    assert!(told.contains("unknown field `starz`") && told.contains("did you mean `stars`?"), "{told}");
+    let reported = super::mistakes(&folder, &labels("mock: \"{'mood': starz}\""));
+    assert!(
+        reported.contains("unknown field `starz`") && reported.contains("did you mean `stars`?"),
+        "{reported}"
+    );
 }

@@ -27,8 +27,8 @@ async fn models_are_listed_under_each_of_their_names_and_a_retired_one_is_not_as
         for (name, value) in change {
             body[*name] = value.clone();
         }
-        let (status, told) = api.call(Method::POST, CHAT, Some(body)).await;
-        (status.as_u16(), told["code"].as_str().unwrap_or_default().to_owned())
+        let (status, reported) = api.call(Method::POST, CHAT, Some(body)).await;
+        (status.as_u16(), reported["code"].as_str().unwrap_or_default().to_owned())
     };
     let refused = |status, code: &str| (status, code.to_owned());
     assert_eq!(ask("magistral-small-latest", &[]).await, refused(404, "1913"));
@@ -120,8 +120,8 @@ async fn the_other_endpoints_answer_alone_and_in_a_job() {
         let answer = api.post(endpoint, alone.clone()).await;
         assert!(answer.pointer(there).is_some(), "{endpoint}: {answer}");
         alone["poem"] = json!(1);
-        let (status, told) = api.call(Method::POST, endpoint, Some(alone)).await;
-        assert_eq!((status.as_u16(), &told["detail"][0]["loc"][1]), (422, &json!("poem")), "{endpoint}");
+        let (status, reported) = api.call(Method::POST, endpoint, Some(alone)).await;
+        assert_eq!((status.as_u16(), &reported["detail"][0]["loc"][1]), (422, &json!("poem")), "{endpoint}");
         let line = json!({ "custom_id": "x", "body": body }).to_string();
         let ended = api.end(&api.job(&line, json!({ "endpoint": endpoint, "model": model })).await).await;
         let output = api.lines(&ended["output_file"]).await;
@@ -134,10 +134,10 @@ async fn the_other_endpoints_answer_alone_and_in_a_job() {
         .await;
     assert_eq!(kill["results"][0]["categories"]["violence_and_threats"], true);
     let many: Vec<String> = vec!["word ".repeat(1000); 20];
-    let (status, told) = api
+    let (status, reported) = api
         .call(Method::POST, "/v1/embeddings", Some(json!({ "model": "mistral-embed", "input": many })))
         .await;
-    assert_eq!((status.as_u16(), &told["code"]), (400, &json!("3210")));
+    assert_eq!((status.as_u16(), &reported["code"]), (400, &json!("3210")));
     let packed = json!({ "model": "mistral-embed", "input": "x", "encoding_format": "base64", "output_dimension": 256 });
     assert_eq!(
         api.post("/v1/embeddings", packed).await["data"][0]["embedding"].as_str().unwrap().len(),

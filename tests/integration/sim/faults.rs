@@ -89,7 +89,7 @@ async fn refusals_come_in_every_shape_and_say_when_to_come_back() {
 async fn limits_are_told_and_kept_for_each_model() {
     let requests = Some("3/min".parse().unwrap());
     let api = Api::new(SimConfig { requests, tokens: Some("10k/min".parse().unwrap()), ..quick() }).await;
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for at in 0..5 {
         let mut body = body(&at.to_string());
         body["model"] = json!(MODEL);
@@ -101,10 +101,10 @@ async fn limits_are_told_and_kept_for_each_model() {
         assert!(header("x-ratelimit-remaining-tokens-minute").parse::<u64>().unwrap() < 10_000);
         let cost: u64 = header("x-ratelimit-tokens-query-cost").parse().unwrap();
         assert_eq!(cost > 0, response.status() == 200);
-        told.push((response.status().as_u16(), header("x-ratelimit-remaining-req-minute")));
+        reported.push((response.status().as_u16(), header("x-ratelimit-remaining-req-minute")));
     }
-    let told: Vec<(u16, &str)> = told.iter().map(|(status, left)| (*status, left.as_str())).collect();
-    assert_eq!(told, [(200, "2"), (200, "1"), (200, "0"), (429, "0"), (429, "0")]);
+    let reported: Vec<(u16, &str)> = reported.iter().map(|(status, left)| (*status, left.as_str())).collect();
+    assert_eq!(reported, [(200, "2"), (200, "1"), (200, "0"), (429, "0"), (429, "0")]);
     let mut body = body("x");
     body["model"] = json!("mistral-large-latest");
     api.post(CHAT, body.clone()).await;
@@ -133,12 +133,12 @@ async fn the_same_requests_meet_the_same_faults_and_get_their_answer_in_the_end(
         for at in order {
             let mut body = body(&at.to_string());
             body["model"] = json!(MODEL);
-            let mut told = Vec::new();
-            while told.last() != Some(&"answered".to_owned()) {
-                assert!(told.len() < 50, "{told:?}");
+            let mut reported = Vec::new();
+            while reported.last() != Some(&"answered".to_owned()) {
+                assert!(reported.len() < 50, "{reported:?}");
                 let request =
                     api.client.post(format!("{}{CHAT}", api.sim.url())).bearer_auth("test").json(&body);
-                told.push(match request.send().await {
+                reported.push(match request.send().await {
                     Err(_) => "cut".to_owned(),
                     Ok(response) if response.status() != 200 => response.status().to_string(),
                     Ok(response) => {
@@ -146,7 +146,7 @@ async fn the_same_requests_meet_the_same_faults_and_get_their_answer_in_the_end(
                     }
                 });
             }
-            met.insert(at, told);
+            met.insert(at, reported);
         }
         let stats = api.stats();
         assert!(stats.faults > 30 && stats.limited > 0 && stats.refused > 0, "{stats:?}");

@@ -156,8 +156,8 @@ async fn a_cancelled_job_keeps_what_was_finished_and_a_deleted_one_is_gone() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let path = format!("/v1/batch/jobs/{}", job["id"].as_str().unwrap());
-    let told = api.post(&format!("{path}/cancel"), json!({})).await;
-    assert_eq!(told["status"], "CANCELLATION_REQUESTED");
+    let reported = api.post(&format!("{path}/cancel"), json!({})).await;
+    assert_eq!(reported["status"], "CANCELLATION_REQUESTED");
     let ended = api.end(&job).await;
     assert_eq!(ended["status"], "CANCELLED");
     let output = api.lines(&ended["output_file"]).await;
@@ -177,7 +177,7 @@ async fn the_same_seed_and_the_same_jobs_give_the_same_files() {
         let api = Api::new(SimConfig { misfits: 0.3, ..config.clone() }).await;
         // The other way round the second time, and with a pause: neither matters.
         let parts = if turn == 0 { [10, 20] } else { [20, 10] };
-        let mut told = BTreeMap::new();
+        let mut reported = BTreeMap::new();
         for part in parts {
             let text: String = (0..part).map(|at| line(&format!("{part}-{at}"))).collect();
             let ended = api.end(&api.job(&text, json!({})).await).await;
@@ -188,9 +188,9 @@ async fn the_same_seed_and_the_same_jobs_give_the_same_files() {
                     body.remove("created");
                 }
             }
-            told.insert(part, (ended["id"].clone(), ended["output_file"].is_string(), rows));
+            reported.insert(part, (ended["id"].clone(), ended["output_file"].is_string(), rows));
         }
-        runs.push(told);
+        runs.push(reported);
     }
     assert_eq!(runs[0], runs[1]);
 }

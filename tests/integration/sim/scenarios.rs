@@ -72,18 +72,18 @@ async fn the_philosophy_run_misfits_as_often_as_the_real_one_did() {
         counts
     };
     let first = count((0..723).map(|at| (at.to_string(), ask(&at.to_string(), ""))).collect()).await;
-    let told: Vec<(&str, usize)> = first.iter().map(|(kind, ids)| (*kind, ids.len())).collect();
+    let reported: Vec<(&str, usize)> = first.iter().map(|(kind, ids)| (*kind, ids.len())).collect();
     let wanted =
         [("empty", 9), ("fits", 605), ("invented", 5), ("no JSON", 10), ("no field", 52), ("no object", 42)];
-    assert_eq!(told, wanted);
+    assert_eq!(reported, wanted);
     assert_eq!(api.stats().misfits, 118);
     let mut refused: Vec<String> =
         first.into_iter().filter(|(kind, _)| *kind != "fits").flat_map(|(_, ids)| ids).collect();
     let mut rounds = Vec::new();
     for round in 1..3 {
         let why = format!("Your last answer was refused: {round}\n");
-        let told = count(refused.iter().map(|id| (id.clone(), ask(id, &why))).collect()).await;
-        refused = told.into_iter().filter(|(kind, _)| *kind != "fits").flat_map(|(_, ids)| ids).collect();
+        let reported = count(refused.iter().map(|id| (id.clone(), ask(id, &why))).collect()).await;
+        refused = reported.into_iter().filter(|(kind, _)| *kind != "fits").flat_map(|(_, ids)| ids).collect();
         rounds.push(refused.len());
     }
     assert!((10..32).contains(&rounds[0]) && rounds[1] <= 4, "{rounds:?}");
@@ -92,8 +92,8 @@ async fn the_philosophy_run_misfits_as_often_as_the_real_one_did() {
 
 #[test]
 fn the_command_says_which_scenarios_there_are() {
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_etl"));
-    let told = command.args(["sim", "--port", "0", "--scenario", "wild"]).assert().code(2);
-    let told = String::from_utf8_lossy(&told.get_output().stderr).into_owned();
-    assert!(told.contains("`calm`, `busy`, `flaky`, `hostile`, `philosophy`, `limit-hidden`, `limit-announced`, `limit-second`, `limit-misannounced`, `limit-tokens`, `limit-pages`, `limit-halved`, `limit-shared`, `sporadic`, `outage`"), "{told}");
+    let mut command = assert_cmd::Command::new(crate::common::ETL);
+    let reported = command.args(["sim", "--port", "0", "--scenario", "wild"]).assert().code(2);
+    let reported = String::from_utf8_lossy(&reported.get_output().stderr).into_owned();
+    assert!(reported.contains("`calm`, `busy`, `flaky`, `hostile`, `philosophy`, `limit-hidden`, `limit-announced`, `limit-second`, `limit-misannounced`, `limit-tokens`, `limit-pages`, `limit-halved`, `limit-shared`, `sporadic`, `outage`"), "{reported}");
 }

@@ -56,11 +56,11 @@ async fn one_bad_line_refuses_the_file_and_ids_and_models_are_not_looked_at() {
         with("temperature", json!(1.6)),
         with("max_tokens", json!(-1)),
     ] {
-        let (status, told) = api.upload(&format!("{}{bad}\n{}", line("1"), line("2"))).await;
+        let (status, reported) = api.upload(&format!("{}{bad}\n{}", line("1"), line("2"))).await;
         assert_eq!(
-            (status.as_u16(), &told["message"]["detail"][0]["loc"][1]),
+            (status.as_u16(), &reported["message"]["detail"][0]["loc"][1]),
             (422, &json!(2)),
-            "{bad}: {told}"
+            "{bad}: {reported}"
         );
     }
     let same = with("model", json!("no-such-model"));
@@ -136,12 +136,12 @@ async fn a_job_that_is_no_job_is_refused() {
         ("input_files", json!(["x"])),
         ("model", Value::Null),
     ] {
-        let (status, told) = create(std::slice::from_ref(&change)).await;
-        assert_eq!(status, 422, "{change:?}: {told}");
-        assert!(told["detail"].is_array());
+        let (status, reported) = create(std::slice::from_ref(&change)).await;
+        assert_eq!(status, 422, "{change:?}: {reported}");
+        assert!(reported["detail"].is_array());
     }
-    let (status, told) = create(&[("model", json!("mistral-smol"))]).await;
-    assert_eq!((status.as_u16(), &told["code"]), (400, &json!("1500")));
+    let (status, reported) = create(&[("model", json!("mistral-smol"))]).await;
+    assert_eq!((status.as_u16(), &reported["code"]), (400, &json!("1500")));
     let nowhere = "00000000-0000-4000-8000-000000000000";
     let (status, _) = create(&[("requests", Value::Null), ("input_files", json!([nowhere]))]).await;
     assert_eq!(status, 404);

@@ -1,0 +1,107 @@
+//! What is wrong with a query: at its place, with the names that it could have meant. Called where a query is described.
+
+use std::ops::Range;
+
+use crate::{
+    diagnostic::{Fault, Warning},
+    record::{ETL, LogicalType, Schema, same_name},
+    spec::Text,
+    sql,
+};
+
+use super::compiler::Compiler;
+
+/// A relation that a query can read, and its columns.
+pub(super) type Readable<'a> = (&'a str, &'a Schema);
+
+impl Compiler<'_> {
+    /// Reports why DuckDB refuses a query.
+    pub(super) fn query_error(&mut self, why: String, readable: &[Readable<'_>], text: &Text) {
+        let column = between(&why, "Referenced column \"", "\" not found")
+            .or_else(|| between(&why, "does not have a column named \"", "\""));
+        let relation = between(&why, "Table with name ", " does not exist");
+        let no_table = between(&why, "Referenced table \"", "\" not found");
+        if no_table.as_deref().is_some_and(|name| same_name(name, ETL)) {
+            let place = word_in(&text.value, ETL).map_or_else(|| text.place.clone(), |at| text.place_of(at));
+            return self.report(Fault::EtlInQuery, place);
+        }
+        let fault = match (column, relation.or(no_table)) {
+            (Some(name), _) => {
+                let known =
+                    readable.iter().flat_map(|(_, schema)| schema.names()).map(str::to_owned).collect();
+                Fault::QueryName { what: "column", name, known, readable: shown(readable) }
+            }
+            (None, Some(name)) => {
+                let stages = self.spec.stages.iter();
+                let tables = stages.clone().filter_map(|stage| stage.table()).map(str::to_owned);
+                let known = readable.iter().map(|(name, _)| (*name).to_owned());
+                let stages = stages.map(|stage| stage.name.value.to_string());
+                let known = known.chain(tables).chain(stages).collect();
+                Fault::QueryName { what: "relation", name, known, readable: shown(readable) }
+            }
+            (None, None) => Fault::BadQuery(why.clone()),
+        };
+        let word = match &fault {
+            Fault::QueryName { name, .. } => Some(name.clone()),
+            _ => why.rsplit_once("at `").and_then(|(_, rest)| rest.split('`').next()).map(str::to_owned),
+        };
+        let at = word.and_then(|word| word_in(&text.value, &word));
+        self.report(fault, at.map_or_else(|| text.place.clone(), |at| text.place_of(at)));
+    }
+
+    /// Names in a query that mean something else than they seem to.
+    pub(super) fn ambiguous_names(&mut self, readable: &[Readable<'_>], text: &Text) {
+        let facts = sql::facts(&self.engine, &text.value);
+        for path in facts.paths {
+            let [first, second, ..] = &path[..] else { continue };
+            let is_both =
+                |(name, schema): &Readable<'_>| same_name(name, first) && schema.get(second).is_some();
+            let in_struct = |(_, schema): &Readable<'_>| {
+                schema.get(first).is_some_and(|field| match &field.datatype {
+                    LogicalType::Struct(fields) => fields.iter().any(|(name, _)| same_name(name, second)),
+                    _ => false,
+                })
+            };
+            if readable.iter().any(is_both) && readable.iter().any(in_struct) {
+                let path = format!("{first}.{second}");
+                let at = text.value.find(&path).map(|at| at..at + path.len());
+                let place = at.map_or_else(|| text.place.clone(), |at| text.place_of(at));
+                let fault = Fault::AmbiguousPath { relation: first.clone(), field: second.clone() };
+                self.report(fault, place);
+            }
+        }
+        for name in facts.regrouped {
+            let at = word_in(&text.value, &name);
+            let place = at.map_or_else(|| text.place.clone(), |at| text.place_of(at));
+            self.warn(Warning::Regrouped(name), place);
+        }
+    }
+}
+
+fn between(text: &str, before: &str, after: &str) -> Option<String> {
+    let rest = &text[text.find(before)? + before.len()..];
+    Some(rest[..rest.find(after)?].to_owned())
+}
+
+/// The relations with their columns, for a person.
+fn shown(readable: &[Readable<'_>]) -> Vec<String> {
+    let columns = |schema: &Schema| {
+        let columns = schema.fields().iter().map(|field| format!("{} {}", field.name, field.datatype.sql()));
+        columns.collect::<Vec<_>>().join(", ")
+    };
+    readable.iter().map(|(name, schema)| format!("`{name}` ({})", columns(schema))).collect()
+}
+
+/// Where a word is in a query, outside of texts in quotes.
+fn word_in(query: &str, word: &str) -> Option<Range<usize>> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let lower = query.to_lowercase();
+    let word = word.to_lowercase();
+    let found = lower.match_indices(&word).map(|(at, found)| at..at + found.len());
+    let mut whole = found.filter(|at| {
+        let before = lower[..at.start].chars().next_back().is_none_or(|c| !is_part(c));
+        let after = lower[at.end..].chars().next().is_none_or(|c| !is_part(c));
+        before && after && lower[..at.start].matches('\'').count().is_multiple_of(2)
+    });
+    whole.next().filter(|at| query.get(at.clone()).is_some())
+}
