@@ -2,7 +2,7 @@
 
 use crate::shown::visible;
 
-use super::{Mistake, excerpt::Excerpt};
+use super::{excerpt::Excerpt, mistake::Mistake};
 
 /// Every mistake of a spec and of the files that it names; never empty.
 #[derive(Debug, thiserror::Error)]
