@@ -16,11 +16,11 @@ pub(super) type Readable<'a> = (&'a str, &'a Schema);
 
 impl Compiler<'_> {
     /// Reports why DuckDB refuses a query.
-    pub(super) fn query_error(&mut self, why: String, readable: &[Readable<'_>], text: &Text) {
-        let column = between(&why, "Referenced column \"", "\" not found")
-            .or_else(|| between(&why, "does not have a column named \"", "\""));
-        let relation = between(&why, "Table with name ", " does not exist");
-        let no_table = between(&why, "Referenced table \"", "\" not found");
+    pub(super) fn query_error(&mut self, why: &str, readable: &[Readable<'_>], text: &Text) {
+        let column = between(why, "Referenced column \"", "\" not found")
+            .or_else(|| between(why, "does not have a column named \"", "\""));
+        let relation = between(why, "Table with name ", " does not exist");
+        let no_table = between(why, "Referenced table \"", "\" not found");
         if no_table.as_deref().is_some_and(|name| same_name(name, ETL)) {
             let place = word_in(&text.value, ETL).map_or_else(|| text.place.clone(), |at| text.place_of(at));
             return self.report(Fault::EtlInQuery, place);
@@ -39,7 +39,7 @@ impl Compiler<'_> {
                 let known = known.chain(tables).chain(stages).collect();
                 Fault::QueryName { what: "relation", name, known, readable: shown(readable) }
             }
-            (None, None) => Fault::BadQuery(why.clone()),
+            (None, None) => Fault::BadQuery(why.to_owned()),
         };
         let word = match &fault {
             Fault::QueryName { name, .. } => Some(name.clone()),

@@ -57,7 +57,7 @@ impl Compiler<'_> {
             if !self.assume(&why, &own, &mut tables) {
                 let tables: Vec<Readable<'_>> =
                     tables.iter().map(|(name, schema)| (name.as_str(), schema)).collect();
-                self.query_error(why, &[readable, &tables].concat(), text);
+                self.query_error(&why, &[readable, &tables].concat(), text);
                 return None;
             }
             self.assumed = true;
