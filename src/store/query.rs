@@ -56,7 +56,35 @@ impl Store {
     }
 }
 
+/// Sends all rows. Where one of DuckDB's threads fails, it may report that it has interrupted another: then the query is
+/// run once more, for what was wrong.
 fn send_rows(
+    connection: &Connection,
+    sql: &str,
+    feed: &Feed<Result<Vec<Value>, StoreError>>,
+) -> Result<(), StoreError> {
+    send_each(connection, sql, feed).map_err(|error| match error {
+        error if is_interrupted(&error) => cause(connection, sql).unwrap_or(error),
+        error => error,
+    })
+}
+
+fn is_interrupted(error: &StoreError) -> bool {
+    matches!(error, StoreError::Sql(why) if why.starts_with("Interrupted"))
+}
+
+fn cause(connection: &Connection, sql: &str) -> Option<StoreError> {
+    let all = format!("SELECT count(COLUMNS(*)) FROM ({sql}\n)");
+    (0..ATTEMPTS).find_map(|_| {
+        let error = StoreError::from(connection.execute_batch(&all).err()?);
+        (!is_interrupted(&error)).then_some(error)
+    })
+}
+
+/// How often the cause of an error is looked for.
+const ATTEMPTS: u32 = 3;
+
+fn send_each(
     connection: &Connection,
     sql: &str,
     feed: &Feed<Result<Vec<Value>, StoreError>>,

@@ -45,6 +45,7 @@ mod run;
 mod samples;
 mod scenarios;
 mod schema;
+mod signals;
 mod sim;
 mod stages;
 mod stops;

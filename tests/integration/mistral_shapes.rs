@@ -79,7 +79,7 @@ fn every_status_has_one_fate_and_the_manual_tells_the_same() {
             ErrorAction::RateLimited => "waits for the limit, then sent again",
             ErrorAction::Stop => "the run stops",
             ErrorAction::Doubt => "the record fails; the run stops if nothing is answered",
-            ErrorAction::Unpaid => "the run stops, and goes on once there is credit",
+            ErrorAction::Unpaid => "the run stops, and can be resumed once there is credit",
         };
         let row = format!("| {range} | {meaning} | {fate} |");
         assert!(manual.contains(&row), "`docs/errors.md` lacks: {row}");

@@ -263,12 +263,11 @@ stages:
         over(1, true)
     );
     assert!(killed > 0, "no kill came in time");
-    assert!(over(1, true) <= killed * SLOTS, "seed {seed}: {} requests answered twice", over(1, true));
-    assert!(
-        over(ATTEMPTS, false) <= killed * SLOTS,
-        "seed {seed}: {} attempts too many",
-        over(ATTEMPTS, false)
-    );
+    // What a kill can cost: what is in flight, and what was answered since the last commit, up to 20 ms before: at this
+    // latency as much again (docs/decisions/commits.md).
+    let lost = killed * SLOTS * 2;
+    assert!(over(1, true) <= lost, "seed {seed}: {} requests answered twice", over(1, true));
+    assert!(over(ATTEMPTS, false) <= lost, "seed {seed}: {} attempts too many", over(ATTEMPTS, false));
     let all = "SELECT (SELECT count(*) FROM out) + (SELECT count(DISTINCT key) FROM etl.failures WHERE key NOT IN (SELECT name FROM out))";
     assert_eq!(folder.sql(all), records.to_string());
     drop(server);

@@ -155,11 +155,12 @@ async fn what_is_too_long_is_not_sent_and_no_repair_sees_it() {
     let pipeline = folder.pipeline(&pipeline(stages), &[]);
     run_in(&pipeline, &options, CancellationToken::new()).await.unwrap();
     assert_eq!(
-        folder.sql("SELECT id, kind, attempts, reason[:60] FROM out ORDER BY id"),
-        "1 | NULL | NULL | NULL
-2 | context | 0 | the request has at least 150014 tokens, and the context of `
+        folder.sql("SELECT key, kind, attempts, reason[:60] FROM etl.failures ORDER BY key"),
+        "2 | context | 0 | the request has at least 150014 tokens, and the context of `
 3 | context | 1 | 400 (code 3059): Prompt contains 180001 tokens and 0 are wan"
     );
+    // What the condition of the repair leaves out is still a failure.
+    assert_eq!(folder.sql("SELECT id, kind FROM out"), "1 | NULL");
     assert_eq!(folder.sql("SELECT count(*) FROM etl.journal WHERE key = '2'"), "0");
     assert_eq!(
         pipeline.contexts(),
