@@ -31,6 +31,8 @@ pub struct FileSet {
     pub max_bytes: Size,
     /// Whether its text is read. What is no text (a picture, a PDF) is known by its path alone.
     pub content: bool,
+    /// Whether it is fine that the folder is missing.
+    pub optional: bool,
 }
 
 /// Why a file is no record.
@@ -70,7 +72,7 @@ impl FileSet {
         let pattern = pattern.to_string_lossy();
         // Without a wildcard the file itself is the pattern.
         let pattern = if wild.is_some() { pattern.into_owned() } else { globset::escape(&pattern) };
-        Self { root: parts[..at].iter().collect(), pattern, max_bytes, content: true }
+        Self { root: parts[..at].iter().collect(), pattern, max_bytes, content: true, optional: false }
     }
 
     /// The fields of a file's record and their types.
@@ -104,7 +106,7 @@ impl FileSet {
     /// A pattern that is none; each item is an error for a folder that cannot be read, a link that leads in a
     /// circle, and what matches and is no file (a named pipe, a socket, a device): it is never opened.
     pub fn paths(&self) -> Result<Walk, globset::Error> {
-        Ok(Walk::new(self.folder().to_owned(), self.matcher()?))
+        Ok(Walk::new(self.folder().to_owned(), self.matcher()?, self.optional))
     }
 
     /// Where the file is that [`FileSet::paths`] gave.

@@ -47,11 +47,7 @@ impl Fault {
             Self::Warning(warning) => warning.label(),
             Self::TableKey { has, .. } => format!("expected the key `{has}`"),
             Self::TableColumn { column, has, .. } => format!("expected a type of `{column}` that fits {has}"),
-            Self::QueryName { name, known, .. } => {
-                did_you_mean(name, known, "no relation that is read has it")
-            }
-            Self::EtlInQuery => "expected a field".to_owned(),
-            Self::AmbiguousPath { .. } => "the column would be used".to_owned(),
+            Self::Query(fault) => fault.label(),
             Self::Unquoted { write, .. } => format!("write `{write}`"),
             Self::BadFieldName(_) => "expected a name without control characters".to_owned(),
             Self::BadName(_) => "wanted letters, digits and `_`, a letter first".to_owned(),
@@ -122,16 +118,7 @@ impl Fault {
                 "say `key:` on the source or the sink, or `mode: replace` or `mode: append` on the sink".to_owned(),
             ),
             Self::Warning(warning) => Some(warning.help()),
-            Self::QueryName { readable, .. } if !readable.is_empty() => {
-                Some(format!("the query can read {}", readable.join("; ")))
-            }
-            Self::QueryName { .. } => Some("a query reads stages above it, and tables of the database".to_owned()),
-            Self::EtlInQuery => {
-                Some("put what it needs into a field above the wave: `fields: { source_key: etl.key }`".to_owned())
-            }
-            Self::AmbiguousPath { relation, .. } => {
-                Some(format!("give the relation an alias: `FROM {relation} AS r`, then `r.…` or `r.{relation}.…`"))
-            }
+            Self::Query(fault) => fault.help(),
             Self::Unquoted { .. } => Some(
                 "an expression is written in quotes if it has `: `, ` #` or a comma in it, or begins with a bracket, a quote \
                  or `@`"

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::units::UnitError;
 
-use super::{place::Place, warning::Warning};
+use super::{QueryFault, place::Place, warning::Warning};
 
 /// What can be wrong. `Display` is the headline; [`Fault::label`] stands under the place and says
 /// what was wanted; [`Fault::help`] says what to try.
@@ -330,29 +330,9 @@ pub enum Fault {
         /// The type that would be written.
         writes: String,
     },
-    /// A name in a query that nothing has.
-    #[error("the query names an unknown {what} `{name}`")]
-    QueryName {
-        /// A column or a relation.
-        what: &'static str,
-        /// The name.
-        name: String,
-        /// The names that it could be.
-        known: Vec<String>,
-        /// The relations that the query can read, with their columns.
-        readable: Vec<String>,
-    },
-    /// A query that reads `etl`.
-    #[error("`etl` is not a column of what a query reads")]
-    EtlInQuery,
-    /// A path in a query that is a column of a relation, and a part of a field with the relation's name.
-    #[error("`{relation}.{field}` is a column of `{relation}`, and also a part of the field `{relation}`")]
-    AmbiguousPath {
-        /// The relation, and the field.
-        relation: String,
-        /// The column, and the part.
-        field: String,
-    },
+    /// What is wrong with a query.
+    #[error(transparent)]
+    Query(QueryFault),
     /// What is valid and probably not meant.
     #[error(transparent)]
     Warning(Warning),
@@ -369,9 +349,6 @@ pub enum Fault {
     /// Tables whose columns depend on themselves, in another way each time.
     #[error("the types of {} depend on themselves through a query", .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and "))]
     CircularTypes(Vec<String>),
-    /// A query that DuckDB refuses.
-    #[error("DuckDB refuses this query: {0}")]
-    BadQuery(String),
     /// A file of rows that cannot be used.
     #[error("{0}")]
     BadFile(String),

@@ -5,7 +5,7 @@ use std::fmt;
 use super::{fault::Fault, place::Place};
 use crate::shown::visible;
 
-/// One mistake and where it stands.
+/// A mistake and its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mistake {
     /// What is wrong.

@@ -32,7 +32,7 @@ impl Source {
         })
     }
 
-    /// Remembers values that must not be shown, whatever stands before them.
+    /// Remembers values that must not be shown, whatever key they belong to.
     pub(crate) fn hide(&self, secrets: impl Iterator<Item = String>) {
         let secrets = secrets.filter(|secret| secret.len() >= SHORTEST).collect();
         // A second reading of the same source would find the same.

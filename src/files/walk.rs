@@ -38,19 +38,21 @@ pub struct Walk {
     hidden: bool,
     /// The depth below which no file can match.
     deepest: usize,
+    /// Whether the folder may be missing.
+    optional: bool,
     entries: walkdir::IntoIter,
     /// Folders that links lead to.
     followed: HashSet<PathBuf>,
 }
 
 impl Walk {
-    pub(super) fn new(root: PathBuf, matcher: GlobMatcher) -> Self {
+    pub(super) fn new(root: PathBuf, matcher: GlobMatcher, optional: bool) -> Self {
         let pattern = matcher.glob().glob();
         let hidden = pattern.starts_with('.') || pattern.contains("/.");
         let deepest = if pattern.contains("**") { usize::MAX } else { 1 + pattern.matches('/').count() };
         let walk = WalkDir::new(&root).follow_links(true).max_depth(deepest).sort_by_file_name();
         let entries = walk.into_iter();
-        Self { root, real_root: None, matcher, hidden, deepest, entries, followed: HashSet::new() }
+        Self { root, real_root: None, matcher, hidden, deepest, optional, entries, followed: HashSet::new() }
     }
 
     /// Whether a folder that a link leads to was met before. What lies around it was, if this is no loop.
@@ -152,6 +154,7 @@ impl Iterator for Walk {
         loop {
             let found = match self.entries.next()? {
                 Ok(entry) => self.entry(&entry),
+                Err(error) if self.optional && is_missing(&error) => None,
                 Err(error) => self.error(&error).map(Err),
             };
             if found.is_some() {
@@ -159,6 +162,11 @@ impl Iterator for Walk {
             }
         }
     }
+}
+
+/// Whether the folder itself is missing.
+fn is_missing(error: &walkdir::Error) -> bool {
+    error.depth() == 0 && error.io_error().is_some_and(|io| io.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// What is no regular file; nothing for one.

@@ -1,6 +1,7 @@
 //! Stages that ask: prompts and schemas are read and checked before anything is sent.
 
 use std::{
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,7 +12,7 @@ use crate::{
     spec::{
         AskSpec, FieldSpec, MockSpec, Prompt as PromptSpec, Settings, StageSpec, TaskSpec, Text, is_template,
     },
-    template::{self, TemplateFault, TemplateMistake},
+    template::{self, TemplateFault},
 };
 
 use super::{
@@ -23,7 +24,7 @@ use super::{
 };
 
 /// Where in a person's own file a mistake of a template stands.
-type PlaceOf<'a> = dyn Fn(&TemplateMistake) -> Place + 'a;
+type PlaceOf<'a> = dyn Fn(Range<usize>) -> Place + 'a;
 
 /// The field of a sample's number.
 pub(super) fn sample_of(map: &str) -> String {
@@ -171,13 +172,13 @@ impl Compiler<'_> {
         let (text, folder, place): (String, PathBuf, Box<PlaceOf<'_>>) = match prompt {
             PromptSpec::Inline(text) => {
                 let at = text.clone();
-                (text.value.clone(), self.spec.folder.clone(), Box::new(move |m| at.place_of(m.span.clone())))
+                (text.value.clone(), self.spec.folder.clone(), Box::new(move |span| at.place_of(span)))
             }
             PromptSpec::File(path) => {
                 let file = self.file(path, "the prompt")?;
                 let folder = self.path(path).parent().map(Path::to_owned).unwrap_or_default();
                 let text = file.text.clone();
-                (text, folder, Box::new(move |m| Place { source: Arc::clone(&file), span: m.span.clone() }))
+                (text, folder, Box::new(move |span| Place { source: Arc::clone(&file), span }))
             }
         };
         self.check(&text, shape, &place);
@@ -199,7 +200,7 @@ impl Compiler<'_> {
             if found.iter().any(|(known, _)| *known == name) {
                 continue;
             }
-            let here = place(&TemplateMistake { fault: TemplateFault::Include(name.clone()), span });
+            let here = place(span);
             let path = clean(&folder.join(&name));
             if !stays_in(&path, folder) {
                 self.report(Fault::LeavesFolder { path: name, folder: folder.display().to_string() }, here);
@@ -216,10 +217,7 @@ impl Compiler<'_> {
                 }
                 Ok(text) => {
                     let source = Written::new(&path.display().to_string(), &text);
-                    let place = move |m: &TemplateMistake| Place {
-                        source: Arc::clone(&source),
-                        span: m.span.clone(),
-                    };
+                    let place = move |span: Range<usize>| Place { source: Arc::clone(&source), span };
                     self.check(&text, shape, &place);
                     found.push((name, text.clone()));
                     self.includes(&text, folder, shape, &place, found);
@@ -232,13 +230,12 @@ impl Compiler<'_> {
     fn check(&mut self, text: &str, shape: Option<&Shape>, place: &PlaceOf<'_>) {
         let schema = shape.map(|shape| shape.record_type().relation()).unwrap_or_default();
         for mistake in template::check(text, &schema) {
-            let at = place(&mistake);
+            let at = place(mistake.span);
             let fault = match mistake.fault {
                 TemplateFault::Syntax(what) => Fault::TemplateSyntax(what),
                 TemplateFault::UnknownField { .. } if shape.is_none() => continue,
                 TemplateFault::UnknownField { name, known } => Fault::UnknownField { name, known },
                 TemplateFault::UnknownCallable { what, name } => Fault::UnknownCallable { what, name },
-                TemplateFault::Include(_) => continue,
             };
             self.report(fault, at);
         }
@@ -255,9 +252,7 @@ impl Compiler<'_> {
                 match &doubt.kind {
                     DoubtKind::Null(_) if self.guards.cover(&name) => {}
                     DoubtKind::Null(why) => {
-                        let fault = TemplateFault::Include(name.clone());
-                        let at = place(&TemplateMistake { fault, span });
-                        self.warn(Warning::MaybeNull { name, why: why.clone() }, at);
+                        self.warn(Warning::MaybeNull { name, why: why.clone() }, place(span));
                     }
                     DoubtKind::Ties { function, query } => {
                         let (column, function) = (name, function.clone());

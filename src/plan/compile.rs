@@ -4,7 +4,7 @@
 use std::{collections::HashMap, path::PathBuf};
 
 use crate::{
-    diagnostic::{Fault, Mistake, Mistakes, Place},
+    diagnostic::{Fault, Mistake, Mistakes, Place, QueryFault},
     record::same_name,
     region::{BASE_URL, base_url},
     spec::{Form, MistralSpec, Mode, Spec, StageSpec, Text},
@@ -63,7 +63,10 @@ fn pass(spec: &Spec, around: &CompileContext<'_>, tables: &Tables) -> Pass {
         Ok(engine) => engine,
         Err(error) => {
             let place = Place::start_of(&spec.source);
-            let plan = Err(Mistakes(vec![Mistake { fault: Fault::BadQuery(error.to_string()), place }]));
+            let plan = Err(Mistakes(vec![Mistake {
+                fault: Fault::Query(QueryFault::Refused(error.to_string())),
+                place,
+            }]));
             return Pass { plan, found: Tables::new(), assumed: false };
         }
     };

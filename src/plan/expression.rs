@@ -6,7 +6,7 @@ use crate::{
     diagnostic::{Fault, Warning, nearest},
     record::{ETL, LogicalType, Schema, same_name},
     spec::{Form, StageSpec, Text},
-    sql::{self, ExpressionError},
+    sql::{self, ExpressionError, QueryFacts},
 };
 
 use super::{compiler::Compiler, shape::Shape};
@@ -49,13 +49,13 @@ impl Compiler<'_> {
     }
 
     /// The same of a query.
-    pub(super) fn stable_query(&mut self, text: &Text) {
+    pub(super) fn stable_query(&mut self, text: &Text, facts: &QueryFacts) {
         if !self.asks() {
             return;
         }
-        if let Some((name, at)) = sql::facts(&self.engine, &text.value).volatile {
-            let span = at..at + name.len();
-            self.warn(Warning::Volatile(name), text.place_of(span));
+        if let Some((name, at)) = &facts.volatile {
+            let span = *at..at + name.len();
+            self.warn(Warning::Volatile(name.clone()), text.place_of(span));
         }
     }
 

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use crate::{
-    diagnostic::{Fault, Warning},
+    diagnostic::{Fault, QueryFault, Warning},
     record::{ETL, LogicalType, Schema, same_name},
     spec::Text,
-    sql,
+    sql::QueryFacts,
 };
 
 use super::compiler::Compiler;
@@ -23,13 +23,13 @@ impl Compiler<'_> {
         let no_table = between(why, "Referenced table \"", "\" not found");
         if no_table.as_deref().is_some_and(|name| same_name(name, ETL)) {
             let place = word_in(&text.value, ETL).map_or_else(|| text.place.clone(), |at| text.place_of(at));
-            return self.report(Fault::EtlInQuery, place);
+            return self.report(Fault::Query(QueryFault::Etl), place);
         }
         let fault = match (column, relation.or(no_table)) {
             (Some(name), _) => {
                 let known =
                     readable.iter().flat_map(|(_, schema)| schema.names()).map(str::to_owned).collect();
-                Fault::QueryName { what: "column", name, known, readable: shown(readable) }
+                QueryFault::UnknownName { what: "column", name, known, readable: shown(readable) }
             }
             (None, Some(name)) => {
                 let stages = self.spec.stages.iter();
@@ -37,22 +37,21 @@ impl Compiler<'_> {
                 let known = readable.iter().map(|(name, _)| (*name).to_owned());
                 let stages = stages.map(|stage| stage.name.value.to_string());
                 let known = known.chain(tables).chain(stages).collect();
-                Fault::QueryName { what: "relation", name, known, readable: shown(readable) }
+                QueryFault::UnknownName { what: "relation", name, known, readable: shown(readable) }
             }
-            (None, None) => Fault::BadQuery(why.to_owned()),
+            (None, None) => QueryFault::Refused(why.to_owned()),
         };
         let word = match &fault {
-            Fault::QueryName { name, .. } => Some(name.clone()),
+            QueryFault::UnknownName { name, .. } => Some(name.clone()),
             _ => why.rsplit_once("at `").and_then(|(_, rest)| rest.split('`').next()).map(str::to_owned),
         };
         let at = word.and_then(|word| word_in(&text.value, &word));
-        self.report(fault, at.map_or_else(|| text.place.clone(), |at| text.place_of(at)));
+        self.report(Fault::Query(fault), at.map_or_else(|| text.place.clone(), |at| text.place_of(at)));
     }
 
     /// Names in a query that mean something else than they seem to.
-    pub(super) fn ambiguous_names(&mut self, readable: &[Readable<'_>], text: &Text) {
-        let facts = sql::facts(&self.engine, &text.value);
-        for path in facts.paths {
+    pub(super) fn ambiguous_names(&mut self, readable: &[Readable<'_>], text: &Text, facts: &QueryFacts) {
+        for path in &facts.paths {
             let [first, second, ..] = &path[..] else { continue };
             let is_both =
                 |(name, schema): &Readable<'_>| same_name(name, first) && schema.get(second).is_some();
@@ -67,14 +66,14 @@ impl Compiler<'_> {
                 let path = format!("{first}.{second}");
                 let at = text.value.find(&path).map(|at| at..at + path.len());
                 let place = at.map_or_else(|| text.place.clone(), |at| text.place_of(at));
-                let fault = Fault::AmbiguousPath { relation: first.clone(), field: second.clone() };
-                self.report(fault, place);
+                let (relation, field) = (first.clone(), second.clone());
+                self.report(Fault::Query(QueryFault::AmbiguousPath { relation, field }), place);
             }
         }
-        for name in facts.regrouped {
-            let at = word_in(&text.value, &name);
+        for name in &facts.regrouped {
+            let at = word_in(&text.value, name);
             let place = at.map_or_else(|| text.place.clone(), |at| text.place_of(at));
-            self.warn(Warning::Regrouped(name), place);
+            self.warn(Warning::Regrouped(name.clone()), place);
         }
     }
 }

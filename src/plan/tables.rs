@@ -7,7 +7,7 @@
 use crate::{
     record::{LogicalType, Schema, same_name},
     spec::Text,
-    sql,
+    sql::{self, QueryFacts},
 };
 
 use super::{
@@ -20,25 +20,23 @@ use super::{
 const MOST_MISSING: usize = 100;
 
 impl Compiler<'_> {
-    /// The columns of a query over relations that are given as common table expressions, and over tables.
+    /// The columns of a query over relations, which are described without records, and over tables.
     pub(super) fn describe(
         &mut self,
-        with: &[String],
         readable: &[Readable<'_>],
         query: &str,
-        text: &Text,
+        (text, facts): (&Text, &QueryFacts),
     ) -> Option<Schema> {
-        let described = match with {
+        let described = match readable {
             [] => query.to_owned(),
-            with => format!("WITH {} SELECT * FROM ({query}\n)", with.join(", ")),
+            _ => format!("{} SELECT * FROM ({query}\n)", sql::without_rows(readable)),
         };
-        let reads = sql::facts(&self.engine, query).reads;
         let own: Vec<String> = self
             .spec
             .stages
             .iter()
             .filter_map(|stage| stage.table())
-            .filter(|table| reads.iter().any(|relation| same_name(&relation.name, table)))
+            .filter(|table| facts.reads.iter().any(|relation| same_name(&relation.name, table)))
             .map(str::to_lowercase)
             .collect();
         let mut tables = Tables::new();

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::{
     diagnostic::Fault,
-    record::{LogicalType, Schema, quote, same_name},
+    record::{LogicalType, Schema, same_name},
     spec::{Mode, Name, StageSpec, Text, WaveSet, WaveSpec},
-    sql,
+    sql::{self, QueryFacts},
 };
 
 use super::{
@@ -57,9 +57,10 @@ impl Compiler<'_> {
                 (wave(Some(Set::Unique(of.value.clone()))), shape.cloned())
             }
             Some(WaveSet::Query(text)) => {
-                self.stable_query(text);
+                let facts = sql::facts(&self.engine, &text.value);
+                self.stable_query(text, &facts);
                 let over = self.over(at, name, text, graph, shape);
-                match over.and_then(|over| self.query_of(&over, &spec.key)) {
+                match over.and_then(|over| self.query_of(&over, &facts, &spec.key)) {
                     Some((query, after)) => (wave(Some(Set::Query(query))), Some(after)),
                     None => (wave(None), None),
                 }
@@ -113,25 +114,14 @@ impl Compiler<'_> {
         }
     }
 
-    fn query_of(&mut self, over: &Over<'_>, key: &[Text]) -> Option<(WaveQuery, Shape)> {
-        let relation = |name: &str, schema: &Schema| {
-            let fields = schema.fields().iter();
-            let columns: Vec<String> = fields
-                .map(|field| format!("CAST(NULL AS {}) AS {}", field.datatype.sql(), quote(&field.name)))
-                .collect();
-            let columns = if columns.is_empty() { "1 AS nothing".to_owned() } else { columns.join(", ") };
-            format!("{} AS (SELECT {columns} WHERE false)", quote(name))
-        };
+    fn query_of(&mut self, over: &Over<'_>, facts: &QueryFacts, key: &[Text]) -> Option<(WaveQuery, Shape)> {
         // Described over no records: their types are all that it depends on.
-        let own = over.names.iter().map(|name| relation(name, &over.own.schema));
-        let others = over.relations.iter().map(|(of, _)| relation(&of.name, &of.schema));
-        let with: Vec<String> = own.chain(others).collect();
         let own = over.names.iter().map(|name| (name.as_str(), &over.own.schema));
         let others = over.relations.iter().map(|(of, _)| (of.name.as_str(), &*of.schema));
         let readable: Vec<Readable<'_>> = own.chain(others).collect();
-        let output = self.describe(&with, &readable, &over.text, over.written)?;
-        self.ambiguous_names(&readable, over.written);
-        if let Some(error) = sql::implicit_cast_in_query(&self.engine, &with, &over.written.value) {
+        let output = self.describe(&readable, &over.text, (over.written, facts))?;
+        self.ambiguous_names(&readable, over.written, facts);
+        if let Some(error) = sql::implicit_cast_in_query(&self.engine, &readable, &over.written.value) {
             let place = error
                 .span
                 .clone()
@@ -145,14 +135,14 @@ impl Compiler<'_> {
                 self.report(Fault::UnknownField { name: name.value.clone(), known }, name.place.clone());
             }
         }
-        let facts = sql::facts(&self.engine, &over.text);
         let is_scalar = |name: &String| {
             let of = output.get(name).map(|field| &field.datatype);
             of.is_some_and(|of| {
                 !matches!(of, LogicalType::List(_) | LogicalType::Array(..) | LogicalType::Struct(_))
             })
         };
-        let grouped = facts.grouped.filter(|names| names.len() <= LONGEST_KEY && names.iter().all(is_scalar));
+        let grouped =
+            facts.grouped.clone().filter(|names| names.len() <= LONGEST_KEY && names.iter().all(is_scalar));
         let kept = |name: &String| output.get(name).is_some();
         let only = match &facts.reads[..] {
             [only] => over.shape_of(&only.name),
@@ -179,7 +169,7 @@ impl Compiler<'_> {
             }
             found
         };
-        let ties = facts.ties.into_iter().map(|(column, function)| {
+        let ties = facts.ties.iter().cloned().map(|(column, function)| {
             let kind = DoubtKind::Ties { function, query: over.written.place.clone() };
             Doubt { path: column, kind }
         });

@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use crate::record::{LogicalType, Schema, quote};
+use crate::record::{LogicalType, Schema};
 
 use super::{
     Engine, ExpressionError,
     cast::{implicit_cast, operand},
     chunk::Slot,
     columns,
+    describe::{no_rows, without_rows},
     error::translated,
     evaluate::Evaluator,
     functions::Functions,
@@ -65,22 +66,18 @@ fn bound(engine: &Engine, schema: &Schema, expression: &str) -> Result<LogicalTy
 /// Text that is used as a number, a date or a truth value fails for the first record in which it is none.
 fn no_implicit_cast(engine: &Engine, expression: &str, schema: &Schema) -> Result<(), ExpressionError> {
     // A plan over the function that hands over records cannot be shown.
-    let columns: Vec<String> = schema
-        .fields()
-        .iter()
-        .map(|field| format!("CAST(NULL AS {}) AS {}", field.datatype.sql(), quote(&field.name)))
-        .collect();
-    let columns = if columns.is_empty() { "1".to_owned() } else { columns.join(", ") };
-    implicit_cast(engine, "SELECT (", expression, &format!("\n) FROM (SELECT {columns})")).map_or(Ok(()), Err)
+    implicit_cast(engine, "SELECT (", expression, &format!("\n) FROM ({})", no_rows(schema)))
+        .map_or(Ok(()), Err)
 }
 
-/// The first text in a query over relations, given as common table expressions, that is converted although nobody wrote
-/// a CAST; nothing where the query reads tables besides.
-pub fn implicit_cast_in_query(engine: &Engine, with: &[String], query: &str) -> Option<ExpressionError> {
-    let head = match with {
-        [] => "SELECT * FROM (".to_owned(),
-        with => format!("WITH {} SELECT * FROM (", with.join(", ")),
-    };
+/// The first text in a query over relations that is converted although nobody wrote a CAST; nothing where the query
+/// reads tables besides.
+pub fn implicit_cast_in_query(
+    engine: &Engine,
+    relations: &[(&str, &Schema)],
+    query: &str,
+) -> Option<ExpressionError> {
+    let head = format!("{} SELECT * FROM (", without_rows(relations));
     let mut error = implicit_cast(engine, &head, query, "\n)")?;
     error.span = error.span.filter(|span| query.get(span.clone()).is_some_and(|part| part != query));
     Some(error)

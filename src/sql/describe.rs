@@ -2,7 +2,7 @@
 
 use duckdb::Connection;
 
-use crate::record::{LogicalType, Schema, parse_type, same_name};
+use crate::record::{LogicalType, Schema, parse_type, quote, same_name};
 
 use super::SqlError;
 
@@ -16,6 +16,24 @@ pub fn columns(connection: &Connection, query: &str) -> Result<Vec<(String, Logi
         Ok((row.get::<_, String>(0)?, parse_type(&row.get::<_, String>(1)?).as_column()))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A query that gives no rows, with the columns of a schema.
+pub(super) fn no_rows(schema: &Schema) -> String {
+    let columns: Vec<String> = schema
+        .fields()
+        .iter()
+        .map(|field| format!("CAST(NULL AS {}) AS {}", field.datatype.sql(), quote(&field.name)))
+        .collect();
+    let columns = if columns.is_empty() { "1 AS nothing".to_owned() } else { columns.join(", ") };
+    format!("SELECT {columns} WHERE false")
+}
+
+/// Relations without rows, as common table expressions: the head of a statement.
+pub fn without_rows(relations: &[(&str, &Schema)]) -> String {
+    let relations =
+        relations.iter().map(|(name, schema)| format!("{} AS ({})", quote(name), no_rows(schema)));
+    format!("WITH {}", relations.collect::<Vec<_>>().join(", "))
 }
 
 /// The schema of a query.

@@ -24,7 +24,7 @@ mod tests;
 
 pub use bind::{bind, condition, implicit_cast_in_query, volatile};
 pub use chunk::{Slot, register};
-pub use describe::{columns, describe};
+pub use describe::{columns, describe, without_rows};
 pub use engine::Engine;
 pub use error::{ExpressionError, SqlError, message};
 pub use evaluate::{Evaluated, Evaluator};

@@ -2,11 +2,7 @@
 
 use std::{ops::Range, sync::LazyLock};
 
-use minijinja::{
-    Environment, ErrorKind,
-    machinery::{Token, tokenize},
-    syntax::SyntaxConfig,
-};
+use minijinja::{Environment, ErrorKind, machinery::Token};
 
 use crate::{
     diagnostic::char_start,
@@ -18,6 +14,7 @@ use super::{
     environment::{MAIN, environment, syntax},
     items,
     mistake::{TemplateFault, TemplateMistake},
+    tokens::tokens,
 };
 
 static PROBES: LazyLock<Environment<'static>> = LazyLock::new(environment);
@@ -65,44 +62,22 @@ pub fn check(text: &str, schema: &Schema) -> Vec<TemplateMistake> {
 /// The files that a template names, and where; of those that it names by a literal text.
 pub fn includes(text: &str) -> Vec<(String, Range<usize>)> {
     let tokens = tokens(text);
-    let named = tokens.windows(3).filter_map(|window| match window {
-        [(Tok::BlockStart, _), (Tok::Ident(word), _), (Tok::Str(name), span)]
-            if matches!(word.as_str(), "include" | "import" | "from" | "extends") =>
-        {
-            Some((name.clone(), span.clone()))
+    let named = tokens.windows(3).filter_map(|window| {
+        let [
+            (Token::BlockStart, _),
+            (Token::Ident("include" | "import" | "from" | "extends"), _),
+            (name, span),
+        ] = window
+        else {
+            return None;
+        };
+        match name {
+            Token::Str(name) => Some(((*name).to_owned(), span.clone())),
+            Token::String(name) => Some((name.to_string(), span.clone())),
+            _ => None,
         }
-        _ => None,
     });
     named.collect()
-}
-
-/// The tokens that the checks look at; all others are `Other`.
-#[derive(Debug, PartialEq)]
-enum Tok {
-    BlockStart,
-    Ident(String),
-    Str(String),
-    Dot,
-    Pipe,
-    Other,
-}
-
-fn tokens(text: &str) -> Vec<(Tok, Range<usize>)> {
-    tokenize(text, false, SyntaxConfig::default())
-        .map_while(Result::ok)
-        .map(|(token, span)| {
-            let tok = match token {
-                Token::BlockStart => Tok::BlockStart,
-                Token::Ident(name) => Tok::Ident(name.to_owned()),
-                Token::Str(text) => Tok::Str(text.to_owned()),
-                Token::String(text) => Tok::Str(text.into()),
-                Token::Dot => Tok::Dot,
-                Token::Pipe => Tok::Pipe,
-                _ => Tok::Other,
-            };
-            (tok, span.start_offset as usize..span.end_offset as usize)
-        })
-        .collect()
 }
 
 /// Names that the template language brings along.
@@ -137,15 +112,15 @@ fn unknown(name: &str, schema: &Schema) -> Option<TemplateFault> {
     None
 }
 
-fn places_of(name: &str, tokens: &[(Tok, Range<usize>)]) -> Vec<Range<usize>> {
+fn places_of(name: &str, tokens: &[(Token<'_>, Range<usize>)]) -> Vec<Range<usize>> {
     let parts: Vec<&str> = name.split('.').collect();
     let mut found = Vec::new();
     for (at, (token, span)) in tokens.iter().enumerate() {
-        let starts = matches!(token, Tok::Ident(ident) if ident == parts[0])
-            && (at == 0 || tokens[at - 1].0 != Tok::Dot);
+        let starts = matches!(token, Token::Ident(ident) if *ident == parts[0])
+            && (at == 0 || !matches!(tokens[at - 1].0, Token::Dot));
         let rest = parts[1..].iter().enumerate().all(|(i, part)| {
-            matches!(tokens.get(at + 2 * i + 1), Some((Tok::Dot, _)))
-                && matches!(tokens.get(at + 2 * i + 2), Some((Tok::Ident(ident), _)) if ident == part)
+            matches!(tokens.get(at + 2 * i + 1), Some((Token::Dot, _)))
+                && matches!(tokens.get(at + 2 * i + 2), Some((Token::Ident(ident), _)) if ident == part)
         });
         if starts && rest {
             let end = tokens[at + 2 * (parts.len() - 1)].1.end;
@@ -159,13 +134,13 @@ fn places_of(name: &str, tokens: &[(Tok, Range<usize>)]) -> Vec<Range<usize>> {
     found
 }
 
-fn callables(tokens: &[(Tok, Range<usize>)]) -> Vec<TemplateMistake> {
+fn callables(tokens: &[(Token<'_>, Range<usize>)]) -> Vec<TemplateMistake> {
     let mut mistakes = Vec::new();
     for window in tokens.windows(2) {
-        let ((before, _), (Tok::Ident(name), span)) = (&window[0], &window[1]) else { continue };
+        let ((before, _), (Token::Ident(name), span)) = (&window[0], &window[1]) else { continue };
         let (what, probe) = match before {
-            Tok::Pipe => ("filter", format!("''|{name}")),
-            Tok::Ident(word) if word == "is" && name != "not" => ("test", format!("'' is {name}")),
+            Token::Pipe => ("filter", format!("''|{name}")),
+            Token::Ident("is") if *name != "not" => ("test", format!("'' is {name}")),
             _ => continue,
         };
         // The only way to ask whether a filter exists is to use it.
@@ -174,7 +149,7 @@ fn callables(tokens: &[(Tok, Range<usize>)]) -> Vec<TemplateMistake> {
             .and_then(|expression| expression.eval(()))
             .is_err_and(|error| matches!(error.kind(), ErrorKind::UnknownFilter | ErrorKind::UnknownTest));
         if missing {
-            let fault = TemplateFault::UnknownCallable { what, name: name.clone() };
+            let fault = TemplateFault::UnknownCallable { what, name: (*name).to_owned() };
             mistakes.push(TemplateMistake { fault, span: span.clone() });
         }
     }
@@ -195,7 +170,6 @@ mod tests {
         let name = |fault| match fault {
             TemplateFault::Syntax(what) => what,
             TemplateFault::UnknownField { name, .. } | TemplateFault::UnknownCallable { name, .. } => name,
-            TemplateFault::Include(name) => name,
         };
         check(text, &schema).into_iter().map(|m| (text[m.span].to_owned(), name(m.fault))).collect()
     }

@@ -3,12 +3,11 @@
 
 use std::ops::Range;
 
-use minijinja::{
-    machinery::{Token, tokenize},
-    syntax::SyntaxConfig,
-};
+use minijinja::machinery::Token;
 
 use crate::record::{ETL, LogicalType, Schema, same_name};
+
+use super::tokens::tokens;
 
 /// A path that leads nowhere, what could stand for its last part, and where it is.
 pub(super) type UnknownPart = (String, Vec<String>, Range<usize>);
@@ -18,10 +17,7 @@ type Scope = Vec<(String, Option<LogicalType>)>;
 
 /// The parts that the types of list items do not have.
 pub(super) fn unknown_parts(text: &str, schema: &Schema) -> Vec<UnknownPart> {
-    let tokens: Vec<(Token<'_>, Range<usize>)> = tokenize(text, false, SyntaxConfig::default())
-        .map_while(Result::ok)
-        .map(|(token, span)| (token, span.start_offset as usize..span.end_offset as usize))
-        .collect();
+    let tokens = tokens(text);
     let mut walk = Walk { tokens: &tokens, schema, scopes: vec![Scope::new()], found: Vec::new() };
     walk.all();
     walk.found

@@ -16,14 +16,6 @@ pub struct TemplateMistake {
 #[expect(missing_docs, reason = "each says it")]
 pub enum TemplateFault {
     Syntax(String),
-    UnknownField {
-        name: String,
-        known: Vec<String>,
-    },
-    UnknownCallable {
-        what: &'static str,
-        name: String,
-    },
-    /// A text that is to be a file beside the template.
-    Include(String),
+    UnknownField { name: String, known: Vec<String> },
+    UnknownCallable { what: &'static str, name: String },
 }

@@ -10,6 +10,7 @@ mod environment;
 mod items;
 mod mistake;
 mod null;
+mod tokens;
 mod value;
 
 use std::sync::Arc;

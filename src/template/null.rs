@@ -3,10 +3,9 @@
 
 use std::ops::Range;
 
-use minijinja::{
-    machinery::{Token, tokenize},
-    syntax::SyntaxConfig,
-};
+use minijinja::machinery::Token;
+
+use super::tokens::tokens;
 
 /// A path such as `review.summary` in a template, and the bytes that it is at.
 type Named = (String, Range<usize>);
@@ -17,10 +16,7 @@ pub fn unguarded(text: &str, may_be_null: &dyn Fn(&str) -> bool) -> Vec<Named> {
     let mut found = Vec::new();
     let mut branches: Vec<Vec<String>> = Vec::new();
     let mut inside: Option<Part> = None;
-    let tokens: Vec<(Token<'_>, Range<usize>)> = tokenize(text, false, SyntaxConfig::default())
-        .map_while(Result::ok)
-        .map(|(token, span)| (token, span.start_offset as usize..span.end_offset as usize))
-        .collect();
+    let tokens = tokens(text);
     let mut at = 0;
     while let Some((token, span)) = tokens.get(at) {
         at += 1;

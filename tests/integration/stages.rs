@@ -11,6 +11,18 @@ fn pipeline(stages: &str) -> String {
 }
 
 #[test]
+fn a_pattern_of_texts_may_match_nothing_if_that_is_fine() {
+    let folder = Folder::new();
+    let spec = "duckdb: out.duckdb\nstages:\n  - source: texts\n    files: nothing/*.txt\n    optional: true\n  - sink: rows\n";
+    let ended = folder.run(spec);
+    assert_eq!((ended.sum.rows, ended.sum.failures), (0, 0));
+    assert!(folder.mistakes(&spec.replace("    optional: true\n", "")).contains("no file matches"));
+    folder.write("nothing/a.txt", b"A text.");
+    folder.run(spec);
+    assert_eq!(folder.sql("SELECT path FROM rows"), "a.txt");
+}
+
+#[test]
 fn values_that_are_written_out_are_the_texts_that_are_written() {
     let folder = Folder::new();
     folder.run("duckdb: out.duckdb\nstages:\n  - source: a\n    rows: [{ id: 1 }]\n    key: id\n  - map: code\n    split: { values: [01067, 1.50, x, \"2.0\"] }\n  - sink: rows\n");

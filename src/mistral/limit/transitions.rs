@@ -34,7 +34,7 @@ const UNLIMITED: f64 = 5000.0;
 /// The lowest pace: one start in five seconds.
 const LOWEST: f64 = 0.2;
 
-/// A rate that held for so many seconds is no burst that a window let through.
+/// Seconds after which a rate that held is not a burst that a window let through.
 const HELD: f64 = 2.0;
 
 /// A closing shorter than this is none: what was accepted then is accepted now.

@@ -10,9 +10,13 @@ use crate::{
 };
 
 impl Compiler<'_> {
-    /// The files of a pattern, of which one at least is there.
+    /// The files of a pattern, of which one at least is there unless none is fine.
     pub(super) fn files(&mut self, pattern: &Text, spec: &SourceSpec) -> Option<FileSet> {
-        let set = FileSet { content: spec.content, ..FileSet::new(&self.path(pattern), spec.max_bytes) };
+        let set = FileSet {
+            content: spec.content,
+            optional: spec.optional,
+            ..FileSet::new(&self.path(pattern), spec.max_bytes)
+        };
         let shown = || {
             if pattern.secret {
                 pattern.shown().to_owned()
@@ -29,8 +33,8 @@ impl Compiler<'_> {
             }
             Err(error) => Fault::BadGlob { pattern: shown(), why: error.kind().to_string() },
             Ok(mut paths) => match paths.find(Result::is_ok) {
-                Some(_) => return Some(set),
-                None => {
+                found if found.is_some() || spec.optional => return Some(set),
+                _ => {
                     let missing = (!set.folder().is_dir()).then(|| set.folder().display().to_string());
                     Fault::EmptyGlob { pattern: shown(), missing }
                 }

@@ -15,6 +15,7 @@ use crate::{
     read::Format,
     record::{LogicalType, Record, Schema},
     spec::{SourceForm, SourceSpec, Text},
+    sql::{self, QueryFacts},
 };
 
 use super::{compiler::Compiler, line::one_line, shape::Shape};
@@ -30,7 +31,7 @@ pub struct Source {
     pub key: Vec<String>,
     /// The fields.
     pub schema: Arc<Schema>,
-    /// Stop after so many.
+    /// The most records that are read.
     pub limit: Option<u64>,
 }
 
@@ -82,8 +83,9 @@ impl Compiler<'_> {
                 (Origin::Rows(records), Some(schema))
             }
             SourceForm::Sql(query) => {
-                self.stable_query(query);
-                self.query(query, &query.value)
+                let facts = sql::facts(&self.engine, &query.value);
+                self.stable_query(query, &facts);
+                self.query(query, &facts)
             }
             SourceForm::Jsonl(path) => self.read_files(path, Format::Jsonl, spec)?,
             SourceForm::Csv(csv) => self.read_files(&csv.path, Format::Csv(csv.options.clone()), spec)?,
@@ -121,9 +123,9 @@ impl Compiler<'_> {
         Some((Origin::Read(Box::new(files)), Some(schema)))
     }
 
-    fn query(&mut self, text: &Text, query: &str) -> Found {
-        let query = query.trim().trim_end_matches(';').to_owned();
-        let fields = self.describe(&[], &[], &query, text);
+    fn query(&mut self, text: &Text, facts: &QueryFacts) -> Found {
+        let query = text.value.trim().trim_end_matches(';').to_owned();
+        let fields = self.describe(&[], &query, (text, facts));
         (Origin::Query(query), fields)
     }
 }

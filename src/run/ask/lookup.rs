@@ -145,7 +145,7 @@ async fn look_up(
         _ => None,
     });
     let known = calls.database.known(asks.flatten().collect()).await;
-    let mut anew = Vec::new();
+    let mut revalidated = Vec::new();
     for looked_up in &mut lookups {
         let LookedUp::Ask(ask) = looked_up else { continue };
         if let Some(history) = ask.written.history_in(&known) {
@@ -159,7 +159,7 @@ async fn look_up(
                     && let Some(entry) = question.revalidated(&ask.record, last)
                 {
                     ask.history.entries.push(entry.clone());
-                    anew.push(entry);
+                    revalidated.push(entry);
                 }
             }
             // The stage that submits finds the answer itself.
@@ -181,8 +181,8 @@ async fn look_up(
             NextAction::Placed(_) => *looked_up = LookedUp::Pass(Ok(ask.record.clone())),
         }
     }
-    if !anew.is_empty() {
-        calls.database.commit(anew).await;
+    if !revalidated.is_empty() {
+        calls.database.commit(revalidated).await;
     }
     lookups
 }

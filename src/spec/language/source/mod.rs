@@ -138,8 +138,8 @@ pub(crate) static SHAPE: Shape = Shape::new(
             "optional",
             Type::Flag,
             "optional: true",
-            "Whether a pattern of `jsonl:`, `csv:` or `parquet:` may match no file: then there are no records, with the \
-             columns of `types:`.",
+            "Whether a pattern may match no file: then there are no records. The columns of `jsonl:`, `csv:` and \
+             `parquet:` are then those of `types:`.",
         )
         .or(Preset::Flag(false)),
     ]],

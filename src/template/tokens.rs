@@ -1,0 +1,16 @@
+//! The tokens of a template with their places, for what is checked before there is a record.
+
+use std::ops::Range;
+
+use minijinja::{
+    machinery::{Token, tokenize},
+    syntax::SyntaxConfig,
+};
+
+/// The tokens up to the first mistake, each with its bytes.
+pub(super) fn tokens(text: &str) -> Vec<(Token<'_>, Range<usize>)> {
+    tokenize(text, false, SyntaxConfig::default())
+        .map_while(Result::ok)
+        .map(|(token, span)| (token, span.start_offset as usize..span.end_offset as usize))
+        .collect()
+}
