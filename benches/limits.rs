@@ -340,7 +340,7 @@ async fn alone(case: &Case) -> Figures {
     figures(&sim, seconds, 0, &[seconds], case.records).await
 }
 
-/// What common clients wait: as long as they are reported, or an exponential backoff with jitter.
+/// What common clients wait: as long as the server says, or an exponential backoff with jitter.
 fn own_wait(asked: Option<f64>, refusals: u32) -> Duration {
     let mut rng = rand::rng();
     Duration::from_secs_f64(match asked {

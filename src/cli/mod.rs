@@ -151,7 +151,7 @@ fn tell_mistakes(mistakes: &Mistakes) {
         count => format!("{count} mistakes"),
     };
     let text = mistakes.render(has_color());
-    // A terminal that is gone cannot be reported so.
+    // A terminal that is gone shows no message.
     let _ = write!(std::io::stderr(), "{text}\n{count}; nothing was sent, nothing was written\n");
 }
 

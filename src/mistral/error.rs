@@ -288,7 +288,7 @@ pub enum CallError {
         /// What the last one met.
         last: String,
     },
-    /// It is open whether the service did what it was reported, and doing it again may do it twice.
+    /// It is open whether the service did what was requested, and doing it again may do it twice.
     #[error("it is open whether the request was carried out: {last}")]
     Unsure {
         /// What was met.

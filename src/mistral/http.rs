@@ -155,7 +155,7 @@ impl Http {
             return Ok(Answer { bytes, unusable, limits, correlation_id });
         }
         let mut error = if status.is_redirection() {
-            let reported = redirect::reported(&asked, text(&headers, LOCATION.as_str()));
+            let reported = redirect::message(&asked, text(&headers, LOCATION.as_str()));
             ApiError::of(status.as_u16(), &self.without_key(&reported).into())
         } else {
             ApiError::read(status.as_u16(), &self.without_key(&String::from_utf8_lossy(&bytes)))

@@ -5,7 +5,7 @@
 use reqwest::Url;
 
 /// The words for a redirect from an address to what its `Location` says.
-pub(super) fn reported(asked: &Url, location: Option<&str>) -> String {
+pub(super) fn message(asked: &Url, location: Option<&str>) -> String {
     let unfollowed = "etl follows no redirect, because it would carry the texts to another address";
     let Some(target) = location.and_then(|location| asked.join(location).ok()) else {
         return format!("the server redirects without saying where to; {unfollowed}; check `base_url`");
@@ -46,7 +46,7 @@ mod tests {
             Some("http://b.test:81/y")
         );
         assert_eq!(base(asked, "https://login.test/"), None);
-        let reported = |location| reported(&Url::parse(asked).unwrap(), location);
+        let reported = |location| message(&Url::parse(asked).unwrap(), location);
         let target = "http://user:secret@127.0.0.2:1/v1/chat/completions?token=secret";
         insta::assert_snapshot!(
             [reported(Some(target)), reported(Some("/login?back=1")), reported(None)].join("\n")

@@ -178,7 +178,7 @@ pub struct Chat {
 /// A JSON Schema that compiles.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schema {
-    /// The name that the service is reported: the file's, without its endings, or the map's.
+    /// The name that is sent to the service: the file's, without its endings, or the map's.
     pub name: String,
     /// The file, as it may be shown; nothing where it is written in the spec.
     pub file: Option<String>,

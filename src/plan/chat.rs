@@ -182,7 +182,7 @@ impl Compiler<'_> {
     }
 }
 
-/// The name of a schema that the service is reported: its file's without endings.
+/// The name of a schema that is sent to the service: its file's without endings.
 fn stem(path: &str) -> String {
     let file = Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let stem = file.split('.').next().unwrap_or("answer").chars();

@@ -73,7 +73,7 @@ pub(super) fn resolve(text: &Text, folder: &Path) -> PathBuf {
     }
 }
 
-/// The path without `.` and, as far as they can be reported without looking, without `..`.
+/// The path without `.` and, as far as they can be resolved without looking, without `..`.
 pub(super) fn clean(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {

@@ -1,4 +1,4 @@
-//! How fast a count rises, from the times of the events that reported of it.
+//! How fast a count rises, from the times of the events that report it.
 
 use std::collections::VecDeque;
 

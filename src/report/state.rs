@@ -80,7 +80,7 @@ pub(crate) enum Phase {
     Ended,
 }
 
-/// How long the run will continue.
+/// How long the run will still take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Left {
     pub(crate) time: Duration,

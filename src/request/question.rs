@@ -1,13 +1,13 @@
 //! A map that calls a model, ready to: its condition, its requests, its verdicts. Main type: [`Question`].
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::{
     expressions::When,
     ledger::{Entry, Generation, History, RequestId, Step},
-    mistral::{Endpoint, Reply},
+    mistral::Endpoint,
     plan::{Ask, Node},
     record::{Failure, FailureKind, Record, Schema},
 };
@@ -16,7 +16,7 @@ use super::{
     cost::Costs,
     error::{SetupError, WriteError},
     setup::Setup,
-    verdict::{Judge, NextAction, Resolution},
+    verdict::Judge,
     write::Writer,
     written::{Sending, Written},
 };
@@ -31,7 +31,7 @@ pub(crate) struct Question {
     pub(crate) endpoint: Endpoint,
     pub(crate) costs: Arc<Costs>,
     writer: Writer,
-    judge: Judge,
+    pub(crate) judge: Judge,
 }
 
 impl Question {
@@ -80,38 +80,6 @@ impl Question {
         let shows = self.writer.shows_refused();
         let refused = if shows { self.judge.refused(record, history) } else { Vec::new() };
         self.writer.sending(record, written, refused).await
-    }
-
-    /// The answer of a model that the ledger keeps, judged.
-    pub(crate) fn judged(
-        &self,
-        asked: &str,
-        reply: Reply,
-        latency: Option<Duration>,
-        correlation_id: Option<String>,
-    ) -> Step {
-        self.judge.judged(asked, reply, latency, correlation_id)
-    }
-
-    /// How a record's request continues after what the ledger has of it: see [`Judge::next_action`].
-    pub(crate) fn next_action(
-        &self,
-        record: &Record,
-        history: &History,
-        until: Option<u32>,
-        retry_failed: bool,
-    ) -> NextAction {
-        self.judge.next_action(record, history, until, retry_failed)
-    }
-
-    /// See [`Judge::revalidated`].
-    pub(crate) fn revalidated(&self, record: &Record, last: &Entry) -> Option<Entry> {
-        self.judge.revalidated(record, last)
-    }
-
-    /// The record with its answer, or the failure that it became.
-    pub(crate) fn outcome(&self, record: Record, settled: Resolution) -> Result<Record, Box<Failure>> {
-        self.judge.outcome(record, settled)
     }
 
     /// A row of the journal.

@@ -357,7 +357,7 @@ fn numbered(body: &Bytes, sample: i64) -> Bytes {
     serde_json::to_vec(&value).map_or_else(|_| body.clone(), Bytes::from)
 }
 
-/// What a model is reported of an answer that was refused.
+/// What a model reads about an answer that was refused.
 fn feedback(reason: &str) -> String {
     format!("Your answer was refused: {reason}\n\nAnswer again, completely, and without this mistake.")
 }
@@ -368,7 +368,7 @@ fn messages(system: Option<String>, prompt: Content) -> Vec<Message> {
     system.into_iter().chain([prompt]).collect()
 }
 
-/// A document by its address, as the service wants it reported.
+/// A document by its address, in the form that the service expects.
 fn document(address: &str) -> Value {
     const PICTURES: [&str; 8] = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff"];
     let is_file = address.starts_with("data:");

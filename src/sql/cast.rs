@@ -20,23 +20,24 @@ pub(super) fn implicit_cast(engine: &Engine, head: &str, text: &str, tail: &str)
     tree::walk(&plan, &mut |node| found.extend(Cast::of_text(node)));
     found.retain(|cast| !written.iter().any(|written| written.is(cast)));
     let first = found.into_iter().min_by_key(|cast| cast.at)?;
-    let span = match first.at.checked_sub(head.len()) {
-        Some(at) if at < text.len() => operand(text, at),
-        // DuckDB knows no place for an element of a list.
-        _ if first.at == usize::MAX => 0..text.len(),
+    let of = first.of;
+    // DuckDB knows no place for an element of a list: then the whole text is named.
+    let (span, what, operand) = match first.at.checked_sub(head.len()) {
+        Some(at) if at < text.len() => {
+            let span = operand(text, at);
+            let name = text.get(span.clone()).unwrap_or_default();
+            (span, format!("`{name}` is a text, and is used as {of} here"), name)
+        }
+        _ if first.at == usize::MAX => {
+            (0..text.len(), format!("a text is used as {of} in `{}`", text.trim()), "…")
+        }
         _ => return None,
     };
-    let (name, of) = (text.get(span.clone()).unwrap_or_default().trim(), first.of);
-    let name = if first.at == usize::MAX { "…" } else { name };
     let help = match of.as_str() {
-        "BOOLEAN" => format!("compare it: `{name} = 'yes'`, or write `CAST({name} AS BOOLEAN)`"),
+        "BOOLEAN" => format!("compare it: `{operand} = 'yes'`, or write `CAST({operand} AS BOOLEAN)`"),
         of => format!(
-            "compare it with a text (`'3'`), or write `TRY_CAST({name} AS {of})`, which is NULL for other texts"
+            "compare it with a text (`'3'`), or write `TRY_CAST({operand} AS {of})`, which is NULL for other texts"
         ),
-    };
-    let what = match name {
-        "…" => format!("a text is used as {of} in `{}`", text.trim()),
-        name => format!("`{name}` is a text, and is used as {of} here"),
     };
     Some(ExpressionError::new(what).help(help).at(span))
 }

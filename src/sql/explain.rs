@@ -51,15 +51,15 @@ const DROPPED: [&str; 5] =
 
 /// A message of DuckDB for a person, about a query that a person wrote.
 pub fn explained(message: &str) -> String {
-    reported(message, true)
+    in_one_line(message, true)
 }
 
 /// A message of DuckDB for a person, about a statement that the program wrote: without a place in it.
 pub fn reason(message: &str) -> String {
-    reported(message, false)
+    in_one_line(message, false)
 }
 
-fn reported(message: &str, with_place: bool) -> String {
+fn in_one_line(message: &str, with_place: bool) -> String {
     let message = message.trim();
     if let Some(whole) = extension(message).or_else(|| memory(message)) {
         return whole;

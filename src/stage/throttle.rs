@@ -45,7 +45,7 @@ impl Pacer {
 }
 
 /// Delays the items of a stream to the pacer's rate. Items that are `free` pass without a place in
-/// the sequence, but not past an item that waits. `waiting` is reported of each that begins to wait
+/// the sequence, but not past an item that waits. `waiting` is called for each that begins to wait
 /// (1) or ends to (-1).
 pub fn throttle<T, F, W>(
     input: BoxStream<'static, T>,

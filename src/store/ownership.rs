@@ -2,7 +2,7 @@
 //!
 //! A row belongs to its pipeline and to the source records that it came from. Those are identities of 64 bits
 //! ([`origin_of`](crate::record::origin_of)); several together are a set with an identity of its own, which is
-//! stored once. What a run reads, fails and writes is noted as it continues, without a look at what is there; only
+//! stored once. What a run reads, fails and writes is noted while it continues, without a look at what is there; only
 //! the end compares. So a run that is cut off removes nothing, and costs nothing.
 
 use std::collections::HashMap;

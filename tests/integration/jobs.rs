@@ -94,7 +94,7 @@ async fn jobs_are_shown_told_to_end_collected_and_cleared_away() {
     assert!(reported.ends_with("\n0 deleted at the service, with their files\n"), "{reported}");
     assert_eq!(sim.stats().deletes, 0);
 
-    // The answers of the job that was reported to end are taken, and the rest is asked in another.
+    // The answers of the job whose cancellation was requested are taken, and the rest is asked in another.
     call(&["run", "--quiet", "--progress", "none"]).await;
     let count = |query: &str| folder.sql(query).parse::<u64>().unwrap();
     assert_eq!(count("SELECT count(*) FROM metadata"), RECORDS);

@@ -12,7 +12,7 @@ use rand::RngExt;
 use crate::mistral::{ApiError, ErrorAction, StopCause, fault::Fault};
 
 /// How long to continue with a request that gets no answer. What is held up by a rate limit is no fault, and
-/// continues four times as often, and [`MIN_RATE_LIMIT_RETRIES`] times at least.
+/// is retried four times as often, and [`MIN_RATE_LIMIT_RETRIES`] times at least.
 pub use crate::policy::Retry as RetryPolicy;
 
 /// The least times that a request is sent again after each kind of 429.

@@ -66,7 +66,7 @@ impl ConcurrencyLimiter {
         Slot { slots: Arc::clone(self), permit }
     }
 
-    /// What came of an attempt may change the limit; `report` is reported how many are held.
+    /// What came of an attempt may change the limit; `report` is called with how many are held.
     fn adapt(&self, report: impl Fn(&mut AdaptiveLimit, usize) -> usize) {
         let mut state = unpoisoned(&self.state);
         let held = state.held;

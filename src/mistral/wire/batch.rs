@@ -58,7 +58,7 @@ pub enum JobStatus {
     Failed,
     /// Its `timeout_hours` are over; it may have answers.
     TimeoutExceeded,
-    /// It was reported to end.
+    /// Its cancellation was requested.
     CancellationRequested,
     /// It was ended; it may have answers.
     Cancelled,

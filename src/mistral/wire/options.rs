@@ -33,7 +33,7 @@ pub enum ToolKind {
     Function,
 }
 
-/// A function as the model is reported of it.
+/// A function as it is described to the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Function {

@@ -1,12 +1,9 @@
 //! What a map that calls a model has of its run: the ledger, the budget, and whether it may call. Main type: [`Calls`].
 
 use crate::{
-    mistral::Client,
-    request::{error::WriteError, question::Question, written::Written},
     run::{
         ask::{preflight::Preflight, single_flight::InFlightRequests},
         database::Database,
-        error::RunError,
         money::budget::{Budget, Reserved},
     },
     units::Usd,
@@ -36,15 +33,5 @@ impl Calls {
     /// Reserves the cost of a request, or stops the run: no new work, what is in flight is finished.
     pub(crate) fn reserve(&self, cost: Usd) -> Option<Reserved> {
         self.database.shutdown.check(self.budget.reserve(cost))
-    }
-
-    /// See [`Preflight::may_be_sent`].
-    pub(crate) async fn may_be_sent(
-        &self,
-        client: &Client,
-        question: &Question,
-        written: &Written,
-    ) -> Result<Result<(), WriteError>, RunError> {
-        self.preflight.may_be_sent(client, question, written).await
     }
 }

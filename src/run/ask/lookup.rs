@@ -56,7 +56,7 @@ pub(crate) enum LookedUp {
 pub(crate) struct Follower {
     pub(crate) record: Record,
     pub(crate) written: Written,
-    pub(crate) reported: Shared,
+    pub(crate) shared: Shared,
 }
 
 /// A question that is to be asked.
@@ -151,12 +151,12 @@ async fn look_up(
         if let Some(history) = ask.written.history_in(&known) {
             ask.history = history;
         }
-        match question.next_action(&ask.record, &ask.history, None, calls.retry_failed) {
+        match question.judge.next_action(&ask.record, &ask.history, None, calls.retry_failed) {
             NextAction::Ask { until } => {
                 ask.until = until;
                 if claim
                     && let Some(last) = ask.history.entries.last()
-                    && let Some(entry) = question.revalidated(&ask.record, last)
+                    && let Some(entry) = question.judge.revalidated(&ask.record, last)
                 {
                     ask.history.entries.push(entry.clone());
                     revalidated.push(entry);
@@ -226,8 +226,8 @@ async fn looked_up(
         }
     };
     let claim = match claim.then(|| calls.in_flight.join(written.id)) {
-        Some(Joined::Follower(reported)) => {
-            return LookedUp::Shared(Box::new(Follower { record, written, reported }));
+        Some(Joined::Follower(shared)) => {
+            return LookedUp::Shared(Box::new(Follower { record, written, shared }));
         }
         Some(Joined::Leader(claim)) => Some(claim),
         None => None,

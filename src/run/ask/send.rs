@@ -77,7 +77,7 @@ pub(crate) fn ask(
                 match looked_up {
                     LookedUp::Pass(outcome) => Asked::Done(outcome),
                     LookedUp::Known(record, settled) => {
-                        Asked::Done(reported(question.outcome(record, settled), &meter))
+                        Asked::Done(counted(question.judge.outcome(record, settled), &meter))
                     }
                     LookedUp::Shared(follower) => shared(*follower, &question, &meter, &client, &calls).await,
                     LookedUp::Ask(ask) => answer(*ask, &question, &meter, &client, &calls).await,
@@ -113,14 +113,14 @@ async fn keep(batch: Vec<Asked>, question: &Question, meter: &Meter, calls: &Cal
             if let Some(claim) = claim {
                 claim.settle(history);
             }
-            Some(reported(question.outcome(record, settled), meter))
+            Some(counted(question.judge.outcome(record, settled), meter))
         }
         Asked::Answered(_) | Asked::Pending => None,
     });
     outcomes.collect()
 }
 
-fn reported(outcome: Outcome, meter: &Meter) -> Outcome {
+fn counted(outcome: Outcome, meter: &Meter) -> Outcome {
     match &outcome {
         Ok(_) => meter.done.add(1),
         Err(_) => meter.failed.add(1),
@@ -137,28 +137,28 @@ async fn shared(
     client: &Client,
     calls: &Calls,
 ) -> Asked {
-    let Follower { record, mut written, mut reported } = follower;
+    let Follower { record, mut written, mut shared } = follower;
     let claimed = written.id;
     let fails = |record, reason: String| {
         meter.failed.add(1);
         Asked::Done(Err(question.failure(record, FailureKind::Unanswered, reason, 0)))
     };
     loop {
-        let got = reported.wait_for(Option::is_some).await.ok().and_then(|history| history.clone());
+        let got = shared.wait_for(Option::is_some).await.ok().and_then(|history| history.clone());
         let Some(history) = got else {
             if calls.database.shutdown.is_stopped() {
                 return Asked::Pending;
             }
             // What keeps it from being asked keeps this one, too.
-            if let Ok(Err(error)) = calls.may_be_sent(client, question, &written).await {
-                return Asked::Done(self::reported(Err(question.unwritten(record, &error)), meter));
+            if let Ok(Err(error)) = calls.preflight.may_be_sent(client, question, &written).await {
+                return Asked::Done(counted(Err(question.unwritten(record, &error)), meter));
             }
             return fails(record, "another record asks the same, and got no answer".to_owned());
         };
-        match question.next_action(&record, &history, None, false) {
+        match question.judge.next_action(&record, &history, None, false) {
             NextAction::Resolution(settled) => {
                 meter.reused.add(1);
-                return Asked::Done(self::reported(question.outcome(record, settled), meter));
+                return Asked::Done(counted(question.judge.outcome(record, settled), meter));
             }
             NextAction::Placed(job) => return fails(record, in_a_job(&job)),
             NextAction::Ask { .. } => {}
@@ -166,21 +166,21 @@ async fn shared(
         let claim = match calls.in_flight.join(claimed) {
             Joined::Leader(claim) => claim,
             Joined::Follower(theirs) => {
-                reported = theirs;
+                shared = theirs;
                 continue;
             }
         };
         // Others may have asked on in the meantime.
         let known = calls.database.known(written.ids().collect()).await;
         let mut history = written.history_in(&known).unwrap_or((*history).clone());
-        let NextAction::Ask { until } = question.next_action(&record, &history, None, false) else {
+        let NextAction::Ask { until } = question.judge.next_action(&record, &history, None, false) else {
             let (sender, receiver) = watch::channel(Some(Arc::new(history.clone())));
-            reported = receiver;
+            shared = receiver;
             drop(sender);
             claim.settle(history);
             continue;
         };
-        let anew = history.entries.last().and_then(|last| question.revalidated(&record, last));
+        let anew = history.entries.last().and_then(|last| question.judge.revalidated(&record, last));
         if let Some(entry) = anew {
             history.entries.push(entry.clone());
             if !calls.database.commit(vec![entry]).await {
@@ -199,11 +199,11 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
     if let Err(reason) = calls.may_call(&question.stage) {
         let attempts = history.next_attempt() - 1;
         let failure = question.failure(record, FailureKind::Unanswered, reason, attempts);
-        return Asked::Done(reported(Err(failure), meter));
+        return Asked::Done(counted(Err(failure), meter));
     }
-    match calls.may_be_sent(client, question, &written).await {
+    match calls.preflight.may_be_sent(client, question, &written).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => return Asked::Done(reported(Err(question.unwritten(record, &error)), meter)),
+        Ok(Err(error)) => return Asked::Done(counted(Err(question.unwritten(record, &error)), meter)),
         Err(error) => {
             calls.database.shutdown.fail(error);
             return Asked::Pending;
@@ -213,13 +213,13 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
         let attempt = history.next_attempt();
         let Sending { body, tokens, cost } = match question.sending(&record, &written, &history).await {
             Ok(sending) => sending,
-            Err(error) => return Asked::Done(reported(Err(question.unwritten(record, &error)), meter)),
+            Err(error) => return Asked::Done(counted(Err(question.unwritten(record, &error)), meter)),
         };
         let Some(reserved) = calls.reserve(cost) else { return Asked::Pending };
         let model = &*written.model;
         let asked = client.ask(question.endpoint, model, body, tokens, policy, &meter.gauge).await;
         let step = match asked {
-            Ok(said) => question.judged(model, said.reply, Some(said.latency), said.correlation_id),
+            Ok(said) => question.judge.judged(model, said.reply, Some(said.latency), said.correlation_id),
             Err(CallError::Stopped) => return Asked::Pending,
             // A model that only the record names: the others may be there.
             Err(CallError::Stop(StopCause::Refused(error)))
@@ -227,7 +227,7 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
                     && !question.ask.model.is_written(model) =>
             {
                 let error = WriteError::Model(format!("`{model}` cannot be asked: {error}"));
-                return Asked::Done(reported(Err(question.unwritten(record, &error)), meter));
+                return Asked::Done(counted(Err(question.unwritten(record, &error)), meter));
             }
             Err(CallError::Stop(cause)) => {
                 calls.database.shutdown.fail(cause);
@@ -236,19 +236,21 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
             Err(CallError::Refused(error)) => Step::Invalid(error.to_string()),
             Err(error @ (CallError::Exhausted { .. } | CallError::Unsure { .. })) => {
                 let failure = question.failure(record, FailureKind::Unanswered, error.to_string(), attempt);
-                return Asked::Done(reported(Err(failure), meter));
+                return Asked::Done(counted(Err(failure), meter));
             }
         };
         reserved.settle(step.answer().and_then(|answer| answer.cost).unwrap_or_default());
         count(meter, &step);
         let last = question.entry(written.id, model, &record.key, history.generation, attempt, step);
-        let last = question.revalidated(&record, &last).unwrap_or(last);
+        let last = question.judge.revalidated(&record, &last).unwrap_or(last);
         history.entries.push(last.clone());
         if let Err(error) = history.state() {
             calls.database.shutdown.fail(RunError::from(StoreError::from(error)));
             return Asked::Pending;
         }
-        if let NextAction::Resolution(settled) = question.next_action(&record, &history, Some(until), false) {
+        if let NextAction::Resolution(settled) =
+            question.judge.next_action(&record, &history, Some(until), false)
+        {
             return Asked::Answered(Box::new(Answered { record, settled, history, last, claim }));
         }
         // The next attempt depends on this one having been made.

@@ -149,7 +149,7 @@ fn entry(line: &[u8], placed: &mut HashMap<RequestId, Entry>, shared: &BatchStag
     let question = &shared.question;
     let step = match row.outcome {
         Ok(body) => match received(question.endpoint, &body) {
-            Ok(reply) => question.judged(&entry.asked_model, reply, None, None),
+            Ok(reply) => question.judge.judged(&entry.asked_model, reply, None, None),
             Err(why) => Step::Missing(format!("the answer {why}")),
         },
         Err(error) => match error.action() {
@@ -225,13 +225,13 @@ impl Giving {
         for Parked { place, request, until, record } in page {
             let history = request.and_then(|request| known.get(&request)).unwrap_or(&none);
             let question = &self.shared.question;
-            let outcome = match question.next_action(&record, history, Some(until), false) {
+            let outcome = match question.judge.next_action(&record, history, Some(until), false) {
                 NextAction::Resolution(settled) => {
                     // It fits its schema, and not what is expected of it for this record.
                     let last =
                         history.entries.last().filter(|_| matches!(settled, Resolution::Failed { .. }));
-                    anew.extend(last.and_then(|last| question.revalidated(&record, last)));
-                    question.outcome(record, settled)
+                    anew.extend(last.and_then(|last| question.judge.revalidated(&record, last)));
+                    question.judge.outcome(record, settled)
                 }
                 // The run is over before it had an answer: it is pending, and has not failed.
                 NextAction::Ask { .. } | NextAction::Placed(_)

@@ -84,10 +84,10 @@ impl Submitting {
     ) -> Result<Placed, Over> {
         let shared = Arc::clone(&self.shared);
         let context = Arc::clone(&self.context);
-        match shared.question.next_action(&record, history, until, context.calls.retry_failed) {
+        match shared.question.judge.next_action(&record, history, until, context.calls.retry_failed) {
             NextAction::Resolution(settled) => {
                 self.release(parked).await?;
-                self.give(shared.question.outcome(record, settled)).await?;
+                self.give(shared.question.judge.outcome(record, settled)).await?;
                 Ok(Placed::Known)
             }
             NextAction::Placed(token) if self.unreachable_jobs.contains_key(&token) => {
@@ -116,7 +116,7 @@ impl Submitting {
                 if let Err(reason) = context.calls.may_call(&shared.question.stage) {
                     return self.fail(record, reason, parked).await;
                 }
-                match context.calls.may_be_sent(&self.client, &shared.question, written).await {
+                match context.calls.preflight.may_be_sent(&self.client, &shared.question, written).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => return self.unwritten(record, &error, parked).await,
                     Err(error) => {
@@ -125,7 +125,7 @@ impl Submitting {
                     }
                 }
                 let last = history.entries.last();
-                if let Some(entry) = last.and_then(|last| shared.question.revalidated(&record, last))
+                if let Some(entry) = last.and_then(|last| shared.question.judge.revalidated(&record, last))
                     && !context.calls.database.commit(vec![entry]).await
                 {
                     return Err(Over);

@@ -30,7 +30,7 @@ const MOST: usize = 1000;
 /// The shortest pause of a poll that is sped up.
 const LEAST: Duration = Duration::from_millis(250);
 
-/// After a job has been reported to end, how long to wait for it.
+/// How long to wait for a job after its cancellation was requested.
 const CANCELLED: Timetable = Timetable {
     every: Duration::from_secs(2),
     factor: 1.5,

@@ -1,4 +1,4 @@
-//! The batch jobs of a pipeline, for a person: how they stand, reported to end, cleared away at the service.
+//! The batch jobs of a pipeline, for a person: their state, their cancellation, their deletion at the service.
 
 use std::time::Duration;
 

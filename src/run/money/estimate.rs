@@ -197,7 +197,7 @@ async fn asks(
         for (record, mut request) in written {
             let history = request.history_in(&known).unwrap_or(History::new(calls.database.generation()));
             let asks = by_model.entry(request.model.to_string()).or_default();
-            let next_action = question.next_action(&record, &history, None, calls.retry_failed);
+            let next_action = question.judge.next_action(&record, &history, None, calls.retry_failed);
             if !matches!(next_action, NextAction::Ask { .. }) || !seen.insert(request.id) {
                 asks.answered += 1;
                 if asks.first.is_none() {

@@ -33,8 +33,8 @@ pub struct Misfits {
     /// With a number, just as many of that many different requests misfit in each way as `kinds` says, whatever
     /// the share; which ones is drawn by the seed. Requests after that many fit.
     pub of: Option<u64>,
-    /// The share among requests that ask again and say why, by round; the last continues. Empty: 0.6 of the usual
-    /// share, as a model that is reported what was wrong is wrong less often.
+    /// The share among requests that ask again and say why, by round; the last holds for all further rounds. Empty: 0.6 of the usual
+    /// share, as a model that reads what was wrong is wrong less often.
     pub again: Vec<f64>,
 }
 
@@ -89,7 +89,7 @@ impl MisfitKinds {
     }
 }
 
-/// A model that is reported what was wrong is wrong less often: in the real run, 21 of 124 and 1 of 21.
+/// A model that reads what was wrong is wrong less often: in the real run, 21 of 124 and 1 of 21.
 const AFTER_A_REFUSAL: f64 = 0.6;
 
 /// How the answer to this request will misfit, if it will: `usual` is the share of those that do. `answered` says whether it was answered before.

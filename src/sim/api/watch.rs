@@ -72,7 +72,7 @@ pub(crate) async fn watch(State(server): State<Arc<Server>>, request: Request, n
     response
 }
 
-/// What a request is reported from others by: a form has another boundary each time, so its body does not count.
+/// What distinguishes a request from others: a form has another boundary each time, so its body does not count.
 async fn keyed(request: Request, path: &str) -> Result<(Request, [u8; 32]), axum::Error> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(request.method().as_str().as_bytes()).update(request.uri().to_string().as_bytes());

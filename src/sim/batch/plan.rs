@@ -65,7 +65,7 @@ impl Plan {
         Self { queue, run, timeout, ending }
     }
 
-    /// How far the job is at this age; `cancelled` is the age at which it was reported to end.
+    /// How far the job is at this age; `cancelled` is the age at which its cancellation was requested.
     pub(crate) fn moment(&self, lines: usize, age: Duration, cancelled: Option<Duration>) -> Moment {
         let (natural, status) = match self.ending {
             Ending::Success => (self.queue + self.run, JobStatus::Success),

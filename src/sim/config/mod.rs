@@ -135,7 +135,7 @@ pub struct BatchConfig {
     pub missing: f64,
     /// How jobs end.
     pub endings: Endings,
-    /// Where lines that failed are reported of.
+    /// Where failed lines are reported.
     pub errors: ErrorsIn,
     /// In which shapes; each line has one of them.
     pub shapes: Vec<ErrorShape>,
@@ -187,7 +187,7 @@ impl Default for Endings {
     }
 }
 
-/// Where lines that failed are reported of.
+/// Where failed lines are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorsIn {

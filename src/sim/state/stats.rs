@@ -44,7 +44,7 @@ pub struct SimStats {
     pub jobs: u64,
     /// Jobs whose `etl_job` in their metadata was that of an earlier job.
     pub jobs_twice: u64,
-    /// Jobs that were reported to end.
+    /// Jobs whose cancellation was requested.
     pub cancels: u64,
     /// How often a job was looked at, alone or in a list.
     pub polls: u64,

@@ -5,7 +5,7 @@ use duckdb::Connection;
 use super::*;
 use crate::sql::message;
 
-/// What the query is reported by, and what must be in it.
+/// The query's name, and what must be in the message.
 const QUERIES: &[(&str, &[&str])] = &[
     ("SELECT 1 FORM x y", &["syntax error at or near", "at `x`"]),
     (

@@ -5,8 +5,6 @@
 
 mod generator;
 
-use std::sync::Arc;
-
 use duckdb::{AccessMode, Config, Connection};
 use etl::{
     event::RunEnd,
@@ -104,7 +102,7 @@ impl Case {
         format!("seed {}\n{}\n{}", self.seed, self.generated.source, self.generated.spec)
     }
 
-    fn run(&self, folder: &Folder) -> (Arc<Plan>, u64) {
+    fn run(&self, folder: &Folder) -> (Plan, u64) {
         let path = folder.path("spec.yaml");
         let pipeline = etl::run::Pipeline::from_text(&path, &self.generated.spec, &[])
             .unwrap_or_else(|mistakes| panic!("{}\n{}", mistakes.render(false), self.about()));
@@ -113,7 +111,7 @@ impl Case {
             .unwrap_or_else(|error| panic!("{error}\n{}", self.about()));
         assert!(matches!(ended.end, RunEnd::Complete), "{:?}\n{}", ended.end, self.why(folder));
         assert_eq!((ended.sum.failures, ended.sum.pending()), (0, 0), "{:?}\n{}", ended.sum, self.about());
-        (Arc::new(pipeline.plan().clone()), ended.progress.usage.requests)
+        (pipeline.plan().clone(), ended.progress.usage.requests)
     }
 
     fn why(&self, folder: &Folder) -> String {
