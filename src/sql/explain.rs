@@ -139,7 +139,11 @@ fn extension(message: &str) -> Option<String> {
 
 /// A result that does not fit.
 fn memory(message: &str) -> Option<String> {
-    let rest = message.strip_prefix("Out of Memory Error: ")?;
+    // At the end of a transaction DuckDB reports it as an error of the transaction.
+    let rest = match message.split_once("Failed to commit: ") {
+        Some((_, rest)) if rest.contains("failed to pin") || rest.contains("failed to allocate") => rest,
+        _ => message.strip_prefix("Out of Memory Error: ")?,
+    };
     let first = rest.lines().next().unwrap_or_default().trim_end_matches('.');
     if rest.contains("max_temp_directory_size") {
         return Some(format!(

@@ -35,7 +35,7 @@ pub const SHARE: u64 = 8;
 /// The least: below it a table of long texts cannot be read.
 pub const LEAST: Size = Size(128_000_000);
 /// The most: see `docs/decisions/memory.md`.
-pub const MOST: Size = Size(256_000_000);
+pub const MOST: Size = Size(160_000_000);
 
 /// The default for threads is that of the machine, up to this: each holds rows of its own in memory.
 pub const MOST_THREADS: u32 = 4;
@@ -100,9 +100,9 @@ mod tests {
         let none = Resources::default();
         assert_eq!(limits(&none, "64GB").memory, MOST);
         assert_eq!(limits(&none, "400MB").memory, LEAST);
-        let between = limits(&none, "1200MB").memory.0;
+        let between = limits(&none, "900MB").memory.0;
         // DuckDB says it in tenths of a gigabyte.
-        assert!(between.abs_diff(1_200_000_000 * 10 / 8 / SHARE) < 10_000_000, "{between}");
+        assert!(between.abs_diff(900_000_000 * 10 / 8 / SHARE) < 10_000_000, "{between}");
         assert_eq!(limits(&none, "64GB").threads, MOST_THREADS);
         assert_eq!(limits(&none, "64GB").temp, PathBuf::from("beside"));
     }

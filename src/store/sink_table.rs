@@ -181,7 +181,7 @@ fn replace(connection: &Connection, table: &Table) -> Result<(), StoreError> {
     if let (SinkTarget::Table(name), SinkMode::Replace) = (&table.target, table.mode) {
         let (name, working) = (quote(name), table.working());
         connection.execute_batch(&format!(
-            "CREATE OR REPLACE TABLE main.{name} AS FROM {working}; DROP TABLE {working};"
+            "DROP TABLE IF EXISTS main.{name}; ALTER TABLE {working} RENAME TO {name};"
         ))?;
     }
     Ok(())

@@ -99,7 +99,11 @@ impl Table {
             (SinkTarget::Table(table), SinkMode::Upsert | SinkMode::Append) => {
                 format!("main.{}", quote(table))
             }
-            _ => format!("etl.{}", quote(&format!("next_{}", self.stage))),
+            // In the schema of the table that it replaces: DuckDB renames a table, and does not move it.
+            (SinkTarget::Table(_), SinkMode::Replace) => {
+                format!("main.{}", quote(&format!("etl_next_{}", self.stage)))
+            }
+            (SinkTarget::File { .. }, _) => format!("etl.{}", quote(&format!("next_{}", self.stage))),
         }
     }
 

@@ -16,7 +16,7 @@ use super::{
     evidence,
     former::Former,
     history::{Counts, History, Response},
-    phase::{Phase, SLOW_START, probe_distance},
+    phase::{Phase, SlowStart, probe_distance},
 };
 
 /// Attempts that are looked at after a refusal.
@@ -104,7 +104,7 @@ impl Controller {
         Self {
             history: History::default(),
             windows: Windows::default(),
-            phase: Phase::SlowStart { since: now, started: 0 },
+            phase: Phase::SlowStart { since: now, started: 0, spread: SlowStart::FIRST },
             pace: 0.0,
             next: now,
             known_rate: 0.0,
@@ -135,10 +135,10 @@ impl Controller {
             }
             Phase::Closed { probe, .. } if probe > now => return wait(probe, Some(WaitCause::Outage)),
             Phase::Closed { .. } => {}
-            Phase::SlowStart { since, started } => {
+            Phase::SlowStart { since, started, spread } => {
                 // By time alone: clients that begin together take equal parts of a limit, whoever is
                 // answered first.
-                let next = SLOW_START.time_of(started).map_or(now, |after| since + after);
+                let next = spread.time_of(started).map_or(now, |after| since + after);
                 if next > now {
                     return wait(next, None);
                 }

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Phase {
     /// No pace; only the first starts are spread.
-    SlowStart { since: f64, started: u32 },
+    SlowStart { since: f64, started: u32, spread: SlowStart },
     /// Well below the rate that was accepted, to see whether that helps.
     Listening,
     /// Starts are spread evenly; the pace follows a cubic around the rate known to be accepted.
@@ -26,23 +26,38 @@ pub(super) struct Before {
     pub(super) is_capacity: bool,
 }
 
-/// The spread of the first starts.
+/// The spread of the first starts after a beginning.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct SlowStart {
-    /// Starts that nothing holds up.
-    free: u32,
-    /// Starts after which nothing is held up any more.
-    end: u32,
-    /// The time in which their number doubles, in seconds.
+    /// The time in which the number of starts doubles, in seconds, until there are [`SLOW`]; then it is [`FAST`].
     doubling: f64,
 }
 
-pub(super) const SLOW_START: SlowStart = SlowStart { free: 4, end: 64, doubling: 0.07 };
+/// Starts that nothing holds up.
+const FREE: u32 = 4;
+
+/// Starts after which their number doubles faster.
+const SLOW: u32 = 24;
+
+/// Starts after which nothing is held up any more.
+const END: u32 = 64;
+
+/// The time in which their number doubles between the two, in seconds.
+const FAST: f64 = 0.07;
 
 impl SlowStart {
+    /// Slow: clients that begin a tenth of a second apart take nearly equal parts of a limit.
+    pub(super) const FIRST: Self = Self { doubling: 0.12 };
+    /// What is known by then is that refusals are sporadic.
+    pub(super) const AGAIN: Self = Self { doubling: FAST };
+
     /// How long after the beginning the next start is due, when so many have started.
-    pub(super) fn time_of(&self, started: u32) -> Option<f64> {
-        let spread = (self.free..self.end).contains(&started);
-        spread.then(|| self.doubling * (f64::from(started + 1) / f64::from(self.free)).log2())
+    pub(super) fn time_of(self, started: u32) -> Option<f64> {
+        let doublings = |from: u32, to: u32| (f64::from(to) / f64::from(from)).log2();
+        let next = started + 1;
+        (FREE..END)
+            .contains(&started)
+            .then(|| self.doubling * doublings(FREE, next.min(SLOW)) + FAST * doublings(SLOW, next.max(SLOW)))
     }
 }
 
@@ -58,9 +73,12 @@ mod tests {
 
     #[test]
     fn the_first_starts_are_spread_by_time() {
-        assert_eq!((SLOW_START.time_of(3), SLOW_START.time_of(64)), (None, None));
-        let at = |started| SLOW_START.time_of(started).unwrap();
-        assert!((at(7) - 0.07).abs() < 1e-9 && (at(63) - 0.28).abs() < 1e-9);
+        let at = |started| SlowStart::FIRST.time_of(started);
+        assert_eq!((at(3), at(64)), (None, None));
+        let near =
+            |spread: SlowStart, started, time: f64| (spread.time_of(started).unwrap() - time).abs() < 1e-3;
+        assert!(near(SlowStart::FIRST, 7, 0.12) && near(SlowStart::FIRST, 63, 0.409));
+        assert!(near(SlowStart::AGAIN, 7, 0.07) && near(SlowStart::AGAIN, 63, 0.28));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{
     controller::{Controller, Experiment},
     evidence,
     history::Counts,
-    phase::{Before, Phase, probe_distance},
+    phase::{Before, Phase, SlowStart, probe_distance},
 };
 
 /// What is left of the rate that was accepted while the controller listens.
@@ -141,7 +141,7 @@ impl Controller {
     }
 
     fn release(&mut self, now: f64) {
-        self.phase = Phase::SlowStart { since: now, started: 0 };
+        self.phase = Phase::SlowStart { since: now, started: 0, spread: SlowStart::AGAIN };
         self.released = now;
         self.pace = 0.0;
         self.evidence = now;

@@ -1,6 +1,7 @@
 //! Parquet, through DuckDB: its types, columns united over the files. Called by
 //! [`describe`](super::describe) and [`rows`](super::rows).
 
+mod pieces;
 mod rows;
 mod value;
 

@@ -9,7 +9,7 @@ use crate::{
 
 use super::{
     super::{BadLine, Description, FileDescription, Options, ReadError, Row, row::Output},
-    Engine, literal, message, stamp, value,
+    Engine, literal, message, pieces, stamp, value,
 };
 
 /// The rows of a file.
@@ -49,13 +49,14 @@ pub(in crate::read) fn rows(
         checked.push((at, format!("CASE WHEN {lost} THEN CAST({name} AS VARCHAR) END")));
     }
     selected.extend(checked.iter().map(|(_, sql)| sql.clone()));
-    let sql = format!("SELECT {} FROM read_parquet({})", selected.join(", "), literal(&path));
-
     let damaged = |reason: String| ReadError::Damaged { file: Arc::clone(&file.path), reason };
     let failed = |error: &duckdb::Error, row: u64| {
         damaged(format!("{} (after row {row}); write the file again", message(error)))
     };
-    let mut statement = engine.connection()?.prepare(&sql).map_err(|error| failed(&error, 0))?;
+    let connection = engine.connection()?;
+    let from = pieces::relation(connection, file, &literal(&path)).map_err(|error| failed(&error, 0))?;
+    let sql = format!("SELECT {} FROM {from}", selected.join(", "));
+    let mut statement = connection.prepare(&sql).map_err(|error| failed(&error, 0))?;
     // The Arrow iterator would panic where a later batch fails; its rows, read one by one, give the error.
     drop(statement.stream_arrow([]).map_err(|error| failed(&error, 0))?);
     let mut rows = statement.raw_query();

@@ -109,6 +109,26 @@ fn a_value_that_does_not_fit_what_is_said_is_bad() {
 }
 
 #[test]
+fn long_rows_arrive_in_the_order_of_the_file() {
+    let folder = Folder::new();
+    let duckdb = Connection::open_in_memory().unwrap();
+    let long = "SELECT range AS id, repeat('x', 8000) || range AS text, range AS piece FROM range(9000)";
+    for (number, size) in [2048, 3000, 5000, 122_880].into_iter().enumerate() {
+        for (name, query) in [("a", long.to_owned()), ("b", long.replace("piece", "file_row_number"))] {
+            let file = format!("{name}{number}.parquet");
+            let path = folder.0.path().join(&file);
+            let copy =
+                format!("COPY ({query}) TO '{}' (FORMAT parquet, ROW_GROUP_SIZE {size})", path.display());
+            duckdb.execute_batch(&copy).unwrap();
+            let found = folder.read(&file, &parquet()).unwrap();
+            let ids: Vec<i64> = found.texts("id").iter().map(|id| id.parse().unwrap()).collect();
+            assert!(ids.iter().copied().eq(0..9000), "{file}, groups of {size} rows");
+            assert_eq!(found.texts("text")[8999].len(), 8004);
+        }
+    }
+}
+
+#[test]
 fn names_are_no_patterns() {
     let folder = written(&[("a'[1]*?.parquet", "SELECT 1 AS id"), ("a'1xx.parquet", "SELECT 2 AS id")]);
     assert_eq!(folder.read("a'[1]*?.parquet", &parquet()).unwrap().texts("id"), ["1"]);

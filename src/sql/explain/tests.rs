@@ -142,6 +142,16 @@ fn every_message_is_whole_and_gives_advice_that_can_be_followed() {
 }
 
 #[test]
+fn memory_that_runs_out_at_the_end_of_a_transaction_gives_the_same_advice() {
+    let reported = explained(
+        "TransactionContext Error: Failed to commit: failed to pin block of size 256.0 KiB (121.9 MiB/122.0 MiB used)",
+    );
+    let begin = "it does not fit into the memory that DuckDB may take (failed to pin block of size 256.0 KiB";
+    assert!(reported.starts_with(begin), "{reported}");
+    assert!(reported.contains("`duckdb: { path: …, memory: 2GB }`"), "{reported}");
+}
+
+#[test]
 fn an_extension_that_cannot_be_downloaded_is_named() {
     let raw = "An error occurred while trying to automatically install the required extension 'httpfs':\n\
         Failed to download extension \"httpfs\" at URL \"http://x\"\nExtension \"httpfs\" is an existing extension.\n\n\

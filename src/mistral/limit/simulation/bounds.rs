@@ -68,7 +68,7 @@ fn a_limit_is_used_to_96_percent_in_the_long_run() {
 
 #[test]
 fn a_high_limit_is_used_as_well() {
-    check("500/s", &within((41.5, 41.5), (1.0, 1.2)));
+    check("500/s", &within((41.5, 41.8), (1.0, 1.2)));
     check("100/s", &within((31.0, 31.5), (2.5, 3.2)));
 }
 
@@ -76,7 +76,7 @@ fn a_high_limit_is_used_as_well() {
 fn short_and_long_windows_are_no_trap() {
     check("5 in any 0.2 s", &within((50.0, 53.0), (2.6, 3.5)));
     check("60 in 6 s", &within((68.0, 80.0), (11.0, 20.0)));
-    check("60 in 6 s with Retry-After", &within((66.0, 70.0), (9.5, 13.0)));
+    check("60 in 6 s with Retry-After", &within((66.0, 70.0), (9.6, 13.0)));
     check("60/min", &within((66.0, 72.0), (40.0, 42.0)));
     check("300/min", &within((181.0, 185.0), (13.0, 14.0)));
 }
@@ -153,10 +153,10 @@ fn an_outage_is_probed_a_few_times_and_left_at_full_pace() {
             assert!(full.is_some(), "`{name}`, seed {seed}: {before} a second before, not within 5 s after");
         }
     }
-    check("outage, then 20/s", &within((43.5, 46.0), (10.5, 12.0)));
+    check("outage, then 20/s", &within((43.5, 46.0), (10.5, 12.5)));
     check("outage with its code, then 20/s", &within((43.5, 46.0), (12.5, 14.0)));
     check("outage, 2 s latency", &within((68.5, 71.0), (5.0, 6.0)));
-    check("outage from the start, few in flight", &within((11.5, 12.5), (4.0, 5.0)));
+    check("outage from the start, few in flight", &within((11.5, 12.7), (4.0, 5.0)));
     check("outage soon after the start", &within((16.0, 20.0), (6.0, 8.0)));
     check("outage from the start", &within((17.0, 18.0), (1.5, 2.0)));
     check("10/s with an outage", &within((65.0, 66.5), (8.5, 10.0)));
@@ -166,12 +166,12 @@ fn an_outage_is_probed_a_few_times_and_left_at_full_pace() {
 fn several_kinds_of_trouble_at_once_do_not_make_the_pace_collapse() {
     // The time of a client that knows the server and waits for the end of an outage in which others get a
     // fifth through: 216, 91 and 12 s in the median.
-    check("hostile day", &within((275.0, 360.0), (28.0, 65.0)));
-    check("hostile day without a limit", &within((100.0, 185.0), (20.0, 45.0)));
-    check("hostile day, 20 times as fast", &within((18.0, 46.0), (20.0, 45.0)));
+    check("hostile day", &within((275.0, 520.0), (28.0, 65.0)));
+    check("hostile day without a limit", &within((100.0, 200.0), (20.0, 45.0)));
+    check("hostile day, 20 times as fast", &within((19.5, 75.0), (22.0, 45.0)));
     // What looks like a limit for twenty seconds in each minute.
     check("hostile day without codes", &within((380.0, 1800.0), (16.0, 65.0)));
-    check("fast hostile day without codes", &within((75.0, 460.0), (16.0, 45.0)));
+    check("fast hostile day without codes", &within((92.0, 460.0), (16.0, 45.0)));
 }
 
 #[test]
@@ -193,16 +193,17 @@ fn a_limit_that_changes_is_followed() {
 
 #[test]
 fn without_a_limit_nothing_is_held_up() {
-    check("no limit", &within((6.6, 6.7), (0.0, 0.0)));
+    check("no limit", &within((6.8, 6.8), (0.0, 0.0)));
     check("no limit, 2 s latency", &within((21.0, 21.5), (0.0, 0.0)));
 }
 
 #[test]
 fn clients_on_one_key_get_equal_parts() {
     for (name, bounds, part) in [
-        ("20/s for two", within((64.5, 71.0), (4.5, 7.0)), 0.40),
+        ("20/s for two", within((64.5, 71.0), (4.0, 8.5)), 0.40),
+        ("20/s for two, 0.1 s apart", within((67.0, 75.0), (3.6, 6.5)), 0.33),
         ("100/s for two", within((42.5, 47.0), (5.2, 7.0)), 0.40),
-        ("30/s for three", within((66.5, 90.0), (5.0, 12.0)), 0.22),
+        ("30/s for three", within((66.5, 90.0), (5.0, 18.5)), 0.22),
         ("600/min announced to two", within((62.5, 63.5), (9.5, 10.5)), 0.45),
     ] {
         for (seed, outcome) in check(name, &bounds) {

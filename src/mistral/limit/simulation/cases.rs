@@ -12,6 +12,8 @@ pub(super) struct Case {
     pub(super) clients: usize,
     pub(super) records: usize,
     pub(super) concurrency: usize,
+    /// The clients begin within so many seconds.
+    pub(super) stagger: f64,
 }
 
 const FREE: Behaviour = Behaviour { latency: 0.02, ..CALM };
@@ -54,7 +56,7 @@ const FAST_HOSTILE: Behaviour = Behaviour {
 };
 
 const fn case(name: &'static str, server: Behaviour, records: usize, concurrency: usize) -> Case {
-    Case { name, server, clients: 1, records, concurrency }
+    Case { name, server, clients: 1, records, concurrency, stagger: 0.01 }
 }
 
 const fn shared(
@@ -110,6 +112,7 @@ pub(super) const CASES: &[Case] = &[
     case("20/s and 15 % sporadic", Behaviour { share: 0.15, ..limit(20.0, 1.0) }, 600, 32),
     shared("600/min announced to two", Behaviour { announced: true, ..limit(600.0, 60.0) }, 2, 600, 32),
     shared("20/s for two", limit(20.0, 1.0), 2, 600, 32),
+    Case { stagger: 0.1, ..shared("20/s for two, 0.1 s apart", limit(20.0, 1.0), 2, 600, 32) },
     case("2/s", limit(2.0, 1.0), 100, 32),
     case("100/s", limit(100.0, 1.0), 3000, 64),
     case("5 in any 0.2 s", limit(5.0, 0.2), 600, 32),
@@ -157,6 +160,6 @@ pub(super) fn named(name: &str) -> &'static Case {
 
 impl Case {
     pub(super) fn run(&self, kind: Kind, seed: u64) -> Outcome {
-        run(&self.server, kind, self.clients, self.records, self.concurrency, seed, 3600.0)
+        run(&self.server, kind, self.clients, self.records, self.concurrency, self.stagger, seed, 3600.0)
     }
 }

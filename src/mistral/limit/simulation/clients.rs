@@ -110,6 +110,7 @@ pub(super) fn run(
     clients: usize,
     records: usize,
     concurrency: usize,
+    stagger: f64,
     seed: u64,
     until: f64,
 ) -> Outcome {
@@ -136,7 +137,7 @@ pub(super) fn run(
         attempts: [0; 4],
     };
     for client in 0..clients {
-        let begins = starts.random_range(0.0..0.01);
+        let begins = starts.random_range(0.0..stagger);
         if let Law::Controller(controller) = &mut run.clients[client].law {
             **controller = Controller::new(begins);
         }

@@ -1,0 +1,48 @@
+//! Long rows in small pieces: DuckDB hands over 2,048 rows at once, and holds them three times on their way here,
+//! which is 120 MB of documents of 20 KB. Called by [`rows`](super::rows()).
+
+use duckdb::Connection;
+
+use crate::{read::FileDescription, record::same_name};
+
+/// The rows that DuckDB reads at once, at most, from the first of a group of rows on.
+const VECTOR: u64 = 2048;
+
+/// Bytes of a piece, as the footer counts them before compression; fewer than a whole vector has are not cut.
+const PIECE: u64 = 4_000_000;
+
+/// The column of row numbers that DuckDB adds.
+const NUMBER: &str = "file_row_number";
+
+/// The relation to read the rows of a file from, in the order of the file.
+pub(super) fn relation(
+    connection: &Connection,
+    file: &FileDescription,
+    literal: &str,
+) -> Result<String, duckdb::Error> {
+    let whole = format!("read_parquet({literal})");
+    let (first, longest, others, bytes): (Option<i64>, Option<i64>, i64, Option<i64>) = connection.query_row(
+        &format!(
+            "SELECT arg_min(rows, id), max(rows), count(DISTINCT rows) FILTER (id < last), CAST(sum(bytes) AS BIGINT)
+             FROM (SELECT row_group_id AS id, row_group_num_rows AS rows, sum(total_uncompressed_size) AS bytes,
+                          max(row_group_id) OVER () AS last
+                   FROM parquet_metadata({literal}) GROUP BY row_group_id, row_group_num_rows)"
+        ),
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+    )?;
+    let (Some(group), Some(bytes)) = (first, bytes) else { return Ok(whole) };
+    let pieces = bytes.unsigned_abs() / file.rows.max(1) * VECTOR / PIECE;
+    // Vectors begin where a group does. With groups of different lengths the order of the pieces is not known.
+    let is_known = longest == first && others <= 1 && group > 0;
+    if pieces < 2 || !is_known || file.names.iter().any(|name| same_name(name, NUMBER)) {
+        return Ok(whole);
+    }
+    let pieces = pieces.next_power_of_two().min(VECTOR);
+    let rows = VECTOR / pieces;
+    // An equality of two sides would be a hash join, which puts the pieces together again.
+    Ok(format!(
+        "read_parquet({literal}, {NUMBER} = true) AS \"etl file\", range({pieces}) AS \"etl piece\"(\"etl piece\")
+         WHERE \"etl piece\" - ({NUMBER} % {group} % {VECTOR}) // {rows} = 0"
+    ))
+}
