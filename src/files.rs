@@ -31,7 +31,7 @@ pub struct FileSet {
     pub max_bytes: Size,
     /// Whether its text is read. What is no text (a picture, a PDF) is known by its path alone.
     pub content: bool,
-    /// Whether it is fine that the folder is missing.
+    /// Whether the folder may be missing.
     pub optional: bool,
 }
 
@@ -88,7 +88,7 @@ impl FileSet {
     /// The pattern, compiled.
     ///
     /// # Errors
-    /// A pattern that is none.
+    /// An invalid pattern.
     pub fn matcher(&self) -> Result<GlobMatcher, globset::Error> {
         let glob = GlobBuilder::new(&self.pattern).literal_separator(true).empty_alternates(true).build()?;
         Ok(glob.compile_matcher())
@@ -103,7 +103,7 @@ impl FileSet {
     /// folder; hidden ones are left out, as a shell does. Lazy: one folder's names are held at a time.
     ///
     /// # Errors
-    /// A pattern that is none; each item is an error for a folder that cannot be read, a link that leads in a
+    /// An invalid pattern; each item is an error for a folder that cannot be read, a link that leads in a
     /// circle, and what matches and is no file (a named pipe, a socket, a device): it is never opened.
     pub fn paths(&self) -> Result<Walk, globset::Error> {
         Ok(Walk::new(self.folder().to_owned(), self.matcher()?, self.optional))

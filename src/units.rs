@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 /// Why a quantity could not be read, and how it is written right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("wanted {wanted}, such as {example}")]
+#[error("expected {wanted}, such as {example}")]
 pub struct UnitError {
     /// What kind of quantity was wanted.
     pub wanted: &'static str,

@@ -73,7 +73,7 @@ struct SpecArguments {
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), &'static str> {
-    let (name, value) = text.split_once('=').ok_or("wanted NAME=VALUE, such as `library=notes`")?;
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE, such as `library=notes`")?;
     Ok((name.trim().to_owned(), value.to_owned()))
 }
 

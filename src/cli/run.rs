@@ -63,7 +63,7 @@ fn records(text: &str) -> Result<u64, &'static str> {
 }
 
 pub(super) fn base_url(text: &str) -> Result<String, &'static str> {
-    let url = region::base_url(text).ok_or("wanted `eu`, `us` or a URL, such as `http://127.0.0.1:8080`")?;
+    let url = region::base_url(text).ok_or("expected `eu`, `us` or a URL, such as `http://127.0.0.1:8080`")?;
     // The paths of the service begin with it.
     Ok(url.strip_suffix("/v1").unwrap_or(&url).to_owned())
 }

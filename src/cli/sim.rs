@@ -37,20 +37,20 @@ pub(super) struct Arguments {
 }
 
 fn port(text: &str) -> Result<u16, &'static str> {
-    text.parse().map_err(|_| "wanted the number of a port, 0 to 65535")
+    text.parse().map_err(|_| "expected the number of a port, 0 to 65535")
 }
 
 fn seed(text: &str) -> Result<u64, &'static str> {
-    text.parse().map_err(|_| "wanted a whole number, 0 or more")
+    text.parse().map_err(|_| "expected a whole number, 0 or more")
 }
 
 fn times(text: &str) -> Result<f64, &'static str> {
     let times = text.parse().ok().filter(|times: &f64| times.is_finite() && *times > 0.0);
-    times.ok_or("wanted a number above 0, such as `3600`")
+    times.ok_or("expected a number above 0, such as `3600`")
 }
 
 fn share(text: &str) -> Result<f64, &'static str> {
-    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or("wanted a share, 0 to 1")
+    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or("expected a share, 0 to 1")
 }
 
 impl Arguments {

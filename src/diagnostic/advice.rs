@@ -10,14 +10,18 @@ impl Fault {
     pub fn label(&self) -> String {
         match self {
             Self::UnknownKey { near: Some(near), .. } => format!("did you mean `{near}`?"),
+            Self::UnknownKey { key, below: Some(below), .. } => format!("`{key}` is a key of `{below}:`"),
             Self::UnknownKey { .. } => "not a key of it".to_owned(),
-            Self::NoServer(_) => "wanted `eu`, `us`, `global` or an address with `https://`".to_owned(),
+            Self::NoServer(_) => "expected `eu`, `us`, `global` or an address with `https://`".to_owned(),
             Self::NoUse { why, .. } => (*why).to_owned(),
             Self::UnknownWord { found, known, .. } => {
                 match nearest(found, known.iter().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("wanted {}", one_of(known)),
+                    None => format!("expected {}", one_of(known)),
                 }
+            }
+            Self::UnknownStage { name, .. } if name.contains(',') => {
+                format!("several stages are a list: `[{name}]`")
             }
             Self::UnknownStage { name, known } => did_you_mean(name, known, "no stage of that name"),
             Self::UnknownParam { name, known } => did_you_mean(name, known, "not among `params:`"),
@@ -27,8 +31,8 @@ impl Fault {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "no such port".to_owned(),
             },
-            Self::MissingKey { key, .. } => format!("wanted `{key}:` here"),
-            Self::WrongShape { wanted, .. } | Self::OutOfBounds { wanted, .. } => format!("wanted {wanted}"),
+            Self::MissingKey { key, .. } => format!("expected `{key}:` here"),
+            Self::WrongShape { wanted, .. } | Self::OutOfBounds { wanted, .. } => format!("expected {wanted}"),
             Self::Unit { error, .. } => error.to_string(),
             Self::RepeatedKey { first: Some(first), .. } => {
                 let (line, column) = first.line_column();
@@ -50,7 +54,7 @@ impl Fault {
             Self::Query(fault) => fault.label(),
             Self::Unquoted { write, .. } => format!("write `{write}`"),
             Self::BadFieldName(_) => "expected a name without control characters".to_owned(),
-            Self::BadName(_) => "wanted letters, digits and `_`, a letter first".to_owned(),
+            Self::BadName(_) => "expected letters, digits and `_`, a letter first".to_owned(),
             Self::EmptyGlob { missing: Some(folder), .. } => format!("there is no folder `{folder}`"),
             Self::EmptyGlob { .. } => "matches nothing".to_owned(),
             Self::NoTemplate => "would be taken as it is written".to_owned(),
@@ -61,13 +65,16 @@ impl Fault {
     /// What to try, where there is more to say than the label does.
     pub fn help(&self) -> Option<String> {
         match self {
+            Self::UnknownKey { near: None, below: Some(below), .. } => {
+                Some(format!("indent it below `{below}:`"))
+            }
             Self::UnknownKey { known, .. } => Some(format!("its keys are {}", listed(known))),
             Self::NoTemplate => Some(
                 "the texts of a request are templates (`prompt`, `system`, `input`, `images`, `documents`, `document`, `model`, \
                  `metadata`, `stop`, `random_seed`, `prompt_cache_key`); `${params.name}` is put into every value"
                     .to_owned(),
             ),
-            Self::Forms { known, .. } => Some(format!("wanted exactly one of {}", listed(known))),
+            Self::Forms { known, .. } => Some(format!("expected exactly one of {}", listed(known))),
             Self::MissingKey { example, .. } => Some(format!("for example `{example}`")),
             Self::UnknownStage { known, .. } if !known.is_empty() => {
                 Some(format!("the stages are {}", listed(known)))

@@ -30,6 +30,8 @@ pub enum Fault {
         within: &'static str,
         /// The key that was most likely meant.
         near: Option<&'static str>,
+        /// The key beside it whose mapping it belongs to.
+        below: Option<&'static str>,
         /// The keys that could stand there.
         known: Vec<&'static str>,
     },
@@ -85,7 +87,7 @@ pub enum Fault {
         /// The bounds, in words.
         wanted: Cow<'static, str>,
     },
-    /// A word that is none of those that may stand here.
+    /// An unknown word where one of a list is expected.
     #[error("unknown {what} `{found}`")]
     UnknownWord {
         /// What the words are.
@@ -224,7 +226,7 @@ pub enum Fault {
         /// Its name.
         name: String,
     },
-    /// An expression that is none over the fields at hand.
+    /// An expression that is invalid over the fields at hand.
     #[error("{what}")]
     Expression {
         /// What is wrong.
@@ -273,7 +275,7 @@ pub enum Fault {
         /// Why.
         why: String,
     },
-    /// A schema in the short form that is none.
+    /// An invalid schema in the short form.
     #[error("{what}")]
     ShortSchema {
         /// What is wrong.
@@ -352,7 +354,7 @@ pub enum Fault {
     /// A file of rows that cannot be used.
     #[error("{0}")]
     BadFile(String),
-    /// A glob pattern that is none.
+    /// An invalid glob pattern.
     #[error("`{pattern}` is not a valid file pattern: {why}")]
     BadGlob {
         /// The pattern.

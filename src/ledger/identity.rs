@@ -4,7 +4,8 @@ use std::fmt;
 
 /// The identity of a request: 128 bits of the hash of what is sent, written as a UUID.
 ///
-/// Two pipelines, stages or records that send the same bytes to the same endpoint ask the same thing.
+/// Two pipelines, stages or records that hash the same bytes for the same endpoint share one answer. Which fields of a
+/// request these bytes hold is decided in `mistral/wire/identity.rs`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId([u8; 16]);
 

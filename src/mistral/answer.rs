@@ -32,7 +32,7 @@ impl Expected {
     /// Prepares a schema.
     ///
     /// # Errors
-    /// A schema that is none; a plan has none of these.
+    /// An invalid schema, which no plan has.
     pub fn new(schema: &Value) -> Result<Self, Box<jsonschema::ValidationError<'static>>> {
         let validator =
             jsonschema::options().should_validate_formats(true).build(schema).map_err(Box::new)?;

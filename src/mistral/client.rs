@@ -27,7 +27,7 @@ impl Client {
     /// Makes a client.
     ///
     /// # Errors
-    /// A key or an address that is none, or an HTTP library that cannot start.
+    /// An invalid key or address, or an HTTP library that cannot start.
     pub fn new(
         connection: &Connection,
         limits: Limits,

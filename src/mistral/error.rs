@@ -289,7 +289,7 @@ pub enum CallError {
         last: String,
     },
     /// It is open whether the service did what was requested, and doing it again may do it twice.
-    #[error("it is open whether the request was carried out: {last}")]
+    #[error("it is unknown whether the request was carried out: {last}")]
     Unsure {
         /// What was met.
         last: String,
@@ -306,7 +306,7 @@ pub enum ClientError {
     #[error("the API key has characters that no key has: check for line ends and quotes")]
     BadKey,
     /// The address is none.
-    #[error("`{0}` is no address: wanted one such as `https://api.mistral.ai`")]
+    #[error("`{0}` is no address: expected one such as `https://api.mistral.ai`")]
     BadUrl(String),
     /// The HTTP library cannot start.
     #[error("cannot start the HTTP client: {0}")]

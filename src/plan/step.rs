@@ -188,7 +188,7 @@ pub struct Sink {
     pub key: Vec<String>,
     /// What happens to rows of earlier runs that a run does not write; `None` where rows stay.
     pub owned: Option<Owned>,
-    /// How rows meet rows that are there.
+    /// How new rows are combined with existing ones.
     pub mode: Mode,
     /// What becomes of a second row with the same key in one run.
     pub duplicates: Duplicates,
@@ -199,7 +199,7 @@ pub struct Sink {
 pub struct Owned {
     /// To those whose record failed.
     pub stale: Stale,
-    /// Whether those go whose record has left its source.
+    /// Whether rows are removed whose record is no longer in its source.
     pub gone: bool,
 }
 

@@ -39,7 +39,7 @@ use row::Output;
 /// The columns of the files of a set, their types proven over all that is in them.
 ///
 /// # Errors
-/// A pattern that is none, no file (without `optional`), a file that cannot be read or has no usable header,
+/// An invalid pattern, no file (without `optional`), a file that cannot be read or has no usable header,
 /// types of two files that nothing holds both of.
 pub fn describe(set: &FileSet, options: &Options) -> Result<Description, ReadError> {
     describe_with(set, options, &no_proofs)

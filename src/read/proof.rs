@@ -1,4 +1,5 @@
-//! Which types a column of texts may have: those that print every value back as it is. Main type: [`Proof`].
+//! Which types a column of texts may have: those that print every value back as it is. Main type: [`Proof`]; the
+//! readers decide with it (`csv/mod.rs`, `jsonl`), after `types:`.
 //!
 //! The answer is a set that only shrinks, so it does not depend on the order of the rows. The types have no
 //! text in common: a column has one of them, or it is text.

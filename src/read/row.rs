@@ -28,7 +28,7 @@ pub struct BadLine {
     pub raw: String,
 }
 
-/// A row, or a line that is none.
+/// A row, or a line that gives none.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Entry {
     /// A row.

@@ -17,6 +17,8 @@ use crate::{
     units::Size,
 };
 
+use super::media_type;
+
 /// An address or a path that is made from a record.
 pub(crate) struct Attachment {
     template: Template,
@@ -51,39 +53,12 @@ pub(crate) enum AttachmentError {
     Empty(String),
     #[error("`{path}` has {size}, and the most that is sent is {LARGEST_FILE}")]
     TooLarge { path: String, size: Size },
-    #[error("the ending of `{path}` is none of {}", endings())]
+    #[error("the ending of `{path}` is none of {}", media_type::endings())]
     Ending { path: String },
     #[error("`{path}` is not an image but {media_type}: use `documents:`")]
     NoPicture { path: String, media_type: &'static str },
     #[error("a file that goes with the question has changed since the ledger was asked for its answer")]
     Changed,
-}
-
-/// Media types by the ending of a file's name.
-const MEDIA_TYPES: &[(&str, &str)] = &[
-    ("png", "image/png"),
-    ("jpg", "image/jpeg"),
-    ("jpeg", "image/jpeg"),
-    ("webp", "image/webp"),
-    ("gif", "image/gif"),
-    ("avif", "image/avif"),
-    ("tif", "image/tiff"),
-    ("tiff", "image/tiff"),
-    ("bmp", "image/bmp"),
-    ("heic", "image/heic"),
-    ("pdf", "application/pdf"),
-    ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
-    ("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
-    ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-    ("odt", "application/vnd.oasis.opendocument.text"),
-    ("epub", "application/epub+zip"),
-    ("html", "text/html"),
-    ("md", "text/markdown"),
-    ("txt", "text/plain"),
-];
-
-fn endings() -> String {
-    MEDIA_TYPES.iter().map(|(ending, _)| format!("`.{ending}`")).collect::<Vec<_>>().join(", ")
 }
 
 impl Attachment {
@@ -139,8 +114,9 @@ fn data_url(path: &Path, within: &[PathBuf], kind: Kind) -> Result<String, Attac
     if !meta.is_file() {
         return Err(AttachmentError::NotAFile(shown));
     }
-    let media_type = media_type(path).ok_or_else(|| AttachmentError::Ending { path: shown.clone() })?;
-    if kind == Kind::Image && !media_type.starts_with("image/") {
+    let media_type =
+        media_type::of_path(path).ok_or_else(|| AttachmentError::Ending { path: shown.clone() })?;
+    if kind == Kind::Image && !media_type::is_image(media_type) {
         return Err(AttachmentError::NoPicture { path: shown, media_type });
     }
     if meta.len() > LARGEST_FILE.0 {
@@ -153,11 +129,6 @@ fn data_url(path: &Path, within: &[PathBuf], kind: Kind) -> Result<String, Attac
     let mut url = format!("data:{media_type};base64,");
     STANDARD.encode_string(&bytes, &mut url);
     Ok(url)
-}
-
-fn media_type(path: &Path) -> Option<&'static str> {
-    let ending = path.extension()?.to_str()?.to_lowercase();
-    MEDIA_TYPES.iter().find(|(known, _)| *known == ending).map(|(_, media_type)| *media_type)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub(crate) mod cost;
 pub(crate) mod error;
 pub(crate) mod expectation;
 pub(crate) mod frame;
+mod media_type;
 pub(crate) mod mock;
 pub(crate) mod question;
 pub(crate) mod setup;

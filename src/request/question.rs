@@ -21,7 +21,7 @@ use super::{
     written::{Sending, Written},
 };
 
-/// A map that calls a model, ready to.
+/// A map that calls a model, compiled.
 pub(crate) struct Question {
     pub(crate) stage: Arc<str>,
     pub(crate) ask: Ask,

@@ -22,6 +22,7 @@ use super::{
     cost::{Costs, pages_of},
     error::{SetupError, WriteError},
     frame::Frame,
+    media_type::is_image_address,
     mock::Mocks,
     setup::Setup,
     written::{Sending, Written},
@@ -370,14 +371,8 @@ fn messages(system: Option<String>, prompt: Content) -> Vec<Message> {
 
 /// A document by its address, in the form that the service expects.
 fn document(address: &str) -> Value {
-    const PICTURES: [&str; 8] = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff"];
-    let is_file = address.starts_with("data:");
-    let is_image = match is_file {
-        true => address.starts_with("data:image/"),
-        false => {
-            let lower = address.to_lowercase();
-            PICTURES.iter().any(|end| lower.ends_with(end))
-        }
-    };
-    if is_image { image_chunk(address) } else { document_chunk(address) }
+    match is_image_address(address) {
+        true => image_chunk(address),
+        false => document_chunk(address),
+    }
 }

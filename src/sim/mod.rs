@@ -2,7 +2,7 @@
 //!
 //! A request goes one way: `api` reads it, `check` says what is wrong with it, `state::limits` and `config::faults` may
 //! refuse it, `endpoint` answers it with what is in `answer`, `state::stats` counts it; `batch` does the same with the lines of a job.
-//! Knows the service's wire types and nothing else of this crate. Deterministic: an answer depends
+//! Of this crate it uses the service's wire types, quantities, tasks and the count of pages. Deterministic: an answer depends
 //! on the seed, on the request, and on how often this request was asked before; never on when it
 //! came or what else was under way.
 

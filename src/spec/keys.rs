@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::diagnostic::{Fault, meant};
 
 use super::{
-    describe::{self, Choice, Shape},
+    describe::{self, Choice, Shape, Type},
     reader::Reader,
     text::Name,
     tree::{Key, Node},
@@ -110,11 +110,26 @@ fn strays(entries: &Entries, expected: &Expected, reader: &mut Reader<'_>) -> Ve
         let near = meant(name, &absent);
         misspelt.extend(near);
         let near = near.or_else(|| meant(name, &known));
-        let fault =
-            Fault::UnknownKey { key: name.to_owned(), within: expected.within, near, known: known.clone() };
+        let below = expected.known.iter().find(|beside| has(entries, beside.name) && holds(&beside.holds, name));
+        let fault = Fault::UnknownKey {
+            key: name.to_owned(),
+            within: expected.within,
+            near,
+            below: below.map(|beside| beside.name),
+            known: known.clone(),
+        };
         reader.report(key.span.clone(), fault);
     }
     misspelt
+}
+
+/// Whether a mapping of this type has a key.
+fn holds(holds_what: &Type, name: &str) -> bool {
+    match holds_what {
+        Type::Map(shape) => shape.keys().any(|key| key.name == name),
+        Type::Either(types) => types.iter().any(|holds_what| holds(holds_what, name)),
+        _ => false,
+    }
 }
 
 /// Which of several shapes with the same first key a mapping is, by the key that says what it does; also by

@@ -122,13 +122,14 @@ impl Reader<'_> {
         }
     }
 
-    /// Whatever is there, as JSON.
+    /// Whatever is there, as JSON. Digits that would not come back as they are written are a text: `007`, and
+    /// whole numbers of more than 64 bits.
     pub(crate) fn json(&mut self, node: &Node) -> Value {
         match &node.kind {
             Kind::Null => Value::Null,
             Kind::Bool(value) => Value::from(*value),
-            Kind::Int(value) => Value::from(*value),
-            Kind::Float(value) => Value::from(*value),
+            Kind::Int(value) => self.written_digits(node).unwrap_or_else(|| Value::from(*value)),
+            Kind::Float(value) => self.written_digits(node).unwrap_or_else(|| Value::from(*value)),
             Kind::Text(text) => Value::from(text.as_str()),
             Kind::List(items) => items.iter().map(|item| self.json(item)).collect(),
             Kind::Map(entries) => Value::Object(
@@ -139,6 +140,17 @@ impl Reader<'_> {
                 Value::Null
             }
         }
+    }
+
+    /// The digits of a number that would change otherwise.
+    fn written_digits(&self, node: &Node) -> Option<Value> {
+        let raw = self.source.text.get(node.span.clone())?.trim();
+        let digits = raw.trim_start_matches(['-', '+']).as_bytes();
+        let is_padded = matches!(digits, [b'0', b'0'..=b'9', ..]);
+        if !is_padded && (!digits.iter().all(u8::is_ascii_digit) || raw.parse::<i64>().is_ok()) {
+            return None;
+        }
+        Some(raw.parse::<u64>().ok().filter(|_| !is_padded).map_or_else(|| Value::from(raw), Value::from))
     }
 
     /// Reports every key that comes twice in one mapping, anywhere below.

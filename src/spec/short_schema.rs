@@ -146,6 +146,12 @@ fn object(entries: &[(Key, Node)], node: &Node, reader: &mut Reader<'_>) -> Opti
         reader.wrong(node, "an object with at least one property: `{ name: text }`".to_owned());
         return None;
     }
+    if let Some((key, _)) = entries.iter().find(|(key, node)| key.name == "properties" && is_properties(node)) {
+        let help = "write `type: object` beside `properties:`, or leave `properties:` out: `{ name: text }`";
+        let what = "a JSON Schema without `type: object`".to_owned();
+        reader.report(key.span.clone(), fault(what, help.to_owned()));
+        return None;
+    }
     let before = reader.mistakes.len();
     let (mut properties, mut required) = (Map::new(), Vec::new());
     let mut fields: Vec<(String, LogicalType)> = Vec::new();
@@ -179,6 +185,18 @@ fn object(entries: &[(Key, Node)], node: &Node, reader: &mut Reader<'_>) -> Opti
     });
     let short = Short { json, datatype: LogicalType::Struct(fields), optional: false };
     (reader.mistakes.len() == before).then_some(short)
+}
+
+/// Whether these are properties of a JSON Schema: one has a type that only JSON Schema has.
+fn is_properties(node: &Node) -> bool {
+    let Kind::Map(entries) = &node.kind else { return false };
+    entries.iter().any(|(_, node)| {
+        let Kind::Map(keys) = &node.kind else { return false };
+        keys.iter().any(|(key, node)| {
+            key.name == "type"
+                && matches!(&node.kind, Kind::Text(of) if ["string", "array", "object", "null"].contains(&of.as_str()))
+        })
+    })
 }
 
 /// `{ is: …, about: …, optional: … }` or `{ one_of: […], about: …, optional: … }`.

@@ -78,7 +78,7 @@ impl Node {
     /// What is there, in words, for messages.
     pub(crate) fn describe(&self) -> String {
         match &self.kind {
-            Kind::Null => "nothing".to_owned(),
+            Kind::Null => "no value".to_owned(),
             Kind::List(_) => "a list".to_owned(),
             Kind::Map(_) => "a mapping".to_owned(),
             Kind::Unset(name) => format!("an unset variable `{name}`"),
@@ -87,6 +87,10 @@ impl Node {
             Kind::Int(value) => format!("`{value}`"),
             Kind::Float(value) => format!("`{value}`"),
             Kind::Text(text) if text.chars().count() > 60 => "a text".to_owned(),
+            // In quotes, or YAML would have made it a value of another type.
+            Kind::Text(text) if text.parse::<f64>().is_ok() || text == "true" || text == "false" => {
+                format!("the text `{text}`")
+            }
             Kind::Text(text) => format!("`{}`", text.trim_end()),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::describe::{Shape, Type, Written};
 
-/// Above this a bound is no bound.
+/// Bounds from here on count as unlimited.
 const UNBOUNDED: u64 = i64::MAX as u64;
 
 impl Type {

@@ -11,7 +11,7 @@ use super::map;
 /// When checks are made.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timetable {
-    /// From the first check to the second.
+    /// The interval between the first two checks.
     pub every: Duration,
     /// Each pause is so many times as long as the one before; 1 or more.
     pub factor: f64,

@@ -1,4 +1,4 @@
-//! Wave: holds everything below it until everything above it has ended and is on disk.
+//! Wave: holds everything below it until everything above it has ended and is on disk (`store/wave_buffer.rs`).
 
 use std::{future::Future, sync::Arc};
 

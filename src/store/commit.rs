@@ -1,4 +1,4 @@
-//! The one way in: answers, rows and failures become durable together.
+//! Commits a batch of answers, rows and failures in one transaction.
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use crate::{
 use super::StoreError;
 
 /// The columns of such a table: some of its own, then the record's key, what is known of it, and its fields,
-/// typed. The fields are called by their place, so that no name of a user's meets one of ours.
+/// typed. The fields are called by their place, so that a user's column names cannot clash with ours.
 #[derive(Debug, Clone)]
 pub(super) struct RecordTable {
     own: Vec<(&'static str, LogicalType)>,

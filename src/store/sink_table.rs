@@ -27,7 +27,7 @@ pub(super) fn insert(
     table: &Table,
     rows: &[(Row, i64)],
 ) -> Result<Repeated, StoreError> {
-    // Columns by their place, so that no name of a user's meets one of ours.
+    // Columns by their place, so that a user's column names cannot clash with ours.
     let values = table.columns.iter().enumerate().map(|(at, (_, of))| (format!("v{at}"), of.clone()));
     let own = ["r", "o"].map(|name| (name.to_owned(), LogicalType::BigInt));
     let slot = Slot::new(Schema::new(own.into_iter().chain(values)));

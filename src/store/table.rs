@@ -20,7 +20,7 @@ pub struct Table {
     pub key: Vec<String>,
     /// Whether rows that a run no longer writes are removed, and how; `None` where rows stay.
     pub owned: Option<Owned>,
-    /// How rows meet rows that are there.
+    /// How new rows are combined with existing ones.
     pub mode: SinkMode,
     /// What becomes of a second row with the same key in one run.
     pub duplicates: Duplicates,
@@ -45,7 +45,7 @@ pub enum SinkTarget {
 pub struct Owned {
     /// To those whose record failed.
     pub stale: Stale,
-    /// Whether those go whose record has left its source.
+    /// Whether rows are removed whose record is no longer in its source.
     pub gone: bool,
 }
 
@@ -58,7 +58,7 @@ pub enum Stale {
     Mark,
 }
 
-/// How rows meet rows that are there.
+/// How new rows are combined with existing ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "as in the language")]
 pub enum SinkMode {

@@ -30,6 +30,23 @@ fn values_that_are_written_out_are_the_texts_that_are_written() {
 }
 
 #[test]
+fn digits_in_rows_and_in_schemas_stay_as_they_are_written() {
+    let folder = Folder::new();
+    folder.run(
+        "duckdb: out.duckdb\nstages:\n  - source: a\n    rows:\n      - { id: 007, n: 18446744073709551615, h: 123456789012345678901234567890, f: 0.5, z: 0, minus: -7 }\n      - { id: 08, n: 1, h: 02, f: 0.25, z: -0, minus: 7 }\n    key: id\n  - map: code\n    fields: { kind: typeof(id) || typeof(n) || typeof(f) || typeof(minus) }\n  - sink: rows\n",
+    );
+    let sql = "SELECT string_agg(concat_ws(' ', id, n, h, f, z, minus, kind), ' | ' ORDER BY id) FROM rows";
+    assert_eq!(
+        folder.sql(sql),
+        "007 18446744073709551615 123456789012345678901234567890 0.5 0 -7 VARCHARHUGEINTDOUBLEBIGINT | \
+         08 1 02 0.25 0 7 VARCHARHUGEINTDOUBLEBIGINT"
+    );
+    let schema = "pipeline: p\nduckdb: out.duckdb\nstages:\n  - source: a\n    rows: [{ id: 1 }]\n    key: id\n  - map: zip\n    chat: { prompt: x, model: mistral-small-latest, schema: { code: { one_of: [01067, 02943] } } }\n    mock: { code: \"01067\" }\n  - sink: zips\n";
+    folder.run(schema.trim_start_matches("pipeline: p\n"));
+    assert_eq!(folder.sql("SELECT code, typeof(code) FROM zips"), "01067 | VARCHAR");
+}
+
+#[test]
 fn a_failure_that_nothing_below_takes_stays_a_failure() {
     let spec = |more: &str| {
         format!(

@@ -1,11 +1,11 @@
-//! Places in a text: their line and column, what is round them, and where brackets are closed.
+//! Positions in a text: line and column, the characters around them, matching brackets.
 
 use std::fmt::Write;
 
 /// Characters shown on each side of a place.
 const AROUND: usize = 20;
 
-/// Where what is open at a place is closed, by its brackets.
+/// The offset after the bracket that closes what is open at a position.
 pub(super) fn closed(text: &str, from: usize, open: usize, in_string: bool) -> Option<usize> {
     let (mut depth, mut in_string, mut escaped) = (open, in_string, false);
     for (offset, byte) in text.as_bytes()[from..].iter().enumerate() {

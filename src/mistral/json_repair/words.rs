@@ -16,7 +16,7 @@ pub(super) fn unexpected(next: Next, found: char, token: &str) -> String {
             "a comma is missing, or a quote within a string is not written as `\\\"`".to_owned()
         }
         (Next::Colon, _) => "a `:` is missing after the key".to_owned(),
-        (_, ',') => "a comma too many".to_owned(),
+        (_, ',') => "an unexpected comma".to_owned(),
         (_, '\'' | '‘' | '’' | '“' | '”' | '`') => {
             format!("`{found}` as a quote: strings of JSON are in double quotes, `\"`")
         }

@@ -55,6 +55,7 @@ impl Origin {
             Self::Files(set) => {
                 format!("files {}, each up to {}", set.root.join(&set.pattern).display(), set.max_bytes)
             }
+            Self::Rows(rows) if rows.len() == 1 => "1 row in the spec".to_owned(),
             Self::Rows(rows) => format!("{} rows in the spec", rows.len()),
             Self::Query(query) => format!("query {}", one_line(query)),
             Self::Read(files) => read::line(files),

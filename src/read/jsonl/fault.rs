@@ -1,4 +1,4 @@
-//! Why a line is no JSON object, in plain words. Main type: [`Fault`].
+//! Why a line is not a JSON object. Main type: [`Fault`].
 
 /// What is wrong with a line, and where.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ impl Fault {
         Self { at, reason: reason.into() }
     }
 
-    /// A key without a letter, which no column can have.
+    /// Refuses an empty key: a column needs a name.
     pub(super) fn if_empty(key: &str, at: usize) -> Result<(), Self> {
         match key.is_empty() {
             true => Err(Self::new(at, "an empty key cannot be a column")),
@@ -42,7 +42,7 @@ impl Fault {
             }
             "trailing characters" => format!("expected the end of the line after the object, found {found}"),
             "key must be a string" => format!("expected a key in quotes, found {found}"),
-            "trailing comma" => "a comma with nothing behind it".to_owned(),
+            "trailing comma" => "a trailing comma".to_owned(),
             "lone leading surrogate in hex escape" | "unexpected end of hex escape" => {
                 "the escape `\\u…` is a lone surrogate, which is not a character".to_owned()
             }

@@ -1,6 +1,6 @@
 //! A map that calls a model request by request: look into the ledger, send what is not there, keep each answer.
 //!
-//! [`lookup::Lookups`] and [`send::ask`] are the streams, called by `drive::wire`. [`claims`] lets records with the same
+//! [`lookup::Lookups`] and [`send::ask`] are the streams, called by `drive::wire`. [`single_flight`] lets records with the same
 //! request share one answer, [`preflight`] checks a model before its first request. Knows nothing of batch jobs.
 
 pub(crate) mod calls;

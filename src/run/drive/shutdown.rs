@@ -1,4 +1,5 @@
-//! What ends a run early: the user, or an error that no record can get past.
+//! What ends a run early: the user (Ctrl-C and other signals, which `cli/run.rs` receives), or an error that no record
+//! can get past.
 
 use std::sync::{Arc, Mutex};
 

@@ -35,7 +35,7 @@ pub const SCENARIOS: &[(&str, &str)] = &[
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// It is neither one of those that are known by name nor a file that can be read.
-    #[error("there is no scenario `{name}`: wanted a file, or one of {}", names())]
+    #[error("there is no scenario `{name}`: expected a file, or one of {}", names())]
     Unknown {
         /// What was asked for.
         name: String,
@@ -225,7 +225,7 @@ impl<'de> Deserialize<'de> for Share {
         if (0.0..=1.0).contains(&share) {
             return Ok(Self(share));
         }
-        Err(D::Error::custom(format!("`{share}` is no share: wanted a number from 0 to 1")))
+        Err(D::Error::custom(format!("`{share}` is no share: expected a number from 0 to 1")))
     }
 }
 
@@ -238,7 +238,7 @@ impl<'de> Deserialize<'de> for Positive {
         if number.is_finite() && number >= 0.0 {
             return Ok(Self(number));
         }
-        Err(D::Error::custom(format!("`{number}` is too little: wanted a positive number")))
+        Err(D::Error::custom(format!("`{number}` is too little: expected a positive number")))
     }
 }
 

@@ -1,4 +1,4 @@
-//! `map:` with one of the tasks calls a model: its keys and what they are read into.
+//! `map:` with one of the tasks calls a model: its keys, and the struct that they are read into.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! `chat:` prompts a model: its keys and what they are read into.
+//! `chat:` prompts a model: its keys, and the struct that they are read into.
 
 use super::{
     common::MODEL,

@@ -1,4 +1,4 @@
-//! `duckdb:`, the database: its keys and what they are read into.
+//! `duckdb:`, the database: its keys, and the struct that they are read into.
 
 use crate::{
     diagnostic::Fault,

@@ -1,4 +1,4 @@
-//! `gather:` undoes a split: its keys and what they are read into.
+//! `gather:` undoes a split: its keys, and the struct that they are read into.
 
 use super::common::{FROM, stage_name};
 use crate::spec::{

@@ -1,4 +1,4 @@
-//! `mistral:`, how to reach the service: its keys and what they are read into.
+//! `mistral:`, how to reach the service: its keys, and the struct that they are read into.
 
 use crate::{diagnostic::Place, region::BASE_URL, units::Rate};
 

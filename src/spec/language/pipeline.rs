@@ -1,4 +1,4 @@
-//! The top of a pipeline file: its keys and what they are read into.
+//! The top of a pipeline file: its keys, and the struct that they are read into.
 
 use std::{path::PathBuf, sync::Arc};
 

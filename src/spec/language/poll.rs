@@ -1,4 +1,4 @@
-//! `poll:` waits for batch jobs: its keys and what they are read into.
+//! `poll:` waits for batch jobs: its keys, and the struct that they are read into.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub struct PollSpec {
 /// When a poll checks its jobs, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PollSchedule {
-    /// From the first check to the second.
+    /// The interval between the first two checks.
     pub every: Duration,
     /// Each pause is this many times as long as the one before.
     pub factor: f64,
@@ -87,7 +87,7 @@ const UNTIL: Key = key(
 
 /// When to check and when to give up; also part of `batch:`.
 pub(super) const SCHEDULE: &[Key] = &[
-    key("every", Type::Duration, "every: 10s", "From the first check to the second.")
+    key("every", Type::Duration, "every: 10s", "The interval between the first two checks.")
         .or(Preset::Duration(PollSchedule::DEFAULT.every)),
     key("backoff", Type::Map(&BACKOFF), "backoff: { factor: 2, max: 5min }", "How the pauses grow."),
     key("timeout", Type::Duration, "timeout: 48h", "When to give up.")
@@ -119,8 +119,13 @@ static BACKOFF: Shape = Shape::new(
             "Each pause is this many times as long as the one before.",
         )
         .or(Preset::Number(PollSchedule::DEFAULT.factor)),
-        key("max", Type::Wait, "max: 5min", "The longest pause; at least `every` unless it is set.")
-            .or(Preset::Duration(PollSchedule::DEFAULT.max)),
+        key(
+            "max",
+            Type::Wait,
+            "max: 5min",
+            "The longest pause, 2min by default, or `every` if that is longer.",
+        )
+        .or(Preset::Duration(PollSchedule::DEFAULT.max)),
     ]],
 );
 

@@ -1,4 +1,4 @@
-//! `map:` with `fields:`, `keep:`, `drop:` or `rename:`: its keys and what they are read into.
+//! `map:` with `fields:`, `keep:`, `drop:` or `rename:`: its keys, and the struct that they are read into.
 
 use super::{
     common::{FROM, WHEN, stage_name},

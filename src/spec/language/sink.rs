@@ -1,4 +1,4 @@
-//! `sink:` writes records: its keys and what they are read into.
+//! `sink:` writes records: its keys, and the struct that they are read into.
 
 use crate::{
     diagnostic::Fault,
@@ -202,7 +202,7 @@ pub(crate) static SHAPE: Shape = Shape::new(
         key(
             "stale",
             Type::Word(
-                "stale",
+                "`stale:` value",
                 &[
                     Word(Stale::Keep.word(), "the row stays"),
                     Word(Stale::Delete.word(), "the row is removed"),
@@ -216,7 +216,7 @@ pub(crate) static SHAPE: Shape = Shape::new(
         key(
             "gone",
             Type::Word(
-                "gone",
+                "`gone:` value",
                 &[Word("keep", "the row stays"), Word("delete", "the row is removed")],
             ),
             "gone: delete",
@@ -226,7 +226,7 @@ pub(crate) static SHAPE: Shape = Shape::new(
         key(
             "duplicates",
             Type::Word(
-                "duplicates",
+                "`duplicates:` value",
                 &[
                     Word(Duplicates::Fail.word(), "the record fails, with `duplicate key`"),
                     Word(Duplicates::First.word(), "the first row is kept; the others are counted as duplicates"),

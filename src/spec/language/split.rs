@@ -1,4 +1,4 @@
-//! `map:` with `split:` makes many records out of one: its keys and what they are read into.
+//! `map:` with `split:` makes many records out of one: its keys, and the struct that they are read into.
 
 use crate::diagnostic::Fault;
 

@@ -1,4 +1,4 @@
-//! `throttle:` spaces records out: its keys and what they are read into.
+//! `throttle:` spaces records out: its keys, and the struct that they are read into.
 
 use crate::units::Rate;
 

@@ -1,4 +1,4 @@
-//! `wave:` waits for everything above it: its keys and what they are read into.
+//! `wave:` waits for everything above it: its keys, and the struct that they are read into.
 
 use super::common::{FROM, stage_name};
 use crate::spec::{

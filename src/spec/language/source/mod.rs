@@ -1,4 +1,4 @@
-//! `source:` reads records: its keys and what they are read into. A kind with keys of its own has a file of its own.
+//! `source:` reads records: its keys, and the struct that they are read into. A kind with keys of its own has a file of its own.
 
 mod csv;
 mod types;
