@@ -62,6 +62,13 @@ pub enum EventKind {
         /// Requests that have ended without an answer.
         failed: u64,
     },
+    /// Mocked answers of an offline run have keys that no record had.
+    UnusedAnswers {
+        /// The name of the map.
+        stage: String,
+        /// The keys.
+        keys: Vec<String>,
+    },
     /// A stage has seen its last record.
     StageEnded {
         /// The stage's index.

@@ -160,6 +160,11 @@ fn tell(error: &str) {
     let _ = writeln!(std::io::stderr(), "error: {}", visible(error));
 }
 
+/// What is valid and perhaps not meant, in one line.
+fn warn(text: &str) {
+    let _ = writeln!(std::io::stderr(), "warning: {}", visible(text));
+}
+
 fn show(text: &str) {
     let _ = std::io::stdout().write_all(visible(text).as_bytes());
 }

@@ -4,14 +4,16 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    plan::Step,
     region,
     report::{Choice, Reporter},
     run::{Answers, Asks, Estimate, Options, Pipeline, RunError, estimate},
     sim::SimConfig,
+    spec::Mode,
     units::Usd,
 };
 
-use super::{FATAL, SpecArguments, WRONG, block_on, load, show, tell};
+use super::{FATAL, SpecArguments, WRONG, block_on, load, show, tell, warn};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -63,7 +65,8 @@ fn records(text: &str) -> Result<u64, &'static str> {
 }
 
 pub(super) fn base_url(text: &str) -> Result<String, &'static str> {
-    let url = region::base_url(text).ok_or("expected `eu`, `us` or a URL, such as `http://127.0.0.1:8080`")?;
+    let url =
+        region::base_url(text).ok_or("expected `eu`, `us` or a URL, such as `http://127.0.0.1:8080`")?;
     // The paths of the service begin with it.
     Ok(url.strip_suffix("/v1").unwrap_or(&url).to_owned())
 }
@@ -104,6 +107,7 @@ pub(super) fn run(arguments: &Arguments) -> u8 {
         tell(&why);
         return WRONG;
     }
+    warn_of_limit(&pipeline, arguments);
     let result = match arguments.dry_run {
         true => block_on(dry_run(&pipeline, &options)),
         false => block_on(run_and_report(&pipeline, &options, arguments)),
@@ -115,6 +119,20 @@ pub(super) fn run(arguments: &Arguments) -> u8 {
             tell(&error.to_string());
             if matches!(error, RunError::NoKey { .. } | RunError::Answers(_)) { WRONG } else { FATAL }
         }
+    }
+}
+
+/// What `--limit` does to rows that a sink replaces.
+fn warn_of_limit(pipeline: &Pipeline, arguments: &Arguments) {
+    let Some(limit) = arguments.limit else { return };
+    let replaced = pipeline.plan().nodes.iter().filter_map(|node| match &node.step {
+        Step::Sink(sink) if sink.mode == Mode::Replace => Some(format!("{}", sink.target)),
+        _ => None,
+    });
+    for target in replaced {
+        warn(&format!(
+            "with `--limit {limit}`, {target} will hold only the rows of that many records; a run without it writes all"
+        ));
     }
 }
 

@@ -32,7 +32,9 @@ impl Fault {
                 None => "no such port".to_owned(),
             },
             Self::MissingKey { key, .. } => format!("expected `{key}:` here"),
-            Self::WrongShape { wanted, .. } | Self::OutOfBounds { wanted, .. } => format!("expected {wanted}"),
+            Self::WrongShape { wanted, .. } | Self::OutOfBounds { wanted, .. } => {
+                format!("expected {wanted}")
+            }
             Self::Unit { error, .. } => error.to_string(),
             Self::RepeatedKey { first: Some(first), .. } => {
                 let (line, column) = first.line_column();
@@ -52,6 +54,7 @@ impl Fault {
             Self::TableKey { has, .. } => format!("expected the key `{has}`"),
             Self::TableColumn { column, has, .. } => format!("expected a type of `{column}` that fits {has}"),
             Self::Query(fault) => fault.label(),
+            Self::Rows(fault) => fault.label(),
             Self::Unquoted { write, .. } => format!("write `{write}`"),
             Self::BadFieldName(_) => "expected a name without control characters".to_owned(),
             Self::BadName(_) => "expected letters, digits and `_`, a letter first".to_owned(),
@@ -126,6 +129,7 @@ impl Fault {
             ),
             Self::Warning(warning) => Some(warning.help()),
             Self::Query(fault) => fault.help(),
+            Self::Rows(fault) => fault.help(),
             Self::Unquoted { .. } => Some(
                 "an expression is written in quotes if it has `: `, ` #` or a comma in it, or begins with a bracket, a quote \
                  or `@`"
@@ -139,9 +143,6 @@ impl Fault {
             )),
             Self::SchemaTwins { .. } => {
                 Some("column names are case-insensitive: rename one of them in the schema".to_owned())
-            }
-            Self::ColumnClash { .. } => {
-                Some("say `columns:` on the sink, or `into:` on one of the maps".to_owned())
             }
             Self::SharedTarget { .. } => Some(
                 "one sink can read several stages (`from: [a, b]`); two sinks write one table with the same `key:`, and not by \

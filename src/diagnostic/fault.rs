@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::units::UnitError;
 
-use super::{QueryFault, place::Place, warning::Warning};
+use super::{QueryFault, RowsFault, place::Place, warning::Warning};
 
 /// What can be wrong. `Display` is the headline; [`Fault::label`] stands under the place and says
 /// what was wanted; [`Fault::help`] says what to try.
@@ -286,16 +286,6 @@ pub enum Fault {
     /// A schema whose answers would have no fields.
     #[error("the schema `{0}` describes neither an object nor a list")]
     SchemaWithoutObject(String),
-    /// Two stages give the same column.
-    #[error("duplicate column `{column}`: {first} and {second}")]
-    ColumnClash {
-        /// The column.
-        column: String,
-        /// From where first.
-        first: String,
-        /// From where again.
-        second: String,
-    },
     /// A sink that upserts and has no key to do it by.
     #[error("the key `{key}` is not a column of `{sink}`")]
     KeyNotAColumn {
@@ -335,6 +325,9 @@ pub enum Fault {
     /// What is wrong with a query.
     #[error(transparent)]
     Query(QueryFault),
+    /// What is wrong with the rows of a source or a sink.
+    #[error(transparent)]
+    Rows(RowsFault),
     /// What is valid and probably not meant.
     #[error(transparent)]
     Warning(Warning),

@@ -34,6 +34,16 @@ pub enum Warning {
     /// A GROUP BY of a name that is both a column and another column of the result.
     #[error("GROUP BY `{0}` groups by the column that is read, and not by the `{0}` of the result")]
     Regrouped(String),
+    /// A column of the program that gives way to a field of the same name.
+    #[error("the column `{column}` holds the field of that name, and not {what}")]
+    Hidden {
+        /// The column.
+        column: String,
+        /// What the program would have written.
+        what: &'static str,
+        /// The expression that gives it.
+        value: String,
+    },
     /// A value in quotes that is the name of a field.
     #[error("`{0}` is the field, not a text: YAML removes the quotes")]
     QuotedField(String),
@@ -48,6 +58,7 @@ impl Warning {
             Self::Ties { .. } => "decided by chance where rows are equal".to_owned(),
             Self::EqualSamples { .. } => "has samples".to_owned(),
             Self::QuotedField(_) => "the field is used".to_owned(),
+            Self::Hidden { .. } => "has such a field".to_owned(),
             Self::Regrouped(_) => "two columns have this name".to_owned(),
         }
     }
@@ -69,6 +80,9 @@ impl Warning {
             Self::EqualSamples { .. } => "leave it out, or leave `samples:` out".to_owned(),
             Self::Regrouped(_) => {
                 "give the column of the result another name, or group by its expression or number".to_owned()
+            }
+            Self::Hidden { column, value, .. } => {
+                format!("for both, list `columns:` on the sink, with `etl_{column}: {value}` among them")
             }
             Self::QuotedField(name) => format!("for the text write `\"'{name}'\"`, for the field `{name}`"),
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     diagnostic::{Fault, Place, Source as Written},
     record::{LogicalType, of_json_schema, same_name},
-    spec::{ChatSpec, Prompt, SchemaSpec, Settings, Text, ToolSpec, is_template},
+    spec::{ChatSpec, Prompt, SchemaSpec, Settings, Text, ToolSpec, is_template, schema_flaw},
 };
 
 use super::{Chat, Schema, Task, compiler::Compiler, shape::Shape};
@@ -176,6 +176,11 @@ impl Compiler<'_> {
                 at = span.end;
             }
             self.report(Fault::BadSchema { why: error.to_string() }, Place { source, span });
+            return None;
+        }
+        if let Some((word, fault)) = schema_flaw(&json) {
+            let at = source.text.find(&format!("\"{word}\"")).unwrap_or_default();
+            self.report(Fault::Rows(fault), Place { source, span: at..at + word.len() + 2 });
             return None;
         }
         Some((source, json))

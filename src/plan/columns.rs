@@ -1,7 +1,7 @@
 //! The columns of a sink: by default what a record holds, less `except:`, cast by `types:`.
 
 use crate::{
-    diagnostic::{Fault, Place},
+    diagnostic::{Fault, Place, RowsFault, Warning},
     record::{LogicalType, quote, same_name},
     spec::{Name, Text},
 };
@@ -35,15 +35,28 @@ impl Compiler<'_> {
         for (second, column) in kept {
             match columns.iter().find(|(_, known)| same_name(&known.name, &column.name)) {
                 // The user's own field of that name stays.
-                Some(_) if is_own(&column) => {}
+                Some(_) if is_own(&column) => self.hidden(&column, shape, place),
                 Some((first, _)) => {
-                    let fault = Fault::ColumnClash { column: column.name, first: first.clone(), second };
+                    let fault =
+                        Fault::Rows(RowsFault::Clash { column: column.name, first: first.clone(), second });
                     self.report(fault, place.clone());
                 }
                 None => columns.push((second, column)),
             }
         }
         columns.into_iter().map(|(_, column)| column).collect()
+    }
+
+    /// A column of the program's own is not written.
+    fn hidden(&mut self, column: &Column, shape: &Shape, place: &Place) {
+        let map = shape.maps.last().map_or("MAP", |map| &**map);
+        let (what, value) = match &column.value {
+            ColumnValue::Model => ("the model that answered", format!("etl.{map}.model")),
+            ColumnValue::Request => ("the request", format!("etl.{map}.request")),
+            ColumnValue::Expression(text) => ("what is known of the failure", text.clone()),
+            ColumnValue::Field(_) => return,
+        };
+        self.warn(Warning::Hidden { column: column.name.clone(), what, value }, place.clone());
     }
 
     /// The columns with the types that `types:` names.
@@ -66,7 +79,7 @@ impl Compiler<'_> {
     pub(super) fn mark_column(&mut self, columns: &mut Vec<Column>, place: &Place) {
         if let Some(known) = columns.iter().find(|column| same_name(&column.name, STALE)) {
             let (first, second) = (format!("field `{}`", known.name), "`stale: mark`".to_owned());
-            let fault = Fault::ColumnClash { column: STALE.to_owned(), first, second };
+            let fault = Fault::Rows(RowsFault::Clash { column: STALE.to_owned(), first, second });
             self.report(fault, place.clone());
         }
         let value = ColumnValue::Expression("false".to_owned());

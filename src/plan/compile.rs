@@ -1,18 +1,21 @@
 //! The compiler: walks the stages in the order of their records, knows what fields each one gives,
 //! and collects every mistake.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use crate::{
-    diagnostic::{Fault, Mistake, Mistakes, Place, QueryFault},
-    record::same_name,
+    diagnostic::{Fault, Mistake, Mistakes, Place, QueryFault, RowsFault},
+    record::{ETL, same_name},
     region::{BASE_URL, base_url},
     spec::{Form, MistralSpec, Mode, Spec, StageSpec, Text},
     sql::{self, Engine, Resources},
 };
 
 use super::{
-    Mistral, NodeId, Paces, Plan, Port, RecordType, Secret, Sink, Step, Target, Throttle,
+    Mistral, NodeId, Origin, Paces, Plan, Port, RecordType, Secret, Sink, Source, Step, Target, Throttle,
     compiler::{Collected, CompileContext, Compiler, Tables},
     doubt::{Doubt, Guards},
     graph::{self, Edge, Graph},
@@ -261,6 +264,9 @@ impl Compiler<'_> {
         };
         let own = submitted.or(shape).or_else(|| after.clone());
         if let Some(after) = &mut after {
+            if matches!(form, Form::Source(_) | Form::Wave(_)) && after.schema.get(ETL).is_some() {
+                self.report(Fault::Rows(RowsFault::OwnField), stage.name.place.clone());
+            }
             if graph::fails_into_waves(Some(form)) && !failed_read {
                 after.failures.extend(own.clone());
             }
@@ -349,6 +355,32 @@ impl Compiler<'_> {
                 }
             } else {
                 seen.push((sink, stage.name.value.to_string()));
+            }
+        }
+        self.replaced_sources(steps);
+    }
+
+    /// A file that a sink replaces is not one that a source reads.
+    fn replaced_sources(&mut self, steps: &HashMap<usize, Step>) {
+        let real = |path: &Path| path.canonicalize().ok();
+        for (at, stage) in self.spec.stages.iter().enumerate() {
+            let Some(Step::Sink(Sink { target: Target::File { path, shown, .. }, .. })) = steps.get(&at)
+            else {
+                continue;
+            };
+            let Some(written) = real(path) else { continue };
+            let reads = |step: &Step| match step {
+                Step::Source(Source { from: Origin::Read(files), .. }) => {
+                    let mut read = files.description.files.iter();
+                    read.any(|file| real(&files.set.locate(&file.path)).as_ref() == Some(&written))
+                }
+                _ => false,
+            };
+            let source = steps.iter().find(|(_, step)| reads(step)).map(|(at, _)| *at);
+            if let Some(source) = source {
+                let source_name = self.spec.stages[source].name.value.to_string();
+                let fault = RowsFault::OverwritesSource { file: shown.clone(), source_name };
+                self.report(Fault::Rows(fault), stage.name.place.clone());
             }
         }
     }

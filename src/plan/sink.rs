@@ -1,7 +1,7 @@
 //! Sinks: which columns a row has, of which types, from where.
 
 use crate::{
-    diagnostic::{Fault, Place},
+    diagnostic::{Fault, Place, RowsFault},
     record::{LogicalType, same_name},
     spec::{Duplicates, Mode, Name, SinkSpec, Stale, Target as TargetSpec, Text},
 };
@@ -39,7 +39,7 @@ impl Compiler<'_> {
             key => key.iter().map(|key| key.value.clone()).collect(),
         };
         let columns = match &spec.columns {
-            Some(columns) => self.listed(columns, &key, shape),
+            Some(columns) => self.listed(columns, (&key, !spec.key.is_empty()), shape),
             None => self.default_columns(&key, &spec.except, shape, &name.place),
         };
         let mut columns = self.cast_columns(columns, &spec.types);
@@ -117,8 +117,14 @@ impl Compiler<'_> {
         self.report(Fault::WrongShape { found, wanted: wanted.into() }, place.clone());
     }
 
-    /// The columns that the spec lists, and before them those of the key that it does not.
-    fn listed(&mut self, columns: &[(Name, Text)], key: &[String], shape: &Shape) -> Vec<Column> {
+    /// The columns that the spec lists, and before them those of the key that it does not. Unless the sink says its key
+    /// itself, a column of that name holds it.
+    fn listed(
+        &mut self,
+        columns: &[(Name, Text)],
+        (key, is_said): (&[String], bool),
+        shape: &Shape,
+    ) -> Vec<Column> {
         let is_listed = |name: &str| columns.iter().any(|(column, _)| same_name(&column.value, name));
         let mut out: Vec<Column> =
             key.iter().filter(|name| !is_listed(name)).filter_map(|name| shape.column(&[name])).collect();
@@ -131,6 +137,13 @@ impl Compiler<'_> {
                 continue;
             }
             let Some(datatype) = self.expression(text, Some(shape)) else { continue };
+            if let Some(key) = key.iter().find(|key| same_name(key, &name.value))
+                && !is_said
+                && !same_name(text.value.trim().trim_matches('"'), key)
+            {
+                let fault = RowsFault::AnotherKey(name.value.to_string());
+                self.report(Fault::Rows(fault), name.place.clone());
+            }
             let value = ColumnValue::Expression(text.value.clone());
             out.push(Column { name: name.value.to_string(), datatype, value });
         }

@@ -99,6 +99,20 @@ pub(crate) fn job(state: &State, stage: usize, job: &str, status: &str, counts: 
     ))
 }
 
+/// Mocked answers have keys that no record had.
+pub(crate) fn unused(stage: &str, keys: &[String]) -> String {
+    let shown: Vec<String> = keys.iter().take(5).map(|key| format!("`{}`", text::clean(key))).collect();
+    let more = if keys.len() > shown.len() {
+        format!(" and {} more", keys.len() - shown.len())
+    } else {
+        String::new()
+    };
+    format!(
+        "`{stage}`: mocked answers for {}{more} were not used: no record has such a key",
+        shown.join(", ")
+    )
+}
+
 /// The user has asked to stop.
 pub(crate) fn interrupted(in_flight: u64) -> String {
     match in_flight {

@@ -112,7 +112,7 @@ impl State {
                 }
             }
             // How jobs stand shows in the counts of the stage that polls them.
-            EventKind::JobChanged { .. } => {}
+            EventKind::JobChanged { .. } | EventKind::UnusedAnswers { .. } => {}
             EventKind::Interrupted { .. } => self.stopping = true,
             EventKind::RunEnded { end, progress, sum, tables, seconds } => {
                 self.update(event.at, progress);

@@ -1,6 +1,9 @@
 //! What a simulator is to answer: `mock:` of a map, and the file of `--answers`. Main type: [`Mocks`].
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use serde_json::{Map, Value as Json};
 
@@ -64,6 +67,33 @@ impl Answers {
     }
 }
 
+/// Keys of answers that no record has had so far, by stage: misspelt ones, as a rule.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct UnusedAnswers(Arc<Mutex<BTreeMap<String, BTreeSet<String>>>>);
+
+impl UnusedAnswers {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add<'a>(&self, stage: &str, keys: impl Iterator<Item = &'a String>) {
+        self.all().entry(stage.to_owned()).or_default().extend(keys.cloned());
+    }
+
+    fn remove(&self, stage: &str, key: &str) {
+        if let Some(keys) = self.all().get_mut(stage) {
+            keys.remove(key);
+        }
+    }
+
+    /// Those of each stage that has any.
+    pub(crate) fn by_stage(&self) -> Vec<(String, Vec<String>)> {
+        let all = self.all();
+        let any = all.iter().filter(|(_, keys)| !keys.is_empty());
+        any.map(|(stage, keys)| (stage.clone(), keys.iter().cloned().collect())).collect()
+    }
+}
+
 /// What the simulator of an offline run is given.
 #[derive(Debug, Clone)]
 pub(crate) struct Offline {
@@ -71,6 +101,8 @@ pub(crate) struct Offline {
     pub(crate) answers: Option<Answers>,
     /// Where the simulator finds what it is to answer.
     pub(crate) given: GivenAnswers,
+    /// What of it no record has had.
+    pub(crate) unused: UnusedAnswers,
 }
 
 /// A rule as it is written.
@@ -83,6 +115,8 @@ enum Written {
 pub(crate) struct Mocks {
     rules: Vec<Rule>,
     given: GivenAnswers,
+    stage: String,
+    unused: UnusedAnswers,
 }
 
 enum Rule {
@@ -100,9 +134,19 @@ impl Mocks {
         offline: Option<&Offline>,
     ) -> Result<Self, SetupError> {
         let Some(offline) = offline else {
-            return Ok(Self { rules: Vec::new(), given: GivenAnswers::default() });
+            return Ok(Self {
+                rules: Vec::new(),
+                given: GivenAnswers::default(),
+                stage: String::new(),
+                unused: UnusedAnswers::default(),
+            });
         };
-        let mut mocks = Self { rules: Vec::new(), given: offline.given.clone() };
+        let mut mocks = Self {
+            rules: Vec::new(),
+            given: offline.given.clone(),
+            stage: node.name.to_string(),
+            unused: offline.unused.clone(),
+        };
         let written = offline.answers.as_ref().map(|answers| answers.rules(&node.name)).transpose()?;
         for rule in written.unwrap_or_default() {
             mocks.rules.push(match rule {
@@ -121,7 +165,19 @@ impl Mocks {
                 mocks.rules.push(Rule::Expression(expressions, of.clone()));
             }
         }
+        for rule in &mocks.rules {
+            if let Rule::ByKey(answers) = rule {
+                mocks.unused.add(&mocks.stage, answers.keys());
+            }
+        }
         Ok(mocks)
+    }
+
+    /// Notes that a record has reached the map, whether or not it is asked about.
+    pub(crate) fn saw(&self, record: &Record) {
+        if !self.rules.is_empty() {
+            self.unused.remove(&self.stage, &record.key);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

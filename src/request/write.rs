@@ -162,6 +162,7 @@ impl Writer {
 
     /// The request for a record.
     pub(crate) async fn write(&self, record: &Record) -> Result<Written, WriteError> {
+        self.mocks.saw(record);
         let Composed { model, id, older, body, beside, attached, pages } = self.compose(record).await?;
         let prompt =
             estimate_tokens(body.len() - attached - beside) + ATTACHED_TOKENS * self.attachments.len() as u64;

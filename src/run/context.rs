@@ -122,6 +122,11 @@ impl Context {
         }
     }
 
+    /// Keys of mocked answers that no record had, by stage; which says something only if all records were read.
+    pub(crate) fn unused_answers(&self) -> Vec<(String, Vec<String>)> {
+        self.offline.as_ref().map(|offline| offline.unused.by_stage()).unwrap_or_default()
+    }
+
     /// How the run has ended.
     pub(crate) fn end(&self) -> RunEnd {
         if let Some(end) = self.shutdown.end() {

@@ -3,7 +3,7 @@
 use crate::{
     mistral::account,
     plan::{self, Plan},
-    request::mock::{self, Answers, Offline},
+    request::mock::{self, Answers, Offline, UnusedAnswers},
     sim::SimConfig,
 };
 
@@ -67,7 +67,11 @@ impl Options {
 
     /// What the simulator is to answer, where the run is offline.
     pub(crate) fn given(&self) -> Option<Offline> {
-        self.offline.then(|| Offline { answers: self.answers.clone(), given: self.sim.given.clone() })
+        self.offline.then(|| Offline {
+            answers: self.answers.clone(),
+            given: self.sim.given.clone(),
+            unused: UnusedAnswers::default(),
+        })
     }
 
     pub(crate) fn base_url<'a>(&'a self, plan: &'a Plan) -> &'a str {

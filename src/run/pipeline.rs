@@ -15,7 +15,7 @@ use crate::{
     diagnostic::{Fault, Mistakes},
     event::{Event, EventKind, RunEnd},
     mistral,
-    plan::{self, CompileContext, Plan, Step, compile},
+    plan::{self, CompileContext, Node, Plan, Step, compile},
     read::ProofId,
     record::LogicalType,
     request::mock,
@@ -137,7 +137,7 @@ impl Pipeline {
     /// # Errors
     /// The stages that do.
     pub fn asks_at(&self, stage: &str) -> Result<(), String> {
-        let asks = |node: &&plan::Node| matches!(node.step, Step::Ask(_) | Step::Collect(_));
+        let asks = |node: &&Node| matches!(node.step, Step::Ask(_) | Step::Collect(_));
         let known: Vec<&str> = self.plan.nodes.iter().filter(asks).map(|node| &*node.name).collect();
         if known.contains(&stage) {
             return Ok(());
@@ -255,6 +255,15 @@ impl Pipeline {
         // The disk that failed the run may fail its last line too; the first error is the one to tell.
         if end.exit_code() != 1 {
             recorded?;
+        }
+        let is_limited = |node: &Node| matches!(&node.step, Step::Source(source) if source.limit.is_some());
+        if matches!(end, RunEnd::Complete | RunEnd::WithFailures)
+            && resumed.done.is_empty()
+            && !plan.nodes.iter().any(is_limited)
+        {
+            for (stage, keys) in context.unused_answers() {
+                context.events.emit(EventKind::UnusedAnswers { stage, keys }).await;
+            }
         }
         let progress = context.meters.progress(&plan);
         let sum = context.meters.conservation(&plan);

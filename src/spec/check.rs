@@ -11,7 +11,7 @@ use super::{
     keys::{self, Entries, Expected},
     reader::Reader,
     scalar::{fits, scalar, wrong},
-    schema::SchemaSpec,
+    schema::{self, SchemaSpec},
     short_schema::{self, Short},
     text::Name,
     tree::{Kind, Node},
@@ -126,6 +126,13 @@ fn json_schema(node: &Node, reader: &mut Reader<'_>) -> Option<SchemaSpec> {
             at = inner;
         }
         reader.report(at.span.clone(), Fault::BadSchema { why: error.to_string() });
+        return None;
+    }
+    if let Some((word, fault)) = schema::flaw(&json) {
+        let text = reader.source.text.get(node.span.start..).unwrap_or_default();
+        let at = node.span.start + text.find(&word).unwrap_or_default();
+        let span = at..at + word.len();
+        reader.report(span, Fault::Rows(fault));
         return None;
     }
     Some(SchemaSpec::Json(reader.place(node.span.clone()), json))

@@ -110,7 +110,8 @@ fn strays(entries: &Entries, expected: &Expected, reader: &mut Reader<'_>) -> Ve
         let near = meant(name, &absent);
         misspelt.extend(near);
         let near = near.or_else(|| meant(name, &known));
-        let below = expected.known.iter().find(|beside| has(entries, beside.name) && holds(&beside.holds, name));
+        let below =
+            expected.known.iter().find(|beside| has(entries, beside.name) && holds(&beside.holds, name));
         let fault = Fault::UnknownKey {
             key: name.to_owned(),
             within: expected.within,

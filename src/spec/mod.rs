@@ -39,6 +39,7 @@ pub use language::{
     ThrottleSpec, Timeouts, ToolSpec, TypesSpec, WaveSet, WaveSpec,
 };
 pub use schema::SchemaSpec;
+pub(crate) use schema::flaw as schema_flaw;
 pub use text::{Name, Text, is_template};
 pub use tree::Origin;
 pub use variables::Variables;

@@ -1,8 +1,11 @@
 //! A schema as it is written. Main type: [`SchemaSpec`].
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::{diagnostic::Place, record::LogicalType};
+use crate::{
+    diagnostic::{Place, RowsFault, nearest},
+    record::LogicalType,
+};
 
 use super::text::Text;
 
@@ -17,4 +20,79 @@ pub enum SchemaSpec {
     Short(Place, Value, LogicalType),
     /// One that cannot be read, which has been reported.
     Wrong,
+}
+
+/// Keywords of a JSON Schema whose misspelling would leave an answer without fields.
+const STRUCTURE: [&str; 4] = ["properties", "required", "items", "additionalProperties"];
+
+/// Keywords that are spelt like one of these.
+const SIMILAR: [&str; 3] = ["patternProperties", "prefixItems", "unevaluatedProperties"];
+
+/// What keeps a valid JSON Schema from being what was meant, and the word in it that is the place.
+pub(crate) fn flaw(schema: &Value) -> Option<(String, RowsFault)> {
+    let Value::Object(keys) = schema else { return None };
+    let own = misspelt(keys).or_else(|| unmet(keys));
+    let inner = || {
+        let mut below: Vec<&Value> = Vec::new();
+        for (key, value) in keys {
+            match (key.as_str(), value) {
+                ("properties" | "$defs" | "definitions" | "patternProperties", Value::Object(named)) => {
+                    below.extend(named.values());
+                }
+                ("items" | "additionalProperties" | "not", value) => below.push(value),
+                ("anyOf" | "allOf" | "oneOf" | "prefixItems", Value::Array(all)) => below.extend(all),
+                _ => {}
+            }
+        }
+        below.into_iter().find_map(flaw)
+    };
+    own.or_else(inner)
+}
+
+fn misspelt(keys: &Map<String, Value>) -> Option<(String, RowsFault)> {
+    keys.keys().find_map(|key| {
+        let is_known = STRUCTURE.contains(&key.as_str()) || SIMILAR.contains(&key.as_str());
+        let near = nearest(key, STRUCTURE).filter(|_| !is_known)?;
+        let near = STRUCTURE.into_iter().find(|word| *word == near)?;
+        Some((key.clone(), RowsFault::Keyword { found: key.clone(), near }))
+    })
+}
+
+/// A property that is required and refused.
+fn unmet(keys: &Map<String, Value>) -> Option<(String, RowsFault)> {
+    if keys.get("additionalProperties") != Some(&Value::Bool(false)) || keys.contains_key("patternProperties")
+    {
+        return None;
+    }
+    let properties = keys.get("properties").and_then(Value::as_object);
+    let required = keys.get("required")?.as_array()?.iter().filter_map(Value::as_str);
+    let mut missing = required.filter(|name| properties.is_none_or(|known| !known.contains_key(*name)));
+    missing.next().map(|name| (name.to_owned(), RowsFault::MissingProperty(name.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_misspelt_keyword_and_a_property_that_is_refused_are_found_at_any_depth() {
+        let good = json!({ "type": "object", "properties": { "item": { "type": "string" }, "require": { "type": "array", "items": {} } },
+            "required": ["item"], "additionalProperties": false, "title": "x", "x-note": 1 });
+        assert_eq!(flaw(&good), None);
+        for (inner, word) in [
+            (json!({ "type": "object", "propertys": {} }), "propertys"),
+            (json!({ "type": "object", "properties": {}, "requried": [] }), "requried"),
+            (
+                json!({ "type": "object", "properties": { "a": {} }, "required": ["b"], "additionalProperties": false }),
+                "b",
+            ),
+        ] {
+            assert_eq!(flaw(&inner).unwrap().0, word);
+            let outer =
+                json!({ "type": "object", "properties": { "list": { "type": "array", "items": inner } } });
+            assert_eq!(flaw(&outer).unwrap().0, word);
+        }
+    }
 }

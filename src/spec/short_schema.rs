@@ -146,7 +146,8 @@ fn object(entries: &[(Key, Node)], node: &Node, reader: &mut Reader<'_>) -> Opti
         reader.wrong(node, "an object with at least one property: `{ name: text }`".to_owned());
         return None;
     }
-    if let Some((key, _)) = entries.iter().find(|(key, node)| key.name == "properties" && is_properties(node)) {
+    if let Some((key, _)) = entries.iter().find(|(key, node)| key.name == "properties" && is_properties(node))
+    {
         let help = "write `type: object` beside `properties:`, or leave `properties:` out: `{ name: text }`";
         let what = "a JSON Schema without `type: object`".to_owned();
         reader.report(key.span.clone(), fault(what, help.to_owned()));

@@ -39,6 +39,7 @@ mod proxy;
 mod queries;
 mod random;
 mod read;
+mod refused;
 mod replies;
 mod requests;
 mod run;

@@ -41,8 +41,9 @@ fn digits_in_rows_and_in_schemas_stay_as_they_are_written() {
         "007 18446744073709551615 123456789012345678901234567890 0.5 0 -7 VARCHARHUGEINTDOUBLEBIGINT | \
          08 1 02 0.25 0 7 VARCHARHUGEINTDOUBLEBIGINT"
     );
-    let schema = "pipeline: p\nduckdb: out.duckdb\nstages:\n  - source: a\n    rows: [{ id: 1 }]\n    key: id\n  - map: zip\n    chat: { prompt: x, model: mistral-small-latest, schema: { code: { one_of: [01067, 02943] } } }\n    mock: { code: \"01067\" }\n  - sink: zips\n";
-    folder.run(schema.trim_start_matches("pipeline: p\n"));
+    let spec = "pipeline: p\nduckdb: out.duckdb\nstages:\n  - source: a\n    rows: [{ id: 1 }]\n    key: id\n  - map: zip\n    chat: { prompt: x, model: mistral-small-latest, schema: { code: { one_of: [01067, 02943] } } }\n    mock: { \"1\": { code: \"01067\" } }\n  - sink: zips\n";
+    let offline = Options { offline: true, ..Options::default() };
+    run(&folder.pipeline(spec, &[]), &offline, CancellationToken::new()).unwrap();
     assert_eq!(folder.sql("SELECT code, typeof(code) FROM zips"), "01067 | VARCHAR");
 }
 

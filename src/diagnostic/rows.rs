@@ -1,0 +1,78 @@
+//! What is wrong with the rows of a source or a sink, beyond a key of the spec. Main type: [`RowsFault`].
+
+/// What is wrong with rows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RowsFault {
+    /// A column that is read has the name of the program's own field.
+    #[error("a column is called `etl`, as the program's own field")]
+    OwnField,
+    /// A sink replaces a file that the pipeline reads.
+    #[error("`{file}` is also read by the source `{source_name}`")]
+    OverwritesSource {
+        /// The file.
+        file: String,
+        /// The source.
+        source_name: String,
+    },
+    /// `columns:` gives the key another value.
+    #[error("the column `{0}` is the key of the rows, and holds another value")]
+    AnotherKey(String),
+    /// Two stages give the same column.
+    #[error("duplicate column `{column}`: {first} and {second}")]
+    Clash {
+        /// The column.
+        column: String,
+        /// From where first.
+        first: String,
+        /// From where again.
+        second: String,
+    },
+    /// A JSON Schema that no answer fits.
+    #[error("no answer fits this schema: `{0}` is required, and is not among its properties")]
+    MissingProperty(String),
+    /// A keyword of a JSON Schema that is none.
+    #[error("unknown keyword `{found}` in a JSON Schema")]
+    Keyword {
+        /// The keyword.
+        found: String,
+        /// What was meant.
+        near: &'static str,
+    },
+}
+
+impl RowsFault {
+    /// What is shown at its place.
+    pub(super) fn label(&self) -> String {
+        match self {
+            Self::OwnField => "read here".to_owned(),
+            Self::OverwritesSource { .. } => "the run would replace its own input".to_owned(),
+            Self::AnotherKey(_) => "expected the key as it is".to_owned(),
+            Self::Clash { .. } => "two columns have this name".to_owned(),
+            Self::MissingProperty(_) => "has `additionalProperties: false`".to_owned(),
+            Self::Keyword { near, .. } => format!("did you mean `{near}`?"),
+        }
+    }
+
+    /// What to write instead.
+    pub(super) fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::OwnField => {
+                "give it another name in a query: `sql: SELECT * RENAME (etl AS etl_column) FROM …`"
+                    .to_owned()
+            }
+            Self::OverwritesSource { .. } => "write to another file".to_owned(),
+            Self::AnotherKey(name) => {
+                format!(
+                    "give the column another name, or say `key: {name}` on the sink if it identifies the rows"
+                )
+            }
+            Self::Clash { .. } => {
+                "leave one of them out with `except:`, or list `columns:` on the sink".to_owned()
+            }
+            Self::MissingProperty(name) => {
+                format!("add `{name}` to `properties`, or remove it from `required`")
+            }
+            Self::Keyword { .. } => return None,
+        })
+    }
+}
