@@ -237,6 +237,8 @@ pub struct TableChange {
     pub removed: u64,
     /// Rows of earlier runs that are there although their record failed in this one.
     pub stale: u64,
+    /// Rows of earlier runs that are there although their record is no longer in its source.
+    pub left: u64,
 }
 
 /// How a run ended.

@@ -125,7 +125,9 @@ impl Fault {
             Self::FieldTaken { .. } => Some("choose another name for the stage, or say `into:`".to_owned()),
             Self::CircularTypes(_) => Some("say the types of the columns with `types:` on the sink".to_owned()),
             Self::NoKey { .. } => Some(
-                "say `key:` on the source or the sink, or `mode: replace` or `mode: append` on the sink".to_owned(),
+                "say `key:` on the source, on the wave with a query or the gather that made these records, or on the sink; or \
+                 `mode: replace` or `mode: append` on the sink"
+                    .to_owned(),
             ),
             Self::Warning(warning) => Some(warning.help()),
             Self::Query(fault) => fault.help(),

@@ -108,6 +108,11 @@ fn change(table: &TableChange) -> String {
         let which = if table.stale == 1 { "whose record" } else { "whose records" };
         parts.push(format!("{} of earlier runs kept, {which} failed now", counted(table.stale, "row")));
     }
+    if table.left > 0 {
+        let which = if table.left == 1 { "whose record is" } else { "whose records are" };
+        let rows = counted(table.left, "row");
+        parts.push(format!("{rows} kept, {which} no longer in the source (`gone: delete` removes them)"));
+    }
     format!("{}: {}", clean(&table.table), parts.join("; "))
 }
 

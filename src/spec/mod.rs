@@ -7,6 +7,7 @@
 mod check;
 mod describe;
 mod export;
+mod indentation;
 mod keys;
 mod language;
 mod reader;

@@ -5,6 +5,7 @@ use crate::diagnostic::Fault;
 
 use super::{
     describe::{Type, Written},
+    indentation,
     tree::{Key, Kind, Node},
 };
 
@@ -123,6 +124,15 @@ pub(crate) fn yaml_fault(source: &str, at: usize, message: String) -> Fault {
     ];
     if let Some(write) = template(source, at).filter(|_| message.contains("a key has to be a text")) {
         return Fault::Unquoted { what: "`{{` begins a mapping of YAML".to_owned(), write };
+    }
+    const LINES: [&str; 3] = [
+        "mapping values are not allowed",
+        "did not find expected key",
+        "did not find expected '-' indicator",
+    ];
+    let indented = LINES.iter().any(|part| message.contains(part)).then(|| indentation::mistake(source, at));
+    if let Some(what) = indented.flatten() {
+        return Fault::Yaml(format!("this is not a spec: {what}"));
     }
     let write = VALUES.iter().any(|part| message.contains(part)).then(|| at_error(source, at)).flatten();
     match write {

@@ -319,6 +319,11 @@ fn settle_table(connection: &Connection, pipeline: &str, table: &Table) -> Resul
             )?;
         }
         change.stale = count("temp.stale_rows")?;
+        change.left = count(
+            "(SELECT DISTINCT o.row_hash FROM temp.old_rows AS o JOIN temp.members AS m ON m.owner = o.owner
+              WHERE m.record IN (FROM temp.gone_now) AND o.row_hash NOT IN (FROM temp.gone_rows)
+                AND o.row_hash NOT IN (FROM temp.stale_rows))",
+        )?;
         if owned.stale == Stale::Mark && change.stale > 0 {
             connection.execute_batch(&format!(
                 "UPDATE {main} AS t SET stale = true WHERE {row} IN (FROM temp.stale_rows)"

@@ -30,12 +30,16 @@ fn write(folder: &Folder, rows: &[(&str, &str)]) {
     folder.write("texts.csv", format!("id,words\n{}", lines.concat()).as_bytes());
 }
 
+fn changes(ended: &Ended) -> &[etl::event::TableChange] {
+    match ended.events.last().map(|event| &event.kind) {
+        Some(etl::event::EventKind::RunEnded { tables, .. }) => tables,
+        _ => panic!("the last event is the run's end"),
+    }
+}
+
 fn removed(ended: &Ended) -> (u64, u64) {
     conserved(ended);
-    let Some(etl::event::EventKind::RunEnded { tables, .. }) = ended.events.last().map(|event| &event.kind)
-    else {
-        panic!("the last event is the run's end")
-    };
+    let tables = changes(ended);
     (tables.iter().map(|table| table.removed).sum(), tables.iter().map(|table| table.stale).sum())
 }
 
@@ -87,8 +91,10 @@ fn rows_of_records_that_left_the_source_go_only_where_the_sink_says_so() {
         write(&folder, &[("a", "1"), ("b", "4")]);
         folder.run(&words(sink));
         write(&folder, &[("b", "4")]);
-        folder.run(&words(sink));
+        let ended = folder.run(&words(sink));
         assert_eq!(ids(&folder), after, "{sink}");
+        let left: u64 = changes(&ended).iter().map(|table| table.left).sum();
+        assert_eq!((removed(&ended).0, left), if sink.is_empty() { (0, 1) } else { (1, 0) });
     }
 }
 

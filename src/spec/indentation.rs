@@ -1,0 +1,92 @@
+//! A line whose indentation fits none of the lines above it: YAML's own message speaks of contexts and keys. Called where
+//! YAML ends.
+
+/// What is wrong with the indentation of the line at a place, if that is what ends the YAML.
+pub(crate) fn mistake(source: &str, at: usize) -> Option<String> {
+    let number = source.get(..at)?.matches('\n').count();
+    let lines: Vec<&str> = source.lines().collect();
+    let (indent, entry) = parts(lines.get(number)?)?;
+    if !is_entry(entry) {
+        return None;
+    }
+    let above: Vec<(usize, &str)> = lines[..number].iter().rev().filter_map(|line| parts(line)).collect();
+    // The columns at which what is open above begins, innermost first.
+    let mut open: Vec<usize> = Vec::new();
+    for (column, text) in &above {
+        let content = content_column(*column, text);
+        for begins in [content, *column] {
+            if open.last().is_none_or(|inner| begins < *inner) {
+                open.push(begins);
+            }
+        }
+    }
+    let (column, previous) = above.first()?;
+    let opens_more = previous.ends_with(':') || previous.ends_with(['|', '>', '-', ',', '{', '[']);
+    if open.contains(&indent) || (indent > content_column(*column, previous) && opens_more) {
+        return None;
+    }
+    let known: Vec<String> = open.iter().take(3).map(usize::to_string).collect();
+    let spaces = if indent == 1 { "1 space".to_owned() } else { format!("{indent} spaces") };
+    Some(format!(
+        "this line is indented by {spaces}, and the lines that it could belong to by {}",
+        known.join(" or ")
+    ))
+}
+
+/// The indentation of a line and what it holds; nothing for an empty one and for a comment.
+fn parts(line: &str) -> Option<(usize, &str)> {
+    let text = line.trim_start_matches(' ');
+    let is_content = !text.trim().is_empty() && !text.starts_with('#');
+    is_content.then(|| (line.len() - text.len(), text.trim_end()))
+}
+
+/// Where the keys of an item begin: behind its dash.
+fn content_column(column: usize, text: &str) -> usize {
+    let item = text.strip_prefix('-').map_or(text, |rest| rest.trim_start_matches(' '));
+    column + text.len() - item.len()
+}
+
+/// `key: value`, or an item of a list.
+fn is_entry(text: &str) -> bool {
+    let key = text.split(':').next().unwrap_or_default();
+    text.starts_with("- ")
+        || text.contains(':') && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_fits_no_other_is_found_and_others_are_not() {
+        let wrong = [
+            (
+                "stages:\n  - source: s\n    csv: a.csv\n     key: id\n",
+                "key: id",
+                "by 5 spaces, and the lines that it could belong to by 4 or 2 or 0",
+            ),
+            (
+                "stages:\n  - source: s\n    csv: a.csv\n   key: id\n",
+                "key: id",
+                "by 3 spaces, and the lines that it could belong to by 4 or 2 or 0",
+            ),
+            (
+                "stages:\n  - source: s\n    csv: a.csv\n - sink: t\n",
+                "- sink",
+                "by 1 space, and the lines that it could belong to by 4 or 2 or 0",
+            ),
+        ];
+        for (text, at, wanted) in wrong {
+            let found = mistake(text, text.find(at).unwrap()).unwrap_or_default();
+            assert!(found.ends_with(wanted), "{text}: {found}");
+        }
+        for (text, at) in [
+            ("stages:\n  - source: s\n    csv: a.csv\n    key: a: b\n", "key"),
+            ("a:\n  b: x\n  c: y: z\n", "c:"),
+            ("chat:\n    model: x\n", "model"),
+            ("text: |\n  some\n    more: of it\n", "some"),
+        ] {
+            assert_eq!(mistake(text, text.find(at).unwrap()), None, "{text}");
+        }
+    }
+}
