@@ -71,6 +71,14 @@ const CASES: &[Case] = &[
         (4.0, 7.0),
     ),
     case(
+        "no limit, no latency",
+        "latency: { median: 0ms, spread: 0, tail: 0 }",
+        20_000,
+        64,
+        0.4,
+        (10.0, 0.0),
+    ),
+    case(
         "10/s",
         "latency: { median: 50ms, spread: 0.3, tail: 0 }\nlimits: { requests: 10/s, announce: never }",
         300,

@@ -160,6 +160,6 @@ pub(super) fn named(name: &str) -> &'static Case {
 
 impl Case {
     pub(super) fn run(&self, kind: Kind, seed: u64) -> Outcome {
-        run(&self.server, kind, self.clients, self.records, self.concurrency, self.stagger, seed, 3600.0)
+        run(&self.server, kind, self.clients, self.records, self.concurrency, self.stagger, seed)
     }
 }

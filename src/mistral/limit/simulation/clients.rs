@@ -103,7 +103,10 @@ struct Run {
     attempts: [u64; 4],
 }
 
-/// Runs so many clients with so many records each until all is answered, or for so many seconds.
+/// When a simulation is given up, in seconds.
+const UNTIL: f64 = 3600.0;
+
+/// Runs so many clients, which begin within `stagger` seconds, with so many records each until all is answered.
 pub(super) fn run(
     behaviour: &Behaviour,
     kind: Kind,
@@ -112,7 +115,6 @@ pub(super) fn run(
     concurrency: usize,
     stagger: f64,
     seed: u64,
-    until: f64,
 ) -> Outcome {
     let mut starts = StdRng::seed_from_u64(seed ^ 0x5eed);
     let client = |at: usize| Client {
@@ -147,7 +149,7 @@ pub(super) fn run(
     while run.clients.iter().any(|client| client.answers.len() < records) {
         let Some(next) = run.heap.pop() else { break };
         now = next.at;
-        if now > until {
+        if now > UNTIL {
             break;
         }
         run.handle(now, next.client, next.event);

@@ -43,8 +43,8 @@ fn any_server_is_asked_to_the_end_in_little_more_than_the_least_time() {
     let (mut over, mut refused, mut excess) = (Vec::new(), Vec::new(), Vec::new());
     for seed in seeds().flat_map(|seed| (0..SERVERS).map(move |at| seed * 1000 + at)) {
         let (behaviour, records, concurrency) = server(&mut StdRng::seed_from_u64(seed));
-        let ideal = run(&behaviour, Kind::Ideal, 1, records, concurrency, 0.01, seed, 3600.0);
-        let outcome = run(&behaviour, Kind::Controller, 1, records, concurrency, 0.01, seed, 3600.0);
+        let ideal = run(&behaviour, Kind::Ideal, 1, records, concurrency, 0.01, seed);
+        let outcome = run(&behaviour, Kind::Controller, 1, records, concurrency, 0.01, seed);
         let [sent, accepted, limited, _] = outcome.attempts;
         assert!(outcome.seconds.is_finite(), "seed {seed} hangs: {behaviour:?}");
         assert_eq!((accepted, sent), (records as u64, accepted + limited), "seed {seed}: {behaviour:?}");
