@@ -109,6 +109,18 @@ impl FileSet {
         Ok(Walk::new(self.folder().to_owned(), self.matcher()?, self.optional))
     }
 
+    /// Whether a file is one of the set, or will be once it is there.
+    pub fn matches(&self, file: &Path) -> bool {
+        let whole = |path: &Path| match (path.canonicalize(), path.parent(), path.file_name()) {
+            (Ok(path), ..) => Some(path),
+            (Err(_), Some(folder), Some(name)) => folder.canonicalize().ok().map(|folder| folder.join(name)),
+            (Err(_), ..) => None,
+        };
+        let (Some(file), Some(folder)) = (whole(file), whole(self.folder())) else { return false };
+        let relative = file.strip_prefix(folder);
+        relative.is_ok_and(|path| self.matcher().is_ok_and(|matcher| matcher.is_match(path)))
+    }
+
     /// Where the file is that [`FileSet::paths`] gave.
     pub fn locate(&self, path: &str) -> PathBuf {
         walk::located(self.folder(), path)

@@ -54,6 +54,7 @@ impl Fault {
             Self::TableKey { has, .. } => format!("expected the key `{has}`"),
             Self::TableColumn { column, has, .. } => format!("expected a type of `{column}` that fits {has}"),
             Self::Query(fault) => fault.label(),
+            Self::Schema(fault) => fault.label(),
             Self::Rows(fault) => fault.label(),
             Self::Unquoted { write, .. } => format!("write `{write}`"),
             Self::BadFieldName(_) => "expected a name without control characters".to_owned(),
@@ -131,7 +132,8 @@ impl Fault {
             ),
             Self::Warning(warning) => Some(warning.help()),
             Self::Query(fault) => fault.help(),
-            Self::Rows(fault) => fault.help(),
+            Self::Schema(fault) => fault.help(),
+            Self::Rows(fault) => Some(fault.help()),
             Self::Unquoted { .. } => Some(
                 "an expression is written in quotes if it has `: `, ` #` or a comma in it, or begins with a bracket, a quote \
                  or `@`"

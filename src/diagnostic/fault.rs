@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::units::UnitError;
 
-use super::{QueryFault, RowsFault, place::Place, warning::Warning};
+use super::{QueryFault, RowsFault, SchemaFault, place::Place, warning::Warning};
 
 /// What can be wrong. `Display` is the headline; [`Fault::label`] stands under the place and says
 /// what was wanted; [`Fault::help`] says what to try.
@@ -325,6 +325,9 @@ pub enum Fault {
     /// What is wrong with a query.
     #[error(transparent)]
     Query(QueryFault),
+    /// A valid JSON Schema that cannot be meant.
+    #[error(transparent)]
+    Schema(SchemaFault),
     /// What is wrong with the rows of a source or a sink.
     #[error(transparent)]
     Rows(RowsFault),

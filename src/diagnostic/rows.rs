@@ -7,7 +7,7 @@ pub enum RowsFault {
     #[error("a column is called `etl`, as the program's own field")]
     OwnField,
     /// A sink replaces a file that the pipeline reads.
-    #[error("`{file}` is also read by the source `{source_name}`")]
+    #[error("`{file}` is a file that the source `{source_name}` reads")]
     OverwritesSource {
         /// The file.
         file: String,
@@ -27,17 +27,6 @@ pub enum RowsFault {
         /// From where again.
         second: String,
     },
-    /// A JSON Schema that no answer fits.
-    #[error("no answer fits this schema: `{0}` is required, and is not among its properties")]
-    MissingProperty(String),
-    /// A keyword of a JSON Schema that is none.
-    #[error("unknown keyword `{found}` in a JSON Schema")]
-    Keyword {
-        /// The keyword.
-        found: String,
-        /// What was meant.
-        near: &'static str,
-    },
 }
 
 impl RowsFault {
@@ -48,19 +37,17 @@ impl RowsFault {
             Self::OverwritesSource { .. } => "the run would replace its own input".to_owned(),
             Self::AnotherKey(_) => "expected the key as it is".to_owned(),
             Self::Clash { .. } => "two columns have this name".to_owned(),
-            Self::MissingProperty(_) => "has `additionalProperties: false`".to_owned(),
-            Self::Keyword { near, .. } => format!("did you mean `{near}`?"),
         }
     }
 
     /// What to write instead.
-    pub(super) fn help(&self) -> Option<String> {
-        Some(match self {
+    pub(super) fn help(&self) -> String {
+        match self {
             Self::OwnField => {
                 "give it another name in a query: `sql: SELECT * RENAME (etl AS etl_column) FROM …`"
                     .to_owned()
             }
-            Self::OverwritesSource { .. } => "write to another file".to_owned(),
+            Self::OverwritesSource { .. } => "write to a file that no source reads".to_owned(),
             Self::AnotherKey(name) => {
                 format!(
                     "give the column another name, or say `key: {name}` on the sink if it identifies the rows"
@@ -69,10 +56,6 @@ impl RowsFault {
             Self::Clash { .. } => {
                 "leave one of them out with `except:`, or list `columns:` on the sink".to_owned()
             }
-            Self::MissingProperty(name) => {
-                format!("add `{name}` to `properties`, or remove it from `required`")
-            }
-            Self::Keyword { .. } => return None,
-        })
+        }
     }
 }

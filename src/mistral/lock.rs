@@ -1,8 +1,8 @@
-//! Locks that cannot be poisoned in practice. Used by everything in this module that holds one.
+//! Locks that cannot be poisoned in practice.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks. Nothing in this module panics while it holds a lock.
-pub(super) fn unpoisoned<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks. Nothing that uses it panics while it holds the lock.
+pub(crate) fn unpoisoned<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -37,6 +37,7 @@ pub use endpoint::Endpoint;
 pub use error::{ApiError, CallError, ClientError, ERROR_ACTIONS, ErrorAction, StopCause};
 pub use gauge::{Gauge, WaitCause, Waits};
 pub use limit::{AdaptiveLimit, ConcurrencyLimiter, Limits, MIN_RATE_LIMIT_RETRIES, RetryPolicy};
+pub(crate) use lock::unpoisoned;
 pub use prices::{
     PRICES_DATE, PRICES_SOURCE, Price, Prices, Used, context, estimate_tokens, least_tokens, price,
 };

@@ -180,7 +180,7 @@ impl Compiler<'_> {
         }
         if let Some((word, fault)) = schema_flaw(&json) {
             let at = source.text.find(&format!("\"{word}\"")).unwrap_or_default();
-            self.report(Fault::Rows(fault), Place { source, span: at..at + word.len() + 2 });
+            self.report(Fault::Schema(fault), Place { source, span: at..at + word.len() + 2 });
             return None;
         }
         Some((source, json))

@@ -362,23 +362,19 @@ impl Compiler<'_> {
 
     /// A file that a sink replaces is not one that a source reads.
     fn replaced_sources(&mut self, steps: &HashMap<usize, Step>) {
-        let real = |path: &Path| path.canonicalize().ok();
-        for (at, stage) in self.spec.stages.iter().enumerate() {
+        let stages = &self.spec.stages;
+        let reads = |step: &Step, file: &Path| match step {
+            Step::Source(Source { from: Origin::Read(files), .. }) => files.set.matches(file),
+            Step::Source(Source { from: Origin::Files(set), .. }) => set.matches(file),
+            _ => false,
+        };
+        for (at, stage) in stages.iter().enumerate() {
             let Some(Step::Sink(Sink { target: Target::File { path, shown, .. }, .. })) = steps.get(&at)
             else {
                 continue;
             };
-            let Some(written) = real(path) else { continue };
-            let reads = |step: &Step| match step {
-                Step::Source(Source { from: Origin::Read(files), .. }) => {
-                    let mut read = files.description.files.iter();
-                    read.any(|file| real(&files.set.locate(&file.path)).as_ref() == Some(&written))
-                }
-                _ => false,
-            };
-            let source = steps.iter().find(|(_, step)| reads(step)).map(|(at, _)| *at);
-            if let Some(source) = source {
-                let source_name = self.spec.stages[source].name.value.to_string();
+            if let Some((source, _)) = steps.iter().find(|(_, step)| reads(step, path)) {
+                let source_name = stages[*source].name.value.to_string();
                 let fault = RowsFault::OverwritesSource { file: shown.clone(), source_name };
                 self.report(Fault::Rows(fault), stage.name.place.clone());
             }

@@ -108,7 +108,7 @@ pub(crate) fn unused(stage: &str, keys: &[String]) -> String {
         String::new()
     };
     format!(
-        "`{stage}`: mocked answers for {}{more} were not used: no record has such a key",
+        "`{stage}`: mocked answers for {}{more} were not used: no record with such a key came to it",
         shown.join(", ")
     )
 }

@@ -2,13 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use serde_json::{Map, Value as Json};
 
 use crate::{
     expressions::{Expressions, Unusable, When},
+    mistral::unpoisoned,
     plan::{Ask, Mock, Node, Plan, Step, answer_text},
     record::{LogicalType, Record, Value, json_text},
     sim::GivenAnswers,
@@ -72,23 +73,19 @@ impl Answers {
 pub(crate) struct UnusedAnswers(Arc<Mutex<BTreeMap<String, BTreeSet<String>>>>);
 
 impl UnusedAnswers {
-    fn all(&self) -> MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn add<'a>(&self, stage: &str, keys: impl Iterator<Item = &'a String>) {
-        self.all().entry(stage.to_owned()).or_default().extend(keys.cloned());
+        unpoisoned(&self.0).entry(stage.to_owned()).or_default().extend(keys.cloned());
     }
 
     fn remove(&self, stage: &str, key: &str) {
-        if let Some(keys) = self.all().get_mut(stage) {
+        if let Some(keys) = unpoisoned(&self.0).get_mut(stage) {
             keys.remove(key);
         }
     }
 
     /// Those of each stage that has any.
     pub(crate) fn by_stage(&self) -> Vec<(String, Vec<String>)> {
-        let all = self.all();
+        let all = unpoisoned(&self.0);
         let any = all.iter().filter(|(_, keys)| !keys.is_empty());
         any.map(|(stage, keys)| (stage.clone(), keys.iter().cloned().collect())).collect()
     }

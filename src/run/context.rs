@@ -122,7 +122,7 @@ impl Context {
         }
     }
 
-    /// Keys of mocked answers that no record had, by stage; which says something only if all records were read.
+    /// Keys of mocked answers that no record had so far, by stage.
     pub(crate) fn unused_answers(&self) -> Vec<(String, Vec<String>)> {
         self.offline.as_ref().map(|offline| offline.unused.by_stage()).unwrap_or_default()
     }

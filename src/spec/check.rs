@@ -132,7 +132,7 @@ fn json_schema(node: &Node, reader: &mut Reader<'_>) -> Option<SchemaSpec> {
         let text = reader.source.text.get(node.span.start..).unwrap_or_default();
         let at = node.span.start + text.find(&word).unwrap_or_default();
         let span = at..at + word.len();
-        reader.report(span, Fault::Rows(fault));
+        reader.report(span, Fault::Schema(fault));
         return None;
     }
     Some(SchemaSpec::Json(reader.place(node.span.clone()), json))

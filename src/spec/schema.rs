@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    diagnostic::{Place, RowsFault, nearest},
+    diagnostic::{Place, SchemaFault, nearest},
     record::LogicalType,
 };
 
@@ -29,7 +29,7 @@ const STRUCTURE: [&str; 4] = ["properties", "required", "items", "additionalProp
 const SIMILAR: [&str; 3] = ["patternProperties", "prefixItems", "unevaluatedProperties"];
 
 /// What keeps a valid JSON Schema from being what was meant, and the word in it that is the place.
-pub(crate) fn flaw(schema: &Value) -> Option<(String, RowsFault)> {
+pub(crate) fn flaw(schema: &Value) -> Option<(String, SchemaFault)> {
     let Value::Object(keys) = schema else { return None };
     let own = misspelt(keys).or_else(|| unmet(keys));
     let inner = || {
@@ -49,17 +49,17 @@ pub(crate) fn flaw(schema: &Value) -> Option<(String, RowsFault)> {
     own.or_else(inner)
 }
 
-fn misspelt(keys: &Map<String, Value>) -> Option<(String, RowsFault)> {
+fn misspelt(keys: &Map<String, Value>) -> Option<(String, SchemaFault)> {
     keys.keys().find_map(|key| {
         let is_known = STRUCTURE.contains(&key.as_str()) || SIMILAR.contains(&key.as_str());
         let near = nearest(key, STRUCTURE).filter(|_| !is_known)?;
         let near = STRUCTURE.into_iter().find(|word| *word == near)?;
-        Some((key.clone(), RowsFault::Keyword { found: key.clone(), near }))
+        Some((key.clone(), SchemaFault::Keyword { found: key.clone(), near }))
     })
 }
 
 /// A property that is required and refused.
-fn unmet(keys: &Map<String, Value>) -> Option<(String, RowsFault)> {
+fn unmet(keys: &Map<String, Value>) -> Option<(String, SchemaFault)> {
     if keys.get("additionalProperties") != Some(&Value::Bool(false)) || keys.contains_key("patternProperties")
     {
         return None;
@@ -67,7 +67,7 @@ fn unmet(keys: &Map<String, Value>) -> Option<(String, RowsFault)> {
     let properties = keys.get("properties").and_then(Value::as_object);
     let required = keys.get("required")?.as_array()?.iter().filter_map(Value::as_str);
     let mut missing = required.filter(|name| properties.is_none_or(|known| !known.contains_key(*name)));
-    missing.next().map(|name| (name.to_owned(), RowsFault::MissingProperty(name.to_owned())))
+    missing.next().map(|name| (name.to_owned(), SchemaFault::MissingProperty(name.to_owned())))
 }
 
 #[cfg(test)]

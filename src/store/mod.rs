@@ -103,10 +103,9 @@ impl Drop for Reading {
 const CACHE: &str = "16MB";
 
 /// How the file is laid out and written, so that a run holds as much for a million rows as for a hundred
-/// thousand: small groups of rows (a checkpoint writes whole groups, of documents 80 MB), written to their place every
-/// few megabytes. Of a result that is read row by row one
+/// thousand: small groups of rows, written to their place every few megabytes. Of a result that is read row by row one
 /// vector is ready: DuckDB counts 16 bytes for a text, so that its own bound would be a gigabyte of documents.
-const LAYOUT: &str = "ROW_GROUP_SIZE 4096";
+const LAYOUT: &str = "ROW_GROUP_SIZE 20480";
 const SETTINGS: &str = "SET checkpoint_threshold = '4MB'; SET allocator_flush_threshold = '512KB';
     SET allocator_bulk_deallocation_flush_threshold = '1MB'; SET TimeZone = 'UTC';
     SET streaming_buffer_size = '1KB';";

@@ -99,9 +99,10 @@ impl Table {
             (SinkTarget::Table(table), SinkMode::Upsert | SinkMode::Append) => {
                 format!("main.{}", quote(table))
             }
-            // In the schema of the table that it replaces: DuckDB renames a table, and does not move it.
+            // In the schema of the table that it replaces, because DuckDB renames a table and does not move it; under
+            // a name that nobody gives without quotes.
             (SinkTarget::Table(_), SinkMode::Replace) => {
-                format!("main.{}", quote(&format!("etl_next_{}", self.stage)))
+                format!("main.{}", quote(&format!("etl.next_{}", self.stage)))
             }
             (SinkTarget::File { .. }, _) => format!("etl.{}", quote(&format!("next_{}", self.stage))),
         }

@@ -36,7 +36,16 @@ fn a_sink_does_not_replace_a_file_that_the_pipeline_reads() {
     let folder = folder(HEADER);
     let sink = "  - sink: rows\n    csv: ./in.csv\n";
     let mistakes = folder.mistakes(&spec(sink));
-    assert!(mistakes.contains("in.csv` is also read by the source `texts`"), "{mistakes}");
+    assert!(mistakes.contains("in.csv` is a file that the source `texts` reads"), "{mistakes}");
+    // Also one that a pattern would find on the next run.
+    let new = spec(&sink.replace("in.csv", "new.csv"));
+    for source in ["csv: \"*.csv\"\n    key: id", "files: \"**/*.csv\""] {
+        let mistakes = folder.mistakes(&new.replace("csv: in.csv\n    key: id", source));
+        assert!(
+            mistakes.contains("new.csv` is a file that the source `texts` reads"),
+            "{source}: {mistakes}"
+        );
+    }
     folder.run(&spec(&sink.replace("in.csv", "out.csv")));
     assert_eq!(folder.read("in.csv"), folder.read("out.csv"));
 }
@@ -157,8 +166,9 @@ fn mocked_answers_that_no_record_has_are_named() {
             .unwrap();
         String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
     };
-    let unused =
-        |keys: &str| format!("`ask`: mocked answers for {keys} were not used: no record has such a key");
+    let unused = |keys: &str| {
+        format!("`ask`: mocked answers for {keys} were not used: no record with such a key came to it")
+    };
     let first = run(&[]);
     assert!(first.contains(&unused("`one`")), "{first}");
     let second = run(&[]);

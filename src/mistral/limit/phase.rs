@@ -48,7 +48,7 @@ const FAST: f64 = 0.07;
 impl SlowStart {
     /// Slow: clients that begin a tenth of a second apart take nearly equal parts of a limit.
     pub(super) const FIRST: Self = Self { doubling: 0.12 };
-    /// What is known by then is that refusals are sporadic.
+    /// Later ones: what limit others share is known, or there is none.
     pub(super) const AGAIN: Self = Self { doubling: FAST };
 
     /// How long after the beginning the next start is due, when so many have started.

@@ -180,8 +180,8 @@ async fn shared(
             claim.settle(history);
             continue;
         };
-        let anew = history.entries.last().and_then(|last| question.judge.revalidated(&record, last));
-        if let Some(entry) = anew {
+        let revalidated = history.entries.last().and_then(|last| question.judge.revalidated(&record, last));
+        if let Some(entry) = revalidated {
             history.entries.push(entry.clone());
             if !calls.database.commit(vec![entry]).await {
                 return Asked::Pending;

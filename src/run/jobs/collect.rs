@@ -221,7 +221,7 @@ impl Giving {
         let known = self.context.calls.database.known(requests).await;
         let none = History::new(self.context.calls.database.generation());
         let mut outcomes = Vec::with_capacity(page.len());
-        let (mut again, mut anew) = (Vec::new(), Vec::new());
+        let (mut again, mut revalidated) = (Vec::new(), Vec::new());
         for Parked { place, request, until, record } in page {
             let history = request.and_then(|request| known.get(&request)).unwrap_or(&none);
             let question = &self.shared.question;
@@ -230,7 +230,7 @@ impl Giving {
                     // It fits its schema, and not what is expected of it for this record.
                     let last =
                         history.entries.last().filter(|_| matches!(settled, Resolution::Failed { .. }));
-                    anew.extend(last.and_then(|last| question.judge.revalidated(&record, last)));
+                    revalidated.extend(last.and_then(|last| question.judge.revalidated(&record, last)));
                     question.judge.outcome(record, settled)
                 }
                 // The run is over before it had an answer: it is pending, and has not failed.
@@ -259,7 +259,7 @@ impl Giving {
             }
             outcomes.push(outcome);
         }
-        if !anew.is_empty() && !self.context.calls.database.commit(anew).await {
+        if !revalidated.is_empty() && !self.context.calls.database.commit(revalidated).await {
             return None;
         }
         let count = again.len() as u64;

@@ -1,6 +1,8 @@
 //! Which records the sources have read, until it is written down. Main type: [`ReadLog`].
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use crate::mistral::unpoisoned;
 
 /// A record that a source has read; without one, that it was read to its end.
 type Read = (Arc<str>, Option<i64>);
@@ -19,11 +21,11 @@ impl ReadLog {
 
     pub(crate) fn add(&self, source: &Arc<str>, record: Option<i64>) {
         if self.is_kept {
-            self.read.lock().unwrap_or_else(PoisonError::into_inner).push((Arc::clone(source), record));
+            unpoisoned(&self.read).push((Arc::clone(source), record));
         }
     }
 
     pub(crate) fn take(&self) -> Vec<Read> {
-        std::mem::take(&mut *self.read.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *unpoisoned(&self.read))
     }
 }

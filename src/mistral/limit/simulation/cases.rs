@@ -12,7 +12,7 @@ pub(super) struct Case {
     pub(super) clients: usize,
     pub(super) records: usize,
     pub(super) concurrency: usize,
-    /// The clients begin within so many seconds.
+    /// The seconds within which the clients begin.
     pub(super) stagger: f64,
 }
 

@@ -106,7 +106,7 @@ struct Run {
 /// When a simulation is given up, in seconds.
 const UNTIL: f64 = 3600.0;
 
-/// Runs so many clients, which begin within `stagger` seconds, with so many records each until all is answered.
+/// Runs `clients` clients, which begin within `stagger` seconds, until all of them have `records` answers.
 pub(super) fn run(
     behaviour: &Behaviour,
     kind: Kind,

@@ -1,0 +1,37 @@
+//! A valid JSON Schema that cannot be meant. Main type: [`SchemaFault`].
+
+/// What is wrong with a JSON Schema that is valid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaFault {
+    /// A property that is required and refused.
+    #[error("no answer fits this schema: `{0}` is required, and is not among its properties")]
+    MissingProperty(String),
+    /// A misspelt keyword, which a validator ignores.
+    #[error("unknown keyword `{found}` in a JSON Schema")]
+    Keyword {
+        /// The keyword.
+        found: String,
+        /// The keyword that was most likely meant.
+        near: &'static str,
+    },
+}
+
+impl SchemaFault {
+    /// What is shown at its place.
+    pub(super) fn label(&self) -> String {
+        match self {
+            Self::MissingProperty(_) => "has `additionalProperties: false`".to_owned(),
+            Self::Keyword { near, .. } => format!("did you mean `{near}`?"),
+        }
+    }
+
+    /// What to write instead, where there is more to say.
+    pub(super) fn help(&self) -> Option<String> {
+        match self {
+            Self::MissingProperty(name) => {
+                Some(format!("add `{name}` to `properties`, or remove it from `required`"))
+            }
+            Self::Keyword { .. } => None,
+        }
+    }
+}
