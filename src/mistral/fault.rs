@@ -2,7 +2,7 @@
 //!
 //! Main type: [`Fault`]; the HTTP edge makes it, backoff and breaker decide what follows from it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use super::{ApiError, StopCause, rate_limit_headers::RateLimitHeaders};
 
@@ -16,6 +16,8 @@ pub(super) enum Fault {
         reported: String,
         /// Whether the service may have had the request all the same.
         sent: bool,
+        /// How long to wait before the next attempt, where that is known better than by a backoff.
+        retry_after: Option<Duration>,
     },
     /// There is no connection, and none is to be expected.
     Unreachable(StopCause),
@@ -34,6 +36,6 @@ impl fmt::Display for Fault {
 impl Fault {
     /// An answer that is there and cannot be used.
     pub(super) fn unreadable(reported: String) -> Self {
-        Self::Network { reported, sent: true }
+        Self::Network { reported, sent: true, retry_after: None }
     }
 }

@@ -11,8 +11,13 @@ use reqwest::{
 use tokio::time::timeout;
 
 use super::{
-    ApiError, ClientError, Connection, Timeouts, connection::trimmed, decode, fault::Fault,
-    rate_limit_headers::RateLimitHeaders, reach::Reach, redirect,
+    ApiError, ClientError, Connection, Timeouts,
+    connection::trimmed,
+    decode,
+    fault::Fault,
+    rate_limit_headers::RateLimitHeaders,
+    reach::{Blocked, PAUSE, Reach},
+    redirect,
 };
 
 /// The largest file that is read: a file of results may be as large as one that may be sent.
@@ -115,6 +120,7 @@ impl Http {
         let late = |what: &str, limit: Duration| Fault::Network {
             reported: format!("{what} within {}s", limit.as_secs_f64()),
             sent: true,
+            retry_after: None,
         };
         self.reach.asked();
         let exchange = async {
@@ -169,10 +175,11 @@ impl Http {
         let sent = !(error.is_connect() || error.is_builder());
         let error = error.without_url();
         let reported = self.without_key(&chain(&error));
-        let unreachable = if sent { None } else { self.reach.failed(&error, &reported, &self.host()) };
-        match unreachable {
-            Some(cause) => Fault::Unreachable(cause),
-            None => Fault::Network { reported, sent },
+        let blocked = if sent { None } else { self.reach.failed(&error, &reported, &self.host()) };
+        match blocked {
+            Some(Blocked::ForGood(cause)) => Fault::Unreachable(cause),
+            Some(Blocked::Maybe) => Fault::Network { reported, sent, retry_after: Some(PAUSE) },
+            None => Fault::Network { reported, sent, retry_after: None },
         }
     }
 

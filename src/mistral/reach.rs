@@ -18,6 +18,18 @@ use super::{StopCause, lock::unpoisoned};
 /// So long a server may refuse connections, or a name not resolve: it may be starting.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// The time between two attempts meanwhile: without it, a backoff could wait far beyond the patience.
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
+
+/// Whether an attempt without a connection is the last one.
+#[derive(Debug)]
+pub(super) enum Blocked {
+    /// The server may be starting: the next attempt is due after [`PAUSE`].
+    Maybe,
+    /// No connection is to be expected.
+    ForGood(StopCause),
+}
+
 /// What was seen of the server so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reach(Arc<Mutex<State>>);
@@ -87,8 +99,8 @@ impl Reach {
         *unpoisoned(&self.0) = State::Reached;
     }
 
-    /// There was no connection, which `text` describes; gives the cause if none is to be expected.
-    pub(super) fn failed(&self, error: &(dyn Error + 'static), text: &str, host: &str) -> Option<StopCause> {
+    /// There was no connection, which `text` describes; gives what follows if it is no outage like others.
+    pub(super) fn failed(&self, error: &(dyn Error + 'static), text: &str, host: &str) -> Option<Blocked> {
         let obstacle = Obstacle::of(error, text)?;
         let waited = match *unpoisoned(&self.0) {
             State::Reached => return None,
@@ -96,11 +108,11 @@ impl Reach {
             State::Unknown => Duration::ZERO,
         };
         let is_final = obstacle == Obstacle::Certificate || waited >= PATIENCE;
-        is_final.then(|| StopCause::Unreachable {
-            host: host.to_owned(),
-            reported: text.to_owned(),
-            advice: obstacle.advice(),
-        })
+        if !is_final {
+            return Some(Blocked::Maybe);
+        }
+        let (host, reported) = (host.to_owned(), text.to_owned());
+        Some(Blocked::ForGood(StopCause::Unreachable { host, reported, advice: obstacle.advice() }))
     }
 }
 
@@ -118,7 +130,9 @@ mod tests {
     async fn a_server_that_may_be_starting_has_three_seconds_and_a_bad_certificate_none() {
         let reach = Reach::default();
         reach.asked();
-        let failed = |reach: &Reach, text: &str| reach.failed(&refused(), text, "h").is_some();
+        let failed = |reach: &Reach, text: &str| {
+            matches!(reach.failed(&refused(), text, "h"), Some(Blocked::ForGood(_)))
+        };
         assert!(!failed(&reach, "connection refused"));
         advance(Duration::from_secs(2)).await;
         assert!(!failed(&reach, "dns error"));

@@ -99,12 +99,17 @@ impl Breaker {
                 _ => self.give_up(fault),
             };
         }
+        // What a service that answers asks for is the request's own; here only the connection has a say.
+        let asked = match fault {
+            Fault::Network { retry_after, .. } => *retry_after,
+            Fault::Api(..) | Fault::Unreachable(_) => None,
+        };
         // What was under way when it opened says nothing new.
         self.probes += u32::from(probe);
         if self.probes > policy.times.max(PROBES) {
             return self.give_up(fault);
         }
-        Verdict::Probe(delay(policy.wait, policy.max_wait, self.probes.max(1), None, jitter))
+        Verdict::Probe(delay(policy.wait, policy.max_wait, self.probes.max(1), asked, jitter))
     }
 
     fn give_up(&mut self, fault: &Fault) -> Verdict {
@@ -151,7 +156,8 @@ mod tests {
     #[test]
     fn a_dead_server_ends_the_run_after_a_few_probes() {
         let mut breaker = Breaker::default();
-        let dead = Fault::Network { reported: "connection refused".to_owned(), sent: false };
+        let dead =
+            Fault::Network { reported: "connection refused".to_owned(), sent: false, retry_after: None };
         assert_eq!(after(&mut breaker, &dead, 23), vec![Verdict::Alone; 23]);
         assert!(!breaker.is_open());
         let waits: Vec<Verdict> =
