@@ -1,8 +1,7 @@
-//! Records → DuckDB: a table function that hands over a chunk of rows.
+//! Records → DuckDB: a table function that hands over a chunk of rows. Main type: [`Slot`].
 //!
-//! Every leaf goes over as text and is cast in the statement, so that no `unsafe` is needed. One function
-//! fills vectors, led by the declared type: a text that is put into a vector of another type would end the
-//! process. Main type: [`Slot`].
+//! A leaf goes over as the carrier of its type, in an Arrow array, and is cast in the statement, so that no `unsafe` is
+//! needed.
 
 use std::{
     collections::HashMap,
@@ -15,15 +14,20 @@ use std::{
 
 use duckdb::{
     Connection,
-    core::{
-        DataChunkHandle, FlatVector, Inserter, ListVector, LogicalTypeHandle, LogicalTypeId, StructVector,
+    arrow::{
+        array::{Array, ArrayRef, RecordBatch},
+        datatypes,
     },
-    vtab::{BindInfo, InitInfo, TableFunctionInfo, VTab},
+    core::{DataChunkHandle, LogicalTypeHandle, LogicalTypeId},
+    vtab::{BindInfo, InitInfo, TableFunctionInfo, VTab, record_batch_to_duckdb_data_chunk},
 };
 
-use crate::record::{LogicalType, Schema, Value, quote};
+use crate::record::{Schema, Value, quote};
 
-use super::{Row, SqlError};
+use super::{
+    Row, SqlError,
+    carrier::{array, handle},
+};
 
 /// Rows that DuckDB takes at once.
 const VECTOR: usize = 2048;
@@ -98,7 +102,7 @@ impl VTab for Chunk {
         let slot = SLOTS.lock().ok().and_then(|slots| slots.get(&id).and_then(Weak::upgrade));
         let slot = slot.ok_or("the chunk of records is gone")?;
         for (at, field) in slot.schema.fields().iter().enumerate() {
-            bind.add_result_column(&format!("c{at}"), texts(&field.datatype));
+            bind.add_result_column(&format!("c{at}"), handle(&field.datatype));
         }
         if slot.schema.is_empty() {
             bind.add_result_column("c0", LogicalTypeHandle::from(LogicalTypeId::Varchar));
@@ -129,11 +133,20 @@ impl VTab for Chunk {
         };
         let start = taken.next.fetch_add(VECTOR, Ordering::Relaxed).min(taken.rows.len());
         let rows = &taken.rows[start..(start + VECTOR).min(taken.rows.len())];
-        for (at, &column) in taken.columns.iter().enumerate() {
+        let mut columns = Vec::with_capacity(taken.columns.len());
+        for &column in &taken.columns {
             let Some(field) = slot.schema.fields().get(column) else { continue };
             let values: Vec<&Value> =
                 rows.iter().map(|row| row.get(column).unwrap_or(&Value::Null)).collect();
-            fill_column(output, at, &field.datatype, &values);
+            columns.push(array(&field.datatype, &values)?);
+        }
+        if !columns.is_empty() {
+            let field = |(at, column): (usize, &ArrayRef)| {
+                datatypes::Field::new(format!("c{at}"), Array::data_type(column).clone(), true)
+            };
+            let fields: Vec<datatypes::Field> = columns.iter().enumerate().map(field).collect();
+            let batch = RecordBatch::try_new(Arc::new(datatypes::Schema::new(fields)), columns)?;
+            record_batch_to_duckdb_data_chunk(&batch, output)?;
         }
         output.set_len(rows.len());
         Ok(())
@@ -146,87 +159,4 @@ impl VTab for Chunk {
     fn parameters() -> Option<Vec<LogicalTypeHandle>> {
         Some(vec![LogicalTypeHandle::from(LogicalTypeId::Bigint)])
     }
-}
-
-/// The type with every leaf as text.
-fn texts(of: &LogicalType) -> LogicalTypeHandle {
-    match of {
-        LogicalType::List(of) | LogicalType::Array(of, _) => LogicalTypeHandle::list(&texts(of)),
-        LogicalType::Struct(fields) => {
-            let fields: Vec<(&str, LogicalTypeHandle)> =
-                fields.iter().map(|(name, of)| (name.as_str(), texts(of))).collect();
-            LogicalTypeHandle::struct_type(&fields)
-        }
-        _ => LogicalTypeHandle::from(LogicalTypeId::Varchar),
-    }
-}
-
-fn fill_column(output: &DataChunkHandle, at: usize, of: &LogicalType, values: &[&Value]) {
-    match of {
-        LogicalType::List(of) | LogicalType::Array(of, _) => fill_list(output.list_vector(at), of, values),
-        LogicalType::Struct(fields) => fill_struct(output.struct_vector(at), fields, values),
-        _ => fill_leaves(output.flat_vector(at), values),
-    }
-}
-
-fn fill_leaves(mut vector: FlatVector<'_>, values: &[&Value]) {
-    for (at, value) in values.iter().enumerate() {
-        match value.leaf() {
-            Some(text) => vector.insert(at, &*text),
-            None => vector.set_null(at),
-        }
-    }
-}
-
-fn fill_struct(mut vector: StructVector<'_>, fields: &[(String, LogicalType)], values: &[&Value]) {
-    for (at, value) in values.iter().enumerate() {
-        if !matches!(value, Value::Struct(_)) {
-            vector.set_null(at);
-        }
-    }
-    for (at, (_, of)) in fields.iter().enumerate() {
-        let inside: Vec<&Value> = values
-            .iter()
-            .map(|value| match value {
-                Value::Struct(values) => values.get(at).unwrap_or(&Value::Null),
-                _ => &Value::Null,
-            })
-            .collect();
-        match of {
-            LogicalType::List(of) | LogicalType::Array(of, _) => {
-                fill_list(vector.list_vector_child(at), of, &inside);
-            }
-            LogicalType::Struct(fields) => fill_struct(vector.struct_vector_child(at), fields, &inside),
-            _ => fill_leaves(vector.child(at, values.len()), &inside),
-        }
-    }
-}
-
-fn fill_list(mut vector: ListVector<'_>, of: &LogicalType, values: &[&Value]) {
-    let mut items: Vec<&Value> = Vec::new();
-    let mut entries = Vec::with_capacity(values.len());
-    for value in values {
-        let start = items.len();
-        if let Value::List(list) = value {
-            items.extend(list.iter());
-        }
-        entries.push((start, items.len() - start));
-    }
-    let total = items.len();
-    match of {
-        LogicalType::List(of) | LogicalType::Array(of, _) => {
-            // An error is one of memory, and DuckDB's next call meets it, too.
-            let _ = vector.try_reserve(total);
-            fill_list(vector.list_child(), of, &items);
-        }
-        LogicalType::Struct(fields) => fill_struct(vector.struct_child(total), fields, &items),
-        _ => fill_leaves(vector.child(total), &items),
-    }
-    for (at, (value, (start, length))) in values.iter().zip(entries).enumerate() {
-        vector.set_entry(at, start, length);
-        if !matches!(value, Value::List(_)) {
-            vector.set_null(at);
-        }
-    }
-    vector.set_len(total);
 }

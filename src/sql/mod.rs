@@ -5,6 +5,7 @@
 //! stages, YAML or the results database.
 
 mod bind;
+mod carrier;
 mod cast;
 mod chunk;
 mod describe;

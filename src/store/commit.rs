@@ -16,7 +16,8 @@ use super::{
     duplicates::Repeated,
     jobs, journal, ledger,
     origins::{self, Origin},
-    ownership, sink_table, transaction, trim_memory,
+    ownership::{self, Read},
+    sink_table, transaction, trim_memory,
 };
 
 /// Steps from which on a commit is one of a job, not of single answers as they come: so many have read much.
@@ -33,6 +34,8 @@ pub struct Batch {
     pub rows: Vec<SinkRows>,
     /// Records that failed for good.
     pub failures: Vec<FailureRow>,
+    /// What sources have read.
+    pub read: Vec<Read>,
 }
 
 /// Rows of one sink.
@@ -112,6 +115,7 @@ impl Store {
                 let committed = Committed { failures: failures.len() as u64, duplicates };
                 failures.extend(batch.failures.iter().cloned());
                 add_failures(t, run, &failures)?;
+                ownership::add_read(t, run, &batch.read)?;
                 Ok(committed)
             })?;
             let large = !batch.rows.is_empty() || batch.entries.len() >= LARGE;

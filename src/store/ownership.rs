@@ -5,7 +5,7 @@
 //! stored once. What a run reads, fails and writes is noted while it continues, without a look at what is there; only
 //! the end compares. So a run that is cut off removes nothing, and costs nothing.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use duckdb::{Connection, params};
 
@@ -158,25 +158,28 @@ pub(super) fn add_unsettled<'a>(
     Ok(())
 }
 
+/// A record that a source has read; without one, that the source was read to its end.
+pub type Read = (Arc<str>, Option<i64>);
+
+/// Notes what sources have read, within the transaction of the caller.
+pub(super) fn add_read(connection: &Connection, run: Run, read: &[Read]) -> Result<(), StoreError> {
+    if read.is_empty() {
+        return Ok(());
+    }
+    let mut appender = connection.appender_to_db("read_records", "etl")?;
+    for (source, record) in read {
+        appender.append_row(params![run.0, &**source, record])?;
+    }
+    Ok(appender.flush()?)
+}
+
 impl Store {
-    /// Notes the records that sources have read, each with its source; without a record, that the source was
-    /// read to its end.
+    /// Notes what sources have read.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn add_read(
-        &self,
-        run: Run,
-        read: Vec<(std::sync::Arc<str>, Option<i64>)>,
-    ) -> Result<(), StoreError> {
-        self.with(move |connection| {
-            let mut appender = connection.appender_to_db("read_records", "etl")?;
-            for (source, record) in read {
-                appender.append_row(params![run.0, &*source, record])?;
-            }
-            Ok(appender.flush()?)
-        })
-        .await
+    pub async fn add_read(&self, run: Run, read: Vec<Read>) -> Result<(), StoreError> {
+        self.with(move |connection| add_read(connection, run, &read)).await
     }
 
     /// Drops what earlier runs of a pipeline that were cut off had read and failed. This run takes over what was
@@ -184,7 +187,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn take_over_read(&self, run: Run, stages: &[std::sync::Arc<str>]) -> Result<(), StoreError> {
+    pub async fn take_over_read(&self, run: Run, stages: &[Arc<str>]) -> Result<(), StoreError> {
         let names: Vec<String> =
             stages.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
         let names = format!("[{}]::VARCHAR[]", names.join(", "));
@@ -334,22 +337,32 @@ fn settle_table(connection: &Connection, pipeline: &str, table: &Table) -> Resul
         )?;
     }
     connection.execute_batch("DROP TABLE temp.old_rows")?;
-    connection.execute(
-        &format!(
-            "CREATE OR REPLACE TEMP TABLE new_owners AS SELECT DISTINCT row_hash, owner FROM {rows}
-             EXCEPT SELECT row_hash, owner FROM etl.row_owners WHERE target = $1 AND pipeline = $2"
-        ),
-        params![target, pipeline],
-    )?;
-    connection.execute(
-        "DELETE FROM etl.row_owners WHERE target = $1 AND pipeline = $2
-           AND row_hash IN (SELECT row_hash FROM temp.new_owners)",
-        params![target, pipeline],
-    )?;
-    connection.execute(
-        "INSERT INTO etl.row_owners SELECT $1, $2, row_hash, owner FROM temp.new_owners",
-        params![target, pipeline],
-    )?;
-    connection.execute_batch(&format!("DROP TABLE temp.new_owners; TRUNCATE {rows}"))?;
+    keep_owners(connection, pipeline, &target, &rows)?;
     Ok(change)
+}
+
+/// Notes who owns the rows that this run wrote.
+fn keep_owners(connection: &Connection, pipeline: &str, target: &str, rows: &str) -> Result<(), StoreError> {
+    let of = params![target, pipeline];
+    let any = "SELECT EXISTS (FROM etl.row_owners WHERE target = $1 AND pipeline = $2)";
+    let has_owners: bool = connection.query_row(any, of, |row| row.get(0))?;
+    let mut new = format!("SELECT DISTINCT row_hash, owner FROM {rows}");
+    if has_owners {
+        connection.execute(
+            &format!(
+                "CREATE OR REPLACE TEMP TABLE new_owners AS {new}
+                 EXCEPT SELECT row_hash, owner FROM etl.row_owners WHERE target = $1 AND pipeline = $2"
+            ),
+            of,
+        )?;
+        connection.execute(
+            "DELETE FROM etl.row_owners WHERE target = $1 AND pipeline = $2
+               AND row_hash IN (SELECT row_hash FROM temp.new_owners)",
+            of,
+        )?;
+        new = "SELECT row_hash, owner FROM temp.new_owners".to_owned();
+    }
+    connection
+        .execute(&format!("INSERT INTO etl.row_owners SELECT $1, $2, row_hash, owner FROM ({new})"), of)?;
+    Ok(connection.execute_batch(&format!("DROP TABLE IF EXISTS temp.new_owners; TRUNCATE {rows}"))?)
 }

@@ -9,25 +9,23 @@ use crate::{
     fault,
     record::{Schema, Value, quote},
     sql::{self, Resources, SqlError, carried, each_row},
-    task::{Feed, blocking_feed},
+    task::{Feed, Parcels, blocking_feed},
 };
 
 use super::{Store, StoreError, attached, beside, settle};
 
-/// Rows that a query may be ahead of whoever reads it.
-const AHEAD: usize = 256;
+/// Parcels of rows that a query may be ahead of whoever reads it.
+const PARCELS_AHEAD: usize = 1;
+
+/// Rows of a query, some at a time; an error is the last item.
+pub type Rows = BoxStream<'static, Result<Vec<Vec<Value>>, StoreError>>;
 
 impl Store {
     /// The rows of a query, read as they are asked for, in the query's order.
     ///
     /// # Errors
     /// When the query fails; an error on the way is the last item of the stream.
-    pub async fn query(
-        &self,
-        sql: &str,
-        schema: &Schema,
-        limit: Option<u64>,
-    ) -> Result<BoxStream<'static, Result<Vec<Value>, StoreError>>, StoreError> {
+    pub async fn query(&self, sql: &str, schema: &Schema, limit: Option<u64>) -> Result<Rows, StoreError> {
         let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
         let sql = carried(&format!("SELECT * FROM ({sql}\n){limit}"), schema);
         let (queries, readers) = (Arc::clone(&self.queries), self.readers.clone());
@@ -46,7 +44,7 @@ impl Store {
             Ok((connection, Some(readers.enter())))
         });
         let (connection, reading) = connection.await?;
-        Ok(blocking_feed(AHEAD, move |feed| {
+        Ok(blocking_feed(PARCELS_AHEAD, move |feed| {
             if let Err(error) = send_rows(&connection, &sql, feed) {
                 // Without a reader the error interests no one.
                 let _ = feed.blocking_send(Err(error));
@@ -61,7 +59,7 @@ impl Store {
 fn send_rows(
     connection: &Connection,
     sql: &str,
-    feed: &Feed<Result<Vec<Value>, StoreError>>,
+    feed: &Feed<Result<Vec<Vec<Value>>, StoreError>>,
 ) -> Result<(), StoreError> {
     send_each(connection, sql, feed).map_err(|error| match error {
         error if is_interrupted(&error) => cause(connection, sql).unwrap_or(error),
@@ -87,13 +85,18 @@ const ATTEMPTS: u32 = 3;
 fn send_each(
     connection: &Connection,
     sql: &str,
-    feed: &Feed<Result<Vec<Value>, StoreError>>,
+    feed: &Feed<Result<Vec<Vec<Value>>, StoreError>>,
 ) -> Result<(), StoreError> {
     let mut statement = connection.prepare(sql)?;
-    each_row(&mut statement, |values| {
+    let mut parcels = Parcels::new(feed);
+    let sent = each_row(&mut statement, |values| {
         fault::check("query")?;
-        Ok(feed.blocking_send(Ok(values)).is_ok())
-    })
+        let bytes = values.iter().map(Value::bytes).sum();
+        Ok(parcels.add(values, bytes).is_ok())
+    });
+    // The rows before an error have been read. Without a reader nobody misses them.
+    let _ = parcels.send();
+    sent
 }
 
 impl From<SqlError> for StoreError {

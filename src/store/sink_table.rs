@@ -46,8 +46,7 @@ pub(super) fn insert(
     let names: Vec<String> = table.columns.iter().map(|(name, _)| quote(name)).collect();
     let values: Vec<String> = (0..names.len()).map(|at| format!("n.v{at}")).collect();
     let (list, values_list) = (names.join(", "), values.join(", "));
-    let meets_rows = table.mode == SinkMode::Upsert || repeated.replacing > 0;
-    if meets_rows && table.is_keyed() {
+    if table.is_keyed() && (repeated.replacing > 0 || holds_other_rows(connection, table)?) {
         let places = table.key_places();
         let on: Vec<String> =
             places.iter().map(|at| format!("t.{} IS NOT DISTINCT FROM n.v{at}", names[*at])).collect();
@@ -120,6 +119,16 @@ impl Store {
         })
         .await
     }
+}
+
+/// Whether a table has rows that this run has not written. Where it has none, no key of a batch is there: those that
+/// come again are no longer in it.
+fn holds_other_rows(connection: &Connection, table: &Table) -> Result<bool, StoreError> {
+    let rows = |of: &str| -> Result<i64, StoreError> {
+        Ok(connection.query_row(&format!("SELECT count(*) FROM {of}"), [], |row| row.get(0))?)
+    };
+    let new = rows("staged")?;
+    Ok(table.mode == SinkMode::Upsert && rows(&table.working())? + new != rows(&table.written())?)
 }
 
 /// The columns of a sink's table, if it is one.

@@ -7,6 +7,7 @@
 
 mod fate;
 mod feed;
+mod parcels;
 
 use std::{any::Any, future::Future};
 
@@ -15,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use fate::Fate;
 pub use feed::{Feed, FeedReader, ReaderGone, blocking_feed, feed, open};
+pub use parcels::Parcels;
 
 /// Starts a task that is aborted when the handle is dropped.
 pub fn spawn<F>(future: F) -> AbortOnDropHandle<F::Output>

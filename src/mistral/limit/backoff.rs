@@ -56,7 +56,9 @@ impl Backoff {
     pub(in crate::mistral) fn next(&mut self, fault: &Fault, jitter: f64) -> Result<Next, End> {
         let error = match fault {
             Fault::Api(error, _) => error,
-            Fault::Network { reported, retry_after, .. } => return self.fault(reported, *retry_after, jitter),
+            Fault::Network { reported, retry_after, .. } => {
+                return self.fault(reported, *retry_after, jitter);
+            }
             Fault::Unreachable(cause) => return Err(End::Stop(cause.clone())),
         };
         match error.action() {

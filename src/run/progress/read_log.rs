@@ -2,10 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::mistral::unpoisoned;
-
-/// A record that a source has read; without one, that it was read to its end.
-type Read = (Arc<str>, Option<i64>);
+use crate::{mistral::unpoisoned, store::Read};
 
 /// What was read since it was last taken; nothing in a run in which no row can go.
 #[derive(Debug, Default)]

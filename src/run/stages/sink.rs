@@ -14,7 +14,7 @@ use crate::{
         stages::{context::StageContext, transform::expression_failure},
     },
     spec::{self, Mode},
-    stage::{Bounds, RecordStream, chunk},
+    stage::{Bounds, RecordStream, ahead, chunk},
     store::{
         Batch, Committed, Duplicates, FailureRow, Origin, Owned, SinkMode, SinkRow, SinkRows, SinkTarget,
         Stale, Table,
@@ -102,7 +102,8 @@ pub(crate) async fn drive(
 ) -> Result<(), RunError> {
     let table = table(&node, &sink);
     let writer = Writer::new(&node, &sink, &context)?;
-    let mut batches = chunk(input, COMMIT, weight);
+    // The next batch is read while one is written.
+    let mut batches = ahead(chunk(input, COMMIT, weight), 1);
     while let Some(batch) = batches.next().await {
         writer.write(batch, &table, node.id, &context).await?;
     }
@@ -220,8 +221,7 @@ impl Writer {
         }
         let (tried, (lost, unanswered)) = (rows.len() as u64, counts(&failures));
         let rows = if rows.is_empty() { Vec::new() } else { vec![SinkRows { table: table.clone(), rows }] };
-        let batch = Batch { rows, failures, ..Batch::default() };
-        context.note_read().await;
+        let batch = Batch { rows, failures, read: context.read.take(), ..Batch::default() };
         let Committed { failures: repeated, duplicates } =
             context.database.store.commit(context.database.run, &context.database.server, batch).await?;
         // What is counted is durable.

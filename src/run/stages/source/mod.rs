@@ -51,7 +51,8 @@ pub(crate) async fn source(node: &Node, source: &Source, context: &Arc<StageCont
                 None => stream::empty().boxed(),
                 Some(rows) => {
                     let shutdown = context.database.shutdown.clone();
-                    rows.scan((), move |(), row| future::ready(shutdown.check(row)))
+                    rows.scan((), move |(), rows| future::ready(shutdown.check(rows)))
+                        .flat_map(stream::iter)
                         .map(|values| Ok(Read { values, file: None, line: None }))
                         .boxed()
                 }

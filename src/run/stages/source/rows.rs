@@ -10,19 +10,13 @@ use crate::{
     record::Value,
     run::error::RunError,
     store::{Proven, Store, StoreError},
-    task::{self, blocking_feed},
+    task::{self, Parcels, ReaderGone, blocking_feed},
 };
 
 use super::raw::{Raw, Read};
 
-/// Rows of files that are read before they are asked for.
-const ROWS_AHEAD: usize = 64;
-
-/// Rows that are handed over together.
-const ROWS_TOGETHER: usize = 256;
-
-/// Bytes that are handed over together, about: long documents go one by one.
-const BYTES_TOGETHER: usize = 256_000;
+/// Parcels of rows that are read before they are asked for.
+const PARCELS_AHEAD: usize = 64;
 
 /// The rows of files whose types are proven first; what was newly proven is kept for later runs.
 pub(super) fn proven_rows(
@@ -49,34 +43,29 @@ pub(super) fn proven_rows(
 
 /// The rows of files, some at a time; an error is the last item.
 fn rows(files: ReadFiles, limit: Option<u64>) -> stream::BoxStream<'static, Result<Vec<Raw>, RunError>> {
-    blocking_feed(ROWS_AHEAD, move |feed| {
-        let (mut together, mut bytes) = (Vec::new(), 0);
+    blocking_feed(PARCELS_AHEAD, move |feed| {
+        let mut parcels = Parcels::new(feed);
         let mut each = |entry: read::Entry| {
-            let raw = match entry {
+            let (raw, bytes) = match entry {
                 read::Entry::Row(row) => {
-                    bytes += row.values.iter().map(Value::bytes).sum::<usize>();
-                    Ok(Read { values: row.values, file: Some(row.file), line: Some(row.line) })
+                    let bytes = row.values.iter().map(Value::bytes).sum();
+                    (Ok(Read { values: row.values, file: Some(row.file), line: Some(row.line) }), bytes)
                 }
-                read::Entry::Bad(bad) => Err(match bad.line {
-                    0 => (bad.file.to_string(), bad.reason),
-                    line => (format!("{}:{line}", bad.file), bad.reason),
-                }),
+                read::Entry::Bad(bad) => match bad.line {
+                    0 => (Err((bad.file.to_string(), bad.reason)), 0),
+                    line => (Err((format!("{}:{line}", bad.file), bad.reason)), 0),
+                },
             };
-            together.push(raw);
-            if together.len() < ROWS_TOGETHER && bytes < BYTES_TOGETHER {
-                return ControlFlow::Continue(());
-            }
-            bytes = 0;
-            match feed.blocking_send(Ok(std::mem::take(&mut together))) {
+            match parcels.add(raw, bytes) {
                 Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
+                Err(ReaderGone) => ControlFlow::Break(()),
             }
         };
         let ReadFiles { set, options, description } = files;
         let options = read::Options { max: limit, ..options };
         let read = read::rows(&set, &options, &description, &mut each);
         // Without a reader neither the rest nor the error interests anyone.
-        let _ = feed.blocking_send(Ok(together));
+        let _ = parcels.send();
         if let Err(error) = read {
             let _ = feed.blocking_send(Err(error.into()));
         }
