@@ -53,7 +53,7 @@ pub struct SinkRow {
     /// Its values.
     pub values: Row,
     /// The key of the record that it was made of.
-    pub record: String,
+    pub record: Arc<str>,
     /// The source records that it came from.
     pub sources: Arc<[i64]>,
     /// Where it comes from, if it holds an answer.
@@ -139,9 +139,8 @@ fn write(
     if table.owned.is_some() {
         ownership::add_sets(connection, rows.iter().map(|row| &*row.sources))?;
     }
-    let values: Vec<(Row, i64)> =
-        rows.iter().map(|row| (Row::clone(&row.values), ownership::owner_of(&row.sources))).collect();
-    let Repeated { unwritten, replacing, foreign } = sink_table::insert(connection, table, &values)?;
+    let owned = rows.iter().map(|row| (&*row.values, ownership::owner_of(&row.sources)));
+    let Repeated { unwritten, replacing, foreign } = sink_table::insert(connection, table, owned)?;
     let is_foreign = |at: &usize| foreign.iter().any(|(other, _)| other == at);
     let is_written = |at: &usize| unwritten.binary_search(at).is_err() && !is_foreign(at);
     let written = rows.iter().enumerate().filter(|(at, _)| is_written(at));
@@ -157,7 +156,7 @@ fn write(
     }
     let failure = |(at, pipeline): (usize, Option<String>)| FailureRow {
         stage: table.stage.clone(),
-        key: rows[at].record.clone(),
+        key: rows[at].record.to_string(),
         kind: FailureKind::DuplicateKey,
         reason: match pipeline {
             None => format!(

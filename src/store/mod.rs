@@ -100,8 +100,10 @@ impl Drop for Reading {
     }
 }
 
-/// What is left of the memory after a commit: see `docs/decisions/memory.md`.
+/// What is left of the memory once it is let go, and from which size of what was read on: see
+/// `docs/decisions/memory.md`.
 const CACHE: &str = "16MB";
+const READ: i64 = 32_000_000;
 
 /// How the file is laid out and written, so that a run holds as much for a million rows as for a hundred
 /// thousand: small groups of rows, written to their place every few megabytes. Of a result that is read row by row one
@@ -250,10 +252,15 @@ fn settle(connection: &Connection, queries: &Path, limits: &Limits) -> Result<()
     Ok(())
 }
 
-/// Lets go of what the last commit has read: of a table that grows, every batch reads all keys. Not while a
+/// Lets go of what commits have read, once it is much: of a table that grows, every batch reads all keys. Not while a
 /// query reads beside it, which would find itself without memory.
 fn trim_memory(connection: &Connection, readers: &Readers, limits: &Limits) -> Result<(), StoreError> {
     if readers.any() {
+        return Ok(());
+    }
+    let read =
+        "SELECT coalesce(sum(memory_usage_bytes), 0)::BIGINT FROM duckdb_memory() WHERE tag = 'BASE_TABLE'";
+    if connection.query_row(read, [], |row| row.get::<_, i64>(0))? < READ {
         return Ok(());
     }
     // What is in use at the moment cannot be let go, and that is reported as an error.

@@ -22,17 +22,20 @@ use super::{
 
 /// Writes rows, each with its owner, within the transaction of the caller. Gives those whose key is not theirs to
 /// write.
-pub(super) fn insert(
+pub(super) fn insert<'a>(
     connection: &Connection,
     table: &Table,
-    rows: &[(Row, i64)],
+    rows: impl Iterator<Item = (&'a [Value], i64)>,
 ) -> Result<Repeated, StoreError> {
     // Columns by their place, so that a user's column names cannot clash with ours.
     let values = table.columns.iter().enumerate().map(|(at, (_, of))| (format!("v{at}"), of.clone()));
     let own = ["r", "o"].map(|name| (name.to_owned(), LogicalType::BigInt));
     let slot = Slot::new(Schema::new(own.into_iter().chain(values)));
-    let numbered = rows.iter().enumerate().map(|(at, (row, owner))| -> Row {
-        [Value::Integer(at as i64), Value::Integer(*owner)].into_iter().chain(row.iter().cloned()).collect()
+    let numbered = rows.enumerate().map(|(at, (row, owner))| -> Row {
+        let mut numbered = Vec::with_capacity(row.len() + 2);
+        numbered.extend([Value::Integer(at as i64), Value::Integer(owner)]);
+        numbered.extend_from_slice(row);
+        numbered.into()
     });
     slot.set(numbered.collect::<Vec<_>>().into());
     connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE staged AS FROM {}", slot.relation()))?;

@@ -21,8 +21,9 @@ use crate::{
     },
 };
 
-/// Rows that become durable together: a second's worth, or what is worth a batch of columns.
-const COMMIT: Bounds = Bounds { items: 10_000, weight: 8_000_000, wait: Duration::from_secs(1) };
+/// Rows that become durable together: a second's worth, or what is worth a batch of columns. Each commit looks at the
+/// keys of all rows before, so that few large ones cost less.
+const COMMIT: Bounds = Bounds { items: 40_000, weight: 8_000_000, wait: Duration::from_secs(1) };
 
 /// The sink as the database knows it.
 pub(crate) fn table(node: &Node, sink: &Sink) -> Table {
@@ -102,10 +103,11 @@ pub(crate) async fn drive(
 ) -> Result<(), RunError> {
     let table = table(&node, &sink);
     let writer = Writer::new(&node, &sink, &context)?;
-    // The next batch is read while one is written.
-    let mut batches = ahead(chunk(input, COMMIT, weight), 1);
-    while let Some(batch) = batches.next().await {
-        writer.write(batch, &table, node.id, &context).await?;
+    // The next batch is made while one is written.
+    let made = chunk(input, COMMIT, weight).map(move |batch| writer.made(batch)).boxed();
+    let mut batches = ahead(made, 1);
+    while let Some(made) = batches.next().await {
+        write(made, &table, node.id, &context).await?;
     }
     context.written.send_modify(|written| {
         written.insert(node.id);
@@ -173,14 +175,7 @@ impl Writer {
         })
     }
 
-    async fn write(
-        &self,
-        batch: Vec<Outcome>,
-        table: &Table,
-        id: NodeId,
-        context: &StageContext,
-    ) -> Result<(), RunError> {
-        let meter = context.meters.of(id);
+    fn made(&self, batch: Vec<Outcome>) -> Made {
         let (mut rows, mut failures, mut records) = (Vec::new(), Vec::new(), Vec::new());
         for outcome in batch {
             match outcome {
@@ -219,20 +214,7 @@ impl Writer {
                 }
             }
         }
-        let (tried, (lost, unanswered)) = (rows.len() as u64, counts(&failures));
-        let rows = if rows.is_empty() { Vec::new() } else { vec![SinkRows { table: table.clone(), rows }] };
-        let batch = Batch { rows, failures, read: context.read.take(), ..Batch::default() };
-        let Committed { failures: repeated, duplicates } =
-            context.database.store.commit(context.database.run, &context.database.server, batch).await?;
-        // What is counted is durable.
-        meter.taken.add(taken);
-        meter.done.add(tried - repeated - duplicates);
-        meter.duplicates.add(duplicates);
-        meter.skipped.add(skipped);
-        meter.failed.add(failed + repeated);
-        context.meters.failures.add(lost + repeated);
-        context.meters.unanswered.add(unanswered);
-        Ok(())
+        Made { rows, failures, taken, skipped, failed }
     }
 
     fn row(&self, record: Record, set: &[Value]) -> Result<SinkRow, Box<Failure>> {
@@ -256,22 +238,57 @@ impl Writer {
             let reason = format!("the key column `{name}` is NULL");
             return Err(Failure::unsent(record, &self.stage, FailureKind::Type, reason));
         }
-        let named = match &self.key[..] {
+        let origin = by.map(|by| Origin {
+            row: self.named(&record, &values),
+            record: record.key.to_string(),
+            request: by.request.to_string(),
+        });
+        let sources = Arc::clone(&record.about.origin);
+        Ok(SinkRow { values, record: record.key, sources, origin })
+    }
+
+    /// What a row is called in the ledger.
+    fn named(&self, record: &Record, values: &[Value]) -> String {
+        match &self.key[..] {
             [] => record.key.to_string(),
             [(at, _)] => values[*at].leaf().unwrap_or_default().into_owned(),
             key => {
                 let part = |(at, _): &(usize, String)| json_text(&values[*at], &self.columns[*at].1);
                 format!("[{}]", key.iter().map(part).collect::<Vec<_>>().join(","))
             }
-        };
-        let origin = by.map(|by| Origin {
-            row: named,
-            record: record.key.to_string(),
-            request: by.request.to_string(),
-        });
-        let sources = Arc::clone(&record.about.origin);
-        Ok(SinkRow { values, record: record.key.to_string(), sources, origin })
+        }
     }
+}
+
+/// Rows and failures that were made of a batch of records, before they are durable.
+struct Made {
+    rows: Vec<SinkRow>,
+    failures: Vec<FailureRow>,
+    /// Records that came in.
+    taken: u64,
+    /// Those of them that `when:` left out.
+    skipped: u64,
+    /// Those of them that failed here.
+    failed: u64,
+}
+
+async fn write(made: Made, table: &Table, id: NodeId, context: &StageContext) -> Result<(), RunError> {
+    let meter = context.meters.of(id);
+    let Made { rows, failures, taken, skipped, failed } = made;
+    let (tried, (lost, unanswered)) = (rows.len() as u64, counts(&failures));
+    let rows = if rows.is_empty() { Vec::new() } else { vec![SinkRows { table: table.clone(), rows }] };
+    let batch = Batch { rows, failures, read: context.read.take(), ..Batch::default() };
+    let Committed { failures: repeated, duplicates } =
+        context.database.store.commit(context.database.run, &context.database.server, batch).await?;
+    // What is counted is durable.
+    meter.taken.add(taken);
+    meter.done.add(tried - repeated - duplicates);
+    meter.duplicates.add(duplicates);
+    meter.skipped.add(skipped);
+    meter.failed.add(failed + repeated);
+    context.meters.failures.add(lost + repeated);
+    context.meters.unanswered.add(unanswered);
+    Ok(())
 }
 
 /// The places that a path leads through.
