@@ -5,7 +5,10 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -171,6 +174,29 @@ pub fn check(what: &str, figures: &str, holds: bool) {
     println!("{} {what}: {figures}", if holds { "ok  " } else { "FAIL" });
     // A panic, so that the server, a process of its own, is stopped.
     assert!(holds, "{what} is not within its bound");
+}
+
+/// Asks so many times, so many at a time, without anything in between.
+#[expect(clippy::disallowed_methods, reason = "it has tasks of its own")]
+pub async fn bare_loop(url: &str, requests: usize, slots: usize) {
+    let http = reqwest::Client::new();
+    let next = Arc::new(AtomicUsize::new(0));
+    let url: Arc<str> = format!("{url}/v1/chat/completions").into();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..slots {
+        let (http, next, url) = (http.clone(), Arc::clone(&next), Arc::clone(&url));
+        tasks.spawn(async move {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= requests {
+                    return;
+                }
+                let answer = http.post(&*url).json(&body(number)).send().await.expect("an answer");
+                let _: serde_json::Value = answer.json().await.expect("JSON");
+            }
+        });
+    }
+    tasks.join_all().await;
 }
 
 pub fn body(number: usize) -> Value {
