@@ -103,7 +103,7 @@ impl Drop for Reading {
 /// What is left of the memory once it is let go, and from which size of what was read on: see
 /// `docs/decisions/memory.md`.
 const CACHE: &str = "16MB";
-const READ: i64 = 32_000_000;
+const READ: i64 = 8_000_000;
 
 /// How the file is laid out and written, so that a run holds as much for a million rows as for a hundred
 /// thousand: small groups of rows, written to their place every few megabytes. Of a result that is read row by row one

@@ -23,7 +23,7 @@ use crate::{
 
 /// Rows that become durable together: a second's worth, or what is worth a batch of columns. Each commit looks at the
 /// keys of all rows before, so that few large ones cost less.
-const COMMIT: Bounds = Bounds { items: 40_000, weight: 8_000_000, wait: Duration::from_secs(1) };
+const COMMIT: Bounds = Bounds { items: 40_000, weight: 6_000_000, wait: Duration::from_secs(1) };
 
 /// The sink as the database knows it.
 pub(crate) fn table(node: &Node, sink: &Sink) -> Table {
