@@ -192,7 +192,7 @@ pub async fn bare_loop(url: &str, requests: usize, slots: usize) {
                     return;
                 }
                 let answer = http.post(&*url).json(&body(number)).send().await.expect("an answer");
-                let _: serde_json::Value = answer.json().await.expect("JSON");
+                let _: Value = answer.json().await.expect("JSON");
             }
         });
     }
