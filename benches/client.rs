@@ -1,22 +1,12 @@
 //! What the client and its limiter cost where nothing limits and the server answers at once: requests a second beside a
 //! bare loop, once the pace is found. Without ledger, rows and display.
-#![allow(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "figures are what a benchmark is for, and the loop has tasks of its own"
-)]
+#![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
 mod common;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use common::{Server, bare_loop, body, check, runtime, serve_if_asked, spread};
+use common::{Server, bare_loop, body, check, in_slots, runtime, serve_if_asked, spread};
 use etl::mistral::{Client, ConcurrencyLimiter, Connection, Endpoint, Gauge, Limits, RetryPolicy};
 use tokio_util::sync::CancellationToken;
 
@@ -57,21 +47,13 @@ async fn client_loop(url: &str) {
     let client =
         Client::new(&connection, Limits::new(None, None), CancellationToken::new()).expect("a client");
     let client = client.with_slots(Arc::new(ConcurrencyLimiter::fixed(SLOTS)));
-    let (next, gauge) = (Arc::new(AtomicUsize::new(0)), Arc::new(Gauge::default()));
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..SLOTS {
-        let (client, next, gauge) = (client.clone(), Arc::clone(&next), Arc::clone(&gauge));
-        tasks.spawn(async move {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= REQUESTS {
-                    return;
-                }
-                let body = body(number).to_string().into();
-                let policy = RetryPolicy::DEFAULT;
-                client.ask(Endpoint::Chat, "bench", body, 50, policy, &gauge).await.expect("an answer");
-            }
-        });
-    }
-    tasks.join_all().await;
+    let gauge = Arc::new(Gauge::default());
+    in_slots(REQUESTS, SLOTS, move |number| {
+        let (client, gauge, body) = (client.clone(), Arc::clone(&gauge), body(number).to_string().into());
+        async move {
+            let policy = RetryPolicy::DEFAULT;
+            client.ask(Endpoint::Chat, "bench", body, 50, policy, &gauge).await.expect("an answer");
+        }
+    })
+    .await;
 }

@@ -176,23 +176,36 @@ pub fn check(what: &str, figures: &str, holds: bool) {
     assert!(holds, "{what} is not within its bound");
 }
 
-/// Asks so many times, so many at a time, without anything in between.
-#[expect(clippy::disallowed_methods, reason = "it has tasks of its own")]
+/// Sends requests to a server, a number of them at a time, with a plain HTTP client.
 pub async fn bare_loop(url: &str, requests: usize, slots: usize) {
-    let http = reqwest::Client::new();
+    let (http, url) = (reqwest::Client::new(), format!("{url}/v1/chat/completions"));
+    in_slots(requests, slots, move |number| {
+        let request = http.post(&url).json(&body(number));
+        async move {
+            let answer = request.send().await.expect("an answer");
+            let _: Value = answer.json().await.expect("JSON");
+        }
+    })
+    .await;
+}
+
+/// Does a piece of work for each number below `count`, `slots` of them at a time.
+#[expect(clippy::disallowed_methods, reason = "a loop without the program's own tasks")]
+pub async fn in_slots<F>(count: usize, slots: usize, work: impl Fn(usize) -> F + Clone + Send + 'static)
+where
+    F: Future<Output = ()> + Send,
+{
     let next = Arc::new(AtomicUsize::new(0));
-    let url: Arc<str> = format!("{url}/v1/chat/completions").into();
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..slots {
-        let (http, next, url) = (http.clone(), Arc::clone(&next), Arc::clone(&url));
+        let (next, work) = (Arc::clone(&next), work.clone());
         tasks.spawn(async move {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= requests {
+                if number >= count {
                     return;
                 }
-                let answer = http.post(&*url).json(&body(number)).send().await.expect("an answer");
-                let _: Value = answer.json().await.expect("JSON");
+                work(number).await;
             }
         });
     }

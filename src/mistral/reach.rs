@@ -133,14 +133,14 @@ mod tests {
         let failed = |reach: &Reach, text: &str| {
             matches!(reach.failed(&refused(), text, "h"), Some(Blocked::ForGood(_)))
         };
-        assert!(!failed(&reach, "connection refused"));
+        assert!(matches!(reach.failed(&refused(), "connection refused", "h"), Some(Blocked::Maybe)));
         advance(Duration::from_secs(2)).await;
         assert!(!failed(&reach, "dns error"));
         advance(Duration::from_secs(1)).await;
         assert!(failed(&reach, "connection refused") && failed(&reach.clone(), "dns error: no such name"));
         assert!(failed(&Reach::default(), "invalid peer certificate: Expired"));
         reach.reached();
-        assert!(!failed(&reach, "connection refused"), "now it is an outage");
+        assert!(reach.failed(&refused(), "connection refused", "h").is_none(), "now it is an outage");
     }
 
     #[test]

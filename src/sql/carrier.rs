@@ -56,7 +56,7 @@ fn leaves<T>(
         Value::Null => Ok(None),
         value => match read(value) {
             Some(leaf) => Ok(Some(leaf)),
-            None => Err(format!("`{}` is no {}", value.leaf().unwrap_or_default(), of.sql())),
+            None => Err(format!("expected a {}, found `{}`", of.sql(), value.leaf().unwrap_or_default())),
         },
     };
     Ok(values.iter().map(leaf).collect::<Result<Vec<_>, _>>()?.into_iter())
@@ -88,13 +88,14 @@ fn as_integer(value: &Value) -> Option<i64> {
 }
 
 fn lists(of: &LogicalType, values: &[&Value]) -> Result<ListArray, String> {
-    let list = |value: &&Value| match value {
-        Value::List(items) => Arc::clone(items),
-        _ => Arc::default(),
-    };
-    let lists: Vec<Arc<[Value]>> = values.iter().map(list).collect();
-    let items: Vec<&Value> = lists.iter().flat_map(|list| list.iter()).collect();
-    let items = array(of, &items)?;
+    let lists: Vec<&[Value]> = values
+        .iter()
+        .map(|value| match value {
+            Value::List(items) => &**items,
+            _ => &[],
+        })
+        .collect();
+    let items = array(of, &lists.iter().copied().flatten().collect::<Vec<_>>())?;
     let field = Arc::new(Field::new_list_field(items.data_type().clone(), true));
     let offsets = OffsetBuffer::from_lengths(lists.iter().map(|list| list.len()));
     let nulls: NullBuffer = values.iter().map(|value| matches!(value, Value::List(_))).collect();
@@ -104,12 +105,14 @@ fn lists(of: &LogicalType, values: &[&Value]) -> Result<ListArray, String> {
 fn structs(fields: &[(String, LogicalType)], values: &[&Value]) -> Result<StructArray, String> {
     let mut columns = Vec::with_capacity(fields.len());
     for (at, (name, of)) in fields.iter().enumerate() {
-        let part = |value: &&'_ Value| match value {
-            Value::Struct(parts) => parts.get(at).cloned().unwrap_or(Value::Null),
-            _ => Value::Null,
-        };
-        let parts: Vec<Value> = values.iter().map(part).collect();
-        let column = array(of, &parts.iter().collect::<Vec<_>>())?;
+        let parts: Vec<&Value> = values
+            .iter()
+            .map(|value| match value {
+                Value::Struct(parts) => parts.get(at).unwrap_or(&Value::Null),
+                _ => &Value::Null,
+            })
+            .collect();
+        let column = array(of, &parts)?;
         columns.push((Field::new(name, column.data_type().clone(), true), column));
     }
     let nulls: NullBuffer = values.iter().map(|value| matches!(value, Value::Struct(_))).collect();

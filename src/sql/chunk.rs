@@ -140,7 +140,9 @@ impl VTab for Chunk {
                 rows.iter().map(|row| row.get(column).unwrap_or(&Value::Null)).collect();
             columns.push(array(&field.datatype, &values)?);
         }
-        if !columns.is_empty() {
+        if columns.is_empty() {
+            output.set_len(rows.len());
+        } else {
             let field = |(at, column): (usize, &ArrayRef)| {
                 datatypes::Field::new(format!("c{at}"), Array::data_type(column).clone(), true)
             };
@@ -148,7 +150,6 @@ impl VTab for Chunk {
             let batch = RecordBatch::try_new(Arc::new(datatypes::Schema::new(fields)), columns)?;
             record_batch_to_duckdb_data_chunk(&batch, output)?;
         }
-        output.set_len(rows.len());
         Ok(())
     }
 

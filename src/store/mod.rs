@@ -100,10 +100,10 @@ impl Drop for Reading {
     }
 }
 
-/// What is left of the memory once it is let go, and from which size of what was read on: see
+/// The memory that DuckDB keeps after a trim, and the bytes of the file in memory from which one is worth its time: see
 /// `docs/decisions/memory.md`.
 const CACHE: &str = "16MB";
-const READ: i64 = 8_000_000;
+const TRIM_FROM: i64 = 8_000_000;
 
 /// How the file is laid out and written, so that a run holds as much for a million rows as for a hundred
 /// thousand: small groups of rows, written to their place every few megabytes. Of a result that is read row by row one
@@ -260,7 +260,7 @@ fn trim_memory(connection: &Connection, readers: &Readers, limits: &Limits) -> R
     }
     let read =
         "SELECT coalesce(sum(memory_usage_bytes), 0)::BIGINT FROM duckdb_memory() WHERE tag = 'BASE_TABLE'";
-    if connection.query_row(read, [], |row| row.get::<_, i64>(0))? < READ {
+    if connection.query_row(read, [], |row| row.get::<_, i64>(0))? < TRIM_FROM {
         return Ok(());
     }
     // What is in use at the moment cannot be let go, and that is reported as an error.

@@ -9,13 +9,13 @@ use crate::{
     fault,
     record::{Schema, Value, quote},
     sql::{self, Resources, SqlError, carried, each_row},
-    task::{Feed, Parcels, blocking_feed},
+    task::{BatchSender, Feed, blocking_feed},
 };
 
 use super::{Store, StoreError, attached, beside, settle};
 
-/// Parcels of rows that a query may be ahead of whoever reads it.
-const PARCELS_AHEAD: usize = 1;
+/// Batches of rows that are read before they are asked for.
+const BATCHES_AHEAD: usize = 1;
 
 /// Rows of a query, some at a time; an error is the last item.
 pub type Rows = BoxStream<'static, Result<Vec<Vec<Value>>, StoreError>>;
@@ -44,7 +44,7 @@ impl Store {
             Ok((connection, Some(readers.enter())))
         });
         let (connection, reading) = connection.await?;
-        Ok(blocking_feed(PARCELS_AHEAD, move |feed| {
+        Ok(blocking_feed(BATCHES_AHEAD, move |feed| {
             if let Err(error) = send_rows(&connection, &sql, feed) {
                 // Without a reader the error interests no one.
                 let _ = feed.blocking_send(Err(error));
@@ -88,14 +88,14 @@ fn send_each(
     feed: &Feed<Result<Vec<Vec<Value>>, StoreError>>,
 ) -> Result<(), StoreError> {
     let mut statement = connection.prepare(sql)?;
-    let mut parcels = Parcels::new(feed);
+    let mut batches = BatchSender::new(feed);
     let sent = each_row(&mut statement, |values| {
         fault::check("query")?;
         let bytes = values.iter().map(Value::bytes).sum();
-        Ok(parcels.add(values, bytes).is_ok())
+        Ok(batches.add(values, bytes).is_ok())
     });
-    // The rows before an error have been read. Without a reader nobody misses them.
-    let _ = parcels.send();
+    // Rows that were read before an error are still sent, unless the reader was dropped.
+    let _ = batches.send();
     sent
 }
 

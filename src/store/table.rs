@@ -100,7 +100,7 @@ impl Table {
                 format!("main.{}", quote(table))
             }
             // In the schema of the table that it replaces, because DuckDB renames a table and does not move it; under
-            // a name that nobody gives without quotes.
+            // a name that needs quotes in SQL.
             (SinkTarget::Table(_), SinkMode::Replace) => {
                 format!("main.{}", quote(&format!("etl.next_{}", self.stage)))
             }

@@ -5,18 +5,18 @@
 //! unsupervised one cannot be added unnoticed. Main types: [`Feed`] (a stream out of a task) and
 //! [`Fate`] (how a task ended, for several readers).
 
+mod batch_sender;
 mod fate;
 mod feed;
-mod parcels;
 
 use std::{any::Any, future::Future};
 
 use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
+pub use batch_sender::BatchSender;
 pub use fate::Fate;
 pub use feed::{Feed, FeedReader, ReaderGone, blocking_feed, feed, open};
-pub use parcels::Parcels;
 
 /// Starts a task that is aborted when the handle is dropped.
 pub fn spawn<F>(future: F) -> AbortOnDropHandle<F::Output>

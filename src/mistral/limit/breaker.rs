@@ -99,7 +99,7 @@ impl Breaker {
                 _ => self.give_up(fault),
             };
         }
-        // What a service that answers asks for is the request's own; here only the connection has a say.
+        // A `Retry-After` is for its request alone; a failed connection sets the pause for all.
         let asked = match fault {
             Fault::Network { retry_after, .. } => *retry_after,
             Fault::Api(..) | Fault::Unreachable(_) => None,
@@ -155,6 +155,16 @@ mod tests {
 
     #[test]
     fn a_dead_server_ends_the_run_after_a_few_probes() {
+        let starting = Fault::Network {
+            reported: "connection refused".to_owned(),
+            sent: false,
+            retry_after: Some(Duration::from_secs(1)),
+        };
+        let mut breaker = Breaker::default();
+        after(&mut breaker, &starting, 23);
+        let pause = breaker.fault(&starting, false, POLICY, 0.0);
+        assert_eq!(pause, Verdict::Probe(Duration::from_secs(1)), "whatever the jitter");
+
         let mut breaker = Breaker::default();
         let dead =
             Fault::Network { reported: "connection refused".to_owned(), sent: false, retry_after: None };

@@ -103,11 +103,11 @@ pub(crate) async fn drive(
 ) -> Result<(), RunError> {
     let table = table(&node, &sink);
     let writer = Writer::new(&node, &sink, &context)?;
-    // The next batch is made while one is written.
-    let made = chunk(input, COMMIT, weight).map(move |batch| writer.made(batch)).boxed();
-    let mut batches = ahead(made, 1);
-    while let Some(made) = batches.next().await {
-        write(made, &table, node.id, &context).await?;
+    // The next batch is prepared while one is written.
+    let prepared = chunk(input, COMMIT, weight).map(move |batch| writer.prepare(batch)).boxed();
+    let mut batches = ahead(prepared, 1);
+    while let Some(prepared) = batches.next().await {
+        write(prepared, &table, node.id, &context).await?;
     }
     context.written.send_modify(|written| {
         written.insert(node.id);
@@ -175,7 +175,7 @@ impl Writer {
         })
     }
 
-    fn made(&self, batch: Vec<Outcome>) -> Made {
+    fn prepare(&self, batch: Vec<Outcome>) -> Prepared {
         let (mut rows, mut failures, mut records) = (Vec::new(), Vec::new(), Vec::new());
         for outcome in batch {
             match outcome {
@@ -214,7 +214,7 @@ impl Writer {
                 }
             }
         }
-        Made { rows, failures, taken, skipped, failed }
+        Prepared { rows, failures, taken, skipped, failed }
     }
 
     fn row(&self, record: Record, set: &[Value]) -> Result<SinkRow, Box<Failure>> {
@@ -261,7 +261,7 @@ impl Writer {
 }
 
 /// Rows and failures that were made of a batch of records, before they are durable.
-struct Made {
+struct Prepared {
     rows: Vec<SinkRow>,
     failures: Vec<FailureRow>,
     /// Records that came in.
@@ -272,9 +272,14 @@ struct Made {
     failed: u64,
 }
 
-async fn write(made: Made, table: &Table, id: NodeId, context: &StageContext) -> Result<(), RunError> {
+async fn write(
+    prepared: Prepared,
+    table: &Table,
+    id: NodeId,
+    context: &StageContext,
+) -> Result<(), RunError> {
     let meter = context.meters.of(id);
-    let Made { rows, failures, taken, skipped, failed } = made;
+    let Prepared { rows, failures, taken, skipped, failed } = prepared;
     let (tried, (lost, unanswered)) = (rows.len() as u64, counts(&failures));
     let rows = if rows.is_empty() { Vec::new() } else { vec![SinkRows { table: table.clone(), rows }] };
     let batch = Batch { rows, failures, read: context.read.take(), ..Batch::default() };

@@ -10,13 +10,13 @@ use crate::{
     record::Value,
     run::error::RunError,
     store::{Proven, Store, StoreError},
-    task::{self, Parcels, ReaderGone, blocking_feed},
+    task::{self, BatchSender, ReaderGone, blocking_feed},
 };
 
 use super::raw::{Raw, Read};
 
-/// Parcels of rows that are read before they are asked for.
-const PARCELS_AHEAD: usize = 64;
+/// Batches of rows that are read before they are asked for.
+const BATCHES_AHEAD: usize = 64;
 
 /// The rows of files whose types are proven first; what was newly proven is kept for later runs.
 pub(super) fn proven_rows(
@@ -43,8 +43,8 @@ pub(super) fn proven_rows(
 
 /// The rows of files, some at a time; an error is the last item.
 fn rows(files: ReadFiles, limit: Option<u64>) -> stream::BoxStream<'static, Result<Vec<Raw>, RunError>> {
-    blocking_feed(PARCELS_AHEAD, move |feed| {
-        let mut parcels = Parcels::new(feed);
+    blocking_feed(BATCHES_AHEAD, move |feed| {
+        let mut batches = BatchSender::new(feed);
         let mut each = |entry: read::Entry| {
             let (raw, bytes) = match entry {
                 read::Entry::Row(row) => {
@@ -56,7 +56,7 @@ fn rows(files: ReadFiles, limit: Option<u64>) -> stream::BoxStream<'static, Resu
                     line => (Err((format!("{}:{line}", bad.file), bad.reason)), 0),
                 },
             };
-            match parcels.add(raw, bytes) {
+            match batches.add(raw, bytes) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(ReaderGone) => ControlFlow::Break(()),
             }
@@ -65,7 +65,7 @@ fn rows(files: ReadFiles, limit: Option<u64>) -> stream::BoxStream<'static, Resu
         let options = read::Options { max: limit, ..options };
         let read = read::rows(&set, &options, &description, &mut each);
         // Without a reader neither the rest nor the error interests anyone.
-        let _ = parcels.send();
+        let _ = batches.send();
         if let Err(error) = read {
             let _ = feed.blocking_send(Err(error.into()));
         }

@@ -1,27 +1,27 @@
-//! Items that cross a queue together, because each crossing may wake a thread. Main type: [`Parcels`].
+//! Sends items through a queue in batches, because each send may wake a thread. Main type: [`BatchSender`].
 
 use super::{Feed, ReaderGone};
 
-/// Items of one parcel at most.
+/// The most items of a batch.
 const ITEMS: usize = 256;
 
-/// Bytes of one parcel, about: long documents go one by one.
+/// The size from which a batch is sent: long documents go one by one.
 const BYTES: usize = 256_000;
 
-/// Packs items for a feed of parcels.
-pub struct Parcels<'a, T, E> {
+/// Collects items, and sends them to a feed in batches.
+pub struct BatchSender<'a, T, E> {
     feed: &'a Feed<Result<Vec<T>, E>>,
     items: Vec<T>,
     bytes: usize,
 }
 
-impl<'a, T, E> Parcels<'a, T, E> {
-    /// Parcels for a feed.
+impl<'a, T, E> BatchSender<'a, T, E> {
+    /// A sender to a feed.
     pub fn new(feed: &'a Feed<Result<Vec<T>, E>>) -> Self {
         Self { feed, items: Vec::new(), bytes: 0 }
     }
 
-    /// Adds an item of a size in bytes, and sends the parcel if it is full.
+    /// Adds an item of a size in bytes, and sends the batch if it is full.
     ///
     /// # Errors
     /// When the reader was dropped.
@@ -31,7 +31,7 @@ impl<'a, T, E> Parcels<'a, T, E> {
         if self.items.len() < ITEMS && self.bytes < BYTES { Ok(()) } else { self.send() }
     }
 
-    /// Sends what is packed. What is not sent is lost with the parcels.
+    /// Sends the items that are left. Items that were not sent are lost when the sender is dropped.
     ///
     /// # Errors
     /// When the reader was dropped.
@@ -52,19 +52,19 @@ mod tests {
 
     async fn sizes(items: usize, bytes: usize) -> Vec<usize> {
         let fed = blocking_feed::<Result<Vec<usize>, ()>>(4, move |feed| {
-            let mut parcels = Parcels::new(feed);
+            let mut batches = BatchSender::new(feed);
             for item in 0..items {
-                parcels.add(item, bytes).unwrap();
+                batches.add(item, bytes).unwrap();
             }
-            parcels.send().unwrap();
+            batches.send().unwrap();
         });
-        let parcels: Vec<Vec<usize>> = fed.map(Result::unwrap).collect().await;
-        assert_eq!(parcels.concat(), (0..items).collect::<Vec<_>>());
-        parcels.iter().map(Vec::len).collect()
+        let batches: Vec<Vec<usize>> = fed.map(Result::unwrap).collect().await;
+        assert_eq!(batches.concat(), (0..items).collect::<Vec<_>>());
+        batches.iter().map(Vec::len).collect()
     }
 
     #[tokio::test]
-    async fn a_parcel_ends_at_its_items_or_its_bytes() {
+    async fn a_batch_ends_at_its_items_or_its_bytes() {
         assert_eq!(sizes(600, 10).await, [256, 256, 88]);
         assert_eq!(sizes(3, 300_000).await, [1, 1, 1]);
         assert_eq!(sizes(256, 1).await, [256]);
