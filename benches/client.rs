@@ -1,17 +1,18 @@
 //! What the client and its limiter cost where nothing limits and the server answers at once: requests a second beside a
-//! bare loop, once the pace is found. Without ledger, rows and display.
+//! bare loop, once the pace is found, and CPU time a request. Without ledger, rows and display.
 #![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
 mod common;
 
 use std::{sync::Arc, time::Duration};
 
-use common::{Server, bare_loop, body, check, in_slots, runtime, serve_if_asked, spread};
+use common::{Server, bare_loop, body, check, cpu_time, in_slots, runtime, serve_if_asked, spread};
 use etl::mistral::{Client, ConcurrencyLimiter, Connection, Endpoint, Gauge, Limits, RetryPolicy};
 use tokio_util::sync::CancellationToken;
 
 const REQUESTS: usize = 40_000;
 const SLOTS: usize = 64;
+const ROUNDS: usize = 5;
 
 fn main() {
     serve_if_asked();
@@ -19,27 +20,48 @@ fn main() {
     runtime().block_on(async {
         let http = reqwest::Client::new();
         // The two take turns, so that a busy moment of the machine meets both.
-        let mut shares = Vec::new();
-        for _ in 0..5 {
-            bare_loop(&server.url, REQUESTS, SLOTS).await;
-            let bare = per_second(server.arrivals(&http).await);
-            client_loop(&server.url).await;
-            let asked = per_second(server.arrivals(&http).await);
-            println!("     client: {asked:.0}/s, bare: {bare:.0}/s");
-            shares.push(asked / bare * 100.0);
+        let mut rounds = Vec::new();
+        for _ in 0..ROUNDS {
+            let bare = measured(&server, &http, bare_loop(&server.url, REQUESTS, SLOTS)).await;
+            let client = measured(&server, &http, client_loop(&server.url)).await;
+            println!("     client: {client}, bare: {bare}");
+            rounds.push((client.per_second / bare.per_second * 100.0, client.cpu - bare.cpu));
         }
-        shares.sort_by(f64::total_cmp);
-        let share = shares[shares.len() / 2];
-        check("client", &format!("{share:.1} % of a bare loop (wanted 90 %)"), share >= 90.0);
+        let share = median(rounds.iter().map(|round| round.0).collect());
+        let cpu = median(rounds.iter().map(|round| round.1).collect());
+        let figures = format!("{share:.1} % of a bare loop (wanted 90 %), {cpu:+.1} µs of CPU a request");
+        check("client", &figures, share >= 90.0);
     });
 }
 
-/// The pace of the last three quarters: the first one finds it.
-fn per_second(mut times: Vec<Duration>) -> f64 {
+/// The pace of a loop of requests.
+struct Pace {
+    per_second: f64,
+    /// CPU time of this process for a request, in microseconds.
+    cpu: f64,
+}
+
+impl std::fmt::Display for Pace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.0}/s with {:.1} µs of CPU", self.per_second, self.cpu)
+    }
+}
+
+async fn measured(server: &Server, http: &reqwest::Client, requests: impl Future<Output = ()>) -> Pace {
+    let before = cpu_time();
+    requests.await;
+    let cpu = (cpu_time() - before).as_secs_f64() * 1e6 / REQUESTS as f64;
+    let mut times = server.arrivals(http).await;
     assert_eq!(times.len(), REQUESTS);
     times.sort_unstable();
+    // The first quarter finds the pace.
     let times = &times[REQUESTS / 4..];
-    times.len() as f64 / spread(times).as_secs_f64()
+    Pace { per_second: times.len() as f64 / spread(times).as_secs_f64(), cpu }
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
 
 async fn client_loop(url: &str) {
