@@ -239,6 +239,8 @@ pub struct TableChange {
     pub stale: u64,
     /// Rows of earlier runs that are there although their record is no longer in its source.
     pub left: u64,
+    /// Rows of earlier runs whose record was not read: its source gave no record, or had some that cannot be read.
+    pub unread: u64,
 }
 
 /// How a run ended.

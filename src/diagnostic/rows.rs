@@ -14,6 +14,16 @@ pub enum RowsFault {
         /// The source.
         source_name: String,
     },
+    /// Two sinks write the same records to one table.
+    #[error("`{second}` writes the same records to {target} as `{first}`, with the same key")]
+    SameRecords {
+        /// One sink.
+        first: String,
+        /// The other.
+        second: String,
+        /// Where to.
+        target: String,
+    },
     /// `columns:` gives the key another value.
     #[error("the column `{0}` is the key of the rows, and holds another value")]
     AnotherKey(String),
@@ -35,6 +45,7 @@ impl RowsFault {
         match self {
             Self::OwnField => "read here".to_owned(),
             Self::OverwritesSource { .. } => "the run would replace its own input".to_owned(),
+            Self::SameRecords { .. } => "each of its rows would be a duplicate key".to_owned(),
             Self::AnotherKey(_) => "expected the key as it is".to_owned(),
             Self::Clash { .. } => "two columns have this name".to_owned(),
         }
@@ -48,6 +59,11 @@ impl RowsFault {
                     .to_owned()
             }
             Self::OverwritesSource { .. } => "write to a file that no source reads".to_owned(),
+            Self::SameRecords { .. } => {
+                "write all columns by one sink, or give the sinks conditions that exclude each other (`when:`) or another \
+                 `table:`"
+                    .to_owned()
+            }
             Self::AnotherKey(name) => {
                 format!(
                     "give the column another name, or say `key: {name}` on the sink if it identifies the rows"

@@ -31,6 +31,9 @@ pub enum Warning {
         /// What makes them so.
         why: &'static str,
     },
+    /// A request that no field is part of.
+    #[error("`{0}` sends the same request for every record: its texts name no field")]
+    SameRequest(String),
     /// A GROUP BY of a name that is both a column and another column of the result.
     #[error("GROUP BY `{0}` groups by the column that is read, and not by the `{0}` of the result")]
     Regrouped(String),
@@ -57,6 +60,7 @@ impl Warning {
             Self::MaybeNull { .. } => "a record without it fails before it is sent".to_owned(),
             Self::Ties { .. } => "decided by chance where rows are equal".to_owned(),
             Self::EqualSamples { .. } => "has samples".to_owned(),
+            Self::SameRequest(_) => "names no field".to_owned(),
             Self::QuotedField(_) => "the field is used".to_owned(),
             Self::Hidden { .. } => "has such a field".to_owned(),
             Self::Regrouped(_) => "two columns have this name".to_owned(),
@@ -78,6 +82,9 @@ impl Warning {
                 "add an ORDER BY that no two rows share, or another column to the comparison".to_owned()
             }
             Self::EqualSamples { .. } => "leave it out, or leave `samples:` out".to_owned(),
+            Self::SameRequest(_) => {
+                "a field is written in double braces: `prompt: \"Summarise: {{ text }}\"`".to_owned()
+            }
             Self::Regrouped(_) => {
                 "give the column of the result another name, or group by its expression or number".to_owned()
             }

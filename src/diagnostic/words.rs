@@ -1,10 +1,21 @@
 //! Words that the mistakes share: names in rows, and the name that was most likely meant.
 
 pub(super) fn did_you_mean(name: &str, known: &[String], otherwise: &str) -> String {
-    match nearest(name, known.iter().map(String::as_str)) {
+    match likely(name, known) {
         Some(near) => format!("did you mean `{near}`?"),
         None => otherwise.to_owned(),
     }
+}
+
+/// The nearest name; of a path, the same path below the nearest first name; a path that ends with the name.
+fn likely(name: &str, known: &[String]) -> Option<String> {
+    let near = |name: &str| nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
+    let below = || known.iter().find(|path| path.strip_suffix(name).is_some_and(|path| path.ends_with('.')));
+    let first = || {
+        let (first, rest) = name.split_once('.')?;
+        near(first).map(|first| format!("{first}.{rest}"))
+    };
+    near(name).or_else(|| below().cloned()).or_else(first)
 }
 
 /// The known name that a mistyped one most likely stands for.

@@ -8,7 +8,7 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
     redirect::Policy,
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     ApiError, ClientError, Connection, Timeouts,
@@ -123,14 +123,13 @@ impl Http {
             retry_after: None,
         };
         self.reach.asked();
-        let exchange = async {
-            let response = match timeout(first_byte, request.send()).await {
-                Ok(response) => response.map_err(|error| self.network(error))?,
-                Err(_) => return Err(late("no answer began", first_byte)),
-            };
-            self.read(response, most).await
+        let started = Instant::now();
+        let response = match timeout_at(started + first_byte.min(whole), request.send()).await {
+            Ok(response) => response.map_err(|error| self.network(error))?,
+            Err(_) => return Err(late("no answer began", first_byte.min(whole))),
         };
-        timeout(whole, exchange).await.unwrap_or_else(|_| Err(late("the answer did not end", whole)))
+        let read = timeout_at(started + whole, self.read(response, most)).await;
+        read.unwrap_or_else(|_| Err(late("the answer did not end", whole)))
     }
 
     async fn read(&self, mut response: reqwest::Response, most: usize) -> Result<Answer, Fault> {

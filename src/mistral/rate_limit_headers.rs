@@ -50,6 +50,9 @@ const QUERY_COST: &[&str] = &["x-ratelimit-tokens-query-cost", "ratelimitbysize-
 impl RateLimitHeaders {
     /// Reads `x-ratelimit-limit-…` and `x-ratelimit-remaining-…`, and older names where these are absent.
     pub(super) fn read(headers: &HeaderMap) -> Self {
+        if !headers.keys().any(|name| name.as_str().contains("ratelimit")) {
+            return Self::default();
+        }
         let mut limits = Vec::new();
         for name in headers.keys() {
             let Some(rest) = name.as_str().strip_prefix("x-ratelimit-limit-") else { continue };

@@ -42,6 +42,9 @@ impl Compiler<'_> {
         shape: Option<&Shape>,
     ) -> (Option<Ask>, Option<Shape>) {
         let (task, datatype) = self.task(map, &spec.task, shape);
+        if let (TaskSpec::Chat(chat), None) = (&spec.task, spec.samples) {
+            self.same_request(map, chat);
+        }
         let mut after = shape.zip(datatype.clone()).map(|(shape, of)| shape.answered(map, into, of));
         if let (Some(after), Some(Task::Chat(chat))) = (&mut after, &task)
             && let Some(schema) = &chat.schema

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use serde_json::{Value, json};
 
 use crate::{
-    diagnostic::{Fault, Place, Source as Written},
+    diagnostic::{Fault, Place, Source as Written, Warning},
     record::{LogicalType, of_json_schema, same_name},
     spec::{ChatSpec, Prompt, SchemaSpec, Settings, Text, ToolSpec, is_template, schema_flaw},
 };
@@ -53,6 +53,21 @@ impl Compiler<'_> {
             })
         };
         (chat().map(|chat| Task::Chat(Box::new(chat))), datatype)
+    }
+
+    /// Warns of a request that no field is part of.
+    pub(super) fn same_request(&mut self, map: &str, spec: &ChatSpec) {
+        let Prompt::Inline(prompt) = &spec.prompt else { return };
+        let texts = spec.images.iter().chain(&spec.documents).map(|text| &text.value);
+        let settings = spec.settings.iter().flat_map(|setting| &setting.templates).map(|text| &text.value);
+        let system = match &spec.system {
+            Some(Prompt::Inline(text)) => is_template(&text.value),
+            Some(Prompt::File(_)) => true,
+            None => false,
+        };
+        if !(is_template(&prompt.value) || system || texts.chain(settings).any(|text| is_template(text))) {
+            self.warn(Warning::SameRequest(map.to_owned()), prompt.place.clone());
+        }
     }
 
     fn settings(&mut self, spec: &ChatSpec, shape: Option<&Shape>) -> Settings {

@@ -3,19 +3,19 @@
 
 use std::{
     collections::HashMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use crate::{
     diagnostic::{Fault, Mistake, Mistakes, Place, QueryFault, RowsFault},
     record::{ETL, same_name},
     region::{BASE_URL, base_url},
-    spec::{Form, MistralSpec, Mode, Spec, StageSpec, Text},
+    spec::{Form, MistralSpec, Spec, StageSpec, Text},
     sql::{self, Engine, Resources},
 };
 
 use super::{
-    Mistral, NodeId, Origin, Paces, Plan, Port, RecordType, Secret, Sink, Source, Step, Target, Throttle,
+    Mistral, NodeId, Paces, Plan, Port, RecordType, Secret, Step, Target, Throttle,
     compiler::{Collected, CompileContext, Compiler, Tables},
     doubt::{Doubt, Guards},
     graph::{self, Edge, Graph},
@@ -109,7 +109,7 @@ fn pass(spec: &Spec, around: &CompileContext<'_>, tables: &Tables) -> Pass {
             steps.insert(at, step);
         }
     }
-    compiler.shared_targets(&steps);
+    compiler.shared_targets(&graph, &steps);
     compiler.keep_what_is_read(&graph, &mut steps);
     let mistral = compiler.mistral(&spec.mistral);
     let (found, assumed) = (std::mem::take(&mut compiler.found), compiler.assumed);
@@ -330,53 +330,6 @@ impl Compiler<'_> {
                 graph.tables.iter().any(|(reader, name)| above.contains(reader) && same_name(name, table));
             if let (true, Some(Step::Sink(sink))) = (is_read, steps.get_mut(&at)) {
                 sink.owned = None;
-            }
-        }
-    }
-
-    /// Two sinks may write one table if they do so in the same way, by the same key; nothing else twice.
-    fn shared_targets(&mut self, steps: &HashMap<usize, Step>) {
-        let mut seen: Vec<(&Sink, String)> = Vec::new();
-        for (at, stage) in self.spec.stages.iter().enumerate() {
-            let Some(Step::Sink(sink)) = steps.get(&at) else { continue };
-            let target = sink.target.to_string();
-            let first = seen.iter().find(|(known, _)| known.target.to_string().eq_ignore_ascii_case(&target));
-            if let Some((known, first)) = first {
-                let is_table = matches!(sink.target, Target::Table(_)) && sink.mode != Mode::Replace;
-                let same = (&known.key, known.mode, known.duplicates, known.owned)
-                    == (&sink.key, sink.mode, sink.duplicates, sink.owned);
-                if !is_table || !same {
-                    let fault = Fault::SharedTarget {
-                        first: first.clone(),
-                        second: stage.name.value.to_string(),
-                        target,
-                    };
-                    self.mistakes.push(Mistake { fault, place: stage.name.place.clone() });
-                }
-            } else {
-                seen.push((sink, stage.name.value.to_string()));
-            }
-        }
-        self.replaced_sources(steps);
-    }
-
-    /// A file that a sink replaces is not one that a source reads.
-    fn replaced_sources(&mut self, steps: &HashMap<usize, Step>) {
-        let stages = &self.spec.stages;
-        let reads = |step: &Step, file: &Path| match step {
-            Step::Source(Source { from: Origin::Read(files), .. }) => files.set.matches(file),
-            Step::Source(Source { from: Origin::Files(set), .. }) => set.matches(file),
-            _ => false,
-        };
-        for (at, stage) in stages.iter().enumerate() {
-            let Some(Step::Sink(Sink { target: Target::File { path, shown, .. }, .. })) = steps.get(&at)
-            else {
-                continue;
-            };
-            if let Some((source, _)) = steps.iter().find(|(_, step)| reads(step, path)) {
-                let source_name = stages[*source].name.value.to_string();
-                let fault = RowsFault::OverwritesSource { file: shown.clone(), source_name };
-                self.report(Fault::Rows(fault), stage.name.place.clone());
             }
         }
     }

@@ -88,9 +88,7 @@ impl Compiler<'_> {
     fn expression_error(&mut self, text: &Text, schema: &Schema, error: ExpressionError) {
         let place = error.span.clone().map_or_else(|| text.place.clone(), |span| text.place_of(span));
         let known: Vec<String> = schema.names().filter(|name| *name != ETL).map(str::to_owned).collect();
-        if let Some(name) = &error.unknown
-            && error.message.starts_with("Referenced column")
-        {
+        if let Some(name) = &error.unknown {
             let quoted = format!("\"{name}\"");
             let is_sibling = self.siblings.iter().any(|sibling| same_name(sibling, name));
             let sibling = is_sibling.then(|| {
@@ -107,7 +105,10 @@ impl Compiler<'_> {
             };
             let fault = match help {
                 Some(help) => Fault::Expression { what: format!("unknown field `{name}`"), help },
-                None => Fault::UnknownField { name: name.clone(), known },
+                None => {
+                    let known = known.into_iter().chain(schema.paths_to(name)).collect();
+                    Fault::UnknownField { name: name.clone(), known }
+                }
             };
             return self.report(fault, place);
         }

@@ -27,6 +27,7 @@ mod sink;
 mod source;
 mod step;
 mod tables;
+mod targets;
 mod transform;
 mod wave;
 

@@ -69,6 +69,18 @@ impl Schema {
         }
     }
 
+    /// The paths to the parts of structs that have a name: `invoice.total` for `total`.
+    pub fn paths_to(&self, name: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for field in &self.fields {
+            if let LogicalType::Struct(parts) = &field.datatype {
+                let same = parts.iter().filter(|(part, _)| same_name(part, name));
+                found.extend(same.map(|(part, _)| format!("{}.{part}", field.name)));
+            }
+        }
+        found
+    }
+
     /// The names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|field| &*field.name)

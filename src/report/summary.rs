@@ -113,6 +113,13 @@ fn change(table: &TableChange) -> String {
         let rows = counted(table.left, "row");
         parts.push(format!("{rows} kept, {which} no longer in the source (`gone: delete` removes them)"));
     }
+    if table.unread > 0 {
+        let which = if table.unread == 1 { "whose record" } else { "whose records" };
+        let rows = counted(table.unread, "row");
+        parts.push(format!(
+            "{rows} of earlier runs kept, {which} the source did not give: it gave none, or had some that cannot be read"
+        ));
+    }
     format!("{}: {}", clean(&table.table), parts.join("; "))
 }
 

@@ -34,7 +34,11 @@ impl Answers {
     /// # Errors
     /// Which part of it is wrong.
     pub fn parse(name: &str, text: &str) -> Result<Self, String> {
-        let stages: Json = serde_yaml::from_str(text).map_err(|error| format!("`{name}`: {error}"))?;
+        let mut options = serde_yaml::Options::default();
+        // As in a spec: `no` and `on` are texts.
+        options.strict_booleans = true;
+        let stages: Json = serde_yaml::from_str_with_options(text, options)
+            .map_err(|error| format!("`{name}`: {error}"))?;
         match stages {
             Json::Object(stages) => Ok(Self { name: name.to_owned(), stages }),
             _ => Err(format!("`{name}`: expected a mapping, `stage: {{ key: answer }}`")),
@@ -267,4 +271,17 @@ pub(crate) fn fingerprint(plan: &Plan, answers: Option<&Answers>) -> Option<Stri
     }
     let hash = blake3::hash(format!("{mocks:?} {answers:?}").as_bytes());
     Some(hash.to_hex()[..8].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_a_boolean_only_as_in_a_spec() {
+        let text = "ask: { a: no, b: on, c: y, d: true }";
+        let answers = Answers::parse("answers.yaml", text).unwrap();
+        let expected = serde_json::json!({ "ask": { "a": "no", "b": "on", "c": "y", "d": true } });
+        assert_eq!(Json::Object(answers.stages), expected);
+    }
 }

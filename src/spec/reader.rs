@@ -122,14 +122,17 @@ impl Reader<'_> {
         }
     }
 
-    /// Whatever is there, as JSON. Digits that would not come back as they are written are a text: `007`, and
-    /// whole numbers of more than 64 bits.
+    /// Any value, as JSON. A number that would change is a text: `007`, whole numbers of more than 64 bits, decimals
+    /// that a double rounds.
     pub(crate) fn json(&mut self, node: &Node) -> Value {
         match &node.kind {
             Kind::Null => Value::Null,
             Kind::Bool(value) => Value::from(*value),
             Kind::Int(value) => self.written_digits(node).unwrap_or_else(|| Value::from(*value)),
-            Kind::Float(value) => self.written_digits(node).unwrap_or_else(|| Value::from(*value)),
+            Kind::Float(value) => {
+                let kept = || self.written_digits(node).or_else(|| self.rounded(node, *value));
+                kept().unwrap_or_else(|| Value::from(*value))
+            }
             Kind::Text(text) => Value::from(text.as_str()),
             Kind::List(items) => items.iter().map(|item| self.json(item)).collect(),
             Kind::Map(entries) => Value::Object(
@@ -153,6 +156,13 @@ impl Reader<'_> {
         Some(raw.parse::<u64>().ok().filter(|_| !is_padded).map_or_else(|| Value::from(raw), Value::from))
     }
 
+    /// A decimal as it is written, where the nearest double is another number.
+    fn rounded(&self, node: &Node, value: f64) -> Option<Value> {
+        let raw = self.source.text.get(node.span.clone())?.trim();
+        let is_decimal = raw.trim_start_matches(['-', '+']).bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        (is_decimal && digits(raw) != digits(&value.to_string())).then(|| Value::from(raw))
+    }
+
     /// Reports every key that comes twice in one mapping, anywhere below.
     pub(crate) fn duplicates(&mut self, node: &Node) {
         match &node.kind {
@@ -171,6 +181,13 @@ impl Reader<'_> {
             _ => {}
         }
     }
+}
+
+/// The digits of a decimal without the zeros that change nothing.
+fn digits(decimal: &str) -> (bool, &str, &str) {
+    let number = decimal.trim_start_matches(['-', '+']);
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    (decimal.starts_with('-'), whole.trim_start_matches('0'), part.trim_end_matches('0'))
 }
 
 fn is_name(text: &str) -> bool {

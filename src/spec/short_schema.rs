@@ -141,6 +141,25 @@ fn list(items: &[Node], node: &Node, reader: &mut Reader<'_>) -> Option<Short> {
     Some(Short { json, datatype: LogicalType::List(Box::new(datatype)), optional: false })
 }
 
+/// Whether a key is a keyword of JSON Schema, and no property.
+fn is_limit(key: &Key, node: &Node, entries: &[(Key, Node)]) -> bool {
+    const KEYWORDS: [&str; 11] = [
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "pattern",
+        "format",
+    ];
+    let is_wrapped = entries.iter().any(|(key, _)| key.name == "is" || key.name == "one_of");
+    KEYWORDS.contains(&&*key.name) && (is_wrapped || matches!(node.kind, Kind::Int(_) | Kind::Float(_)))
+}
+
 fn object(entries: &[(Key, Node)], node: &Node, reader: &mut Reader<'_>) -> Option<Short> {
     if entries.is_empty() {
         reader.wrong(node, "an object with at least one property: `{ name: text }`".to_owned());
@@ -150,6 +169,13 @@ fn object(entries: &[(Key, Node)], node: &Node, reader: &mut Reader<'_>) -> Opti
     {
         let help = "write `type: object` beside `properties:`, or leave `properties:` out: `{ name: text }`";
         let what = "a JSON Schema without `type: object`".to_owned();
+        reader.report(key.span.clone(), fault(what, help.to_owned()));
+        return None;
+    }
+    if let Some((key, _)) = entries.iter().find(|(key, node)| is_limit(key, node, entries)) {
+        let help = "the short form has `is`, `one_of`, `about` and `optional`: check a limit with `expect:`, or write the \
+                    schema as a JSON Schema, with `type: object` and `properties:`";
+        let what = format!("`{}` in the short form of a schema", key.name);
         reader.report(key.span.clone(), fault(what, help.to_owned()));
         return None;
     }

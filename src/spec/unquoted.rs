@@ -98,20 +98,58 @@ pub(crate) fn at_error(source: &str, at: usize) -> Option<String> {
     let extra = entry.matches('}').count().saturating_sub(entry.matches('{').count());
     let entry = (0..extra).fold(entry, |entry, _| entry.strip_suffix('}').unwrap_or(entry).trim_end());
     let (key, value) = entry.split_once(": ").or_else(|| entry.split_once(':'))?;
-    let value = value.trim();
+    let (key, value) = (key.trim(), value.trim());
     let is_key =
         !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '"' | ' '));
     let is_open = value.is_empty() || value.starts_with(['{', '[', '|', '>', '"']);
-    (is_key && !is_open).then(|| format!("{}: {}", key.trim(), quoted(value)))
+    if !is_key || is_open {
+        return None;
+    }
+    if TEXTS.contains(&key) {
+        return Some(format!("{key}: {}", quoted(&as_template(value).unwrap_or_else(|| value.to_owned()))));
+    }
+    let next = line.get(column..).is_some_and(|rest| rest.starts_with(':'));
+    let missing = before.get(from..).and_then(|entry| entry.split_once(": ")).filter(|_| next);
+    Some(match missing.and_then(|(_, value)| two_words(value.trim())) {
+        Some((value, key_of_next)) => format!("{key}: {value}, {key_of_next}: …"),
+        None => format!("{key}: {}", quoted(value)),
+    })
 }
 
-/// What to write for a template that is not in quotes.
+/// Keys whose values are templates, as a rule.
+const TEXTS: [&str; 3] = ["prompt", "system", "input"];
+
+/// The template for texts and fields that are joined with `||`.
+fn as_template(expression: &str) -> Option<String> {
+    expression.contains("||").then(|| {
+        let parts = expression.split("||").map(str::trim).map(|part| {
+            let text = part.strip_prefix('\'').and_then(|part| part.strip_suffix('\''));
+            text.map_or_else(|| format!("{{{{ {part} }}}}"), str::to_owned)
+        });
+        parts.collect()
+    })
+}
+
+/// A value and the key behind it, where a comma is missing between them.
+fn two_words(value: &str) -> Option<(&str, &str)> {
+    let is_name = |word: &str| word.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
+    let (value, key) = value.split_once(' ')?;
+    (is_name(value) && is_name(key)).then_some((value, key))
+}
+
+/// What to write for a template that is not in quotes: in quotes where a text belongs, as an expression elsewhere.
 fn template(source: &str, at: usize) -> Option<String> {
     let start = source.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
-    let line = source[start..].lines().next()?.trim().trim_start_matches("- ");
-    let (key, value) = line.split_once(": ")?;
-    let value = value.trim();
-    value.starts_with("{{").then(|| format!("{key}: {}", quoted(value)))
+    let line = source[start..].lines().next()?;
+    let braces = line.find("{{")?;
+    let entry = line[..braces].rsplit(['{', ',']).next()?.trim().trim_start_matches("- ");
+    let key = entry.strip_suffix(':')?;
+    let inside = line[braces + 2..].split("}}").next()?.trim();
+    if line[..braces].contains('{') && !TEXTS.contains(&key) {
+        return Some(format!("{key}: {inside}"));
+    }
+    let value = if line[..braces].contains('{') { &line[braces..braces + 2 + line[braces + 2..].find("}}")? + 2] } else { line[braces..].trim() };
+    Some(format!("{key}: {}", quoted(value)))
 }
 
 /// The mistake of a text that is no YAML.

@@ -225,6 +225,12 @@ fn refuse_by_tree(item: &serde_json::Value, schema: &Schema) -> Result<(), Expre
             "SUBQUERY" => Some(ExpressionError::new("a query inside an expression").help(
                 "an expression sees one record; use a `wave:` with `sql:` (for `x = ANY(list)` write `list_contains(list, x)`)",
             )),
+            "COMPARISON" if ["left", "right"].iter().any(|side| node[*side]["value"]["is_null"] == true) => {
+                Some(ExpressionError::new("a comparison with NULL, which is never true").help("write `IS NULL` or `IS NOT NULL`"))
+            }
+            "OPERATOR" if never_null(node) => Some(
+                ExpressionError::new("a text in single quotes, which is never NULL").help("write the name of the field without quotes"),
+            ),
             "STAR" => Some(ExpressionError::new("`*` in an expression").help("name the fields")),
             "LAMBDA" => node
                 .get("lhs")
@@ -242,6 +248,15 @@ fn refuse_by_tree(item: &serde_json::Value, schema: &Schema) -> Result<(), Expre
         }
     });
     refused.map_or(Ok(()), Err)
+}
+
+/// `'name' IS NULL` and its opposite.
+fn never_null(node: &serde_json::Map<String, serde_json::Value>) -> bool {
+    let of = node.get("type").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let operand = &node["children"][0];
+    matches!(of, "OPERATOR_IS_NULL" | "OPERATOR_IS_NOT_NULL")
+        && operand["class"] == "CONSTANT"
+        && operand["value"]["is_null"] == false
 }
 
 /// A type that DuckDB chose because there was none.

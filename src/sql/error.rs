@@ -62,17 +62,44 @@ pub(super) fn translated(message: &str, offset: usize, expression: &str) -> Expr
     let mut lines = message.lines();
     let first = lines.next().unwrap_or_default();
     let what = first.split_once("Error: ").map_or(first, |(_, what)| what);
-    let unknown = ["Referenced column \"", "Scalar Function with name \""].iter().find_map(|begin| {
+    let unknown = ["Referenced column \"", "Referenced table \""].iter().find_map(|begin| {
         let rest = what.strip_prefix(begin)?;
         rest.split('"').next().map(str::to_owned)
     });
-    let mut error = ExpressionError::new(what.trim_end_matches('.').to_owned());
+    let mut error = function(message, what)
+        .or_else(|| more_than_one(what))
+        .unwrap_or_else(|| ExpressionError::new(what.trim_end_matches(['.', '!']).to_owned()));
     error.span = caret(message, offset, expression);
     if error.span.is_none() {
         error.span = unknown.as_ref().and_then(|name| expression.find(name).map(|at| at..at + name.len()));
     }
     error.unknown = unknown;
     error
+}
+
+/// A function that does not exist, with the nearest one.
+fn function(message: &str, what: &str) -> Option<ExpressionError> {
+    let name = what.strip_prefix("Scalar Function with name ")?.split(" does not exist").next()?.trim_matches('"');
+    let near = message.split("Did you mean \"").nth(1).and_then(|rest| rest.split('"').next());
+    let help = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "expected a function of DuckDB".to_owned(),
+    };
+    Some(ExpressionError::new(format!("unknown function `{name}`")).help(help))
+}
+
+/// What needs more than one record, or makes several of one.
+fn more_than_one(what: &str) -> Option<ExpressionError> {
+    let (kind, help) = if what.contains("cannot contain aggregates") {
+        ("an aggregate function", "for several records write a `wave:` with `sql:` or a `gather:`; for a list `list_sum(…)` or `len(…)`")
+    } else if what.contains("cannot contain window functions") {
+        ("a window function", "write a `wave:` with `sql:`, which sees all records")
+    } else if what.to_lowercase().contains("unnest") {
+        ("`unnest`", "a map with `split:` makes a record of each item")
+    } else {
+        return None;
+    };
+    Some(ExpressionError::new(format!("{kind} in an expression, which sees one record")).help(help))
 }
 
 /// The place that DuckDB's caret points to. Its excerpt may be cut at both ends; it is found again by its text.

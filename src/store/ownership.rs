@@ -218,6 +218,7 @@ pub(super) fn settle(
     run: Run,
     pipeline: &str,
     tables: &[Table],
+    incomplete: &[String],
 ) -> Result<Vec<TableChange>, StoreError> {
     let mut changes = Vec::new();
     let mut seen: Vec<String> = Vec::new();
@@ -227,7 +228,7 @@ pub(super) fn settle(
             continue;
         }
         if seen.is_empty() {
-            gather(connection, run, pipeline)?;
+            gather(connection, run, pipeline, incomplete)?;
         }
         seen.push(target);
         changes.push(settle_table(connection, pipeline, table)?);
@@ -244,7 +245,7 @@ pub(super) fn settle(
         connection.execute("DELETE FROM etl.unsettled_records WHERE run = $1", params![run.0])?;
         connection.execute_batch(
             "DELETE FROM etl.owner_sets WHERE owner NOT IN (SELECT owner FROM etl.row_owners);
-             DROP TABLE temp.read_now; DROP TABLE temp.unsettled_now; DROP TABLE temp.gone_now",
+             DROP TABLE temp.read_now; DROP TABLE temp.unsettled_now; DROP TABLE temp.gone_now; DROP TABLE temp.unread_now",
         )?;
     }
     Ok(changes)
@@ -252,7 +253,12 @@ pub(super) fn settle(
 
 /// The source records of a run: those that it read, those of them that are not settled, and those that have left
 /// their source.
-fn gather(connection: &Connection, run: Run, pipeline: &str) -> Result<(), StoreError> {
+fn gather(
+    connection: &Connection,
+    run: Run,
+    pipeline: &str,
+    incomplete: &[String],
+) -> Result<(), StoreError> {
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE read_now AS SELECT DISTINCT record FROM etl.read_records
          WHERE run = $1 AND record IS NOT NULL",
@@ -272,6 +278,20 @@ fn gather(connection: &Connection, run: Run, pipeline: &str) -> Result<(), Store
            AND s.source IN (SELECT source FROM etl.read_records WHERE run = $1 GROUP BY source
                             HAVING count(record) > 0 AND count(record) < count(*))
            AND s.record NOT IN (FROM temp.read_now)",
+        params![run.0, pipeline],
+    )?;
+    let incomplete: Vec<String> =
+        incomplete.iter().map(|source| format!("'{}'", source.replace('\'', "''"))).collect();
+    connection.execute(
+        &format!(
+            "CREATE OR REPLACE TEMP TABLE unread_now AS
+             SELECT DISTINCT s.record FROM etl.source_records AS s
+             WHERE s.pipeline = $2
+               AND (s.source IN (SELECT source FROM etl.read_records WHERE run = $1 GROUP BY source HAVING count(record) = 0)
+                    OR list_contains([{}]::VARCHAR[], s.source))
+               AND s.record NOT IN (FROM temp.read_now)",
+            incomplete.join(", ")
+        ),
         params![run.0, pipeline],
     )?;
     Ok(())
@@ -322,11 +342,15 @@ fn settle_table(connection: &Connection, pipeline: &str, table: &Table) -> Resul
             )?;
         }
         change.stale = count("temp.stale_rows")?;
-        change.left = count(
-            "(SELECT DISTINCT o.row_hash FROM temp.old_rows AS o JOIN temp.members AS m ON m.owner = o.owner
-              WHERE m.record IN (FROM temp.gone_now) AND o.row_hash NOT IN (FROM temp.gone_rows)
-                AND o.row_hash NOT IN (FROM temp.stale_rows))",
-        )?;
+        let kept = |records: &str| {
+            count(&format!(
+                "(SELECT DISTINCT o.row_hash FROM temp.old_rows AS o JOIN temp.members AS m ON m.owner = o.owner
+                  WHERE m.record IN (FROM temp.{records}) AND o.row_hash NOT IN (FROM temp.gone_rows)
+                    AND o.row_hash NOT IN (FROM temp.stale_rows))"
+            ))
+        };
+        change.left = kept("gone_now")?;
+        change.unread = kept("unread_now")?;
         if owned.stale == Stale::Mark && change.stale > 0 {
             connection.execute_batch(&format!(
                 "UPDATE {main} AS t SET stale = true WHERE {row} IN (FROM temp.stale_rows)"

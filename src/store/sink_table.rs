@@ -99,7 +99,7 @@ impl Store {
 
     /// Puts the rows of all sinks in their place, at the end of a run that was not cut off: tables in one
     /// transaction, then the files. Rows of earlier runs go whose records this run settled without writing them
-    /// again; gives what became of them, by table.
+    /// again; gives what became of them, by table. `incomplete` are sources with records that cannot be read.
     ///
     /// # Errors
     /// A file that cannot be written; or when the database fails.
@@ -108,12 +108,13 @@ impl Store {
         run: Run,
         pipeline: &str,
         tables: Vec<Table>,
+        incomplete: Vec<String>,
     ) -> Result<Vec<TableChange>, StoreError> {
         let pipeline = pipeline.to_owned();
         self.with(move |connection| {
             fault::point("before_replace");
             let changes = transaction(connection, |t| {
-                let changes = ownership::settle(t, run, &pipeline, &tables)?;
+                let changes = ownership::settle(t, run, &pipeline, &tables, &incomplete)?;
                 tables.iter().try_for_each(|table| replace(t, table))?;
                 Ok(changes)
             })?;

@@ -39,9 +39,10 @@ pub fn check(text: &str, schema: &Schema) -> Vec<TemplateMistake> {
             for name in names {
                 if let Some(fault) = unknown(&name, schema) {
                     let places = places_of(&name, &tokens);
-                    mistakes.extend(
-                        places.into_iter().map(|span| TemplateMistake { fault: fault.clone(), span }),
-                    );
+                    mistakes.extend(places.into_iter().map(|span| {
+                        let fault = called(&name, &span, &tokens).unwrap_or_else(|| fault.clone());
+                        TemplateMistake { fault, span }
+                    }));
                 }
             }
             mistakes.extend(items::unknown_parts(text, schema).into_iter().map(|(name, known, span)| {
@@ -91,7 +92,7 @@ fn unknown(name: &str, schema: &Schema) -> Option<TemplateFault> {
     }
     let unknown = |known: Vec<String>| Some(TemplateFault::UnknownField { name: name.to_owned(), known });
     let Some(field) = schema.get(first) else {
-        return unknown(schema.names().map(str::to_owned).collect());
+        return unknown(schema.names().map(str::to_owned).chain(schema.paths_to(name)).collect());
     };
     let mut of = &field.datatype;
     let mut prefix = format!("{first}.");
@@ -110,6 +111,28 @@ fn unknown(name: &str, schema: &Schema) -> Option<TemplateFault> {
         prefix.push('.');
     }
     None
+}
+
+/// A name that is used as a function: the functions of SQL are filters here, if there are any.
+fn called(name: &str, span: &Range<usize>, tokens: &[(Token<'_>, Range<usize>)]) -> Option<TemplateFault> {
+    let at = tokens.iter().position(|(_, other)| other == span)?;
+    let [(Token::ParenOpen, _), rest @ ..] = tokens.get(at + 1..)? else { return None };
+    let value = match rest {
+        [(Token::Ident(value), _), (Token::ParenClose, _), ..] => *value,
+        _ => "…",
+    };
+    Some(TemplateFault::Syntax(match is_missing(&format!("''|{name}")) {
+        false => format!("`{name}` is a filter of templates: write `{{{{ {value} | {name} }}}}`"),
+        true => format!("templates have no function `{name}`: call it in a map with `fields:` above"),
+    }))
+}
+
+/// Whether a filter or a test of a probe is unknown. The only way to ask is to use it.
+fn is_missing(probe: &str) -> bool {
+    PROBES
+        .compile_expression(probe)
+        .and_then(|expression| expression.eval(()))
+        .is_err_and(|error| matches!(error.kind(), ErrorKind::UnknownFilter | ErrorKind::UnknownTest))
 }
 
 fn places_of(name: &str, tokens: &[(Token<'_>, Range<usize>)]) -> Vec<Range<usize>> {
@@ -143,12 +166,7 @@ fn callables(tokens: &[(Token<'_>, Range<usize>)]) -> Vec<TemplateMistake> {
             Token::Ident("is") if *name != "not" => ("test", format!("'' is {name}")),
             _ => continue,
         };
-        // The only way to ask whether a filter exists is to use it.
-        let missing = PROBES
-            .compile_expression(&probe)
-            .and_then(|expression| expression.eval(()))
-            .is_err_and(|error| matches!(error.kind(), ErrorKind::UnknownFilter | ErrorKind::UnknownTest));
-        if missing {
+        if is_missing(&probe) {
             let fault = TemplateFault::UnknownCallable { what, name: (*name).to_owned() };
             mistakes.push(TemplateMistake { fault, span: span.clone() });
         }

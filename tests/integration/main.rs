@@ -31,6 +31,7 @@ mod limits;
 mod mistral_ask;
 mod mistral_jobs;
 mod mistral_shapes;
+mod mistyped;
 mod money;
 mod ownership;
 mod paid;

@@ -241,3 +241,26 @@ stages:
     conserved(&folder.run(spec));
     assert_eq!(folder.sql("SELECT id, size, words FROM words ORDER BY id"), "a | long | 1 2");
 }
+
+#[test]
+fn rows_whose_record_the_source_did_not_give_are_counted() {
+    let spec = |sink: &str| {
+        format!("duckdb: out.duckdb\nstages:\n  - source: notes\n    files: notes/*.txt\n    optional: true\n  - sink: notes\n{sink}")
+    };
+    for sink in ["", "    gone: delete\n"] {
+        let folder = Folder::new();
+        ["a", "b", "c"].iter().for_each(|name| folder.write(&format!("notes/{name}.txt"), name.as_bytes()));
+        folder.run(&spec(sink));
+        // One file cannot be read, and another is gone: nobody knows whether it is.
+        folder.write("notes/a.txt", b"\xff\xfe\xff");
+        std::fs::remove_file(folder.path("notes/b.txt")).unwrap();
+        let ended = folder.run(&spec(sink));
+        let unread = |ended: &Ended| changes(ended).iter().map(|table| table.unread).sum::<u64>();
+        assert_eq!((ended.sum.failures, removed(&ended).0, unread(&ended)), (1, 0, 2), "{sink}");
+        assert_eq!(folder.sql("SELECT count(*) FROM notes"), "3");
+        // No file at all.
+        ["a", "c"].iter().for_each(|name| std::fs::remove_file(folder.path(&format!("notes/{name}.txt"))).unwrap());
+        let ended = folder.run(&spec(sink));
+        assert_eq!((ended.sum.failures, removed(&ended).0, unread(&ended)), (0, 0, 3), "{sink}");
+    }
+}

@@ -197,3 +197,21 @@ fn every_type_has_its_column() {
         }
     }
 }
+
+#[test]
+fn a_number_of_rows_is_never_another_number() {
+    for (written, of, text) in [
+        ("12345678901234567.89", "VARCHAR", "12345678901234567.89"),
+        ("-0.1000000000000000055", "VARCHAR", "-0.1000000000000000055"),
+        ("18446744073709551615", "UBIGINT", "18446744073709551615"),
+        ("123456789012345678901234", "VARCHAR", "123456789012345678901234"),
+        ("007", "VARCHAR", "007"),
+        ("1.10", "DOUBLE", "1.1"),
+        ("-0.25", "DOUBLE", "-0.25"),
+        ("1e3", "DOUBLE", "1000.0"),
+    ] {
+        let rows = format!("rows: [{{ id: 1, v: {written} }}, {{ id: 2, v: null }}]");
+        let expected = (of.to_owned(), vec![text.to_owned(), "NULL".to_owned()]);
+        assert_eq!(column(&Folder::new(), &rows), expected, "{written}");
+    }
+}

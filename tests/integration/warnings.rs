@@ -28,7 +28,7 @@ fn asking(chat: &str, below: &str) -> String {
 
 #[test]
 fn a_text_that_may_meet_null_is_shown_with_what_to_write() {
-    let schema = "schema: { good: text, maybe: text? }, prompt: hello";
+    let schema = "schema: { good: text, maybe: text? }, prompt: '{{ web }}'";
     let second = |prompt: &str, more: &str| {
         asking(
             schema,
@@ -58,9 +58,9 @@ fn a_text_that_may_meet_null_is_shown_with_what_to_write() {
 #[test]
 fn a_field_that_a_record_may_lack_is_shown() {
     let below = "  - map: second\n    chat: { model: mistral-small-latest, prompt: \"{{ review }}\" }\n";
-    let shown = warned(&asking("prompt: hello", below).replace(
-        "    chat: { model: mistral-small-latest, prompt: hello",
-        "    when: n > 1\n    chat: { model: mistral-small-latest, prompt: hello",
+    let shown = warned(&asking("prompt: '{{ web }}'", below).replace(
+        "    chat: { model: mistral-small-latest, prompt: '",
+        "    when: n > 1\n    chat: { model: mistral-small-latest, prompt: '",
     ));
     assert!(shown.contains("`review` may be NULL here: `review` has a `when:`"), "{shown}");
     let union = "  - map: a\n    fields: { x: \"'1'\" }\n  - map: b\n    from: texts\n    fields: { y: \"'2'\" }\n  - map: review\n    from: [a, b]\n    chat: { model: mistral-small-latest, prompt: \"{{ x }} {{ web }}\" }\n  - sink: rows\n    key: id\n";
@@ -216,5 +216,19 @@ fn an_expression_that_yaml_takes_apart_is_shown_in_quotes() {
         let shown = Folder::new().mistakes(&spec);
         assert!(shown.contains(wanted) && shown.contains("spec.yaml:"), "{written}: {shown}");
         assert_eq!(shown.matches("×").count(), 1, "{shown}");
+    }
+}
+
+#[test]
+fn a_request_that_no_field_is_part_of_is_shown() {
+    let shown = warned(&asking("prompt: 'Question {web}'", ""));
+    assert!(shown.contains("`review` sends the same request for every record") && shown.contains("{{ text }}"), "{shown}");
+    for chat in [
+        "prompt: '{{ web }}'",
+        "prompt: hello, system: 'About {{ web }}'",
+        "prompt: hello, images: ['{{ web }}']",
+        "prompt: hello, random_seed: '{{ n }}'",
+    ] {
+        assert_eq!(warned(&asking(chat, "")), "", "{chat}");
     }
 }

@@ -133,11 +133,14 @@ pub(crate) async fn finish(plan: &Plan, context: &StageContext) -> Vec<TableChan
         return Vec::new();
     }
     context.note_read().await;
+    let is_incomplete =
+        |node: &&Node| matches!(node.step, Step::Source(_)) && context.meters.of(node.id).failed.get() > 0;
+    let incomplete = plan.nodes.iter().filter(is_incomplete).map(|node| node.name.to_string()).collect();
     // A failure is reported as the run's end.
     context
         .database
         .shutdown
-        .check(context.database.store.finish(context.database.run, &plan.name, tables).await)
+        .check(context.database.store.finish(context.database.run, &plan.name, tables, incomplete).await)
         .unwrap_or_default()
 }
 

@@ -23,7 +23,7 @@ pub(super) static MODERATIONS: Endpoint = Endpoint {
     complaints: check::others::complaints,
     within,
     answer: moderate,
-    written: |text| json!({ "results": [read(text)] }),
+    written: |text| json!({ "results": [moderation(read(text))] }),
 };
 
 pub(super) static CHAT_MODERATIONS: Endpoint = Endpoint { path: "/v1/chat/moderations", ..MODERATIONS };
@@ -32,6 +32,7 @@ pub(super) static CLASSIFICATIONS: Endpoint = Endpoint {
     path: "/v1/classifications",
     skills: &[Skill::Moderation, Skill::Classification],
     answer: classify,
+    written: |text| json!({ "results": [read(text)] }),
     ..MODERATIONS
 };
 
@@ -64,6 +65,20 @@ fn moderate(Call { request, .. }: Call<'_>, dice: &mut Dice) -> Given {
         }
         json!({ "categories": categories, "category_scores": scores })
     })
+}
+
+/// A moderation as the service writes it: it has no `flagged`, which follows from its categories.
+fn moderation(mut written: Value) -> Value {
+    let Some(result) = written.as_object_mut() else { return written };
+    let flagged = result.remove("flagged") == Some(Value::Bool(true));
+    let categories = result.entry("categories").or_insert_with(|| json!({}));
+    if let Some(categories) = categories.as_object_mut()
+        && flagged
+        && !categories.values().any(|value| value == true)
+    {
+        categories.insert("mocked".to_owned(), Value::Bool(true));
+    }
+    written
 }
 
 fn classify(Call { request, .. }: Call<'_>, dice: &mut Dice) -> Given {
