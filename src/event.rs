@@ -1,13 +1,13 @@
-//! What happened, as facts: the only thing that a run says to the world.
+//! The events of a run, its only output.
 //!
-//! Bars, lines, JSON, the summary and the exit code are folds over these. Counts are totals
-//! since the start of the run, so that a progress event may be dropped and nothing is lost:
-//! the next one says it again.
+//! Bars, lines, JSON, the summary and the exit code are folds over events. Counts are totals
+//! since the start of the run, so that a progress event may be dropped without loss: the next one
+//! contains them again.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// Something that happened, and when.
+/// An event and its time.
 #[derive(Debug, Clone, Serialize)]
 pub struct Event {
     /// When it happened.
@@ -17,7 +17,7 @@ pub struct Event {
     pub kind: EventKind,
 }
 
-/// The closed set of things that happen.
+/// The closed set of events.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventKind {
@@ -29,31 +29,31 @@ pub enum EventKind {
         run: i64,
         /// Whether answers come from the simulator in this process.
         offline: bool,
-        /// The database that rows and ledger are written to.
+        /// The database for rows and the ledger.
         database: String,
         /// Every stage, upstream before downstream; an event names a stage by its index here.
         stages: Vec<StageInfo>,
     },
-    /// How far everything is; may be dropped.
+    /// All counts; may be dropped.
     Progress(Progress),
-    /// A wave has closed: everything above it is on disk, what is below it may begin.
+    /// A wave has closed: everything above it is on disk, and the stages below it may start.
     WaveClosed {
         /// The wave's stage index.
         stage: usize,
-        /// Records that came through.
+        /// Records that succeeded.
         ok: u64,
         /// Records that failed above it and wait at its `failed` port.
         failed: u64,
-        /// The run that closed it, if that was an earlier one that this one continues from.
+        /// The earlier run that closed it, if this run resumes from it.
         since: Option<i64>,
     },
-    /// A batch job stands otherwise than before.
+    /// A batch job has changed.
     JobChanged {
         /// The stage that created it or polls it.
         stage: usize,
         /// The service's id.
         job: String,
-        /// How it stands, in the service's word.
+        /// Its status, in the service's word.
         status: String,
         /// Its requests.
         requests: u64,
@@ -62,7 +62,7 @@ pub enum EventKind {
         /// Requests that have ended without an answer.
         failed: u64,
     },
-    /// Mocked answers of an offline run have keys that no record had.
+    /// Mocked answers of an offline run have keys without a record.
     UnusedAnswers {
         /// The name of the map.
         stage: String,
@@ -74,9 +74,9 @@ pub enum EventKind {
         /// The stage's index.
         stage: usize,
     },
-    /// The first interrupt: no new work is taken, what is in flight is finished.
+    /// The first interrupt: no new work starts, and work in flight is finished.
     Interrupted {
-        /// Requests still under way.
+        /// Requests still in flight.
         in_flight: u64,
     },
     /// The last event of every run.
@@ -87,21 +87,21 @@ pub enum EventKind {
         progress: Progress,
         /// Where every record ended.
         sum: Conservation,
-        /// What became of the rows of earlier runs, by table.
+        /// The changes to rows of earlier runs, by table.
         tables: Vec<TableChange>,
         /// Wall time in seconds.
         seconds: f64,
     },
 }
 
-/// What a stage is, for those who show it.
+/// A stage, for display.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StageInfo {
     /// Its name.
     pub name: String,
     /// Its kind.
     pub kind: StageKind,
-    /// What it writes to, for a sink: `table metadata`, `out.jsonl`.
+    /// The target of a sink: `table metadata`, `out.jsonl`.
     pub target: Option<String>,
 }
 
@@ -113,15 +113,15 @@ pub enum StageKind {
     Source,
     /// Records in, records out.
     Map,
-    /// Pieces in, the records that they are of out.
+    /// Pieces in, whole records out.
     Gather,
     /// Delays records to a rate.
     Throttle,
-    /// Asks how far something is, until it ends.
+    /// Checks jobs until they end.
     Poll,
     /// A barrier and checkpoint.
     Wave,
-    /// Writes.
+    /// Writes rows.
     Sink,
 }
 
@@ -130,18 +130,18 @@ pub enum StageKind {
 pub struct Progress {
     /// By stage, in the order of [`EventKind::RunStarted::stages`].
     pub stages: Vec<StageCounts>,
-    /// What the run has asked and spent.
+    /// The requests and their cost.
     pub usage: Usage,
-    /// What the limits of the service do to it.
+    /// The effect of rate limits.
     pub limits: RateLimits,
 }
 
-/// What the limits of the service do to a run.
+/// The effect of rate limits on a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct RateLimits {
-    /// What requests wait for now, if they do.
+    /// What requests wait for now, if anything.
     pub waiting_for: Option<WaitingFor>,
-    /// Answers a second, over the last ten seconds.
+    /// Answers per second, over the last ten seconds.
     pub accepted_per_second: f64,
     /// The share of requests refused with 429 over the last ten seconds, 0 to 1.
     pub refused_share: f64,
@@ -154,13 +154,13 @@ pub struct RateLimits {
 /// What requests wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum WaitingFor {
-    /// The rate that the pipeline's own `limits:` allow.
+    /// The pipeline's own `limits:`.
     #[serde(rename = "configured limit")]
     ConfiguredLimit,
     /// A limit of the account, announced by the service or learned from its refusals.
     #[serde(rename = "account limit")]
     AccountLimit,
-    /// Single requests were refused although there is room, and are sent again.
+    /// Single requests were refused although there is capacity, and are retried.
     #[serde(rename = "sporadic refusals")]
     SporadicRefusals,
     /// Nothing is accepted: one probe at a time is sent until the outage is over.
@@ -168,76 +168,76 @@ pub enum WaitingFor {
     Outage,
 }
 
-/// The time lost to each, in milliseconds.
+/// The time lost by cause, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct LostTime {
     /// To the pipeline's own `limits:`.
     pub configured_limit_ms: u64,
     /// To limits of the account.
     pub account_limit_ms: u64,
-    /// To sporadic refusals: what a refused request waits counts by its part of the requests at work.
+    /// To sporadic refusals: the wait of a refused request counts by its share of the requests in flight.
     pub sporadic_refusals_ms: u64,
     /// To outages.
     pub outage_ms: u64,
 }
 
-/// One stage's counts. `taken = done + failed + skipped + duplicates + inside` for every stage that is one to one;
-/// a source takes nothing, a split gives more than it takes.
+/// One stage's counts. `taken = done + failed + skipped + duplicates + inside` for every one-to-one stage; a
+/// source takes nothing, a split outputs more than it takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct StageCounts {
-    /// Records that it will take in all, where that is known.
+    /// The total number of records that it will take, if known.
     pub total: Option<u64>,
     /// Records that it has taken (for a source: that it has read).
     pub taken: u64,
-    /// Records that it has given on (for a sink: rows written).
+    /// Records that it has output (for a sink: rows written).
     pub done: u64,
     /// Records that became failures in it.
     pub failed: u64,
-    /// Records that it ended without a row and without a failure: a sink's `when` was false, a split had no part.
+    /// Records that ended without a row or a failure: a sink's `when` was false, a split had no parts.
     pub skipped: u64,
-    /// Rows of a sink that another row with the same key stands for.
+    /// Duplicate rows of a sink: another row has the same key.
     pub duplicates: u64,
-    /// Records answered from the ledger, without a request.
+    /// Cache hits: records answered from the ledger, without a request.
     pub reused: u64,
-    /// Requests under way now.
+    /// Requests in flight now.
     pub in_flight: u64,
     /// Records waiting for a rate limit now.
     pub waiting: u64,
 }
 
-/// What a run has asked and what it cost.
+/// The requests of a run and their cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
     /// Requests sent, retries included.
     pub requests: u64,
-    /// Of these, sent again after a 429, a 5xx or a cut connection.
+    /// Of these, retries after a 429, a 5xx or a cut connection.
     pub retries: u64,
-    /// Answers taken from the ledger instead of being asked for.
+    /// Cache hits: answers taken from the ledger instead of a request.
     pub reused: u64,
-    /// Tokens that were read.
+    /// Input tokens.
     pub prompt_tokens: u64,
-    /// Of these, tokens that cost less because the service had read them before.
+    /// Of these, tokens billed at a lower price because the service had cached them.
     pub cached_tokens: u64,
-    /// Tokens that were written.
+    /// Output tokens.
     pub completion_tokens: u64,
-    /// Millionths of a US dollar; what the answers of a simulator would have cost.
+    /// The cost in millionths of a US dollar; for a simulator, what its answers would have cost.
     pub cost_micros: u64,
-    /// Answers by models whose price is not known, which `cost_micros` leaves out.
+    /// Answers of models without a known price, not included in `cost_micros`.
     pub unpriced: u64,
-    /// Whether a simulator answers, in this process or at an address.
+    /// Whether a simulator answers, in this process or at a URL.
     pub simulated: bool,
 }
 
-/// What the end of a run did to the rows of earlier ones in a table.
+/// The changes to rows of earlier runs in a table at the end of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct TableChange {
     /// The table.
     pub table: String,
-    /// Rows that were removed: their records no longer give them.
+    /// Removed rows: their records no longer produce them.
     pub removed: u64,
-    /// Rows of earlier runs that are there although their record failed in this one.
+    /// Remaining rows of earlier runs whose record failed in this run.
     pub stale: u64,
-    /// Rows of earlier runs that are there although their record is no longer in its source.
+    /// Remaining rows of earlier runs whose record is no longer in its source.
     pub left: u64,
     /// Rows of earlier runs whose record was not read: its source gave no record, or had some that cannot be read.
     pub unread: u64,
@@ -247,22 +247,22 @@ pub struct TableChange {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunEnd {
-    /// Every record has become a row or was skipped.
+    /// Every record became a row or was skipped.
     Complete,
     /// Every record is accounted for, some as failures in the failures table.
     WithFailures,
-    /// Some records got no answer; the same command asks them again. Others may be failures.
+    /// Some records got no answer; the same command retries them. Others may be failures.
     Pending,
-    /// The user stopped it; what was finished is kept.
+    /// The user stopped it; finished work is kept.
     Interrupted,
-    /// The budget is reached, or the account has no credit; what was finished is kept.
+    /// The budget is reached, or the account has no credit; finished work is kept.
     OutOfMoney(String),
-    /// It could not continue; what was finished is kept.
+    /// It could not continue; finished work is kept.
     Fatal(String),
 }
 
 impl RunEnd {
-    /// The word that the ledger stores.
+    /// The word stored in the ledger.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Complete => "complete",
@@ -274,9 +274,9 @@ impl RunEnd {
         }
     }
 
-    /// The process's exit code: 0 complete, 1 fatal, 3 ended with failures, 4 out of money, 5 ended
-    /// with records pending that got no answer, 130 interrupted
-    /// (2 is a wrong spec or call, which never gets as far as a run).
+    /// The exit code of the process: 0 complete, 1 fatal, 3 ended with failures, 4 out of money, 5 ended
+    /// with pending records that got no answer, 130 interrupted
+    /// (2 is a wrong spec or command line, which never starts a run).
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Complete => 0,
@@ -294,23 +294,23 @@ impl RunEnd {
 pub struct Conservation {
     /// Records read by the sources.
     pub read: u64,
-    /// Records that stages made in addition: parts of a split, copies for a second reader.
+    /// Records added by stages: parts of a split, copies for a second reader.
     pub added: i64,
     /// Rows written by the sinks.
     pub rows: u64,
     /// Records in the failures table, without those that got no answer.
     pub failures: u64,
-    /// Records that got no answer after all retries: pending, the next run asks them again.
+    /// Records without an answer after all retries: pending, and retried by the next run.
     pub unanswered: u64,
     /// Records that were skipped.
     pub skipped: u64,
-    /// Records whose row another row with the same key stands for.
+    /// Records whose row is a duplicate: another row has the same key.
     pub duplicates: u64,
 }
 
 impl Conservation {
-    /// Records that are neither rows nor failures nor skipped: the unanswered ones, and what a run that was cut
-    /// off did not come to.
+    /// Records that are neither rows nor failures nor skipped: the unanswered ones, and those that an interrupted
+    /// run did not reach.
     pub const fn pending(self) -> i64 {
         let settled = self.rows + self.failures + self.skipped + self.duplicates;
         self.read as i64 + self.added - settled as i64

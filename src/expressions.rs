@@ -1,4 +1,4 @@
-//! Expressions of a stage over its records, a chunk at a time. Main type: [`Expressions`], made by stages and by
+//! Expressions of a stage over its records, a chunk at a time. Main type: [`Expressions`], created by stages and by
 //! `request` for conditions.
 
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use crate::{
     sql::{Engine, Evaluated, Evaluator, Row},
 };
 
-/// What `check` has accepted cannot be used: the name of what it is.
+/// Something accepted by `check` cannot be used: its name.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` was checked, and cannot be used: this is a bug in etl, please report it")]
 pub(crate) struct Unusable(pub(crate) String);
@@ -18,7 +18,7 @@ pub(crate) struct Unusable(pub(crate) String);
 pub(crate) struct Expressions {
     evaluator: Mutex<Evaluator>,
     maps: Arc<[Arc<str>]>,
-    /// Whether an expression looks into `etl`, which costs as much as a field.
+    /// Whether an expression uses `etl`, which costs as much as a field.
     uses_etl: bool,
 }
 
@@ -54,7 +54,7 @@ impl Expressions {
     }
 }
 
-/// A condition, or none. NULL is false.
+/// An optional condition. NULL is false.
 pub(crate) struct When(Option<Expressions>);
 
 impl When {
@@ -63,19 +63,19 @@ impl When {
         text.map(condition).transpose().map(Self)
     }
 
-    /// No condition: every record meets it.
+    /// Without a condition, every record matches.
     pub(crate) const fn none() -> Self {
         Self(None)
     }
 
-    /// Whether each record meets it.
+    /// Whether each record matches.
     pub(crate) fn test(&self, records: &[&Record]) -> Vec<Result<bool, String>> {
         let Some(condition) = &self.0 else { return vec![Ok(true); records.len()] };
         let values = condition.evaluate(records).into_iter();
         values.map(|values| Ok(values?.first() == Some(&Value::Boolean(true)))).collect()
     }
 
-    /// Whether a record meets it.
+    /// Whether a record matches.
     pub(crate) fn holds(&self, record: &Record) -> Result<bool, String> {
         self.test(&[record]).pop().unwrap_or(Ok(false))
     }

@@ -1,9 +1,9 @@
-//! Faults on purpose: how the moments that matter are rehearsed. In a release build every point is empty.
+//! Fault injection, to test critical moments. In a release build every point is empty.
 //!
-//! `ETL_FAULT=created:crash etl run …` ends the process at that point as a SIGKILL would: no handler runs, no
-//! destructor, nothing is written any more. `ETL_FAULT=query:error:100` makes the hundredth pass of a point
-//! fail, `…:panic:100` makes it panic. Points that may crash or panic: `planned`, `uploaded`, `created`,
-//! `downloaded`, `inside_commit`, `collected`, `before_close`, `before_replace`; those that may fail, too:
+//! `ETL_FAULT=created:crash etl run …` ends the process at that point as a SIGKILL would: no handlers, no
+//! destructors, no further writes. `ETL_FAULT=query:error:100` makes the hundredth pass of a point fail,
+//! `…:panic:100` makes it panic. Points that may crash or panic: `planned`, `uploaded`, `created`,
+//! `downloaded`, `inside_commit`, `collected`, `before_close`, `before_replace`; points that may also fail:
 //! `source`, `query`, `map`, `wave`, `sink`, `ledger`.
 
 use std::sync::{
@@ -11,7 +11,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-/// The error of a point that was made to fail.
+/// The injected error of a point.
 #[derive(Debug, thiserror::Error)]
 #[error("injected error at `{0}`")]
 pub struct Injected(&'static str);
@@ -26,7 +26,7 @@ enum Action {
 struct Fault {
     point: String,
     action: Action,
-    /// At which pass, counted from 1.
+    /// The pass, counted from 1.
     pass: u64,
     passes: AtomicU64,
 }
@@ -46,14 +46,14 @@ static FAULT: LazyLock<Option<Fault>> = LazyLock::new(|| {
 
 /// A point that may crash or panic.
 pub fn point(name: &'static str) {
-    // A point that cannot fail is not made to.
+    // Errors are not injected at a point that cannot fail.
     let _: Result<(), Injected> = check(name);
 }
 
-/// A point that may fail, too.
+/// A point that may also fail.
 ///
 /// # Errors
-/// When the environment says so.
+/// When `ETL_FAULT` requests it.
 pub fn check(name: &'static str) -> Result<(), Injected> {
     if !cfg!(debug_assertions) {
         return Ok(());

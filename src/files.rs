@@ -1,4 +1,4 @@
-//! Files as records: found in a stable order, read one at a time. Main type: [`FileSet`].
+//! Files as records: listed in a stable order, read one at a time. Main type: [`FileSet`].
 
 mod format;
 mod walk;
@@ -29,13 +29,13 @@ pub struct FileSet {
     pub pattern: String,
     /// A larger file is not read.
     pub max_bytes: Size,
-    /// Whether its text is read. What is no text (a picture, a PDF) is known by its path alone.
+    /// Whether the text of files is read. Other files (images, PDFs) are records with only a path.
     pub content: bool,
     /// Whether the folder may be missing.
     pub optional: bool,
 }
 
-/// Why a file is no record.
+/// Why a file cannot become a record.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says it")]
 pub enum FileError {
@@ -58,8 +58,8 @@ pub enum FileError {
 }
 
 impl FileSet {
-    /// Splits a path with wildcards into the folder before the first wildcard and the pattern below it. A
-    /// file or a folder that exists is meant by its name, whatever characters the name has.
+    /// Splits a path with wildcards into the folder before the first wildcard and the pattern below it. The name of
+    /// an existing file or folder is literal, even with wildcard characters.
     pub fn new(path: &Path, max_bytes: Size) -> Self {
         let parts: Vec<_> = path.components().collect();
         let wild = |at: &usize| {
@@ -94,22 +94,22 @@ impl FileSet {
         Ok(glob.compile_matcher())
     }
 
-    /// The folder as it can be opened: an empty path is the working folder.
+    /// The folder to open: an empty path is the working folder.
     pub fn folder(&self) -> &Path {
         if self.root.as_os_str().is_empty() { Path::new(".") } else { &self.root }
     }
 
-    /// The paths of the files, relative to the folder, in the order of their names folder by
-    /// folder; hidden ones are left out, as a shell does. Lazy: one folder's names are held at a time.
+    /// The paths of the files, relative to the folder, sorted by name folder by folder, without hidden
+    /// files, as in a shell. Lazy: only one folder's names are held at a time.
     ///
     /// # Errors
-    /// An invalid pattern; each item is an error for a folder that cannot be read, a link that leads in a
-    /// circle, and what matches and is no file (a named pipe, a socket, a device): it is never opened.
+    /// An invalid pattern. An item is an error for an unreadable folder, a loop of links, or a match that is
+    /// not a regular file (a named pipe, a socket, a device), which is never opened.
     pub fn paths(&self) -> Result<Walk, globset::Error> {
         Ok(Walk::new(self.folder().to_owned(), self.matcher()?, self.optional))
     }
 
-    /// Whether a file is one of the set, or will be once it is there.
+    /// Whether a file is in the set, or will be once it exists.
     pub fn matches(&self, file: &Path) -> bool {
         let whole = |path: &Path| match (path.canonicalize(), path.parent(), path.file_name()) {
             (Ok(path), ..) => Some(path),
@@ -121,15 +121,15 @@ impl FileSet {
         relative.is_ok_and(|path| self.matcher().is_ok_and(|matcher| matcher.is_match(path)))
     }
 
-    /// Where the file is that [`FileSet::paths`] gave.
+    /// The location of a file returned by [`FileSet::paths`].
     pub fn locate(&self, path: &str) -> PathBuf {
         walk::located(self.folder(), path)
     }
 
-    /// The fields of the file at a path that [`FileSet::paths`] gave.
+    /// The fields of the file at a path returned by [`FileSet::paths`].
     ///
     /// # Errors
-    /// What [`FileError`] lists: none of them ends a run.
+    /// See [`FileError`]; none of these ends a run.
     pub fn read(&self, path: &str) -> Result<Vec<Value>, FileError> {
         let at = self.locate(path);
         let name = path.rsplit('/').next().unwrap_or(path);
@@ -140,11 +140,11 @@ impl FileSet {
             at.map_or(Value::Null, |at| Value::from(at.replace('T', " ")))
         };
         let meta = fs::metadata(&at).map_err(FileError::Io)?;
-        // A pipe would be waited for when it is opened.
+        // Opening a pipe would block.
         walk::kind(meta.file_type()).map_or(Ok(()), |kind| Err(FileError::NoFile(kind)))?;
         if !self.content {
             self.fits(&meta)?;
-            // Absolute, because the path of a record starts at no folder that its reader knows.
+            // Absolute, because the reader of the record does not know the base folder.
             let file = std::path::absolute(&at).unwrap_or(at);
             return Ok(vec![
                 path.into(),
@@ -191,14 +191,14 @@ impl FileSet {
     }
 }
 
-/// What tells that a file was written to: its size and the time of its last change.
+/// Detects writes to a file: its size and modification time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     bytes: u64,
     modified: Option<std::time::SystemTime>,
 }
 
-/// After this time a file that is written to has another time.
+/// After this time, another write changes the modification time for certain.
 const SETTLED: std::time::Duration = std::time::Duration::from_secs(2);
 
 impl Stamp {
@@ -212,8 +212,8 @@ impl Stamp {
         self.bytes
     }
 
-    /// As text, to be compared in a later run. `None` for a file without a time, and for one that was written to
-    /// a moment ago: another write could leave it with the same time.
+    /// As text, to be compared in a later run. `None` for a file without a time, and for one modified just
+    /// now: another write could leave the same time.
     pub fn lasting(self) -> Option<String> {
         let modified = self.modified?;
         let age = std::time::SystemTime::now().duration_since(modified).ok()?;
@@ -222,10 +222,10 @@ impl Stamp {
             .then(|| format!("{} bytes, {}.{:09}", self.bytes, time.as_secs(), time.subsec_nanos()))
     }
 
-    /// Compares it with that of the file as it is now.
+    /// Compares it with the current stamp of the file.
     ///
     /// # Errors
-    /// A file that was written to since.
+    /// A file modified since.
     pub fn unchanged(self, file: &fs::File) -> Result<(), FileError> {
         let now = Self::of(&file.metadata().map_err(FileError::Io)?);
         if now == self {
@@ -336,7 +336,7 @@ mod tests {
             !errors.is_empty() && errors.iter().all(|error| error.contains("leads back to")),
             "{errors:?}"
         );
-        // Only the link has the name that the pattern means.
+        // Only the link has the name in the pattern.
         assert_eq!(listed(&inside, "al*/*.txt").0, ["alias/a.txt"]);
         assert_eq!(listed(&inside, "alias/*.txt").0, ["a.txt"]);
         let (_, errors) = listed(&inside, "br*");

@@ -1,9 +1,9 @@
 //! Dataflows over documents: a YAML file becomes a graph of streams, and the graph becomes rows in DuckDB.
 //!
-//! The program `etl` is the usual way to run one; as a crate, the same pipelines run within another program. Everything
+//! The program `etl` is the usual way to run one; the crate runs the same pipelines within another program. Everything
 //! for that is in the [`prelude`]: a [`Pipeline`](run::Pipeline) is loaded and checked, its
-//! [`builder`](run::Pipeline::builder) runs it and reports [events](event::EventKind), and a [simulator](sim::Sim) of the
-//! service takes the place of Mistral in tests.
+//! [`builder`](run::Pipeline::builder) runs it and reports [events](event::EventKind), and a [simulator](sim::Sim)
+//! of the service replaces Mistral in tests.
 //!
 //! ```
 //! use etl::prelude::*;
@@ -40,8 +40,8 @@
 //! assert!(mistakes.to_string().contains("sorce"));
 //! ```
 //!
-//! The modules that this page does not list are parts of the program: they are public for its own tests and benchmarks,
-//! and change without notice.
+//! Modules not listed on this page are internal: they are public for tests and benchmarks, and change without
+//! notice.
 
 pub mod diagnostic;
 pub mod event;

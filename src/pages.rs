@@ -1,16 +1,16 @@
-//! The pages of a document, counted in its bytes: what they cost is known before they are paid for.
+//! Counts the pages of a document from its bytes, so that the cost is known before the request.
 //!
-//! [`count`] is asked by the stages that read documents, and by the simulator, so that both agree.
+//! The stages that read documents and the simulator both call [`count`], so that they agree.
 
 use std::io::Read;
 
 use flate2::read::ZlibDecoder;
 
-/// The most that is inflated of one object stream.
+/// The most bytes to inflate of one object stream.
 const INFLATED: u64 = 64_000_000;
 
-/// The pages of a document by its bytes: a PDF or a picture. Nothing for what has no fixed pages, such as a
-/// text or a spreadsheet, and for a PDF whose pages cannot be found.
+/// The number of pages of a PDF or an image. `None` for formats without fixed pages, such as a text or a
+/// spreadsheet, and for a PDF whose pages cannot be found.
 pub fn count(bytes: &[u8]) -> Option<u64> {
     if bytes[..bytes.len().min(1024)].windows(5).any(|start| start == b"%PDF-") {
         return pdf(bytes);
@@ -36,7 +36,7 @@ fn pdf(bytes: &[u8]) -> Option<u64> {
         let start = find(bytes, at, b"stream")? + b"stream".len();
         let line = bytes[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let mut inflated = Vec::new();
-        // What cannot be looked into may hold pages.
+        // A stream that cannot be inflated may contain pages.
         ZlibDecoder::new(&bytes[start + line..]).take(INFLATED).read_to_end(&mut inflated).ok()?;
         pages += page_objects(&inflated);
     }
@@ -66,7 +66,7 @@ fn find(bytes: &[u8], from: usize, what: &[u8]) -> Option<usize> {
     }
 }
 
-/// Whether it is a TIFF, and has the lower byte first.
+/// Whether a TIFF is little-endian; `None` if it is not a TIFF.
 fn tiff(bytes: &[u8]) -> Option<bool> {
     match bytes.get(..4)? {
         b"II*\0" => Some(true),
@@ -75,7 +75,7 @@ fn tiff(bytes: &[u8]) -> Option<bool> {
     }
 }
 
-/// The pictures of a TIFF: a chain of directories.
+/// The number of images of a TIFF: a chain of directories.
 fn images(bytes: &[u8], little: bool) -> Option<u64> {
     let number = |at: usize, size: usize| -> Option<usize> {
         let digits = bytes.get(at..at + size)?.iter().map(|byte| usize::from(*byte));
@@ -85,7 +85,7 @@ fn images(bytes: &[u8], little: bool) -> Option<u64> {
     let (mut at, mut count) = (number(4, 4)?, 0);
     while at != 0 {
         count += 1;
-        // A chain that leads back to itself has no end.
+        // A chain with a loop has no end.
         if count > 100_000 {
             return None;
         }

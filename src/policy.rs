@@ -1,16 +1,15 @@
-//! How long to wait for a server and how often to try again: shapes and defaults that the spec and the
-//! client share.
+//! Timeouts and retries: types and defaults shared by the spec and the client.
 
 use std::time::Duration;
 
-/// How long to wait for a server.
+/// Timeouts for a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Until there is a connection.
+    /// Until the connection is established.
     pub connect: Duration,
-    /// Until its answer begins; a long answer of a busy model begins after minutes.
+    /// Until the response begins; a long answer of a busy model may begin after minutes.
     pub first_byte: Duration,
-    /// Until its answer is complete. Files have [`Timeouts::FILE`] at least.
+    /// Until the response is complete. Files have at least [`Timeouts::FILE`].
     pub whole: Duration,
 }
 
@@ -22,7 +21,7 @@ impl Timeouts {
         whole: Duration::from_secs(300),
     };
 
-    /// The least time that a file has to go up or down: half a gigabyte over a slow line.
+    /// The minimum timeout for uploading or downloading a file: half a gigabyte over a slow connection.
     pub const FILE: Duration = Duration::from_secs(1800);
 }
 
@@ -35,12 +34,12 @@ impl Default for Timeouts {
 /// What happens when a request gets no answer (429, 5xx, a cut connection).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// How often it is sent again after a fault of the server or the network. Rate limits are no faults
-    /// and have a larger bound of their own.
+    /// The most retries after a server or network fault. Rate limits are not faults, and have a separate,
+    /// larger bound.
     pub times: u32,
     /// The first backoff; it doubles, with jitter.
     pub wait: Duration,
-    /// The longest backoff, also where the service asks for a longer one.
+    /// The longest backoff, even if the service requests a longer one.
     pub max_wait: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! What a program that runs pipelines needs: `use etl::prelude::*;`.
+//! The items for programs that run pipelines: `use etl::prelude::*;`.
 
 pub use crate::{
     diagnostic::Mistakes,
@@ -7,5 +7,5 @@ pub use crate::{
     sim::{Sim, SimConfig, SimStats},
 };
 
-/// Ends a run in order: see [`RunBuilder::stop`].
+/// Stops a run gracefully: see [`RunBuilder::stop`].
 pub use tokio_util::sync::CancellationToken;

@@ -1,18 +1,18 @@
-//! Where the service is: the address that is meant unless another one is given, and those of its regions.
+//! The URLs of the service: the default, and those of its regions.
 
-/// The address that is meant unless another one is given.
+/// The default URL.
 pub const BASE_URL: &str = "https://api.mistral.ai";
 
-/// The regions by their names.
+/// The regions by name.
 pub const REGIONS: &[(&str, &str)] =
     &[("global", BASE_URL), ("eu", "https://api.eu.mistral.ai"), ("us", "https://api.us.mistral.ai")];
 
-/// The address of a region: `eu`, `us`, or `global` for the one that is meant without a region.
+/// The URL of a region: `eu`, `us`, or `global` for the default.
 pub fn region(name: &str) -> Option<&'static str> {
     REGIONS.iter().find(|(region, _)| *region == name).map(|(_, url)| *url)
 }
 
-/// The address that a person means by a region's name or an address of their own.
+/// The URL for a region's name or a URL given by the user.
 ///
 /// ```
 /// assert_eq!(etl::region::base_url("eu").as_deref(), Some("https://api.eu.mistral.ai"));

@@ -1,10 +1,10 @@
-//! How foreign text (names, answers, the service's words, paths) is shown: [`visible`]. Every output goes through it.
+//! Makes foreign text (names, answers, service messages, paths) safe to show: [`visible`]. All output goes through it.
 
 use std::{borrow::Cow, fmt::Write};
 
-/// The text without what a terminal obeys: control characters become their pictures (`␛`), and characters that
-/// change the direction of writing or break lines their codes (`\u{202e}`). Line feeds and tabs stay, and so does
-/// a carriage return before a line feed.
+/// The text without terminal control: control characters become their pictures (`␛`), and characters that
+/// change the text direction or break lines become their codes (`\u{202e}`). Line feeds, tabs, and carriage
+/// returns before a line feed are kept.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);
@@ -21,7 +21,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The same for a line of JSON, which stays the same JSON: such characters occur within its texts only.
+/// The same for a line of JSON, without changing its value: such characters occur only within strings.
 pub fn visible_json(line: &str) -> Cow<'_, str> {
     if !line.contains(is_obeyed) {
         return Cow::Borrowed(line);

@@ -1,17 +1,17 @@
-//! Quantities as people write them: rates, durations, sizes, money.
+//! Quantities with units: rates, durations, sizes, money.
 //!
-//! Each parses from text (`5/s`, `30s`, `100MB`, `5.00 USD`), prints back the same way, and
-//! refuses a bare number: what unit a bare `5` has is the mistake that this module prevents.
+//! Each parses from text (`5/s`, `30s`, `100MB`, `5.00 USD`), prints in the same form, and
+//! refuses a bare number, whose unit would be ambiguous.
 
 use std::{fmt, str::FromStr, time::Duration};
 
-/// Why a quantity could not be read, and how it is written right.
+/// Why a quantity is invalid, and a valid example.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {wanted}, such as {example}")]
 pub struct UnitError {
-    /// What kind of quantity was wanted.
+    /// The expected kind of quantity.
     pub wanted: &'static str,
-    /// The right form, in backticks where it is code.
+    /// A valid example, with code in backticks.
     pub example: &'static str,
 }
 
@@ -22,7 +22,7 @@ const SPAN: UnitError =
 const SIZE: UnitError = UnitError { wanted: "a size with its unit", example: "`800B`, `64KB` or `100MB`" };
 const MONEY: UnitError = UnitError { wanted: "an amount with its currency", example: "`5.00 USD`" };
 
-/// So many events in so much time; never zero.
+/// A number of events per time; never zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
     count: f64,
@@ -35,17 +35,17 @@ impl Rate {
         (count.is_finite() && count > 0.0 && !per.is_zero()).then_some(Self { count, per })
     }
 
-    /// Events a second.
+    /// Events per second.
     pub fn per_second(self) -> f64 {
         self.count / self.per.as_secs_f64()
     }
 
-    /// The time that the events are counted over, as it was written.
+    /// The time unit of the rate, as written.
     pub const fn per(self) -> Duration {
         self.per
     }
 
-    /// The time from one event to the next when they are evenly spaced.
+    /// The time between evenly spaced events.
     pub fn period(self) -> Duration {
         self.per.div_f64(self.count)
     }
@@ -144,7 +144,7 @@ impl FromStr for Size {
             _ => return Err(SIZE),
         };
         let bytes = number(digits).ok_or(SIZE)? * scale;
-        // Past 2^53 a float no longer counts single bytes, and no file is that large.
+        // Above 2^53 a float cannot represent single bytes, and no file is that large.
         if bytes < 9e15 { Ok(Self(bytes as u64)) } else { Err(SIZE) }
     }
 }
@@ -192,7 +192,7 @@ impl FromStr for Usd {
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let dollars = self.micros as f64 / 1e6;
-        // Cents hide what a small run costs, and four digits are noise in a large one.
+        // Cents hide the cost of a small run, and four decimals are noise for a large one.
         if self.micros < 1_000_000 { write!(f, "{dollars:.4} USD") } else { write!(f, "{dollars:.2} USD") }
     }
 }
@@ -203,7 +203,7 @@ fn split_unit(text: &str) -> Option<(&str, &str)> {
     Some((text[..at].trim_end(), &text[at..]))
 }
 
-/// A plain non-negative decimal; `f64`'s own parser also takes `inf`, `1e9` and signs.
+/// A plain non-negative decimal; the parser of `f64` also accepts `inf`, `1e9` and signs.
 fn number(digits: &str) -> Option<f64> {
     let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'_'));
     plain.then(|| digits.replace('_', "").parse().ok())?

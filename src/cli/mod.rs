@@ -24,9 +24,9 @@ use crate::{
     shown::visible,
 };
 
-/// The spec or the call is wrong.
+/// Exit code: the spec or the command line is wrong.
 const WRONG: u8 = 2;
-/// The run could not continue.
+/// Exit code: the run could not continue.
 const FATAL: u8 = 1;
 
 /// Typed, checked metadata out of many documents: a YAML file becomes a graph of streams, and the
@@ -77,7 +77,7 @@ fn name_and_value(text: &str) -> Result<(String, String), &'static str> {
     Ok((name.trim().to_owned(), value.to_owned()))
 }
 
-/// Does what the command line says.
+/// Runs the command line.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -96,7 +96,7 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Help, or what is wrong with the call; the library quotes arguments as they are, also with escape codes.
+/// Prints help or an argument error; clap quotes arguments unchanged, including escape codes.
 fn refused(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     let is_hostile = matches!(visible(&text), Cow::Owned(_));
@@ -108,7 +108,7 @@ fn refused(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(WRONG))
 }
 
-/// Reads and compiles the spec; says what is wrong with it, and with which code to exit.
+/// Reads and compiles the spec; prints its mistakes and returns the exit code on failure.
 fn load(arguments: &SpecArguments) -> Result<Pipeline, u8> {
     let text = read(&arguments.spec)?;
     let pipeline = Pipeline::from_text(&arguments.spec, &text, &arguments.set).map_err(|mistakes| {
@@ -119,7 +119,7 @@ fn load(arguments: &SpecArguments) -> Result<Pipeline, u8> {
     Ok(pipeline)
 }
 
-/// What is valid and probably not meant.
+/// Prints the warnings about a spec.
 fn show_warnings(warnings: &[Mistake]) {
     if warnings.is_empty() {
         return;
@@ -151,16 +151,16 @@ fn tell_mistakes(mistakes: &Mistakes) {
         count => format!("{count} mistakes"),
     };
     let text = mistakes.render(has_color());
-    // A terminal that is gone shows no message.
+    // A message cannot be shown on a closed terminal.
     let _ = write!(std::io::stderr(), "{text}\n{count}; nothing was sent, nothing was written\n");
 }
 
-/// One message for a person, with everything that caused it.
+/// Prints an error with its causes.
 fn tell(error: &str) {
     let _ = writeln!(std::io::stderr(), "error: {}", visible(error));
 }
 
-/// What is valid and perhaps not meant, in one line.
+/// Prints a one-line warning.
 fn warn(text: &str) {
     let _ = writeln!(std::io::stderr(), "warning: {}", visible(text));
 }
@@ -173,14 +173,14 @@ fn has_color() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
-/// Runs something that waits, on the threads of the machine.
+/// Runs a future on a multi-threaded runtime.
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T, u8> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         tell(&format!("cannot start: {error}"));
         FATAL
     })?;
     let value = runtime.block_on(future);
-    // A query that nobody waits for any more must not hold up the end.
+    // An abandoned query must not delay the exit.
     runtime.shutdown_background();
     Ok(value)
 }

@@ -54,10 +54,10 @@ pub(super) struct Arguments {
     quiet: bool,
 }
 
-/// Interrupted.
+/// Exit code: interrupted.
 const INTERRUPTED: u8 = 130;
 
-/// Events on their way to the display. Counts may be left out when it is full; what must not be lost waits.
+/// The capacity of the event channel. When it is full, progress events are dropped and all others wait.
 const EVENTS: usize = 64;
 
 fn records(text: &str) -> Result<u64, &'static str> {
@@ -67,7 +67,7 @@ fn records(text: &str) -> Result<u64, &'static str> {
 pub(super) fn base_url(text: &str) -> Result<String, &'static str> {
     let url =
         region::base_url(text).ok_or("expected `eu`, `us` or a URL, such as `http://127.0.0.1:8080`")?;
-    // The paths of the service begin with it.
+    // The paths of the service begin with `/v1`.
     Ok(url.strip_suffix("/v1").unwrap_or(&url).to_owned())
 }
 
@@ -122,7 +122,7 @@ pub(super) fn run(arguments: &Arguments) -> u8 {
     }
 }
 
-/// What `--limit` does to rows that a sink replaces.
+/// Warns about `--limit` with a sink that replaces its rows.
 fn warn_of_limit(pipeline: &Pipeline, arguments: &Arguments) {
     let Some(limit) = arguments.limit else { return };
     let replaced = pipeline.plan().nodes.iter().filter_map(|node| match &node.step {
@@ -152,7 +152,7 @@ async fn run_and_report(
     let mut reporter = Reporter::for_terminal(arguments.progress.resolve()).quiet(arguments.quiet);
     let filter =
         tracing_subscriber::EnvFilter::try_from_env("ETL_LOG").unwrap_or_else(|_| "off,etl=warn".into());
-    // Only a second run in one process would find one there already.
+    // This only fails for a second run in one process.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)
@@ -182,12 +182,12 @@ async fn run_and_report(
             }
             Ok(end?.exit_code())
         }
-        // The second one: whatever is under way is dropped; what was committed is there.
+        // The second interrupt: work in flight is dropped; committed work is kept.
         () = interrupts => Ok(INTERRUPTED),
     }
 }
 
-/// Waits for the user, or the process manager, to stop it.
+/// Waits for a stop by the user or the process manager.
 async fn interrupted() {
     #[cfg(unix)]
     {

@@ -55,7 +55,7 @@ fn share(text: &str) -> Result<f64, &'static str> {
 
 impl Arguments {
     fn config(&self) -> Result<SimConfig, ScenarioError> {
-        // By itself it is the service, which has all the time in the world.
+        // A standalone simulator runs in real time, like the service.
         let mut config = SimConfig { port: self.port, speed: 1.0, ..SimConfig::default() };
         if let Some(scenario) = &self.scenario {
             config = config.with_scenario(scenario)?;
@@ -66,7 +66,7 @@ impl Arguments {
         config.requests = self.requests.or(config.requests);
         config.tokens = self.tokens.or(config.tokens);
         if let Some(share) = self.misfits {
-            // A share that was asked for is not overridden by a scenario's exact counts.
+            // A requested share overrides a scenario's exact counts.
             config.misfits = share;
             config.misfit.of = None;
         }

@@ -24,7 +24,7 @@ pub(super) fn sql(arguments: &Arguments) -> u8 {
     }
     match store::show(&arguments.database, &arguments.query) {
         Ok((names, rows)) => {
-            // What reads a pipe reads all of it; a person reads lines that are not broken.
+            // A pipe gets complete lines; on a terminal they are cut to its width.
             let columns =
                 std::io::stdout().is_terminal().then(|| usize::from(console::Term::stdout().size().1));
             show(&table(&names, &rows, columns));
@@ -37,7 +37,7 @@ pub(super) fn sql(arguments: &Arguments) -> u8 {
     }
 }
 
-/// The rows as lines; only where a terminal is narrower, the widest columns are cut to fit.
+/// The rows as lines; on a narrow terminal the widest columns are cut to fit.
 fn table(names: &[String], rows: &[Vec<Option<String>>], columns: Option<usize>) -> String {
     let cell = |text: &str| clean(&text.split_whitespace().collect::<Vec<_>>().join(" "));
     let head: Vec<String> = names.iter().map(|name| cell(name)).collect();
@@ -61,7 +61,7 @@ fn table(names: &[String], rows: &[Vec<Option<String>>], columns: Option<usize>)
     format!("{}{}{body}", line(&head), line(&rule))
 }
 
-/// Widths that fit into so many columns together: the widest give way first, down to what shows that there is more.
+/// Shrinks widths to fit into this many columns in total: the widest first, down to a minimum.
 fn fitted(mut widths: Vec<usize>, columns: usize) -> Vec<usize> {
     const NARROWEST: usize = 8;
     let gaps = 2 * widths.len().saturating_sub(1);

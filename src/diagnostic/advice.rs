@@ -1,4 +1,4 @@
-//! What is said beside a fault: the label at its place, and what to try. Called when a mistake is drawn.
+//! The texts beside a fault: the label at its place, and what to try. Called when a mistake is drawn.
 
 use super::{
     fault::Fault,
@@ -6,7 +6,7 @@ use super::{
 };
 
 impl Fault {
-    /// What stands under the place: what was wanted there.
+    /// The label under the place: what was expected there.
     pub fn label(&self) -> String {
         match self {
             Self::UnknownKey { near: Some(near), .. } => format!("did you mean `{near}`?"),
@@ -66,7 +66,7 @@ impl Fault {
         }
     }
 
-    /// What to try, where there is more to say than the label does.
+    /// What to try, if there is more to say than the label.
     pub fn help(&self) -> Option<String> {
         match self {
             Self::UnknownKey { near: None, below: Some(below), .. } => {

@@ -1,5 +1,5 @@
-//! A mistake as it is drawn: [`Excerpt`], its words and the lines round its place, without keys and control
-//! characters. `Mistakes::render` draws it.
+//! A mistake prepared for drawing: [`Excerpt`] has its texts and the lines around its place, without secrets and
+//! control characters. `Mistakes::render` draws it.
 
 use std::{fmt, ops::Range};
 
@@ -10,7 +10,7 @@ use miette::{
 use super::{fault::Fault, mistake::Mistake, place::char_start};
 use crate::shown::visible;
 
-/// Lines kept before and after the place; more than are drawn.
+/// Lines kept before and after the place, more than are drawn.
 const AROUND: usize = 2;
 
 #[derive(Debug)]
@@ -20,13 +20,13 @@ pub(super) struct Excerpt {
     help: Option<String>,
     severity: Severity,
     name: String,
-    /// The lines round the place, as they are shown.
+    /// The lines around the place, as shown.
     lines: String,
-    /// How many lines of the file come before them.
+    /// The number of lines before them in the file.
     first_line: usize,
     /// Bytes within `lines`.
     span: Range<usize>,
-    /// Where the first of two is, if it is within `lines`.
+    /// The first of two duplicates, if within `lines`.
     first: Option<Range<usize>>,
 }
 
@@ -36,7 +36,7 @@ impl Excerpt {
         let source = &place.source;
         let text = &source.text;
         let words = |words: &str| visible(&source.masked(words)).into_owned();
-        // A span over several lines is drawn as a bracket down the page; its first line says as much.
+        // A span over several lines would be drawn as a tall bracket; its first line is enough.
         let start = char_start(text, place.span.start);
         let end = char_start(text, place.span.end).max(start);
         let line = text[start..end].find('\n').map_or(end, |at| start + at);
@@ -68,7 +68,7 @@ impl Excerpt {
         &self.label
     }
 
-    /// The library that draws lines counts columns in 16 bits, and panics past that.
+    /// Whether the drawing library can draw it: it counts columns in 16 bits, and panics on overflow.
     pub(super) fn is_drawable(&self) -> bool {
         const LONGEST_LINE: usize = 10_000;
         let start = self.lines[..self.span.start].rfind('\n').map_or(0, |at| at + 1);
@@ -76,7 +76,7 @@ impl Excerpt {
     }
 }
 
-/// The lines round a position.
+/// The lines around a position.
 fn around(text: &str, at: usize) -> (usize, usize) {
     let mut from = at;
     for _ in 0..=AROUND {

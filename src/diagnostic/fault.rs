@@ -1,4 +1,4 @@
-//! The closed list of everything that can be wrong, and its words.
+//! The closed list of faults, with their headlines.
 
 use std::borrow::Cow;
 
@@ -6,83 +6,83 @@ use crate::units::UnitError;
 
 use super::{QueryFault, RowsFault, SchemaFault, place::Place, warning::Warning};
 
-/// What can be wrong. `Display` is the headline; [`Fault::label`] stands under the place and says
-/// what was wanted; [`Fault::help`] says what to try.
+/// A fault. `Display` is the headline; [`Fault::label`] is shown under the place with what was
+/// expected; [`Fault::help`] is what to try.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Fault {
-    /// The text is no YAML, or too much of it.
+    /// The text is not valid YAML, or too large.
     #[error("{0}")]
     Yaml(String),
-    /// A value that YAML takes apart because it is not in quotes.
+    /// A value that YAML misreads because it is not in quotes.
     #[error("{what}")]
     Unquoted {
-        /// What YAML makes of it.
+        /// How YAML reads it.
         what: String,
         /// The entry in quotes.
         write: String,
     },
-    /// A key that nothing here reads.
+    /// A key that is unknown here.
     #[error("unknown key `{key}` in {within}")]
     UnknownKey {
         /// The key.
         key: String,
-        /// The thing it stands in.
+        /// The mapping that contains it.
         within: &'static str,
         /// The key that was most likely meant.
         near: Option<&'static str>,
-        /// The key beside it whose mapping it belongs to.
+        /// A neighbouring key whose mapping it belongs to.
         below: Option<&'static str>,
-        /// The keys that could stand there.
+        /// The valid keys.
         known: Vec<&'static str>,
     },
-    /// A key that the service knows and that would do harm here.
+    /// A key known to the service that would do harm here.
     #[error("`{key}` is not supported in {within}")]
     NoUse {
         /// The key.
         key: String,
-        /// The thing it stands in.
+        /// The mapping that contains it.
         within: &'static str,
-        /// Why it has none.
+        /// Why it is not supported.
         why: &'static str,
     },
-    /// A key that has to be there.
+    /// A missing key.
     #[error("{within} lacks `{key}`")]
     MissingKey {
         /// The key.
         key: &'static str,
-        /// The thing that lacks it.
+        /// The mapping that lacks it.
         within: &'static str,
         /// How it is written.
         example: &'static str,
     },
-    /// The same key twice.
+    /// A duplicate key.
     #[error("duplicate key `{key}`")]
     RepeatedKey {
         /// The key.
         key: String,
-        /// Where it is for the first time, in the same source.
+        /// Its first occurrence, in the same source.
         first: Option<Place>,
     },
-    /// A value of another shape.
+    /// A value of the wrong shape.
     #[error("found {found}")]
     WrongShape {
-        /// What is there.
+        /// What was found.
         found: String,
-        /// What should be.
+        /// What was expected.
         wanted: Cow<'static, str>,
     },
     /// A quantity without its unit, or with a wrong one.
     #[error("found `{found}`")]
     Unit {
-        /// What is there.
+        /// What was found.
         found: String,
-        /// What should be.
+        /// What was expected.
         error: UnitError,
     },
     /// A number outside its bounds.
     #[error("`{found}` is out of bounds")]
     OutOfBounds {
-        /// What is there.
+        /// What was found.
         found: String,
         /// The bounds, in words.
         wanted: Cow<'static, str>,
@@ -90,61 +90,61 @@ pub enum Fault {
     /// An unknown word where one of a list is expected.
     #[error("unknown {what} `{found}`")]
     UnknownWord {
-        /// What the words are.
+        /// The kind of word.
         what: &'static str,
-        /// What is there.
+        /// What was found.
         found: String,
-        /// The words that may stand here.
+        /// The valid words.
         known: Vec<String>,
     },
-    /// A stage that does nothing, or two things.
+    /// A stage with no form, or several.
     #[error("{kind} `{name}` {}", if *.count == 0 { "has no task".to_owned() } else { format!("has {count} tasks") })]
     Forms {
         /// The stage's kind.
         kind: &'static str,
         /// Its name.
         name: String,
-        /// How many forms it has.
+        /// The number of its forms.
         count: usize,
-        /// The forms it could have.
+        /// The valid forms.
         known: Vec<&'static str>,
     },
-    /// A name that cannot be a name.
+    /// An invalid name.
     #[error("`{0}` cannot be a name")]
     BadName(String),
-    /// A name of a field or column that is empty or cannot be shown.
+    /// A field or column name that is empty or not printable.
     #[error("`{}` cannot be the name of a field", .0.escape_debug())]
     BadFieldName(String),
-    /// A name that the program uses itself.
+    /// A reserved name.
     #[error("the name `{0}` is reserved")]
     ReservedName(String),
-    /// Two stages of one name.
+    /// Two stages with the same name.
     #[error("two stages are called `{name}`")]
     DuplicateName {
         /// The name.
         name: String,
-        /// Line of the first.
+        /// The line of the first.
         first_line: usize,
     },
-    /// A stage that is not there.
+    /// An unknown stage.
     #[error("unknown stage `{name}`")]
     UnknownStage {
         /// The name.
         name: String,
-        /// The stages that are.
+        /// The existing stages.
         known: Vec<String>,
     },
-    /// A port that the stage does not have.
+    /// An unknown port of a stage.
     #[error("`{stage}` has no port `{port}`")]
     UnknownPort {
         /// The stage.
         stage: String,
         /// The port.
         port: String,
-        /// The ports it has.
+        /// Its ports.
         known: &'static [&'static str],
     },
-    /// Failures that are read past a wave that stands between.
+    /// Failures that are read past a wave in between.
     #[error("`{port}` is read past the wave `{wave}`")]
     PastWave {
         /// The port.
@@ -155,7 +155,7 @@ pub enum Fault {
     /// Stages that wait for each other.
     #[error("a cycle: {}", .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" → "))]
     Cycle(Vec<String>),
-    /// The first stage reads from the stage above it, and there is none.
+    /// The first stage reads the stage above, which does not exist.
     #[error("{kind} `{name}` is the first stage and has nothing to read")]
     NothingAbove {
         /// The stage's kind.
@@ -166,37 +166,37 @@ pub enum Fault {
     /// A source that reads from a stage.
     #[error("source `{0}` cannot read from a stage")]
     SourceWithInput(String),
-    /// The records of a stage go nowhere.
+    /// Nothing reads the records of a stage.
     #[error("nothing reads `{0}`")]
     Unread(String),
-    /// A sink has no records to hand on.
+    /// A sink has no output records.
     #[error("`{0}` is a sink and has no output")]
     ReadsSink(String),
-    /// A variable of the environment that is not set.
+    /// An environment variable that is not set.
     #[error("the environment variable `{0}` is not set")]
     UnsetEnv(String),
-    /// A parameter that is not declared.
+    /// An undeclared parameter.
     #[error("unknown parameter `{name}`")]
     UnknownParam {
         /// The name.
         name: String,
-        /// The parameters that are declared.
+        /// The declared parameters.
         known: Vec<String>,
     },
     /// Something in `${…}` that is neither `env.NAME` nor `params.name`.
     #[error("cannot read `${{{0}}}`")]
     BadVariable(String),
-    /// A file that is named and cannot be read.
+    /// A named file that cannot be read.
     #[error("cannot read {what} `{path}`: {why}")]
     Unreadable {
-        /// What it would be.
+        /// Its purpose.
         what: &'static str,
         /// Its path.
         path: String,
-        /// Why, as the system says it.
+        /// The system's error message.
         why: String,
     },
-    /// A path that leads out of the folder that it must stay in.
+    /// A path that leaves the folder it must stay in.
     #[error("`{path}` is outside of `{folder}`")]
     LeavesFolder {
         /// The path.
@@ -204,18 +204,18 @@ pub enum Fault {
         /// The folder.
         folder: String,
     },
-    /// A template where a text is taken as it is.
+    /// A template in a key that does not support templates.
     #[error("this key is not a template")]
     NoTemplate,
-    /// A template that does not parse.
+    /// A syntax error in a template.
     #[error("{0}")]
     TemplateSyntax(String),
-    /// A name in a template or an expression that no stage above gives.
+    /// An unknown field in a template or an expression.
     #[error("unknown field `{name}`")]
     UnknownField {
         /// The name, with dots.
         name: String,
-        /// The names that are there.
+        /// The known names.
         known: Vec<String>,
     },
     /// A filter, test or function that does not exist.
@@ -226,7 +226,7 @@ pub enum Fault {
         /// Its name.
         name: String,
     },
-    /// An expression that is invalid over the fields at hand.
+    /// An expression that is invalid over the available fields.
     #[error("{what}")]
     Expression {
         /// What is wrong.
@@ -234,7 +234,7 @@ pub enum Fault {
         /// What to write.
         help: String,
     },
-    /// Two inputs of a stage whose types of a field have no common one.
+    /// Two inputs of a stage without a common type for a field.
     #[error(
         "field `{field}` is {first} in one input and {second} in another, and no type holds both without loss"
     )]
@@ -258,7 +258,7 @@ pub enum Fault {
         /// The sink.
         sink: String,
     },
-    /// Two properties of a schema that differ in case only, or one without a name.
+    /// Two properties of a schema that differ only in case, or one without a name.
     #[error("{}", if .twin.is_empty() || .name.is_empty() { "the schema has a property without a name".to_owned() } else { format!("the schema's properties `{twin}` and `{name}` differ in case only") })]
     SchemaTwins {
         /// The second.
@@ -266,10 +266,10 @@ pub enum Fault {
         /// The first.
         twin: String,
     },
-    /// A schema file that is no JSON.
+    /// A schema file that is not JSON.
     #[error("this is not JSON: {0}")]
     NotJson(String),
-    /// A schema that is no JSON Schema.
+    /// A schema that is not a JSON Schema.
     #[error("this is not a JSON Schema: {why}")]
     BadSchema {
         /// Why.
@@ -286,7 +286,7 @@ pub enum Fault {
     /// A schema whose answers would have no fields.
     #[error("the schema `{0}` describes neither an object nor a list")]
     SchemaWithoutObject(String),
-    /// A sink that upserts and has no key to do it by.
+    /// A sink whose key is not one of its columns.
     #[error("the key `{key}` is not a column of `{sink}`")]
     KeyNotAColumn {
         /// The key.
@@ -296,42 +296,42 @@ pub enum Fault {
         /// Its columns.
         known: Vec<String>,
     },
-    /// A table that is there, whose rows have another key.
+    /// An existing table whose rows have another key.
     #[error("the rows of the table `{table}` have the key `{has}`, and `{sink}` writes them by `{writes}`")]
     TableKey {
         /// The table.
         table: String,
-        /// The key that its rows have.
+        /// The key of its rows.
         has: String,
         /// The sink.
         sink: String,
-        /// The key that would be written.
+        /// The key of the sink.
         writes: String,
     },
-    /// A table that is there, with a column that cannot hold what would be written.
+    /// An existing table with a column that cannot hold the values to be written.
     #[error("the column `{column}` of the table `{table}` is {has}, and `{sink}` writes {writes}")]
     TableColumn {
         /// The table.
         table: String,
         /// The column.
         column: String,
-        /// The type that it has.
+        /// Its type.
         has: String,
         /// The sink.
         sink: String,
-        /// The type that would be written.
+        /// The type of the values to be written.
         writes: String,
     },
-    /// What is wrong with a query.
+    /// A fault of a query.
     #[error(transparent)]
     Query(QueryFault),
-    /// A valid JSON Schema that cannot be meant.
+    /// A valid JSON Schema that is probably a mistake.
     #[error(transparent)]
     Schema(SchemaFault),
-    /// What is wrong with the rows of a source or a sink.
+    /// A fault of the rows of a source or a sink.
     #[error(transparent)]
     Rows(RowsFault),
-    /// What is valid and probably not meant.
+    /// A valid part that is probably a mistake.
     #[error(transparent)]
     Warning(Warning),
     /// Two sinks that write to the same place.
@@ -341,10 +341,10 @@ pub enum Fault {
         first: String,
         /// The other.
         second: String,
-        /// Where to.
+        /// The target.
         target: String,
     },
-    /// Tables whose columns depend on themselves, in another way each time.
+    /// Tables whose columns depend on themselves and never settle.
     #[error("the types of {} depend on themselves through a query", .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and "))]
     CircularTypes(Vec<String>),
     /// A file of rows that cannot be used.
@@ -363,35 +363,35 @@ pub enum Fault {
     EmptyGlob {
         /// The pattern with its folder.
         pattern: String,
-        /// The folder that is not there, where that is the reason.
+        /// The missing folder, if that is the reason.
         missing: Option<String>,
     },
-    /// Jobs that are submitted and never collected, or collected twice.
+    /// Submitted jobs that are never collected, or collected twice.
     #[error("nothing collects what `{0}` submits, or more than one stage does")]
     Uncollected(String),
-    /// A stage that collects jobs that nobody has waited for.
+    /// A stage that collects jobs without a poll.
     #[error("`{0}` would collect jobs that have not ended")]
     Unpolled(String),
-    /// Jobs on their way that somebody else reads.
+    /// Jobs with another reader between submit and collect.
     #[error("`{stage}` reads `{jobs}`, whose jobs are on their way to `{collect}`")]
     SharedJobs {
-        /// Who reads them as well.
+        /// The other reader.
         stage: String,
-        /// The stage that they come from.
+        /// The stage that outputs them.
         jobs: String,
         /// The stage that collects them.
         collect: String,
     },
-    /// A stage that collects and reads no jobs.
+    /// A collect stage that does not read jobs.
     #[error("`{0}` collects, and there is no stage that submits above it")]
     CollectsNothing(String),
-    /// A poll over something that is no job.
+    /// A poll over records that are not jobs.
     #[error("poll `{0}` reads records that are not jobs")]
     PollsNoJob(String),
-    /// Neither a region nor an address.
+    /// Neither a region nor a URL.
     #[error("`{0}` is not a server")]
     NoServer(String),
-    /// A model under a budget that does not count against it.
+    /// A model without a price although there is a budget.
     #[error("the price of `{0}` is not known, and there is a budget")]
     NoPrice(String),
 }

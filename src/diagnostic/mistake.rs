@@ -1,4 +1,4 @@
-//! One thing that is wrong, and where: [`Mistake`]. Readers and the compiler collect them.
+//! A fault and its place: [`Mistake`]. Readers and the compiler collect them.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! All mistakes of a spec together, as a person sees them. Main type: [`Mistakes`].
+//! All mistakes of a spec, for display. Main type: [`Mistakes`].
 
 use crate::shown::visible;
 
@@ -17,7 +17,7 @@ fn headline(mistakes: &[Mistake]) -> String {
 }
 
 impl Mistakes {
-    /// The mistakes as a person sees them: each with its line, the place underlined, and what to try.
+    /// The mistakes as shown to the user: each with its line, the place underlined, and what to try.
     pub fn render(&self, color: bool) -> String {
         let theme =
             if color { miette::GraphicalTheme::unicode() } else { miette::GraphicalTheme::unicode_nocolor() };

@@ -1,8 +1,7 @@
-//! Mistakes in what people write, each with its place.
+//! Mistakes in user-written text, each with its place.
 //!
-//! The closed list of everything that can be wrong with a spec, its prompts and its schemas. A
-//! mistake is facts; its words are written here, once. Readers collect them and continue, so that
-//! a person hears of all of them in one go.
+//! The closed list of faults of a spec, its prompts and its schemas. A mistake holds facts; its texts are
+//! only written here. Readers collect mistakes and continue, so that the user sees all of them at once.
 
 mod advice;
 mod excerpt;

@@ -1,4 +1,4 @@
-//! Texts that people write, and places in them: [`Source`], [`Place`]. Every mistake has one.
+//! User-written texts, and places in them: [`Source`], [`Place`]. Every mistake has a place.
 
 use std::{
     fmt,
@@ -6,36 +6,36 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-/// A text that a person wrote: the spec, a prompt, a schema.
+/// A user-written text: the spec, a prompt, a schema.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Source {
-    /// Its path as the person would type it.
+    /// Its path as typed by the user.
     pub name: String,
-    /// All of it.
+    /// The whole text.
     pub text: String,
-    /// Values that must not be shown, once they are known.
+    /// Values that must not be shown, set once known.
     pub(super) secrets: OnceLock<Vec<String>>,
-    /// Where in the text they and other keys stand.
+    /// The ranges of all secrets in the text.
     pub(super) places: OnceLock<Vec<Range<usize>>>,
 }
 
-/// A stretch of a source.
+/// A range of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The text.
     pub source: Arc<Source>,
-    /// Bytes within it.
+    /// The byte range.
     pub span: Range<usize>,
 }
 
-/// The start of the character that a byte belongs to: readers of other makes count into the middle of one.
+/// The start of the character at a byte: positions from other parsers may be inside a character.
 pub(crate) fn char_start(text: &str, at: usize) -> usize {
     let at = at.min(text.len());
     (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 impl Place {
-    /// The whole of the first line: for mistakes about a file as such.
+    /// The start of the file, for mistakes about the file as a whole.
     pub fn start_of(source: &Arc<Source>) -> Self {
         Self { source: Arc::clone(source), span: 0..0 }
     }

@@ -1,30 +1,29 @@
-//! What is wrong with a query: names that nothing has or that mean two things, or what DuckDB says. Main type:
-//! [`QueryFault`].
+//! Faults of a query: unknown or ambiguous names, or DuckDB's error. Main type: [`QueryFault`].
 
 use super::words::did_you_mean;
 
-/// What is wrong with a query.
+/// A fault of a query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryFault {
     /// DuckDB refuses it.
     #[error("DuckDB refuses this query: {0}")]
     Refused(String),
-    /// A name that nothing has.
+    /// An unknown name.
     #[error("the query names an unknown {what} `{name}`")]
     UnknownName {
         /// A column or a relation.
         what: &'static str,
         /// The name.
         name: String,
-        /// The names that it could be.
+        /// The known names.
         known: Vec<String>,
-        /// The relations that the query can read, with their columns.
+        /// The readable relations, with their columns.
         readable: Vec<String>,
     },
     /// It reads `etl`.
     #[error("`etl` is not a column of what a query reads")]
     Etl,
-    /// A path that is a column of a relation, and a part of a field with the relation's name.
+    /// A path that is both a column of a relation and a part of a field with the relation's name.
     #[error("`{relation}.{field}` is a column of `{relation}`, and also a part of the field `{relation}`")]
     AmbiguousPath {
         /// The relation, and the field.
@@ -35,7 +34,7 @@ pub enum QueryFault {
 }
 
 impl QueryFault {
-    /// What is shown at its place.
+    /// The label at its place.
     pub(super) fn label(&self) -> String {
         match self {
             Self::Refused(_) => "here".to_owned(),
@@ -47,7 +46,7 @@ impl QueryFault {
         }
     }
 
-    /// What to write instead, where there is more to say.
+    /// What to write instead, if there is more to say.
     pub(super) fn help(&self) -> Option<String> {
         match self {
             Self::Refused(_) => None,

@@ -1,9 +1,9 @@
-//! What is wrong with the rows of a source or a sink, beyond a key of the spec. Main type: [`RowsFault`].
+//! Faults of the rows of a source or a sink, beyond a key of the spec. Main type: [`RowsFault`].
 
-/// What is wrong with rows.
+/// A fault of rows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RowsFault {
-    /// A column that is read has the name of the program's own field.
+    /// An input column has the name of the built-in field.
     #[error("a column is called `etl`, as the program's own field")]
     OwnField,
     /// A sink replaces a file that the pipeline reads.
@@ -24,23 +24,23 @@ pub enum RowsFault {
         /// Where to.
         target: String,
     },
-    /// `columns:` gives the key another value.
+    /// `columns:` sets the key to another value.
     #[error("the column `{0}` is the key of the rows, and holds another value")]
     AnotherKey(String),
-    /// Two stages give the same column.
+    /// A duplicate column.
     #[error("duplicate column `{column}`: {first} and {second}")]
     Clash {
         /// The column.
         column: String,
-        /// From where first.
+        /// Its first origin.
         first: String,
-        /// From where again.
+        /// Its second origin.
         second: String,
     },
 }
 
 impl RowsFault {
-    /// What is shown at its place.
+    /// The label at its place.
     pub(super) fn label(&self) -> String {
         match self {
             Self::OwnField => "read here".to_owned(),

@@ -1,9 +1,9 @@
-//! A valid JSON Schema that cannot be meant. Main type: [`SchemaFault`].
+//! A valid JSON Schema that is probably a mistake. Main type: [`SchemaFault`].
 
-/// What is wrong with a JSON Schema that is valid.
+/// A fault of a valid JSON Schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaFault {
-    /// A property that is required and refused.
+    /// A property that is both required and forbidden.
     #[error("no answer fits this schema: `{0}` is required, and is not among its properties")]
     MissingProperty(String),
     /// A misspelt keyword, which a validator ignores.
@@ -17,7 +17,7 @@ pub enum SchemaFault {
 }
 
 impl SchemaFault {
-    /// What is shown at its place.
+    /// The label at its place.
     pub(super) fn label(&self) -> String {
         match self {
             Self::MissingProperty(_) => "has `additionalProperties: false`".to_owned(),
@@ -25,7 +25,7 @@ impl SchemaFault {
         }
     }
 
-    /// What to write instead, where there is more to say.
+    /// What to write instead, if there is more to say.
     pub(super) fn help(&self) -> Option<String> {
         match self {
             Self::MissingProperty(name) => {

@@ -1,4 +1,4 @@
-//! Keys of accounts that are written into a source: they are masked wherever a person sees the text.
+//! Credentials written in a source: they are masked wherever the text is shown.
 
 use std::{
     ops::Range,
@@ -7,13 +7,13 @@ use std::{
 
 use super::place::Source;
 
-/// What is shown in place of a key.
+/// The text shown in place of a secret.
 const MASK: &str = "•••";
 
-/// A shorter value is a word that may occur anywhere; it is masked beside its name only.
+/// The shortest secret masked everywhere. A shorter one may be a common word and is only masked after its key.
 const SHORTEST: usize = 8;
 
-/// Whether a key's value is a secret, also where the key is misspelt.
+/// Whether a key's value is a secret, even if the key is misspelt.
 pub(crate) fn is_secret(key: &str) -> bool {
     let plain: String = key.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
     let known = ["apikey", "authorization", "password", "passwort", "secret", "accesstoken", "apitoken"];
@@ -22,7 +22,7 @@ pub(crate) fn is_secret(key: &str) -> bool {
 }
 
 impl Source {
-    /// A text that a person wrote.
+    /// A user-written text.
     pub fn new(name: &str, text: &str) -> Arc<Self> {
         Arc::new(Self {
             name: name.to_owned(),
@@ -32,24 +32,24 @@ impl Source {
         })
     }
 
-    /// Remembers values that must not be shown, whatever key they belong to.
+    /// Sets values that must not be shown, regardless of their key.
     pub(crate) fn hide(&self, secrets: impl Iterator<Item = String>) {
         let secrets = secrets.filter(|secret| secret.len() >= SHORTEST).collect();
-        // A second reading of the same source would find the same.
+        // Reading the same source again would find the same values.
         let _ = self.secrets.set(secrets);
     }
 
-    /// A message without the keys in it.
+    /// A message with its secrets masked.
     pub(crate) fn masked(&self, message: &str) -> String {
         masked(message, 0..message.len(), &self.secrets_in(message))
     }
 
-    /// A part of the text without the keys in it. An end within a key counts as the end of the key.
+    /// A part of the text with its secrets masked. An end inside a secret counts as the end of the secret.
     pub(super) fn masked_within(&self, part: Range<usize>) -> String {
         masked(&self.text, part, self.places.get_or_init(|| self.secrets_in(&self.text)))
     }
 
-    /// Where keys stand, in order and apart from each other.
+    /// The ranges of secrets, ordered and disjoint.
     fn secrets_in(&self, text: &str) -> Vec<Range<usize>> {
         let mut ranges: Vec<Range<usize>> = text
             .match_indices(':')
@@ -85,7 +85,7 @@ fn masked(text: &str, part: Range<usize>, secrets: &[Range<usize>]) -> String {
     out
 }
 
-/// The word that ends where the text ends.
+/// The last word of the text.
 fn key_before(text: &str) -> &str {
     let text = text.trim_end().trim_end_matches(['"', '\'']);
     let start = text
@@ -97,7 +97,7 @@ fn key_before(text: &str) -> &str {
     &text[start..]
 }
 
-/// The value of a mapping's entry: to the end of its line, of its quotes, of its list. Variables are no secrets.
+/// The value of a mapping's entry: to the end of its line, quotes or list. Variables are not secrets.
 fn value_after(text: &str, at: usize) -> Option<Range<usize>> {
     let rest = &text[at..];
     let gap = rest.len() - rest.trim_start().len();
@@ -120,7 +120,7 @@ fn block_end(value: &str) -> usize {
     let mut lines = value.split_inclusive('\n');
     let head = lines.next().map_or(0, str::len);
     let is_within = |line: &&str| line.trim().is_empty() || line.starts_with(' ');
-    // The first line says how far the block is indented; it is a key, so one line is enough.
+    // A secret is a single line, so the first line of the block is enough.
     head + lines.take_while(is_within).find(|line| !line.trim().is_empty()).map_or(0, str::len)
 }
 

@@ -1,21 +1,21 @@
-//! What is valid and probably not meant: a spec with warnings runs. Main type: [`Warning`], shown by `check`, `plan` and
-//! `run`.
+//! Valid parts of a spec that are probably mistakes. A spec with warnings runs. Main type: [`Warning`], shown by
+//! `check`, `plan` and `run`.
 
-/// A doubt about a spec.
+/// A warning about a spec.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
     /// An expression or query whose result differs from run to run.
     #[error("`{0}` gives another value on each run")]
     Volatile(String),
-    /// A text that names what a record may lack.
+    /// A text that uses a value that may be NULL.
     #[error("`{name}` may be NULL here: {why}")]
     MaybeNull {
         /// The path in the text.
         name: String,
-        /// Why it may be.
+        /// Why it may be NULL.
         why: String,
     },
-    /// A function of a query whose result is decided by the order of rows that are equal.
+    /// A query function whose result depends on the order of tied rows.
     #[error("`{column}` reaches a text, and `{function}` leaves open which of several rows it is taken from")]
     Ties {
         /// The column of the query.
@@ -23,37 +23,37 @@ pub enum Warning {
         /// The function.
         function: String,
     },
-    /// Samples that are the same request with the same answer.
+    /// Samples that may all get the same answer.
     #[error("the samples of `{map}` may all be the same: {why}")]
     EqualSamples {
         /// The map.
         map: String,
-        /// What makes them so.
+        /// Why.
         why: &'static str,
     },
     /// A request that no field is part of.
     #[error("`{0}` sends the same request for every record: its texts name no field")]
     SameRequest(String),
-    /// A GROUP BY of a name that is both a column and another column of the result.
+    /// A GROUP BY of a name that is both an input column and another result column.
     #[error("GROUP BY `{0}` groups by the column that is read, and not by the `{0}` of the result")]
     Regrouped(String),
-    /// A column of the program that gives way to a field of the same name.
+    /// A built-in column replaced by a field of the same name.
     #[error("the column `{column}` holds the field of that name, and not {what}")]
     Hidden {
         /// The column.
         column: String,
-        /// What the program would have written.
+        /// The built-in value.
         what: &'static str,
-        /// The expression that gives it.
+        /// The expression for it.
         value: String,
     },
-    /// A value in quotes that is the name of a field.
+    /// A quoted value that is the name of a field.
     #[error("`{0}` is the field, not a text: YAML removes the quotes")]
     QuotedField(String),
 }
 
 impl Warning {
-    /// What is shown at its place.
+    /// The label at its place.
     pub fn label(&self) -> String {
         match self {
             Self::Volatile(_) => "changes with each run".to_owned(),

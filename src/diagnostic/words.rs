@@ -1,4 +1,4 @@
-//! Words that the mistakes share: names in rows, and the name that was most likely meant.
+//! Shared texts of mistakes: lists of names, and the name that was most likely meant.
 
 pub(super) fn did_you_mean(name: &str, known: &[String], otherwise: &str) -> String {
     match likely(name, known) {
@@ -18,7 +18,7 @@ fn likely(name: &str, known: &[String]) -> Option<String> {
     near(name).or_else(|| below().cloned()).or_else(first)
 }
 
-/// The known name that a mistyped one most likely stands for.
+/// The known name that is most likely meant by a mistyped one.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (name.chars().count() / 3).max(1);
     known
@@ -29,7 +29,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// What other services call the same thing, where the spelling does not lead there.
+/// Names of other services for the same thing, if the spelling differs too much for a suggestion.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("seed", "random_seed"),
     ("max_completion_tokens", "max_tokens"),
@@ -40,7 +40,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("functions", "tools"),
 ];
 
-/// The known key that an unknown one most likely stands for: a misspelt one, or another service's word for it.
+/// The known key most likely meant by an unknown one: misspelt, or another service's name for it.
 pub fn meant<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
     let elsewhere = ELSEWHERE.iter().find(|(elsewhere, _)| *elsewhere == key);
     let here = elsewhere.and_then(|(_, here)| known.iter().copied().find(|known| known == here));

@@ -1,10 +1,10 @@
-//! The formats of files that a sink writes: all that is particular to one is in its [`FileFormat`] here. The language
-//! has a key for each, the store writes them.
+//! The file formats of sinks: everything specific to a format is in its [`FileFormat`]. The language has a key for
+//! each, and the store writes them.
 
-/// The format of a file that a sink writes. One more is one more constant, and its place in [`FORMATS`].
+/// A file format of sinks. To add one, add a constant and list it in [`FORMATS`].
 #[derive(Debug)]
 pub struct FileFormat {
-    /// The key of a sink that writes it.
+    /// Its key in a sink.
     pub key: &'static str,
     /// An example of that key.
     pub example: &'static str,
@@ -12,13 +12,13 @@ pub struct FileFormat {
     pub about: &'static str,
     /// The options of DuckDB's `COPY`.
     pub copy: &'static str,
-    /// Whether a column may be a list or a structure; otherwise these are written as JSON.
+    /// Whether a column may be a list or a struct; otherwise these are written as JSON.
     pub nests: bool,
-    /// The same options without a header line, where the first line has the names of the columns.
+    /// The same options without the header line, if the format has one.
     pub headless: Option<&'static str>,
 }
 
-/// All of them, in the order of the reference.
+/// All formats, in the order of the reference.
 pub const FORMATS: [&FileFormat; 3] = [&JSONL, &CSV, &PARQUET];
 
 const JSONL: FileFormat = FileFormat {
@@ -30,7 +30,7 @@ const JSONL: FileFormat = FileFormat {
     headless: None,
 };
 
-/// NULL is an empty field, and the empty text is `""`.
+/// NULL is an empty field, and an empty text is `""`.
 const CSV: FileFormat = FileFormat {
     key: "csv",
     example: "csv: out/metadata.csv",

@@ -1,7 +1,7 @@
 //! The files below a folder that match a pattern. Main type: [`Walk`].
 //!
-//! A link is followed once: a folder that two links lead to is read by the first, a file that the folder
-//! holds itself by its own path, and a link to a folder around it is an error.
+//! A link target is read once: a folder with two links is read by the first, a file that is also in the folder
+//! by its own path, and a link to an enclosing folder is an error.
 
 use std::{
     borrow::Cow,
@@ -14,7 +14,7 @@ use std::{
 use globset::GlobMatcher;
 use walkdir::{DirEntry, WalkDir};
 
-/// A thing below the folder that cannot be read as a file.
+/// An entry below the folder that cannot be read as a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct ListError {
@@ -29,10 +29,10 @@ impl ListError {
     }
 }
 
-/// The paths of files, in the order of their names, folder by folder.
+/// The paths of files, sorted by name, folder by folder.
 pub struct Walk {
     root: PathBuf,
-    /// The folder without links, which is only looked up when a link is met.
+    /// The folder without links, resolved at the first link.
     real_root: Option<PathBuf>,
     matcher: GlobMatcher,
     hidden: bool,
@@ -41,7 +41,7 @@ pub struct Walk {
     /// Whether the folder may be missing.
     optional: bool,
     entries: walkdir::IntoIter,
-    /// Folders that links lead to.
+    /// The folders that links point to.
     followed: HashSet<PathBuf>,
 }
 
@@ -55,7 +55,7 @@ impl Walk {
         Self { root, real_root: None, matcher, hidden, deepest, optional, entries, followed: HashSet::new() }
     }
 
-    /// Whether a folder that a link leads to was met before. What lies around it was, if this is no loop.
+    /// Whether the folder of a link was already followed, itself or as part of an enclosing folder.
     fn is_followed(&mut self, link: &Path) -> bool {
         let Ok(real) = std::fs::canonicalize(link) else { return false };
         self.real_root
@@ -92,7 +92,7 @@ impl Walk {
         path.strip_prefix(&self.root).unwrap_or(path).to_owned()
     }
 
-    /// What an entry is: a path, an error, or nothing that is wanted.
+    /// A path or an error for an entry; `None` if it is not wanted.
     fn entry(&mut self, entry: &DirEntry) -> Option<Result<String, ListError>> {
         if self.is_hidden(entry.path()) && entry.depth() > 0 {
             if entry.file_type().is_dir() {
@@ -122,7 +122,7 @@ impl Walk {
     fn error(&self, error: &walkdir::Error) -> Option<ListError> {
         let at = error.path().unwrap_or(&self.root);
         let relative = self.relative(at);
-        // A link to nothing, and what no one may look at, matter only where the pattern means them.
+        // A broken link or an unreadable entry only matters if the pattern matches it.
         let is_folder = at.is_dir() || error.loop_ancestor().is_some() || error.depth() == 0;
         let is_meant = match is_folder {
             true => error.depth() < self.deepest,
@@ -169,7 +169,7 @@ fn is_missing(error: &walkdir::Error) -> bool {
     error.depth() == 0 && error.io_error().is_some_and(|io| io.kind() == std::io::ErrorKind::NotFound)
 }
 
-/// What is no regular file; nothing for one.
+/// The kind of a file that is not regular; `None` for a regular one.
 pub(super) fn kind(of: FileType) -> Option<&'static str> {
     #[cfg(unix)]
     {
@@ -191,8 +191,8 @@ pub(super) fn kind(of: FileType) -> Option<&'static str> {
     }
 }
 
-/// A path as text, `/` between its parts. In a name that is not UTF-8 each byte that is none is `%XX` (and
-/// `%` is `%25`), so that two such names differ.
+/// A path as text, with `/` between its parts. In a name that is not UTF-8 each invalid byte becomes `%XX` (and
+/// `%` becomes `%25`), so that such names stay distinct.
 pub(super) fn shown(path: &Path) -> String {
     let parts = path.components().map(|part| match part.as_os_str().to_str() {
         Some(text) => Cow::Borrowed(text),
@@ -212,7 +212,7 @@ fn escaped(name: &OsStr) -> String {
     text
 }
 
-/// The path of a file that [`shown`] gave the text of.
+/// The path of a file from its text by [`shown`].
 pub(super) fn located(root: &Path, text: &str) -> PathBuf {
     let plain = root.join(text);
     #[cfg(unix)]
@@ -230,7 +230,7 @@ pub(super) fn located(root: &Path, text: &str) -> PathBuf {
     plain
 }
 
-/// The bytes of an escaped name; none for a name that is UTF-8 and was not escaped.
+/// The bytes of an escaped name; `None` for a UTF-8 name, which is never escaped.
 #[cfg(unix)]
 fn unescaped(part: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();

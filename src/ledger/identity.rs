@@ -2,19 +2,19 @@
 
 use std::fmt;
 
-/// The identity of a request: 128 bits of the hash of what is sent, written as a UUID.
+/// The identity of a request: 128 bits of the hash of its content, written as a UUID.
 ///
-/// Two pipelines, stages or records that hash the same bytes for the same endpoint share one answer. Which fields of a
-/// request these bytes hold is decided in `mistral/wire/identity.rs`.
+/// Pipelines, stages or records that hash the same bytes for the same endpoint share one answer. The fields of a
+/// request that are hashed are chosen in `mistral/wire/identity.rs`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId([u8; 16]);
 
 impl RequestId {
-    /// The identity of a body that is sent to an endpoint.
+    /// The identity of a body sent to an endpoint.
     pub fn of(endpoint: &str, body: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(endpoint.as_bytes());
-        // A byte that is in neither, so that no other pair gives the same stream.
+        // A separator that is in neither, so that no other pair hashes the same bytes.
         hasher.update(&[0]);
         hasher.update(body);
         let mut id = [0; 16];
@@ -22,13 +22,13 @@ impl RequestId {
         Self(id)
     }
 
-    /// The identity of another sample of the same request: it is another answer.
+    /// The identity of another sample of the same request, which has a separate answer.
     #[must_use]
     pub fn sample(self, number: i64) -> Self {
         Self::of("sample", &[&self.0[..], &number.to_le_bytes()[..]].concat())
     }
 
-    /// Reads what `Display` writes.
+    /// Parses the output of `Display`.
     pub fn parse(text: &str) -> Option<Self> {
         let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b'-').collect();
         let mut id = [0; 16];

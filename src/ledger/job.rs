@@ -1,4 +1,4 @@
-//! Batch jobs: from the intent to create one to the last of its answers.
+//! Batch jobs: from the plan to create one to its last answer.
 
 use std::fmt;
 
@@ -7,40 +7,40 @@ use super::IllegalTransition;
 /// What happened to a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobStep {
-    /// Its requests are chosen and written down; nothing has been sent.
+    /// Its requests are chosen and recorded; nothing has been sent.
     Planned,
-    /// Its input file is at the service.
+    /// Its input file has been uploaded.
     Uploaded,
     /// The service has created it.
     Created,
-    /// A check found it in another status than before.
+    /// A check found a new status.
     Seen,
-    /// Every request of it has been accounted for.
+    /// All its requests are accounted for.
     Collected,
-    /// The service does not have it, or never had it: nothing will come of it.
+    /// The service does not have it, or never had it: there will be no answers.
     Lost,
 }
 
-/// What the steps of a job come to.
+/// The state of a job after its steps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum JobState {
-    /// There is none.
+    /// It has no steps.
     #[default]
     New,
     /// See [`JobStep::Planned`].
     Planned,
     /// See [`JobStep::Uploaded`].
     Uploaded,
-    /// It is at the service.
+    /// It exists at the service.
     Created,
     /// Its answers are in the ledger.
     Collected,
-    /// It came to nothing.
+    /// See [`JobStep::Lost`].
     Lost,
 }
 
 impl JobStep {
-    /// The word that the ledger keeps.
+    /// The word stored in the ledger.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Planned => "planned",
@@ -52,7 +52,7 @@ impl JobStep {
         }
     }
 
-    /// The step of a word.
+    /// The step for a word.
     pub fn of(word: &str) -> Option<Self> {
         [Self::Planned, Self::Uploaded, Self::Created, Self::Seen, Self::Collected, Self::Lost]
             .into_iter()
@@ -77,12 +77,12 @@ impl JobState {
     /// The state after a step.
     ///
     /// # Errors
-    /// A step that cannot follow: above all, a job is created once.
+    /// An illegal step. Above all, a job is created only once.
     pub fn next(self, step: &JobStep) -> Result<Self, IllegalTransition> {
         match (self, step) {
             (Self::New, JobStep::Planned) => Ok(Self::Planned),
-            // A small job carries its requests itself and is never uploaded. An upload that was cut off is
-            // made again.
+            // A small job contains its requests and is never uploaded. An interrupted upload is
+            // repeated.
             (Self::Planned | Self::Uploaded, JobStep::Uploaded) => Ok(Self::Uploaded),
             (Self::Planned | Self::Uploaded, JobStep::Created) => Ok(Self::Created),
             (Self::Created, JobStep::Seen) => Ok(Self::Created),
@@ -100,7 +100,7 @@ impl JobState {
         }
     }
 
-    /// Whether something may still come of it.
+    /// Whether it may still get answers.
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Planned | Self::Uploaded | Self::Created)
     }

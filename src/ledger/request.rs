@@ -1,15 +1,15 @@
-//! Requests: what was asked, what came of it, and what may come next.
+//! Requests: their steps, answers and states.
 
 use crate::{record::FailureKind, units::Usd};
 
 use super::{IllegalTransition, RequestId};
 
-/// Answers to the same request that were asked for together. A `--fresh` run starts a new one, and
-/// only the newest counts.
+/// A series of attempts at a request. A `--fresh` run starts a new one, and only the newest
+/// counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Generation(pub i64);
 
-/// What a model said.
+/// The answer of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// The model that answered.
@@ -18,50 +18,50 @@ pub struct Answer {
     pub reply: String,
     /// Why it ended.
     pub finish_reason: Option<String>,
-    /// Tokens read.
+    /// Input tokens.
     pub prompt_tokens: u64,
-    /// Of these, tokens that cost less because the service had read them before.
+    /// Of these, tokens billed at a lower price because the service had cached them.
     pub cached_tokens: u64,
-    /// Tokens written.
+    /// Output tokens.
     pub completion_tokens: u64,
-    /// Its price, where that is known.
+    /// Its cost, if the price is known.
     pub cost: Option<Usd>,
-    /// From sending to the last byte, in milliseconds; nothing for a row of a job.
+    /// From sending to the last byte, in milliseconds; `None` for a line of a job.
     pub latency_ms: Option<u64>,
-    /// What to name when asking the service about it.
+    /// The id to quote to the service's support.
     pub correlation_id: Option<String>,
-    /// What was repaired in it to read it; kept with an answer that fits.
+    /// Repairs made to parse it; kept with a valid answer.
     pub note: Option<String>,
-    /// Why it is of no use to any program, where that is so; then `reply` is what came.
+    /// Why it is unusable, if so; then `reply` is the raw response.
     pub unusable: Option<String>,
 }
 
 /// Why an answer was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// What sort of failure it is.
+    /// The kind of failure.
     pub kind: FailureKind,
-    /// Which part of it is wrong, and why.
+    /// What is wrong with it, and why.
     pub reason: String,
 }
 
 /// What happened to a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// It is to be sent as a line of a job: written before the job is created.
+    /// It will be sent as a line of a job: recorded before the job is created.
     Placed,
-    /// An answer came and fits.
+    /// A valid answer.
     Answered(Answer),
-    /// An answer came and does not fit.
+    /// An invalid answer.
     Refused(Answer, Refusal),
     /// The service refused the request itself, for this reason.
     Invalid(String),
-    /// The job it was placed in has ended without an answer to it, for this reason.
+    /// Its job has ended without an answer to it, for this reason.
     Missing(String),
 }
 
 impl Step {
-    /// The word that the journal keeps.
+    /// The word stored in the journal.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Placed => "placed",
@@ -72,7 +72,7 @@ impl Step {
         }
     }
 
-    /// The answer that came, if one did.
+    /// The answer, if any.
     pub const fn answer(&self) -> Option<&Answer> {
         match self {
             Self::Answered(answer) | Self::Refused(answer, _) => Some(answer),
@@ -88,49 +88,49 @@ pub struct Entry {
     pub request: RequestId,
     /// Its generation.
     pub generation: Generation,
-    /// Which time it is asked, from 1.
+    /// The attempt, from 1.
     pub attempt: u32,
-    /// The stage that asks.
+    /// The stage that sends it.
     pub stage: String,
-    /// The key of the record that it is asked for.
+    /// The key of its record.
     pub key: String,
-    /// The model asked for.
+    /// The requested model.
     pub asked_model: String,
-    /// The job that it is a line of, by its token.
+    /// The token of its job, if it is a line of one.
     pub job: Option<String>,
     /// What happened.
     pub step: Step,
 }
 
-/// What the steps of a request come to.
+/// The state of a request after its steps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RequestState {
-    /// Nothing was done about it.
+    /// It has no steps.
     #[default]
     New,
-    /// It is a line of a job that has not been read.
+    /// It is a line of a job that has not been collected.
     Placed {
-        /// Which time it is asked.
+        /// The attempt.
         attempt: u32,
     },
-    /// There is an answer that fits.
+    /// There is a valid answer.
     Answered {
-        /// Which time it was asked.
+        /// The attempt.
         attempt: u32,
     },
-    /// The last answer does not fit.
+    /// The last answer is invalid.
     Refused {
-        /// Which time it was asked.
+        /// The attempt.
         attempt: u32,
     },
     /// The service refused it.
     Invalid {
-        /// Which time it was asked.
+        /// The attempt.
         attempt: u32,
     },
-    /// The last job had no answer to it.
+    /// The last job had no answer for it.
     Missing {
-        /// Which time it was asked.
+        /// The attempt.
         attempt: u32,
     },
 }
@@ -139,11 +139,11 @@ impl RequestState {
     /// The state after a step.
     ///
     /// # Errors
-    /// A step that cannot follow. The one that this is all about: nothing follows on an answer that fits,
-    /// or it would be paid twice. (Judged again by another program it may become one that does not fit.)
+    /// An illegal step. Above all, nothing may follow a valid answer, or it would be paid for twice.
+    /// (When validated again, by changed rules, it may become invalid.)
     pub fn next(self, attempt: u32, step: &Step) -> Result<Self, IllegalTransition> {
         let may = match (self, step) {
-            // From here the next attempt may be made, in a job or by itself.
+            // The next attempt may follow, in a job or as a single request.
             (Self::New, Step::Placed | Step::Answered(_) | Step::Refused(..) | Step::Invalid(_)) => {
                 attempt == 1
             }
@@ -157,12 +157,12 @@ impl RequestState {
                 Self::Invalid { attempt: last } | Self::Missing { attempt: last },
                 Step::Answered(_) | Step::Refused(..),
             ) => attempt == last + 1,
-            // The next attempt, or the same answer judged again.
+            // The next attempt, or the same answer validated again.
             (Self::Refused { attempt: last }, Step::Answered(_) | Step::Refused(..)) => {
                 attempt == last + 1 || (attempt == last && matches!(step, Step::Answered(_)))
             }
             (Self::Answered { attempt: last }, Step::Refused(..)) => attempt == last,
-            // A line of a job comes to one end.
+            // A line of a job has one result.
             (
                 Self::Placed { attempt: last },
                 Step::Answered(_) | Step::Refused(..) | Step::Invalid(_) | Step::Missing(_),
@@ -190,7 +190,7 @@ impl RequestState {
         })
     }
 
-    /// How often it has been asked.
+    /// The number of attempts.
     pub const fn attempts(self) -> u32 {
         match self {
             Self::New => 0,
@@ -203,7 +203,7 @@ impl RequestState {
     }
 }
 
-/// The steps of one generation of a request, in their order.
+/// The steps of one generation of a request, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct History {
     /// The generation.
@@ -213,25 +213,25 @@ pub struct History {
 }
 
 impl History {
-    /// One without a step.
+    /// A history without steps.
     pub const fn new(generation: Generation) -> Self {
         Self { generation, entries: Vec::new() }
     }
 
-    /// What the steps come to.
+    /// The state after the steps.
     ///
     /// # Errors
-    /// Steps that cannot follow on each other.
+    /// An illegal step.
     pub fn state(&self) -> Result<RequestState, IllegalTransition> {
         self.entries.iter().try_fold(RequestState::New, |state, entry| state.next(entry.attempt, &entry.step))
     }
 
-    /// Which time it would be asked next.
+    /// The number of the next attempt.
     pub fn next_attempt(&self) -> u32 {
         self.entries.last().map_or(0, |entry| entry.attempt) + 1
     }
 
-    /// The last step of each attempt that has an answer: an answer that was judged again counts once.
+    /// The last step of each attempt with an answer: an answer validated again counts once.
     pub fn answers(&self) -> impl Iterator<Item = (&Entry, &Answer)> {
         let is_last =
             |at: usize| self.entries.get(at + 1).is_none_or(|next| next.attempt != self.entries[at].attempt);
@@ -239,12 +239,12 @@ impl History {
         answers.filter_map(|(_, entry)| Some((entry, entry.step.answer()?)))
     }
 
-    /// How many answers did not fit.
+    /// The number of invalid answers.
     pub fn refusals(&self) -> u32 {
         self.answers().filter(|(entry, _)| matches!(entry.step, Step::Refused(..))).count() as u32
     }
 
-    /// The job that it is a line of, if that job has not been read.
+    /// Its job, if that has not been collected.
     pub fn placed_in(&self) -> Option<&str> {
         let last = self.entries.last()?;
         if last.step == Step::Placed { last.job.as_deref() } else { None }
@@ -316,7 +316,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is thrown at it: an attempt is never skipped, and only one answer fits at a time.
+        /// For any steps, an attempt is never skipped, and only one answer is valid at a time.
         #[test]
         fn attempts_go_up_one_by_one(steps in proptest::collection::vec((1u32..6, 0usize..5), 0..40)) {
             let mut state = RequestState::New;

@@ -1,4 +1,4 @@
-//! Stages that ask: prompts and schemas are read and checked before anything is sent.
+//! Stages that call a model: prompts and schemas are read and checked before anything is sent.
 
 use std::{
     ops::Range,
@@ -23,17 +23,17 @@ use super::{
     shape::{Shape, SplitLevel},
 };
 
-/// Where in a person's own file a mistake of a template stands.
+/// The place of a template mistake in the user's file.
 type PlaceOf<'a> = dyn Fn(Range<usize>) -> Place + 'a;
 
-/// The field of a sample's number.
+/// The field for the number of a sample.
 pub(super) fn sample_of(map: &str) -> String {
     format!("{map}_sample")
 }
 
 impl Compiler<'_> {
-    /// Compiles a stage that asks over the shape of what it reads, if that is known. `map` is the stage that
-    /// its answers come out of, `into` where they are put.
+    /// Compiles a stage that calls a model over its input shape, if known. `map` is the stage that outputs the
+    /// answers, `into` their field.
     pub(super) fn ask(
         &mut self,
         spec: &AskSpec,
@@ -77,7 +77,7 @@ impl Compiler<'_> {
         (ask, after)
     }
 
-    /// What a simulator answers.
+    /// The simulator's answers.
     fn mock(&mut self, mock: &MockSpec, shape: Option<&Shape>) -> Option<Mock> {
         match mock {
             MockSpec::Expression(text) => {
@@ -85,14 +85,14 @@ impl Compiler<'_> {
             }
             MockSpec::ByKey(answers) => {
                 let answers = answers.as_object().into_iter().flatten();
-                // NULL leaves it to the simulator.
+                // NULL leaves the answer to the simulator.
                 let answers = answers.filter(|(_, answer)| !answer.is_null());
                 Some(Mock::ByKey(answers.map(|(key, answer)| (key.clone(), answer_text(answer))).collect()))
             }
         }
     }
 
-    /// The model, or the template of its name.
+    /// The model, or a template for its name.
     fn model(&mut self, text: &Text, shape: Option<&Shape>) -> Option<Model> {
         if !is_template(&text.value) {
             return Some(Model::Named(text.value.clone()));
@@ -101,7 +101,7 @@ impl Compiler<'_> {
         Some(Model::Template { name, known: self.spec.models(&text.value) })
     }
 
-    /// The records that a stage asks about: each of them as often as there are samples.
+    /// The records that a stage sends: each as often as there are samples.
     pub(super) fn sampled(
         &mut self,
         stage: &StageSpec,
@@ -132,7 +132,7 @@ impl Compiler<'_> {
         Some(after)
     }
 
-    /// What is asked, and the type of what comes of it.
+    /// The task, and the type of its result.
     fn task(
         &mut self,
         name: &str,
@@ -142,7 +142,7 @@ impl Compiler<'_> {
         match task {
             TaskSpec::Chat(chat) => self.chat(name, chat, shape),
             TaskSpec::Call(call) => {
-                // All of them, so that each reports its mistakes.
+                // Compile all of them, so that each reports its mistakes.
                 let fields: Vec<_> = call
                     .fields
                     .iter()
@@ -190,7 +190,7 @@ impl Compiler<'_> {
         Some(Prompt { text, includes })
     }
 
-    /// Reads what a template includes, and what that includes.
+    /// Reads the includes of a template, recursively.
     fn includes(
         &mut self,
         text: &str,
@@ -229,7 +229,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Checks a template; without a shape only its syntax.
+    /// Checks a template; without a shape, only its syntax.
     fn check(&mut self, text: &str, shape: Option<&Shape>, place: &PlaceOf<'_>) {
         let schema = shape.map(|shape| shape.record_type().relation()).unwrap_or_default();
         for mistake in template::check(text, &schema) {
@@ -247,7 +247,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// What a text names that may be NULL, or that chance decides.
+    /// Reports references to values that may be NULL or that are not deterministic.
     fn doubtful_references(&mut self, text: &str, shape: &Shape, place: &PlaceOf<'_>) {
         for doubt in &shape.doubts {
             let is_it = |name: &str| doubt.concerns(name);
@@ -268,7 +268,7 @@ impl Compiler<'_> {
 }
 
 impl Shape {
-    /// With the answer of a model, which the map of this name has asked for.
+    /// Adds the model's answer to the map of this name.
     pub(super) fn answered(&self, map: &Arc<str>, into: &str, of: LogicalType) -> Self {
         let mut shape = self.clone();
         shape.make(into, of);
@@ -276,13 +276,13 @@ impl Shape {
         if !shape.maps.contains(map) {
             shape.maps.push(Arc::clone(map));
         }
-        // What was repaired is no failure any more.
+        // A repaired record is not a failure any more.
         shape.failed = false;
         shape
     }
 }
 
-/// What makes a model give the same answer to the same request.
+/// The setting that makes a model give the same answer to the same request.
 fn makes_equal(settings: &Settings) -> Option<&'static str> {
     let found = |name: &str| settings.iter().find(|setting| setting.name == name);
     if found("random_seed").is_some_and(|seed| seed.templates.is_empty()) {
@@ -292,12 +292,12 @@ fn makes_equal(settings: &Settings) -> Option<&'static str> {
     cold.then_some("`temperature: 0` gives the likeliest answer")
 }
 
-/// An answer as a model writes it: a text as it is, anything else as JSON.
+/// An answer as a model writes it: a text unchanged, anything else as JSON.
 pub(crate) fn answer_text(answer: &serde_json::Value) -> String {
     answer.as_str().map_or_else(|| answer.to_string(), str::to_owned)
 }
 
-/// Whether a path lies in a folder, links followed where the file is there.
+/// Whether a path is in a folder. Links are followed if the file exists.
 fn stays_in(path: &Path, folder: &Path) -> bool {
     let folder = clean(folder);
     let lexically = path.starts_with(&folder)

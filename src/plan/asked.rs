@@ -1,4 +1,4 @@
-//! What is asked of a model, as a plan has it.
+//! Model calls, as compiled in a plan.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -9,16 +9,16 @@ use crate::{
     spec::{BatchSpec, CallKind, Concurrency, Retry, Settings},
 };
 
-/// A template with all that it includes.
+/// A template with its includes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
     /// The text.
     pub text: String,
-    /// The files that it includes, by the name it uses.
+    /// The included files, by name.
     pub includes: Vec<(String, String)>,
 }
 
-/// The model that is asked.
+/// The model to call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Model {
     /// The same for each record.
@@ -27,13 +27,13 @@ pub enum Model {
     Template {
         /// The template.
         name: Prompt,
-        /// All names that it gives, where they are written out in the spec.
+        /// All names that it can give, if the spec lists them.
         known: Vec<String>,
     },
 }
 
 impl Model {
-    /// Whether a name is written in the spec, and so a mistake of the spec if there is no such model.
+    /// Whether a name is written in the spec, so that an unknown model is a mistake of the spec.
     pub fn is_written(&self, name: &str) -> bool {
         match self {
             Self::Named(model) => model == name,
@@ -52,49 +52,49 @@ impl std::fmt::Display for Model {
     }
 }
 
-/// Something that is sent along: an address, or a file that is read when the request is written.
+/// An attachment: a URL, or a file that is read when the request is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
-    /// The template of its address or path.
+    /// The template of its URL or path.
     pub address: Prompt,
-    /// What may be shown of it: not what came from the environment.
+    /// Its text for display, without values from the environment.
     pub shown: String,
-    /// Where a relative path starts.
+    /// The base of a relative path.
     pub base: PathBuf,
-    /// The folders that a path must not leave.
+    /// The folders that a path must stay in.
     pub within: Vec<PathBuf>,
 }
 
-/// What is asked of a model for each record.
+/// A model call for each record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ask {
     /// The model.
     pub model: Model,
-    /// What it is asked.
+    /// What the model does.
     pub task: Task,
-    /// Requests under way at once.
+    /// Requests in flight at once.
     pub concurrency: Concurrency,
-    /// How often a refused answer is asked for in all.
+    /// The most attempts to get a valid answer.
     pub attempts: u32,
-    /// What happens when no answer comes.
+    /// What happens when a request fails.
     pub retry: Retry,
-    /// Where the result is put.
+    /// The field for the result.
     pub into: String,
     /// The type of the result.
     pub result: LogicalType,
     /// How requests are grouped into jobs, if they are.
     pub batch: Option<BatchSpec>,
-    /// Conditions that an answer must fulfil for its record: name and expression.
+    /// Conditions on an answer and its record: name and expression.
     pub expect: Vec<(String, String)>,
-    /// Whether the next attempt is shown the answer before it, and why that was refused.
+    /// Whether the next attempt includes the refused answer and the reason.
     pub feedback: bool,
-    /// What a simulator answers.
+    /// The simulator's answers.
     pub mock: Option<Mock>,
-    /// The field of a sample's number, which from the second on makes a request another.
+    /// The field for the number of a sample. From the second sample on it changes the request's identity.
     pub sample: Option<String>,
 }
 
-/// What a simulator answers.
+/// The simulator's answers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mock {
     /// An expression over the record, and its type.
@@ -103,17 +103,17 @@ pub enum Mock {
     ByKey(BTreeMap<String, String>),
 }
 
-/// What a model is asked.
+/// The task of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Task {
-    /// A question in words.
+    /// A chat request.
     Chat(Box<Chat>),
     /// Another kind of call.
     Call(Call),
 }
 
 impl Task {
-    /// The documents among the fields of a call, in their order.
+    /// The documents among the fields of a call, in order.
     pub fn documents(&self) -> impl Iterator<Item = &Attachment> {
         let fields = match self {
             Self::Chat(_) => &[],
@@ -126,17 +126,17 @@ impl Task {
     }
 }
 
-/// A call with fields of its own, other than a chat.
+/// A call other than a chat, with its own fields.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call {
     /// Its kind.
     pub kind: &'static CallKind,
-    /// The fields of the request behind `model`, in their order.
+    /// The fields of the request after `model`, in order.
     pub fields: Vec<(&'static str, Field)>,
 }
 
 impl Call {
-    /// The pages that are to be read, where a spec selects some.
+    /// The pages to read, if the spec selects some.
     pub fn pages(&self) -> Option<&str> {
         self.fields.iter().find_map(|(name, field)| match field {
             Field::Constant(Value::String(pages)) if *name == "pages" => Some(&**pages),
@@ -148,9 +148,9 @@ impl Call {
 /// A field of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Field {
-    /// A text, made from the record.
+    /// A text, rendered from the record.
     Text(Prompt),
-    /// Several texts, each made from the record.
+    /// Several texts, each rendered from the record.
     Texts(Vec<Prompt>),
     /// A document.
     Document(Attachment),
@@ -158,29 +158,29 @@ pub enum Field {
     Constant(Value),
 }
 
-/// A question in words.
+/// A chat request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chat {
-    /// Instructions.
+    /// The system prompt.
     pub system: Option<Prompt>,
-    /// The question.
+    /// The user prompt.
     pub prompt: Prompt,
-    /// Pictures that go with it.
+    /// Attached images.
     pub images: Vec<Attachment>,
-    /// Documents that go with it.
+    /// Attached documents.
     pub documents: Vec<Attachment>,
-    /// What the answer must look like.
+    /// The schema of the answer.
     pub schema: Option<Schema>,
-    /// Other fields of the request, in the form in which they are sent.
+    /// Other fields of the request, in the form they are sent.
     pub settings: Settings,
 }
 
 /// A JSON Schema that compiles.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schema {
-    /// The name that is sent to the service: the file's, without its endings, or the map's.
+    /// The name sent to the service: the file name without extensions, or the map's name.
     pub name: String,
-    /// The file, as it may be shown; nothing where it is written in the spec.
+    /// The file, as it may be shown; `None` if the schema is in the spec.
     pub file: Option<String>,
     /// The schema.
     pub json: Value,

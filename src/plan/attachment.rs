@@ -1,4 +1,4 @@
-//! Files and addresses that go with a question: what is known of them before there is a record.
+//! Files and URLs attached to a request: the checks that need no record.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,10 @@ use crate::{
 use super::{Attachment, compiler::Compiler, inputs::clean, shape::Shape};
 
 impl Compiler<'_> {
-    /// Compiles the template of an address or a path.
+    /// Compiles the template of a URL or a path.
     ///
-    /// The values of a record choose a file, never the folder: that is given by what the template begins with
-    /// or, if it begins with a value, by the spec's own folder and those that its sources read files from.
+    /// The values of a record select a file, never the folder. The folder is the constant prefix of the template
+    /// or, without a prefix, the spec's own folder and the folders that its sources read from.
     pub(super) fn attachment(
         &mut self,
         text: &Text,
@@ -65,7 +65,7 @@ fn or_here(folder: &Path) -> PathBuf {
     if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() }
 }
 
-/// What a template begins with before its first value, and whether that is all of it.
+/// The constant prefix of a template, and whether it is the whole template.
 fn constant(template: &str) -> (&str, bool) {
     let text = template.trim();
     let values = ["{{", "{%", "{#"];
@@ -75,7 +75,7 @@ fn constant(template: &str) -> (&str, bool) {
     }
 }
 
-/// Whether a text is an address and no path.
+/// Whether a text is a URL rather than a path.
 fn is_address(text: &str) -> bool {
     text.contains("://") || text.starts_with("data:")
 }

@@ -1,4 +1,4 @@
-//! Batch stages: many records become a job, a job ends, its records come back.
+//! Batch stages: many records become a job, the job ends, and its records are collected.
 
 use crate::{
     diagnostic::Fault,
@@ -9,10 +9,10 @@ use crate::{
 
 use super::{Poll, Port, Step, compiler::Compiler, graph::Graph, shape::Shape};
 
-/// The field under which a job's record tells of it: `job.status`, `job.completed`, …
+/// The field of a job record with the state of the job: `job.status`, `job.completed`, …
 pub(crate) const JOB: &str = "job";
 
-/// The stage that submits what a stage collects: up through the polls and throttles between them.
+/// The submit stage of a collect stage, found through the polls and throttles between them.
 pub(super) fn submits(spec: &Spec, graph: &Graph, collect: usize) -> Option<(usize, bool)> {
     let mut at = collect;
     let mut polled = false;
@@ -48,7 +48,7 @@ pub(super) fn job_shape() -> Shape {
 }
 
 impl Compiler<'_> {
-    /// Compiles a stage that submits: what it asks is checked here, what comes of it is known where it is
+    /// Compiles a submit stage: its task is checked here, and its result type is set where it is
     /// collected.
     pub(super) fn submit(
         &mut self,
@@ -78,7 +78,8 @@ impl Compiler<'_> {
         (ask.map(|ask| Step::Submit(Box::new(ask))), Some(job_shape()))
     }
 
-    /// Compiles a stage that collects; the step names its submitting stage once that has an id. Gives what its records look like before and after.
+    /// Compiles a collect stage; its step names the submit stage once that has an id. Returns the shapes before and
+    /// after.
     pub(super) fn collect(&mut self, at: usize, name: &Name, graph: &Graph) -> Option<(Shape, Shape)> {
         let submits = submits(self.spec, graph, at);
         if let Some((submit, _)) = submits {
@@ -91,7 +92,7 @@ impl Compiler<'_> {
                 None
             }
             None => {
-                // A mistake in `from` has been reported by itself.
+                // A mistake in `from` has already been reported.
                 if !graph.inputs[at].is_empty() {
                     self.report(Fault::CollectsNothing(name.value.to_string()), name.place.clone());
                 }
@@ -100,7 +101,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Reports who else reads jobs on their way: a job is collected once.
+    /// Reports other readers of the jobs between submit and collect: a job is collected once.
     fn jobs_of_one(&mut self, collect: usize, submit: usize, graph: &Graph) {
         let mut at = collect;
         while at != submit {

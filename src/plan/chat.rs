@@ -1,4 +1,4 @@
-//! `chat:`: its schema and its tools are read and checked, and its fields take the form in which they are sent.
+//! `chat:`: its schema and its tools are read and checked, and its fields take the form they are sent in.
 
 use std::{path::Path, sync::Arc};
 
@@ -12,7 +12,7 @@ use crate::{
 
 use super::{Chat, Schema, Task, compiler::Compiler, shape::Shape};
 
-/// What `tool_choice:` may say beside the name of a tool.
+/// The values of `tool_choice:` other than the name of a tool.
 const CHOICES: &[&str] = &["auto", "none", "any", "required"];
 
 impl Compiler<'_> {
@@ -143,7 +143,7 @@ impl Compiler<'_> {
         };
         let is_value = match &datatype {
             LogicalType::Struct(_) | LogicalType::List(_) => false,
-            // An object that has no columns of its own, or several kinds of it.
+            // An object without its own columns, or with several alternatives.
             LogicalType::Json => !["type", "$ref", "allOf", "anyOf", "oneOf", "patternProperties"]
                 .iter()
                 .any(|keyword| json.get(*keyword).is_some()),
@@ -161,7 +161,7 @@ impl Compiler<'_> {
         Some(Schema { name, file, json, datatype })
     }
 
-    /// Reads a file that is to be a JSON Schema.
+    /// Reads a JSON Schema file.
     fn json_schema(&mut self, file: &Text) -> Option<(Arc<Written>, Value)> {
         let source = self.file(file, "the schema")?;
         let json: Value = match serde_json::from_str(&source.text) {
@@ -181,7 +181,7 @@ impl Compiler<'_> {
             }
         };
         if let Err(error) = jsonschema::options().build(&json) {
-            // The path of keys to the mistake, followed through the text.
+            // Follow the path of keys to the mistake through the text.
             let mut at = 0;
             let mut span = 0..0;
             for name in error.instance_path().as_str().split('/').skip(1) {
@@ -202,14 +202,14 @@ impl Compiler<'_> {
     }
 }
 
-/// The name of a schema that is sent to the service: its file's without endings.
+/// The name of a schema sent to the service: its file name without extensions.
 fn stem(path: &str) -> String {
     let file = Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let stem = file.split('.').next().unwrap_or("answer").chars();
     stem.map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
-/// Two properties of one object that no table can tell apart, or one without a name.
+/// Two properties of one object with the same name in a table, or one without a name.
 fn twins(of: &LogicalType) -> Option<(String, String)> {
     match of {
         LogicalType::List(of) | LogicalType::Array(of, _) => twins(of),

@@ -1,4 +1,4 @@
-//! The columns of a sink: by default what a record holds, less `except:`, cast by `types:`.
+//! The columns of a sink: by default the fields of a record, without `except:`, cast by `types:`.
 
 use crate::{
     diagnostic::{Fault, Place, RowsFault, Warning},
@@ -13,7 +13,7 @@ pub(crate) const STALE: &str = "stale";
 
 impl Compiler<'_> {
     /// The columns of a sink that lists none: the key, then the fields in order, answers with a schema unpacked
-    /// one level, then who answered or why it failed; without those of `except:`.
+    /// one level, then the model or the failure; without those of `except:`.
     pub(super) fn default_columns(
         &mut self,
         key: &[String],
@@ -47,7 +47,7 @@ impl Compiler<'_> {
         columns.into_iter().map(|(_, column)| column).collect()
     }
 
-    /// A column of the program's own is not written.
+    /// Warns that a built-in column is not written.
     fn hidden(&mut self, column: &Column, shape: &Shape, place: &Place) {
         let map = shape.maps.last().map_or("MAP", |map| &**map);
         let (what, value) = match &column.value {
@@ -59,7 +59,7 @@ impl Compiler<'_> {
         self.warn(Warning::Hidden { column: column.name.clone(), what, value }, place.clone());
     }
 
-    /// The columns with the types that `types:` names.
+    /// The columns, cast to the types in `types:`.
     pub(super) fn cast_columns(&mut self, mut columns: Vec<Column>, types: &[(Name, Text)]) -> Vec<Column> {
         for (name, word) in types {
             let Some(of) = self.declared(word) else { continue };
@@ -75,7 +75,7 @@ impl Compiler<'_> {
         columns
     }
 
-    /// The column that says whether a row is older than the last run, which failed its record.
+    /// Adds the column that marks a row of an earlier run whose record failed in the last run.
     pub(super) fn mark_column(&mut self, columns: &mut Vec<Column>, place: &Place) {
         if let Some(known) = columns.iter().find(|column| same_name(&column.name, STALE)) {
             let (first, second) = (format!("field `{}`", known.name), "`stale: mark`".to_owned());
@@ -86,7 +86,7 @@ impl Compiler<'_> {
         columns.push(Column { name: STALE.to_owned(), datatype: LogicalType::Boolean, value });
     }
 
-    /// The type that a word declares.
+    /// The type declared by a word.
     pub(super) fn declared(&mut self, word: &Text) -> Option<LogicalType> {
         let of = declared(&word.value);
         if of.is_none() {
@@ -97,21 +97,21 @@ impl Compiler<'_> {
     }
 }
 
-/// Whether an entry of `except:` names a column, or the answer that it is a part of.
+/// Whether an entry of `except:` names a column, or the answer that contains it.
 fn covers(entry: &str, path: &str) -> bool {
     let answer = path.split_once('.').map_or(path, |(answer, _)| answer);
     same_name(entry, path) || same_name(entry, answer)
 }
 
-/// Whether a column is the program's own and gives way to a field of its name.
+/// Whether a column is built in, so that a field with its name takes precedence.
 const fn is_own(column: &Column) -> bool {
     !matches!(column.value, ColumnValue::Field(_))
 }
 
-/// All that could be a column, each with its path, in order.
+/// All possible columns with their paths, in order.
 fn candidates(key: &[String], shape: &Shape) -> Vec<(String, Column)> {
     let mut found = Vec::new();
-    // Also a list within an answer, which a split took apart.
+    // Also a list within an answer that was split.
     let is_bulky = |path: &str| shape.bulky.iter().any(|bulky| same_name(bulky, path));
     let mut add = |path: &[&str]| {
         let name = path.join(".");
@@ -160,7 +160,7 @@ impl Column {
 }
 
 impl Shape {
-    /// The column of a field, or of a part of one.
+    /// The column of a field or a part of one.
     pub(super) fn column(&self, path: &[&str]) -> Option<Column> {
         let mut of = &self.schema.get(path.first()?)?.datatype;
         for part in &path[1..] {

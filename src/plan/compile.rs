@@ -1,5 +1,5 @@
-//! The compiler: walks the stages in the order of their records, knows what fields each one gives,
-//! and collects every mistake.
+//! The compiler: walks the stages from upstream to downstream, tracks the fields of each, and collects
+//! every mistake.
 
 use std::{
     collections::HashMap,
@@ -24,17 +24,17 @@ use super::{
     shape::Shape,
 };
 
-/// The database of a spec, which a query may be about before the plan is there.
+/// The database of a spec, needed by queries before the plan exists.
 pub fn database(spec: &Spec) -> PathBuf {
     resolve(&spec.duckdb.path, &spec.folder)
 }
 
-/// What DuckDB may take for it.
+/// The resource limits of DuckDB.
 pub fn resources(spec: &Spec) -> Resources {
     spec.duckdb.resources(|text: &Text| resolve(text, &spec.folder))
 }
 
-/// Finds out what a spec means.
+/// Compiles a spec into a plan.
 ///
 /// # Errors
 /// Every mistake in the spec and the files that it names, all at once, in the order of the file.
@@ -51,10 +51,10 @@ pub fn compile(spec: &Spec, around: &CompileContext<'_>) -> Result<Plan, Mistake
     Err(Mistakes(vec![Mistake { fault, place: Place::start_of(&spec.source) }]))
 }
 
-/// A table may depend on itself through a query; after this many passes it has settled, or it never will.
+/// A table may depend on itself through a query; if it has not settled after this many passes, it never will.
 const PASSES: usize = 4;
 
-/// What one pass over a spec gives.
+/// The result of one pass over a spec.
 struct Pass {
     plan: Result<Plan, Mistakes>,
     found: Tables,
@@ -145,7 +145,7 @@ fn in_order(mut mistakes: Vec<Mistake>, spec: &Spec) -> Vec<Mistake> {
         (!own, mistake.place.source.name.clone(), mistake.place.span.start)
     });
     mistakes.dedup();
-    // What is no template is not also a file that is not there.
+    // A misplaced template is not also reported as a missing file.
     let templates: Vec<Place> =
         mistakes.iter().filter(|m| m.fault == Fault::NoTemplate).map(|m| m.place.clone()).collect();
     let is_around = |place: &Place, inner: &Place| {
@@ -160,13 +160,13 @@ fn in_order(mut mistakes: Vec<Mistake>, spec: &Spec) -> Vec<Mistake> {
 }
 
 impl Compiler<'_> {
-    /// What a stage reads, if all of it is known.
+    /// The input shape of a stage, if known completely.
     fn input(&mut self, at: usize, graph: &Graph) -> Option<Shape> {
         let stage = &self.spec.stages[at];
         let edges: Vec<&Edge> = graph.inputs[at].iter().filter(|edge| edge.relation.is_none()).collect();
         let shapes: Option<Vec<Shape>> =
             edges.iter().map(|edge| self.shapes.get(&(edge.stage, edge.port)).cloned()).collect();
-        // A stage with a mistaken `from` has nothing that its fields could be checked against.
+        // Without a valid `from`, the fields of a stage cannot be checked.
         let complete = edges.len() == stage.from.as_ref().map_or(1, Vec::len) && !edges.is_empty();
         match Shape::union(&shapes.filter(|_| complete)?) {
             Ok(shape) => Some(shape),
@@ -193,7 +193,7 @@ impl Compiler<'_> {
         let form = stage.form.as_ref()?;
         let failed_read =
             graph.inputs.iter().flatten().any(|edge| edge.stage == at && edge.port == Port::Failed);
-        // What fails in a stage that collects is the record as it was submitted, not the job.
+        // A failure in a collect stage is the submitted record, not the job.
         let mut submitted = None;
         let (step, mut after) = match form {
             Form::Source(source) => {
@@ -250,7 +250,7 @@ impl Compiler<'_> {
                         rate: throttle.rate,
                         burst: throttle.burst,
                         group,
-                        // Known when the nodes are.
+                        // Set when the nodes are built.
                         paces: Paces::Records,
                     })),
                     shape.clone(),
@@ -271,7 +271,7 @@ impl Compiler<'_> {
                 after.failures.extend(own.clone());
             }
             if matches!(form, Form::Wave(_)) {
-                // Which records it is that pieces belong to is not known after a wave.
+                // After a wave, the records of pieces are not known.
                 after.splits.clear();
                 after.failures.clear();
             }
@@ -290,7 +290,7 @@ impl Compiler<'_> {
         step
     }
 
-    /// A map's field must not hide one of a source; one of an earlier map it replaces only with `into:`.
+    /// A map's field must not hide a source field; it replaces a field of an earlier map only with `into:`.
     pub(super) fn free_name(&mut self, stage: &StageSpec, into: &str, shape: Option<&Shape>) {
         let Some(shape) = shape else { return };
         let taken = shape.schema.get(into).is_some();
@@ -319,8 +319,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// A table that a query above its sink reads keeps its rows: a source that reads what is not in it yet would
-    /// empty it every second run.
+    /// A table read by a query above its sink keeps its rows: a source that reads only records not yet in the
+    /// table would empty it every second run.
     fn keep_what_is_read(&self, graph: &Graph, steps: &mut HashMap<usize, Step>) {
         for at in 0..self.spec.stages.len() {
             let Some(Step::Sink(sink)) = steps.get(&at) else { continue };

@@ -1,5 +1,5 @@
-//! What a text should not name without care: fields that a record may lack, and columns that chance decides. Main type:
-//! [`Doubt`], which travels with a shape until a template names it.
+//! Fields that a text should guard: those a record may lack, and columns with nondeterministic values. Main type:
+//! [`Doubt`], which stays with a shape until a template names the field.
 
 use serde_json::Value;
 
@@ -15,9 +15,9 @@ pub(super) struct Doubt {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum DoubtKind {
-    /// It may be NULL; why.
+    /// It may be NULL, and why.
     Null(String),
-    /// A function of a query leaves open which of several rows it comes from.
+    /// A function of a query may take it from any of several tied rows.
     Ties {
         /// The function.
         function: String,
@@ -35,12 +35,12 @@ impl Doubt {
         matches!(self.kind, DoubtKind::Null(_))
     }
 
-    /// The field that it is about, or a part of.
+    /// The top-level field of its path.
     pub(super) fn field(&self) -> &str {
         self.path.split('.').next().unwrap_or_default()
     }
 
-    /// Whether it is about a path in a text: that one, or what the path is a part of.
+    /// Whether it applies to a path in a text: it is about the path or a parent of it.
     pub(super) fn concerns(&self, name: &str) -> bool {
         is_within(name, &self.path)
     }
@@ -51,12 +51,12 @@ fn is_within(name: &str, path: &str) -> bool {
     path.split('.').all(|part| names.next().is_some_and(|name| same_name(name, part)))
 }
 
-/// The paths that a condition says are not NULL.
+/// The paths that a condition requires to be not NULL.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Guards(Vec<String>);
 
 impl Guards {
-    /// Those of a condition; none where it is more than a list of such demands.
+    /// The guards of a condition; none if it contains OR.
     pub(super) fn of(condition: &str) -> Self {
         let lower = condition.to_lowercase();
         if lower.split_whitespace().any(|word| word == "or") {
@@ -66,18 +66,18 @@ impl Guards {
         Self(demands.map(|path| bare(path).to_owned()).collect())
     }
 
-    /// Whether a path is among them, or a part of one that has parts that are.
+    /// Whether a guard is on a path or a part of it.
     pub(super) fn cover(&self, name: &str) -> bool {
         self.0.iter().any(|guard| is_within(guard, name))
     }
 }
 
-/// A part of a condition without brackets and quotes around it.
+/// A part of a condition without surrounding parentheses and quotes.
 fn bare(part: &str) -> &str {
     part.trim_matches(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"'))
 }
 
-/// The parts of an answer that its schema lets be absent or NULL.
+/// The parts of an answer that its schema allows to be absent or NULL.
 pub(super) fn optional_parts(schema: &Value, into: &str) -> Vec<Doubt> {
     let mut found = Vec::new();
     parts(schema, into, &mut found);

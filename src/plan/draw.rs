@@ -1,4 +1,4 @@
-//! A plan as a person reads it: every stage with what it reads and every default that was applied.
+//! A readable plan: every stage with its inputs and every applied default.
 
 use std::fmt;
 
@@ -183,7 +183,7 @@ impl Plan {
     }
 }
 
-/// The files of a source, the separator that was found, and over how much the types were proven.
+/// The lines of a model call.
 fn ask_lines(ask: &Ask) -> Vec<String> {
     let mut lines = vec![format!("{} {}, {} → {}", verb(&ask.task), ask.model, ask.concurrency, ask.into)];
     lines.extend(task_lines(&ask.task));
@@ -296,7 +296,7 @@ fn poll_lines(poll: &Poll) -> Vec<String> {
     lines
 }
 
-/// What the pipeline says of the machine's resources.
+/// The resource limits set by the pipeline.
 fn resources(Resources { memory, threads, temp }: &Resources, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let said = [
         memory.map(|memory| format!("memory {memory}")),

@@ -1,4 +1,4 @@
-//! Expressions of the spec: bound by DuckDB against the fields of a stage, each mistake at its place.
+//! Expressions of the spec: bound by DuckDB against the fields of a stage, with the place of each mistake.
 
 use std::ops::Range;
 
@@ -12,8 +12,8 @@ use crate::{
 use super::{compiler::Compiler, shape::Shape};
 
 impl Compiler<'_> {
-    /// The type of an expression over the fields of a shape; nothing where it has a mistake or the shape is
-    /// not known.
+    /// The type of an expression over the fields of a shape; `None` if it has a mistake or the shape is
+    /// unknown.
     pub(super) fn expression(&mut self, text: &Text, shape: Option<&Shape>) -> Option<LogicalType> {
         let schema = shape?.record_type().relation();
         match sql::bind(&self.engine, &schema, &text.value) {
@@ -28,7 +28,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// `kind: 'web'` is the field `web`, because YAML removes the quotes.
+    /// Reports `kind: 'web'`, which is the field `web` because YAML removes the quotes.
     fn quoted_field(&mut self, text: &Text, schema: &Schema) {
         let written = &text.place.source.text;
         let before = text.place.span.start.checked_sub(1).and_then(|at| written.as_bytes().get(at));
@@ -39,7 +39,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Warns of an expression that gives another value on each run, where a request may contain it.
+    /// Warns about a volatile expression whose value may end up in a request.
     pub(super) fn stable(&mut self, text: &Text, shape: Option<&Shape>) {
         let Some(shape) = shape.filter(|_| self.asks()) else { return };
         let schema = shape.record_type().relation();
@@ -48,7 +48,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// The same of a query.
+    /// The same for a query.
     pub(super) fn stable_query(&mut self, text: &Text, facts: &QueryFacts) {
         if !self.asks() {
             return;
@@ -70,14 +70,14 @@ impl Compiler<'_> {
         self.condition_over(text, &shape.record_type().relation());
     }
 
-    /// Checks a condition over fields that are no record's.
+    /// Checks a condition over fields other than a record's.
     pub(super) fn condition_over(&mut self, text: &Text, schema: &Schema) {
         if let Err(error) = sql::condition(&self.engine, schema, &text.value) {
             self.expression_error(text, schema, error);
         }
     }
 
-    /// A field whose name is a word of SQL.
+    /// Advice for a field whose name is an SQL keyword.
     fn reserved(message: &str, schema: &Schema) -> Option<String> {
         let word = message.strip_prefix("syntax error at or near \"")?.split('"').next()?;
         schema.get(word).map(|field| {
@@ -132,7 +132,7 @@ impl Compiler<'_> {
     }
 }
 
-/// Text beside a number: DuckDB asks for a CAST, and here is which.
+/// Advice for a text compared with a number, where DuckDB requires a CAST.
 fn needs_cast(message: &str) -> Option<String> {
     let is_text = message.contains("VARCHAR") || message.contains("STRING_LITERAL");
     (is_text && message.contains("explicit cast is required")).then(|| {
@@ -141,7 +141,7 @@ fn needs_cast(message: &str) -> Option<String> {
     })
 }
 
-/// ` #` begins a comment of YAML, which cuts an expression off that has it in a text.
+/// Advice for an expression cut off by ` #`, which begins a YAML comment.
 fn cut_at_comment(text: &Text, message: &str) -> Option<String> {
     let rest = text.place.source.text.get(text.place.span.end..)?.lines().next()?;
     let is_open = message.starts_with("unterminated") || message.contains("at end of input");
@@ -149,8 +149,8 @@ fn cut_at_comment(text: &Text, message: &str) -> Option<String> {
         .then(|| "YAML reads ` #` as a comment: write the expression in double quotes".to_owned())
 }
 
-/// The path in an expression whose last part a struct does not have, where it is, and the parts that are there.
-/// DuckDB names the part, and not its place.
+/// The path in an expression whose last part is missing in a struct, its place, and the existing parts.
+/// DuckDB names the part, but not its place.
 fn missing_part(message: &str, text: &str, schema: &Schema) -> Option<(String, Range<usize>, Vec<String>)> {
     let part = message.strip_prefix("Could not find key \"")?.split('"').next()?;
     let end = text.find(&format!(".{part}"))? + 1 + part.len();
@@ -169,7 +169,7 @@ fn missing_part(message: &str, text: &str, schema: &Schema) -> Option<(String, R
     Some((path.join("."), start..end, known))
 }
 
-/// `topic.item` and its like, which a split used to give.
+/// `topic.item` and similar fields, which splits created in old versions.
 fn old_item(message: &str, text: &str, schema: &Schema) -> Option<(String, String)> {
     let part = ["item", "index", "of"]
         .into_iter()
@@ -186,7 +186,7 @@ fn old_item(message: &str, text: &str, schema: &Schema) -> Option<(String, Strin
     Some((format!("`{field}.{part}` is not a part of `{field}`"), help))
 }
 
-/// The new spelling of a name that the language used to have.
+/// The new spelling of a name from an old version of the language.
 fn old_spelling(name: &str, text: &str) -> Option<String> {
     match name {
         "answer" if text.contains("answer.") => Some("who answered is in `etl`: `etl.MAP.model`".to_owned()),

@@ -1,11 +1,11 @@
-//! JSON for a person: what fits on a line is on one. Main function: [`folded_json`], called by `draw`.
+//! JSON for display: a value that fits on one line is not broken. Main function: [`folded_json`], called by `draw`.
 
 use serde_json::Value;
 
-/// The longest line that a value is kept on.
+/// The longest line for a value in one piece.
 const WIDTH: usize = 100;
 
-/// The lines of a value, each with an indent.
+/// The lines of a value, indented.
 pub(super) fn folded_json(value: &Value, indent: &str) -> Vec<String> {
     let mut text = String::new();
     fold(value, indent, indent.len(), &mut text);

@@ -1,4 +1,4 @@
-//! Gathers: which split one undoes, and what the list holds.
+//! Gathers: the split that a gather undoes, and the type of its list.
 
 use crate::{
     diagnostic::Fault,
@@ -13,7 +13,7 @@ use super::{
 };
 
 impl Compiler<'_> {
-    /// Compiles a gather; the step names the split's node once that has an id.
+    /// Compiles a gather; its step names the split's node once that has an id.
     pub(super) fn gather(
         &mut self,
         name: &Name,

@@ -1,4 +1,4 @@
-//! Names become ids: who reads whom, in which order, and whether it ends.
+//! Resolves stage names: the edges between stages, their order, and cycles.
 
 use std::collections::HashMap;
 
@@ -12,23 +12,23 @@ use crate::{
 
 use super::Port;
 
-/// An edge by the indices of the spec's stages, and where it is written.
+/// An edge by the index of a spec stage, and its place in the spec.
 #[derive(Debug, Clone)]
 pub(super) struct Edge {
     pub(super) stage: usize,
     pub(super) port: Port,
     pub(super) text: Option<Text>,
-    /// The name in the query of a wave, where only that reads the records.
+    /// The name in a wave's query, if only the query reads the records.
     pub(super) relation: Option<String>,
 }
 
-/// The stages of a spec with their edges, in an order in which every stage comes after what it reads.
+/// The stages of a spec with their edges, in topological order.
 pub(super) struct Graph {
     pub(super) order: Vec<usize>,
     pub(super) inputs: Vec<Vec<Edge>>,
-    /// The tables, in lower case, that queries of stages read.
+    /// The tables read by the queries of stages, in lower case.
     pub(super) tables: Vec<(usize, String)>,
-    /// By wave, the sinks that end before its query reads their tables.
+    /// By wave, the sinks that must end before its query reads their tables.
     pub(super) waits: HashMap<usize, Vec<usize>>,
 }
 
@@ -51,7 +51,7 @@ pub(super) fn build(
             mistakes.push(Mistake { fault: Fault::ReservedName(name.to_owned()), place });
             continue;
         }
-        // Nothing reads a sink, so that it may be called like a stage that is read.
+        // Nothing reads a sink, so it may share its name with another stage.
         let is_sink = |stage: &StageSpec| stage.kind == StageKind::Sink;
         let twin = stages[..at].iter().position(|other| {
             is_sink(other) == is_sink(stage) && other.name.value.eq_ignore_ascii_case(name)
@@ -142,7 +142,7 @@ fn edge(
             return None;
         }
         let known: Vec<String> = stages.iter().map(|stage| stage.name.value.to_string()).collect();
-        // With its port the right name can be put in as it stands.
+        // Keep the port, so that the suggestion can be pasted unchanged.
         let name = match (nearest(name, known.iter().map(String::as_str)), port) {
             (None, Some(_)) => &text.value,
             _ => name,
@@ -156,7 +156,7 @@ fn edge(
         None => {
             return Some(Edge { stage: target, port: Port::Out, text: Some(text.clone()), relation: None });
         }
-        // What fails there leaves by the port of the stage that collects.
+        // Its failures leave by the port of the collect stage.
         Some("failed") if matches!(stages[target].form, Some(Form::Submit(_))) => {
             report(Fault::UnknownPort { stage: name.to_owned(), port: "failed".to_owned(), known: &[] });
         }
@@ -180,7 +180,7 @@ fn edge(
     None
 }
 
-/// Upstream before downstream, otherwise as in the file. Stages on a cycle are left out.
+/// Upstream before downstream, otherwise in file order. Stages on a cycle are left out.
 fn sort(stages: &[StageSpec], inputs: &[Vec<Edge>], waits: &HashMap<usize, Vec<usize>>) -> Vec<usize> {
     let mut order: Vec<usize> = Vec::with_capacity(stages.len());
     let mut placed = vec![false; stages.len()];
@@ -195,7 +195,7 @@ fn sort(stages: &[StageSpec], inputs: &[Vec<Edge>], waits: &HashMap<usize, Vec<u
     order
 }
 
-/// The sinks whose tables the query of a wave reads with the rows of this run: those that do not read the wave.
+/// The sinks whose tables the query of a wave reads with the rows of this run: those not below the wave.
 fn waits_of(
     stages: &[StageSpec],
     inputs: &[Vec<Edge>],
@@ -227,8 +227,8 @@ fn above(inputs: &[Vec<Edge>], at: usize) -> Vec<usize> {
     above
 }
 
-/// A stage that is below a wave in the file reads as if it came after it: failures from above the wave come by the
-/// wave's own port, or it would count none of them and begin before it has closed.
+/// Reports a stage below a wave in the file that reads a `failed` port above the wave. It must read the wave's own
+/// `failed` port; otherwise the wave does not count those failures, and the stage starts before the wave closes.
 fn report_past_waves(stages: &[StageSpec], inputs: &[Vec<Edge>], mistakes: &mut Vec<Mistake>) {
     for (at, edges) in inputs.iter().enumerate() {
         for edge in edges.iter().filter(|edge| edge.port == Port::Failed) {
@@ -250,7 +250,7 @@ fn report_past_waves(stages: &[StageSpec], inputs: &[Vec<Edge>], mistakes: &mut 
 fn report_cycle(stages: &[StageSpec], inputs: &[Vec<Edge>], order: &[usize], mistakes: &mut Vec<Mistake>) {
     let placed: Vec<bool> = (0..stages.len()).map(|at| order.contains(&at)).collect();
     if let Some(start) = placed.iter().position(|placed| !placed) {
-        // Every stage that is left reads another one that is left: following them must come round.
+        // Every remaining stage reads another remaining one, so following the edges finds a cycle.
         let mut path = vec![start];
         let cycle = loop {
             let last = path[path.len() - 1];
@@ -281,7 +281,7 @@ impl Graph {
     fn report_unread(&self, stages: &[StageSpec], mistakes: &mut Vec<Mistake>) {
         for (at, stage) in stages.iter().enumerate() {
             let read = self.inputs.iter().flatten().any(|edge| edge.stage == at && edge.port == Port::Out);
-            // A reader whose own `from` is mistaken may have meant this one.
+            // A reader with an invalid `from` may have meant this stage.
             let doubtful = stages.iter().zip(&self.inputs).any(|(other, inputs)| {
                 let own = inputs.iter().filter(|edge| edge.relation.is_none()).count();
                 other.kind != StageKind::Source && own < other.from.as_ref().map_or(1, Vec::len)
@@ -306,8 +306,8 @@ pub(super) fn kind_word(kind: StageKind) -> &'static str {
     }
 }
 
-/// Whether failures of a stage are what a wave's `failed` port collects: a record that a source could
-/// not make has nothing in it to work on again, and goes to the failures table.
+/// Whether a wave's `failed` port collects the failures of a stage. A record that a source could not
+/// read has no content to process again, and goes to the failures table.
 pub(super) fn fails_into_waves(form: Option<&Form>) -> bool {
     matches!(
         form,

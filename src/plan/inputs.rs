@@ -1,4 +1,4 @@
-//! What a plan reads from outside the spec: paths and files; and the mistakes that are found.
+//! Inputs of a plan from outside the spec: paths and files; and the mistakes found in them.
 
 use std::{
     fs, io,
@@ -19,7 +19,7 @@ impl Compiler<'_> {
         resolve(text, &self.spec.folder)
     }
 
-    /// Reads a file that the spec names.
+    /// Reads a file named in the spec.
     pub(super) fn file(&mut self, text: &Text, what: &'static str) -> Option<Arc<Written>> {
         let path = self.path(text);
         let shown = if text.secret { text.shown().to_owned() } else { path.display().to_string() };
@@ -42,7 +42,7 @@ impl Compiler<'_> {
     }
 }
 
-/// The short names of types; DuckDB's own are known as well.
+/// The short names of types; DuckDB's own names are also valid.
 const DECLARED: &[(&str, LogicalType)] = &[
     ("text", LogicalType::Varchar),
     ("integer", LogicalType::BigInt),
@@ -64,8 +64,8 @@ pub(super) fn declared(word: &str) -> Option<LogicalType> {
     short.or_else(|| Some(crate::record::parse_type(word)).filter(|of| !matches!(of, LogicalType::Other(_))))
 }
 
-/// The path that a text means: from the spec's folder for what the spec says, from the working
-/// folder for what the command line or the environment says.
+/// Resolves a path: relative to the spec's folder if it is from the spec, relative to the working
+/// folder if it is from the command line or the environment.
 pub(super) fn resolve(text: &Text, folder: &Path) -> PathBuf {
     match text.origin {
         Writer::Spec => clean(&folder.join(&text.value)),
@@ -73,7 +73,7 @@ pub(super) fn resolve(text: &Text, folder: &Path) -> PathBuf {
     }
 }
 
-/// The path without `.` and, as far as they can be resolved without looking, without `..`.
+/// The path without `.` and, if resolvable lexically, without `..`.
 pub(super) fn clean(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
@@ -97,7 +97,7 @@ pub(super) fn read_text(path: &Path) -> io::Result<String> {
     })
 }
 
-/// An error of the system without its number, which tells nobody anything.
+/// A system error without its number.
 pub(super) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);

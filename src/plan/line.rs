@@ -1,6 +1,6 @@
-//! Texts of a spec, for a line of a drawing or of a message.
+//! Texts of a spec, shortened for a line of a drawing or a message.
 
-/// A text on one line, cut where it is long.
+/// A text on one line, cut if long.
 pub(super) fn one_line(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match text.char_indices().nth(100) {

@@ -1,8 +1,8 @@
 //! [`Spec`](crate::spec::Spec) → [`Plan`]: what the spec means.
 //!
-//! Names have become ids, defaults are applied, templates and fields are checked against what
-//! the stages upstream give, every file that is named has been read, and the short forms are
-//! expanded. A plan that exists can run. It is plain data: it prints and compares.
+//! Names are resolved to ids, defaults are applied, templates and fields are checked against the
+//! upstream stages, all named files are read, and short forms are expanded. Every plan can run.
+//! It is plain data: it can be printed and compared.
 
 mod ask;
 mod asked;
@@ -59,23 +59,23 @@ pub(crate) use wave::counts;
 pub struct Plan {
     /// The pipeline's name.
     pub name: String,
-    /// The spec's folder: where relative paths in queries start.
+    /// The spec's folder, the base of relative paths in queries.
     pub folder: PathBuf,
-    /// The database for rows and ledger.
+    /// The database for rows and the ledger.
     pub database: PathBuf,
     /// The database as it may be shown.
     pub database_shown: String,
-    /// What DuckDB may take of the machine.
+    /// The resource limits of DuckDB.
     pub resources: Resources,
-    /// How to reach Mistral, if the pipeline does.
+    /// How to reach Mistral, if the pipeline calls it.
     pub mistral: Option<Mistral>,
-    /// What a run, and those that continue from it, may cost.
+    /// The budget of a run and the runs that resume it.
     pub budget: Option<Usd>,
-    /// Prices that count before the program's own.
+    /// Prices that override the built-in ones.
     pub prices: Vec<ModelPrice>,
     /// The stages, upstream before downstream.
     pub nodes: Vec<Node>,
-    /// What is valid in the spec and probably not meant.
+    /// Valid parts of the spec that are probably mistakes.
     pub warnings: Vec<Mistake>,
 }
 
@@ -92,11 +92,11 @@ pub struct Node {
     pub name: Arc<str>,
     /// Its kind.
     pub kind: StageKind,
-    /// What it reads.
+    /// Its inputs.
     pub inputs: Vec<Input>,
-    /// The records that it reads, as one.
+    /// The union type of its input records.
     pub input: RecordType,
-    /// The condition under which it does its work.
+    /// The condition under which it processes a record.
     pub when: Option<String>,
     /// What it does.
     pub step: Step,
@@ -112,7 +112,7 @@ pub struct RecordType {
 }
 
 impl RecordType {
-    /// What an expression sees: the fields, and `etl`.
+    /// The columns of an expression: the fields, and `etl`.
     pub fn relation(&self) -> record::Schema {
         let mut schema = (*self.schema).clone();
         schema.set(ETL, etl_type(&self.maps));
@@ -132,26 +132,26 @@ pub struct Input {
 /// Where records leave a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Port {
-    /// The records that it gives on.
+    /// Its output records.
     Out,
-    /// The records that failed in it (in a wave: above it).
+    /// The records that failed in it (for a wave: above it).
     Failed,
 }
 
 /// How to reach Mistral.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mistral {
-    /// The key, if there is one.
+    /// The API key, if there is one.
     pub api_key: Option<Secret>,
-    /// The environment variable that the key was to come from.
+    /// The unset environment variable of the key.
     pub key_variable: Option<String>,
     /// The server, without `/v1`.
     pub base_url: String,
-    /// Requests in time.
+    /// The request rate limit.
     pub requests: Option<Rate>,
-    /// Tokens in time.
+    /// The token rate limit.
     pub tokens: Option<Rate>,
-    /// How long to wait for it.
+    /// The timeouts.
     pub timeouts: Timeouts,
 }
 
@@ -165,7 +165,7 @@ impl Secret {
         Self(text)
     }
 
-    /// The text, for the one place that sends it.
+    /// The text, for sending only.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -177,7 +177,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// An address without the name and the password that it may carry: as it may be shown and stored.
+/// A URL without the user name and password, so that it may be shown and stored.
 pub(crate) fn without_login(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let end = rest.find('/').unwrap_or(rest.len());
@@ -188,7 +188,7 @@ pub(crate) fn without_login(url: &str) -> String {
 }
 
 impl Plan {
-    /// Lets sources stop after so many records.
+    /// Limits each source to this many records.
     pub fn limit(&mut self, limit: Option<u64>) {
         for node in &mut self.nodes {
             if let Step::Source(source) = &mut node.step {
@@ -197,7 +197,7 @@ impl Plan {
         }
     }
 
-    /// How many stages the spec has.
+    /// The number of stages in the spec.
     pub fn stages(&self) -> usize {
         self.nodes.iter().filter(|node| !matches!(node.step, Step::Lookup(_))).count()
     }
@@ -213,13 +213,13 @@ impl Plan {
         self.nodes.iter().any(|node| matches!(&node.step, Step::Sink(sink) if sink.owned.is_some()))
     }
 
-    /// Whether any stage asks a model.
+    /// Whether any stage calls a model.
     pub fn asks(&self) -> bool {
         self.nodes.iter().any(|node| matches!(node.step, Step::Ask(_) | Step::Submit(_)))
     }
 
-    /// What the plan says of a stage and of everything above it, as a fingerprint: if it is the same, so is
-    /// what comes out of the stage, from the same records.
+    /// A fingerprint of a stage and everything above it: with the same fingerprint and the same source records,
+    /// the output of the stage is the same.
     pub fn fingerprint(&self, id: NodeId) -> String {
         let above = self.above(id);
         let mut hasher = blake3::Hasher::new();
@@ -243,12 +243,12 @@ impl Plan {
         above
     }
 
-    /// The node of an id.
+    /// The node with an id.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]
     }
 
-    /// The nodes that read a port, each with the index of the input that does.
+    /// The nodes that read a port, each with the index of that input.
     pub fn readers(&self, node: NodeId, port: Port) -> impl Iterator<Item = (NodeId, usize)> + '_ {
         let wanted = Input { node, port };
         self.nodes.iter().flat_map(move |reader| {

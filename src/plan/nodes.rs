@@ -1,4 +1,4 @@
-//! The nodes of a plan: the stages in order, with what the short forms stand for put in.
+//! The nodes of a plan: the stages in order, with short forms expanded.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -15,13 +15,13 @@ use super::{
     graph::{Edge, Graph},
 };
 
-/// Nodes as they are added: a stage of the spec is one, or the last of several.
+/// The nodes added so far. A stage of the spec is one node, or the last of several.
 #[derive(Default)]
 struct Nodes {
     list: Vec<Node>,
-    /// By stage of the spec, the node that others read.
+    /// The output node of each spec stage.
     ids: HashMap<usize, NodeId>,
-    /// By stage of the spec, the node that failed first: where a request could not be written.
+    /// The submit node of each spec stage, where records whose request cannot be built fail.
     submits: HashMap<usize, NodeId>,
 }
 
@@ -40,8 +40,8 @@ impl Nodes {
     }
 }
 
-/// The nodes: before each stage that asks the look into the ledger, ahead of the throttles that pace only
-/// that stage; and for `batch:` the three stages that it is short for.
+/// Builds the nodes: before each stage that calls a model a ledger lookup, ahead of the throttles that pace only
+/// that stage; and for `batch:` the three stages of the long form.
 pub(super) fn nodes(
     spec: &Spec,
     graph: &Graph,
@@ -60,7 +60,7 @@ pub(super) fn nodes(
             .filter_map(|edge| Some(Input { node: *nodes.ids.get(&edge.stage)?, port: edge.port }))
             .collect();
         let mut of = of;
-        // The samples are taken before the look into the ledger, which may be above a throttle.
+        // Samples are split off before the ledger lookup, which may be above a throttle.
         let is_head = lookup_before.contains_key(&at) || !lookup_before.values().any(|asking| *asking == at);
         let asking = lookup_before.get(&at).copied().unwrap_or(at);
         let sampled = samples(spec, asking);
@@ -72,7 +72,7 @@ pub(super) fn nodes(
         if let Some((samples, field)) = sampled.filter(|_| is_head) {
             let name: Arc<str> = format!("{}.samples", spec.stages[asking].name.value).into();
             let counted = match &spec.stages[asking].when {
-                // A record that passes the stage untouched continues as one.
+                // A record that skips the stage is not split.
                 Some(when) => format!("CASE WHEN ({}\n) THEN {samples} ELSE 1 END", when.value),
                 None => samples.to_string(),
             };
@@ -150,7 +150,7 @@ pub(super) fn nodes(
     nodes.list
 }
 
-/// What flows into a node, for a throttle there.
+/// What a throttle at a node paces, depending on its input.
 fn paces(nodes: &[Node], at: usize) -> Paces {
     match nodes[at].inputs.first().map(|input| &nodes[input.node.0].step) {
         Some(Step::Lookup(asking)) => Paces::Lookups(*asking),
@@ -166,7 +166,7 @@ fn with_field(of: &RecordType, field: &str) -> RecordType {
     RecordType { schema: Arc::new(schema), ..of.clone() }
 }
 
-/// How many samples a stage takes of each record, and the field of their number.
+/// The number of samples per record of a stage, and the field for the sample's number.
 fn samples(spec: &Spec, asking: usize) -> Option<(u64, String)> {
     let stage = &spec.stages[asking];
     match &stage.form {
@@ -175,8 +175,8 @@ fn samples(spec: &Spec, asking: usize) -> Option<(u64, String)> {
     }
 }
 
-/// For each stage that asks, the stage that its records enter first: itself, or the first of its
-/// throttles. A stage that submits looks into the ledger by itself, and needs this only for a throttle.
+/// For each stage that calls a model, the stage that its records enter first: itself, or the first of its
+/// throttles. A submit stage does its own ledger lookup, and needs this only for a throttle.
 fn lookups(spec: &Spec, graph: &Graph, steps: &HashMap<usize, Step>) -> HashMap<usize, usize> {
     let mut before: HashMap<usize, usize> = HashMap::new();
     for (&at, step) in steps {

@@ -1,4 +1,4 @@
-//! What is wrong with a query: at its place, with the names that it could have meant. Called where a query is described.
+//! Query errors with their place and suggested names. Called where a query is described.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use crate::{
 
 use super::compiler::Compiler;
 
-/// A relation that a query can read, and its columns.
+/// A relation readable by a query, and its columns.
 pub(super) type Readable<'a> = (&'a str, &'a Schema);
 
 impl Compiler<'_> {
@@ -56,7 +56,7 @@ impl Compiler<'_> {
         self.report(Fault::Query(fault), at.map_or_else(|| text.place.clone(), |at| text.place_of(at)));
     }
 
-    /// Names in a query that mean something else than they seem to.
+    /// Reports names in a query that do not mean what they seem to.
     pub(super) fn ambiguous_names(&mut self, readable: &[Readable<'_>], text: &Text, facts: &QueryFacts) {
         for path in &facts.paths {
             let [first, second, ..] = &path[..] else { continue };
@@ -90,7 +90,7 @@ fn between(text: &str, before: &str, after: &str) -> Option<String> {
     Some(rest[..rest.find(after)?].to_owned())
 }
 
-/// The relations with their columns, for a person.
+/// The relations with their columns, for display.
 fn shown(readable: &[Readable<'_>]) -> Vec<String> {
     let columns = |schema: &Schema| {
         let columns = schema.fields().iter().map(|field| format!("{} {}", field.name, field.datatype.sql()));
@@ -99,7 +99,7 @@ fn shown(readable: &[Readable<'_>]) -> Vec<String> {
     readable.iter().map(|(name, schema)| format!("`{name}` ({})", columns(schema))).collect()
 }
 
-/// Where a word is in a query, outside of texts in quotes.
+/// The range of a word in a query, outside of quotes.
 fn word_in(query: &str, word: &str) -> Option<Range<usize>> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     let lower = query.to_lowercase();

@@ -1,4 +1,4 @@
-//! What is known of the records that leave by a port, while a pipeline is compiled. Main type: [`Shape`].
+//! The compile-time facts about the records of a port. Main type: [`Shape`].
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::record::{LogicalType, Schema, same_name};
 
 use super::{RecordType, doubt::Doubt};
 
-/// The fields of a port's records, where they come from, and which of them is the key.
+/// The fields of a port's records, their origin, and which of them are the key.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shape {
     pub(super) schema: Schema,
@@ -16,19 +16,19 @@ pub(super) struct Shape {
     pub(super) answers: Vec<String>,
     /// Maps that called a model, for `etl`.
     pub(super) maps: Vec<Arc<str>>,
-    /// The fields that identify a record, in order; none where nothing does.
+    /// The fields that identify a record, in order; may be empty.
     pub(super) key: Vec<String>,
-    /// The part of the key that identifies the source record; the rest is what splits have added.
+    /// The part of the key that identifies the source record; splits add the rest.
     pub(super) source_key: Vec<String>,
-    /// Fields that a table leaves out by default: what a file holds, a list that a split took apart.
+    /// Fields that a table leaves out by default: the content of a file, a list that was split.
     pub(super) bulky: Vec<String>,
     /// Whether these are failures.
     pub(super) failed: bool,
     /// The splits whose pieces these are, outermost first.
     pub(super) splits: Vec<SplitLevel>,
-    /// What failures look like that travel along to the next wave.
+    /// The shapes of failures that pass to the next wave.
     pub(super) failures: Vec<Shape>,
-    /// Fields, or parts of them, that a text should not name without care.
+    /// Fields, or parts of them, that a text should guard.
     pub(super) doubts: Vec<Doubt>,
 }
 
@@ -37,13 +37,13 @@ pub(super) struct Shape {
 pub(super) struct SplitLevel {
     /// The map's name.
     pub(super) stage: String,
-    /// The fields that it added: the item, and its number where there is one.
+    /// The added fields: the item, and its number if it has one.
     pub(super) own: Vec<String>,
     /// The records before it.
     pub(super) before: Box<Shape>,
 }
 
-/// Two inputs that do not agree on a field.
+/// Two inputs with incompatible types for a field.
 #[derive(Debug)]
 pub(super) struct Clash {
     pub(super) field: String,
@@ -56,7 +56,7 @@ impl Shape {
         RecordType { schema: Arc::new(self.schema.clone()), maps: self.maps.clone().into() }
     }
 
-    /// The union of several shapes by name: types widen without loss, a field that one lacks is NULL there.
+    /// The union of several shapes by name: types widen without loss, and a missing field is NULL.
     pub(super) fn union(shapes: &[Self]) -> Result<Self, Clash> {
         let [first, rest @ ..] = shapes else { return Ok(Self::default()) };
         let mut union = first.clone();
@@ -104,14 +104,14 @@ impl Shape {
         Ok(union)
     }
 
-    /// As they leave by a `failed` port.
+    /// The shape at a `failed` port.
     pub(super) fn failed(mut self) -> Self {
         self.failed = true;
         self.failures.clear();
         self
     }
 
-    /// With a field that a map makes.
+    /// Adds a field made by a map.
     pub(super) fn make(&mut self, name: &str, of: LogicalType) {
         self.schema.set(name, of);
         self.made.retain(|made| !same_name(made, name));
@@ -121,7 +121,7 @@ impl Shape {
         self.made.push(name.to_owned());
     }
 
-    /// With the fields for which `keep` is true.
+    /// Keeps the fields for which `keep` is true.
     pub(super) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
         let fields = self.schema.fields().iter().filter(|field| keep(&field.name));
         self.schema = Schema::new(fields.map(|field| (Arc::clone(&field.name), field.datatype.clone())));
@@ -135,7 +135,7 @@ impl Shape {
         }
     }
 
-    /// With other names, all of them changed at once.
+    /// Renames fields, all at once.
     pub(super) fn rename(&mut self, new_of: impl Fn(&str) -> Option<String>) {
         let name = |name: &str| new_of(name).unwrap_or_else(|| name.to_owned());
         let fields = self.schema.fields().iter();

@@ -1,4 +1,4 @@
-//! Sinks: which columns a row has, of which types, from where.
+//! Sinks: the columns of a row, with their types and values.
 
 use crate::{
     diagnostic::{Fault, Place, RowsFault},
@@ -9,7 +9,7 @@ use crate::{
 use super::{Column, ColumnValue, Owned, Sink, Target, compiler::Compiler, shape::Shape};
 
 impl Compiler<'_> {
-    /// Compiles a sink over the shape of what it reads, if that is known.
+    /// Compiles a sink over its input shape, if known.
     pub(super) fn sink(&mut self, name: &Name, spec: &SinkSpec, shape: Option<&Shape>) -> Option<Sink> {
         let target = match &spec.target {
             None => Target::Table(name.value.to_string()),
@@ -74,7 +74,7 @@ impl Compiler<'_> {
         Some(Sink { target, columns, key, owned, mode, duplicates: spec.duplicates })
     }
 
-    /// A table that is there has the key and the types that its rows were written by.
+    /// Checks the key and the column types of an existing table.
     fn check_table(
         &mut self,
         name: &Name,
@@ -105,20 +105,20 @@ impl Compiler<'_> {
         }
     }
 
-    /// A duplicate is a row with the same key: without one, or where rows are only added, there is none.
+    /// A duplicate is a row with the same key: without a key, or if rows are only added, there are none.
     fn can_tell_duplicates(&mut self, duplicates: Duplicates, mode: Mode, key: &[String], place: &Place) {
         let wanted = match mode {
             Mode::Append => "`mode: upsert` or `mode: replace`: `mode: append` adds rows whatever their key",
             Mode::Replace if key.is_empty() => "a `key:` beside it, which tells which rows are duplicates",
-            // An upsert without a key is a mistake of its own.
+            // An upsert without a key is reported separately.
             Mode::Upsert | Mode::Replace => return,
         };
         let found = format!("`duplicates: {}`", duplicates.word());
         self.report(Fault::WrongShape { found, wanted: wanted.into() }, place.clone());
     }
 
-    /// The columns that the spec lists, and before them those of the key that it does not. Unless the sink says its key
-    /// itself, a column of that name holds it.
+    /// The key columns missing in the spec's list, then the listed columns. Unless the sink sets `key:`, a listed
+    /// column with the name of a key field must hold that field.
     fn listed(
         &mut self,
         columns: &[(Name, Text)],

@@ -16,17 +16,17 @@ use super::{Ask, NodeId, Prompt, Source};
 pub enum Step {
     /// Reads records.
     Source(Source),
-    /// Looks into the ledger for the stage named, so that what is answered is not paced.
+    /// Looks up requests of the given stage in the ledger, so that cache hits are not paced.
     Lookup(NodeId),
-    /// Asks a model, request by request.
+    /// Calls a model, one request per record.
     Ask(Box<Ask>),
-    /// Groups requests into batch jobs; one job out for many records in.
+    /// Groups requests into batch jobs: many records in, one job out.
     Submit(Box<Ask>),
-    /// Checks jobs until they end; the last state flows on.
+    /// Checks jobs until they end, and outputs their last state.
     Poll(Poll),
-    /// Reads the answers of jobs that the stage named has submitted; its records out.
+    /// Reads the answers of jobs submitted by the given stage, and outputs its records.
     Collect(NodeId),
-    /// Reshapes.
+    /// Reshapes records.
     Fields(Reshape),
     /// Keeps the records for which a condition is true.
     Filter(String),
@@ -34,40 +34,40 @@ pub enum Step {
     Split(Split),
     /// Many to one: the records of a split, with their pieces.
     Gather(Gather),
-    /// Paces.
+    /// Limits the rate.
     Throttle(Throttle),
     /// Holds everything below until everything above has ended.
     Wave(Wave),
-    /// Writes.
+    /// Writes rows.
     Sink(Sink),
 }
 
 /// How jobs are checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Poll {
-    /// When.
+    /// When to check.
     pub schedule: PollSchedule,
-    /// The condition that ends it; the service's last statuses by default.
+    /// The condition that ends it; by default a final status of the service.
     pub until: Option<String>,
 }
 
-/// What a wave does beside holding.
+/// What a wave does besides waiting.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wave {
-    /// What it makes of its records.
+    /// How it transforms its records.
     pub set: Option<Set>,
     /// The condition on its counts under which the run stops.
     pub stop_if: Option<String>,
-    /// Sinks that end before its query reads their tables.
+    /// Sinks that must end before its query reads their tables.
     pub waits: Vec<NodeId>,
 }
 
-/// What a wave makes of its records.
+/// How a wave transforms its records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Set {
     /// The rows of a query over them.
     Query(WaveQuery),
-    /// This many of them, by a hash of their keys.
+    /// That many records, chosen by a hash of their keys.
     Sample(u64),
     /// The first by key for each value of an expression, and all for which it is NULL.
     Unique(String),
@@ -78,19 +78,19 @@ pub enum Set {
 pub struct WaveQuery {
     /// The query.
     pub text: String,
-    /// The names that its records have in the query: the wave's, and the stage's that it reads.
+    /// The names of its records in the query: the wave's, and that of its input stage.
     pub names: Vec<String>,
-    /// The records of other stages, which it reads as well.
+    /// The records of other stages that it also reads.
     pub relations: Vec<Relation>,
-    /// A query whose last column has the source records of each row; without it, a row comes from all of them.
+    /// A query whose last column has the source records of each row. Without it, a row comes from all of them.
     pub origins: Option<String>,
     /// The fields of its result.
     pub output: Arc<record::Schema>,
-    /// The fields of the result that identify a record; its number if there are none.
+    /// The fields of the result that identify a record; if empty, its number does.
     pub key: Vec<String>,
 }
 
-/// The records of a stage that only the query of a wave reads.
+/// The records of a stage that are only read by a wave's query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relation {
     /// The stage's name.
@@ -101,23 +101,23 @@ pub struct Relation {
     pub schema: Arc<record::Schema>,
 }
 
-/// What gives a new field its value.
+/// The value of a new field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NewField {
     /// An expression.
     Expression(String),
-    /// A template, which gives a text.
+    /// A template, rendered to a text.
     Template(Prompt),
 }
 
 /// A reshaping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reshape {
-    /// New fields, what gives them, and their types.
+    /// New fields, with their values and types.
     pub set: Vec<(String, NewField, LogicalType)>,
-    /// Of the fields from above only these.
+    /// The only input fields to keep.
     pub keep: Option<Vec<String>>,
-    /// Without these.
+    /// The input fields to drop.
     pub drop: Vec<String>,
     /// New name, old name.
     pub rename: Vec<(String, String)>,
@@ -126,11 +126,11 @@ pub struct Reshape {
 /// A split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
-    /// The expression that gives the list or the text.
+    /// The expression for the list or the text.
     pub of: String,
-    /// Into what.
+    /// How it is split.
     pub what: SplitWhat,
-    /// Where the part is put; its number is beside it, as `NAME_index`.
+    /// The field for the part; its number is in `NAME_index`.
     pub into: String,
     /// The type of a part.
     pub item: LogicalType,
@@ -139,11 +139,11 @@ pub struct Split {
 /// The end of a split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gather {
-    /// The node of the split that it undoes.
+    /// The node of the split to undo.
     pub split: NodeId,
     /// That split's name.
     pub stage: String,
-    /// Where the list is put.
+    /// The field for the list.
     pub into: String,
     /// Which pieces a record needs.
     pub needs: Needs,
@@ -153,10 +153,10 @@ pub struct Gather {
     pub fields: Vec<(String, LogicalType)>,
 }
 
-/// A pace.
+/// A rate limit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Throttle {
-    /// Records in time.
+    /// The record rate.
     pub rate: Rate,
     /// How many may pass at once after a pause.
     pub burst: u32,
@@ -166,12 +166,12 @@ pub struct Throttle {
     pub paces: Paces,
 }
 
-/// What a throttle paces: it depends on what flows where it is.
+/// What a throttle paces, depending on its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paces {
     /// Records.
     Records,
-    /// Records that were looked up in the ledger for the stage named: only requests that will be sent wait.
+    /// Records looked up in the ledger for the given stage: only requests that will be sent wait.
     Lookups(NodeId),
     /// Batch jobs.
     Jobs,
@@ -180,26 +180,26 @@ pub enum Paces {
 /// A sink.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sink {
-    /// Where to.
+    /// The target.
     pub target: Target,
     /// Its columns.
     pub columns: Vec<Column>,
     /// The columns that identify a row.
     pub key: Vec<String>,
-    /// What happens to rows of earlier runs that a run does not write; `None` where rows stay.
+    /// What happens to rows of earlier runs that a run does not write; `None` if they stay.
     pub owned: Option<Owned>,
     /// How new rows are combined with existing ones.
     pub mode: Mode,
-    /// What becomes of a second row with the same key in one run.
+    /// What happens to a duplicate key within a run.
     pub duplicates: Duplicates,
 }
 
 /// What happens to rows of earlier runs that a run does not write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owned {
-    /// To those whose record failed.
+    /// What happens to rows whose record failed.
     pub stale: Stale,
-    /// Whether rows are removed whose record is no longer in its source.
+    /// Whether to remove rows whose record is no longer in its source.
     pub gone: bool,
 }
 

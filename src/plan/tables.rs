@@ -1,8 +1,8 @@
-//! Tables that a pipeline writes and reads: their columns follow from the pipeline, also before its first run.
+//! Tables that a pipeline writes and reads: their columns are derived from the pipeline, even before its first run.
 //!
-//! A query is described over temporary tables that stand for those of the pipeline's sinks. Where the columns of a
-//! table are not known yet, because its sink is below the query, those that the query names are assumed without
-//! a type; then the sink's columns follow, and the spec is compiled again with them, until nothing changes.
+//! A query is described over temporary stand-ins for the tables of the pipeline's sinks. If the columns of a
+//! table are not known yet, because its sink is below the query, the columns named in the query are assumed without
+//! a type. This gives the sink's columns, and the spec is compiled again with them until nothing changes.
 
 use crate::{
     record::{LogicalType, Schema, same_name},
@@ -16,11 +16,11 @@ use super::{
     query_error::Readable,
 };
 
-/// Names that are missing in one query, at most.
+/// The most names that may be missing in one query.
 const MOST_MISSING: usize = 100;
 
 impl Compiler<'_> {
-    /// The columns of a query over relations, which are described without records, and over tables.
+    /// The columns of a query over empty relations and over tables.
     pub(super) fn describe(
         &mut self,
         readable: &[Readable<'_>],
@@ -63,7 +63,7 @@ impl Compiler<'_> {
         None
     }
 
-    /// Adds what a query misses to the tables of this pipeline; false where it is nothing of theirs.
+    /// Adds a missing name of a query to the tables of this pipeline; false if it does not belong to them.
     fn assume(&self, why: &str, own: &[String], tables: &mut Tables) -> bool {
         let between = |before: &str, after: &str| {
             let rest = &why[why.find(before)? + before.len()..];
@@ -91,12 +91,12 @@ impl Compiler<'_> {
         added
     }
 
-    /// The columns of a table of the database, if it is there.
+    /// The columns of a table in the database, if it exists.
     fn columns_there(&self, table: &str) -> Option<Schema> {
         (self.around.describe)(&format!("FROM main.{}", crate::record::quote(table)), &[]).ok()
     }
 
-    /// Notes the columns that a sink writes.
+    /// Records the columns written by a sink.
     pub(super) fn note_table(&mut self, sink: &Sink) {
         if let Target::Table(table) = &sink.target {
             let columns = sink.columns.iter().map(|column| (column.name.as_str(), column.datatype.clone()));
@@ -110,7 +110,7 @@ impl Compiler<'_> {
     }
 }
 
-/// The columns of a table when more are added, and widened.
+/// The columns of a table with more columns added and types widened.
 fn both(mut there: Schema, more: &Schema) -> Schema {
     for field in more.fields() {
         let known = there.get(&field.name).map(|field| field.datatype.clone());

@@ -11,8 +11,8 @@ use crate::{
 use super::{ColumnValue, Origin, Sink, Source, Step, Target, compiler::Compiler, graph::Graph};
 
 impl Compiler<'_> {
-    /// Two sinks may write one table if they do so in the same way, by the same key, and not the same records; nothing
-    /// else twice.
+    /// Two sinks may share a table if they use the same mode and key and different records; other targets must be
+    /// unique.
     pub(super) fn shared_targets(&mut self, graph: &Graph, steps: &HashMap<usize, Step>) {
         let mut seen: Vec<(&Sink, String)> = Vec::new();
         let mut whole: Vec<(usize, &Sink)> = Vec::new();
@@ -54,7 +54,7 @@ impl Compiler<'_> {
         self.replaced_sources(steps);
     }
 
-    /// A file that a sink replaces is not one that a source reads.
+    /// A sink must not replace a file that a source reads.
     fn replaced_sources(&mut self, steps: &HashMap<usize, Step>) {
         let stages = &self.spec.stages;
         let reads = |step: &Step, file: &Path| match step {

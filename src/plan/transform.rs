@@ -1,4 +1,4 @@
-//! Maps that call no model: reshape and split.
+//! Maps that do not call a model: reshape and split.
 
 use crate::{
     diagnostic::Fault,
@@ -51,7 +51,7 @@ impl Compiler<'_> {
             });
             for ((name, _), of) in spec.set.iter().zip(&types) {
                 after.make(&name.value, of.clone().unwrap_or(LogicalType::Json));
-                // A field that is set to something else need not be the record's identity any more.
+                // A key field with a new value may not identify the record any more.
                 if after.key.iter().any(|key| same_name(key, &name.value)) {
                     after.key.clear();
                 }
@@ -81,7 +81,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// A new name must be free: another field of it must be renamed or dropped by the same map.
+    /// A new name must be free: the same map must rename or drop an existing field with that name.
     fn rename_targets(&mut self, spec: &FieldsSpec, shape: &Shape) {
         for (new, _) in &spec.rename {
             let leaves = |name: &str| {
@@ -132,13 +132,13 @@ impl Compiler<'_> {
             after.splits.push(SplitLevel { stage, own, before: Box::new(shape.clone()) });
             after.make(into, item.clone());
             after.make(&index, LogicalType::BigInt);
-            // The list itself is in its parts. Values that are written out are no field.
+            // The list is contained in its parts. Literal values are not a field.
             let is_field = !matches!(spec.what, SplitWhat::Values(_));
             if is_field && !same_name(spec.of.value.trim(), into) {
                 after.bulky.push(spec.of.value.trim().to_owned());
             }
             if !after.key.is_empty() {
-                // A value that is written out identifies its part, wherever it is in the list.
+                // A literal value identifies its part, regardless of its position in the list.
                 let by_value = matches!(spec.what, SplitWhat::Values(_));
                 after.key.push(if by_value { into.to_owned() } else { index.clone() });
             }
@@ -148,7 +148,7 @@ impl Compiler<'_> {
     }
 }
 
-/// The field of a part's number.
+/// The field for the number of a part.
 pub(crate) fn index_of(into: &str) -> String {
     format!("{into}_index")
 }

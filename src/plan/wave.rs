@@ -1,4 +1,4 @@
-//! Waves: what they make of what they hold.
+//! Waves: how they transform their records.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::{
     shape::Shape,
 };
 
-/// The query of a wave, and what it reads.
+/// The query of a wave, and its inputs.
 struct Over<'a> {
     text: String,
     written: &'a Text,
@@ -68,7 +68,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// What the query of a wave reads, if all of it is known.
+    /// The inputs of a wave's query, if all of them are known.
     fn over<'a>(
         &mut self,
         at: usize,
@@ -95,7 +95,7 @@ impl Compiler<'_> {
         Some(Over { text, written, names, own: own?, relations })
     }
 
-    /// A table that is replaced has its rows only when the run has ended.
+    /// A replaced table gets its rows only at the end of the run.
     fn tables_of_this_run(&mut self, at: usize, written: &Text, graph: &Graph) {
         let spec = self.spec;
         for sink in graph.waits.get(&at).into_iter().flatten() {
@@ -115,7 +115,7 @@ impl Compiler<'_> {
     }
 
     fn query_of(&mut self, over: &Over<'_>, facts: &QueryFacts, key: &[Text]) -> Option<(WaveQuery, Shape)> {
-        // Described over no records: their types are all that it depends on.
+        // Described over empty relations: only the types matter.
         let own = over.names.iter().map(|name| (name.as_str(), &over.own.schema));
         let others = over.relations.iter().map(|(of, _)| (of.name.as_str(), &*of.schema));
         let readable: Vec<Readable<'_>> = own.chain(others).collect();
@@ -176,13 +176,13 @@ impl Compiler<'_> {
         let after = Shape {
             made: all(|shape| &shape.made),
             answers: all(|shape| &shape.answers),
-            // A column that the query names is wanted.
+            // A column named in the query is wanted.
             bulky: all(|shape| &shape.bulky)
                 .into_iter()
                 .filter(|name| facts.has_star && !facts.named.iter().any(|named| same_name(named, name)))
                 .collect(),
             key: key.clone(),
-            // A query may give fewer rows for a record than it had pieces, for reasons of its own.
+            // A query may return fewer rows for a record than it had pieces.
             source_key: Vec::new(),
             schema: output.clone(),
             failed: false,
@@ -204,7 +204,7 @@ impl Compiler<'_> {
 }
 
 impl Over<'_> {
-    /// The records that a name in the query means.
+    /// The shape of a relation named in the query.
     fn shape_of(&self, name: &str) -> Option<&Shape> {
         if self.names.iter().any(|own| own.eq_ignore_ascii_case(name)) {
             return Some(self.own);
@@ -217,10 +217,10 @@ impl Over<'_> {
     }
 }
 
-/// Columns that a query groups by are its key if they are no more than this.
+/// GROUP BY columns are the key of a query if there are at most this many.
 const LONGEST_KEY: usize = 3;
 
-/// What `stop_if:` sees.
+/// The columns available to `stop_if:`.
 pub(crate) fn counts() -> Schema {
     Schema::new(["total", "ok", "failed"].map(|name| (name, LogicalType::BigInt)))
 }

@@ -1,16 +1,16 @@
-//! A window over a stream of bytes that grows to the longest line. Main type: [`Buffer`].
+//! A window over a byte stream that grows to the longest line. Main type: [`Buffer`].
 
 use std::io::{self, Read};
 
 use memchr::memchr;
 
-/// The window at the start.
+/// The initial size of the window.
 const SMALL: usize = 256 * 1024;
 
 /// A longer line or record is a bad line.
 pub(super) const LONGEST: usize = 64 * 1024 * 1024;
 
-/// Bytes that were read and not used yet.
+/// Bytes that were read but not consumed yet.
 pub(super) struct Buffer<R> {
     source: R,
     bytes: Vec<u8>,
@@ -20,10 +20,10 @@ pub(super) struct Buffer<R> {
     used: u64,
 }
 
-/// Where a line ends, as a number of bytes with its terminator.
+/// The end of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Line {
-    /// A line of so many bytes.
+    /// A line of this many bytes, including its terminator.
     Of(usize),
     /// It is longer than [`LONGEST`].
     TooLong,
@@ -36,17 +36,17 @@ impl<R: Read> Buffer<R> {
         Self { source, bytes: vec![0; SMALL], start: 0, end: 0, done: false, used: 0 }
     }
 
-    /// What was read and not used yet.
+    /// The bytes that were read but not consumed yet.
     pub(super) fn window(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
 
-    /// Whether nothing follows the window.
+    /// Whether the window ends at the end of the data.
     pub(super) const fn is_done(&self) -> bool {
         self.done
     }
 
-    /// Bytes that were used.
+    /// The number of consumed bytes.
     pub(super) const fn used(&self) -> u64 {
         self.used
     }
@@ -55,13 +55,13 @@ impl<R: Read> Buffer<R> {
         &self.source
     }
 
-    /// Moves on by so many bytes.
+    /// Consumes this many bytes.
     pub(super) fn consume(&mut self, bytes: usize) {
         self.start = (self.start + bytes).min(self.end);
         self.used += bytes as u64;
     }
 
-    /// Reads more behind the window; `false` at the end of the data.
+    /// Extends the window; `false` at the end of the data.
     pub(super) fn more(&mut self) -> io::Result<bool> {
         if self.done {
             return Ok(false);
@@ -90,7 +90,7 @@ impl<R: Read> Buffer<R> {
         }
     }
 
-    /// Where the line ends that the window starts with.
+    /// The end of the line at the start of the window.
     pub(super) fn line(&mut self, terminator: u8) -> io::Result<Line> {
         let mut seen = 0;
         loop {

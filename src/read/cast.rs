@@ -1,6 +1,6 @@
-//! A text → the value of a type that `types:` declares. Main type: [`Cast`].
+//! A text → the value of a type declared in `types:`. Main type: [`Cast`].
 //!
-//! What is met millions of times is read here; the rest (times with zones, intervals, enums, …) DuckDB casts.
+//! Common types are parsed here; DuckDB casts the rest (times with zones, intervals, enums, …).
 
 use std::cell::OnceCell;
 
@@ -16,14 +16,14 @@ use super::{
     proof,
 };
 
-/// Casts texts; DuckDB is started when it is first needed.
+/// Casts texts; DuckDB is started on first use.
 #[derive(Default)]
 pub(super) struct Cast {
     connection: OnceCell<Option<Connection>>,
 }
 
 impl Cast {
-    /// The value of a text; `None` where the text is none of the type, or the type would lose a part of it.
+    /// The value of a text; `None` if the text is invalid for the type, or would lose information.
     pub(super) fn value(&self, text: &str, of: &LogicalType) -> Option<Value> {
         let trimmed = text.trim();
         match of {
@@ -44,7 +44,7 @@ impl Cast {
             LogicalType::UHugeInt => trimmed.parse().ok().map(|value: u128| value.to_string().into()),
             LogicalType::Double => {
                 let value: f64 = trimmed.parse().ok()?;
-                // A number past the end of the type is not infinite.
+                // A number out of range is not infinite.
                 let is_overflow = value.is_infinite() && trimmed.bytes().any(|b| b.is_ascii_digit());
                 (!is_overflow).then_some(Value::Double(value))
             }
@@ -71,7 +71,7 @@ impl Cast {
         }
     }
 
-    /// Says whether DuckDB knows a type.
+    /// Checks that DuckDB knows a type.
     pub(super) fn check(&self, of: &LogicalType) -> Result<(), String> {
         let connection = self.connection().ok_or("DuckDB does not start")?;
         let known = connection.prepare(&format!("SELECT CAST(NULL AS {})", of.sql()));

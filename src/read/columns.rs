@@ -1,4 +1,4 @@
-//! Columns by their names, over all files: two names that differ in case only are one. Main type: [`Names`].
+//! Columns by name, over all files. Names are case-insensitive. Main type: [`Names`].
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -6,11 +6,11 @@ use crate::record::LogicalType;
 
 use super::{Options, ReadError, cast::Cast};
 
-/// Names in the order in which they first appear.
+/// Names in order of first appearance.
 #[derive(Default)]
 pub(super) struct Names {
     names: Vec<Arc<str>>,
-    /// Every spelling that was met.
+    /// Every spelling so far.
     known: HashMap<Arc<str>, usize>,
     lower: HashMap<String, usize>,
 }
@@ -24,7 +24,7 @@ impl Names {
         all
     }
 
-    /// The place of a name, which is added if it is new.
+    /// The position of a name, which is added if new.
     pub(super) fn add(&mut self, name: &str) -> usize {
         if let Some(at) = self.known.get(name) {
             return *at;
@@ -39,13 +39,13 @@ impl Names {
         at
     }
 
-    /// The place of a name.
+    /// The position of a name.
     pub(super) fn find(&self, name: &str) -> Option<usize> {
         let known = self.known.get(name).copied();
         known.or_else(|| self.lower.get(&name.to_lowercase()).copied())
     }
 
-    /// The place of a name that is expected at `guess`.
+    /// The position of a name that is expected at `guess`.
     pub(super) fn find_near(&self, guess: usize, name: &str) -> Option<usize> {
         match self.names.get(guess) {
             Some(known) if **known == *name => Some(guess),
@@ -62,7 +62,7 @@ impl Names {
     }
 }
 
-/// Says whether `types:` can be used: DuckDB knows each type, and (for `every`) a file has each column.
+/// Checks `types:`: DuckDB must know each type, and (with `every`) some file must have each column.
 pub(super) fn check_declared(options: &Options, names: &Names, every: bool) -> Result<(), ReadError> {
     for (column, of) in &options.types.of {
         if every && names.find(column).is_none() && names.len() > 0 {

@@ -1,6 +1,6 @@
-//! How the bytes of a file lie. Main type: [`Kind`].
+//! The compression of a file. Main type: [`Kind`].
 
-/// How the bytes lie in the file.
+/// The compression of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Plain,

@@ -6,7 +6,7 @@ use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use super::Encoding;
 
-/// No byte of UTF-8: it takes the place of what cannot be decoded, so that its line is a bad one.
+/// An invalid UTF-8 byte: it replaces undecodable input, so that the line is bad.
 const INVALID: u8 = 0xff;
 
 const CHUNK: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! What was found out about files before their rows are read. Main type: [`Description`].
+//! The facts about files before their rows are read. Main type: [`Description`].
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use crate::record::Schema;
 
 use super::{BadLine, file_description::FileDescription, kept::Kept};
 
-/// The columns of a set of files, and what they are based on.
+/// The columns of a set of files, and their evidence.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Description {
-    /// The columns in the order in which they first appear.
+    /// The columns in order of first appearance.
     pub schema: Schema,
-    /// For each of them, why it has its type.
+    /// For each column, why it has its type.
     pub columns: Vec<Column>,
-    /// The files, in the order in which they are read.
+    /// The files, in reading order.
     pub files: Vec<FileDescription>,
-    /// What matches the pattern and is not read: a named pipe, a loop of links. Each is a failure.
+    /// Matches of the pattern that are not read: a named pipe, a loop of links. Each is a failure.
     pub skipped: Vec<BadLine>,
-    /// What was newly proven of whole files, to be kept.
+    /// New proofs of whole files, to be stored.
     pub proofs: Vec<Kept>,
 }
 
@@ -35,7 +35,7 @@ impl Description {
 pub struct Column {
     /// Whether its type is declared in `types:`, so that nothing was proven.
     pub declared: bool,
-    /// Where a value is that the narrower type does not hold.
+    /// A value that does not fit the narrower type.
     pub evidence: Option<Evidence>,
 }
 

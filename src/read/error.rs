@@ -1,4 +1,4 @@
-//! What ends a reading. Main type: [`ReadError`].
+//! The errors that end a read. Main type: [`ReadError`].
 
 use std::{io, sync::Arc};
 
@@ -6,10 +6,10 @@ use crate::files::FileError;
 
 use super::{BadLine, compression::Kind};
 
-/// Why files cannot be read, or not to their end. What was read before is no complete answer.
+/// Why files cannot be read completely. Rows read before the error are an incomplete result.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The pattern is none.
+    /// The pattern is invalid.
     #[error("the pattern cannot be used: {0}")]
     Pattern(String),
     /// No file matches.
@@ -17,7 +17,7 @@ pub enum ReadError {
     NoFile {
         /// The pattern.
         pattern: String,
-        /// The first thing that matches and is no file.
+        /// The first match that is not a file.
         skipped: Option<BadLine>,
     },
     /// A file cannot be opened.
@@ -28,7 +28,7 @@ pub enum ReadError {
         /// Why.
         error: io::Error,
     },
-    /// A file breaks off or is damaged.
+    /// A file is truncated or damaged.
     #[error("`{file}` cannot be read to its end: {reason}")]
     Damaged {
         /// The file.
@@ -52,7 +52,7 @@ pub enum ReadError {
         /// What was found.
         reason: String,
     },
-    /// A column has types in two files that no type holds both of.
+    /// A column has types in two files without a common type.
     #[error(
         "the column `{column}` is {} in `{}` and {} in `{}`, and no type holds both without loss; write \
          `types: {{ {column}: varchar }}`, or read the files as two sources", .first.1, .first.0, .second.1, .second.0
@@ -65,14 +65,14 @@ pub enum ReadError {
         /// The other file and its type.
         second: (Arc<str>, String),
     },
-    /// `types:` or `key:` name a column that is in no file.
+    /// `types:` or `key:` names a column that no file has.
     #[error("`{option}:` names the column `{column}`, and no file has it; the columns are {known}")]
     UnknownColumn {
         /// `types` or `key`.
         option: &'static str,
         /// The column.
         column: String,
-        /// The columns that there are.
+        /// The existing columns.
         known: String,
     },
     /// A type that DuckDB does not know.
@@ -82,7 +82,7 @@ pub enum ReadError {
         column: String,
         /// The type.
         datatype: String,
-        /// What DuckDB says.
+        /// DuckDB's message.
         reason: String,
     },
     /// The library that reads Parquet did not start.

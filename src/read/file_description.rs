@@ -1,17 +1,17 @@
-//! What is known of one file. Main type: [`FileDescription`].
+//! The facts about one file. Main type: [`FileDescription`].
 
 use std::sync::Arc;
 
 use crate::files::Stamp;
 
-/// What is known of a file.
+/// The facts about a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FileDescription {
     /// Its path, relative to the set's folder.
     pub path: Arc<str>,
-    /// Its size and time, by which a change is seen.
+    /// Its size and modification time, to detect changes.
     pub stamp: Stamp,
-    /// The names of its columns as they are written in the file; none for JSON Lines.
+    /// The names of its columns as written in the file; empty for JSON Lines.
     pub names: Vec<Arc<str>>,
     /// The separator of a CSV file.
     pub delimiter: Option<u8>,
@@ -19,8 +19,8 @@ pub struct FileDescription {
     pub proven: u64,
     /// Whether that is the whole file.
     pub whole: bool,
-    /// Rows in what was proven.
+    /// Rows in the proven part.
     pub rows: u64,
-    /// Bad lines in it.
+    /// Bad lines in the proven part.
     pub bad: u64,
 }

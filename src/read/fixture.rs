@@ -1,4 +1,4 @@
-//! A folder of files that tests write and read back. Main type: [`Folder`].
+//! A folder of files for tests to write and read back. Main type: [`Folder`].
 
 use std::{fs, ops::ControlFlow};
 
@@ -8,7 +8,7 @@ use super::{BadLine, Csv, Description, Entry, Format, Options, ReadError, Row, d
 
 pub(super) struct Folder(pub(super) tempfile::TempDir);
 
-/// What came out of files.
+/// The result of reading files.
 pub(super) struct Read {
     pub(super) description: Description,
     pub(super) rows: Vec<Row>,

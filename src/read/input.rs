@@ -1,4 +1,4 @@
-//! A file as a stream of UTF-8: opened, decompressed, decoded, watched for changes. Main type: [`Input`].
+//! A file as a UTF-8 stream: opened, decompressed, decoded, checked for changes. Main type: [`Input`].
 
 use std::{
     fs::File,
@@ -13,7 +13,7 @@ use crate::files::Stamp;
 
 use super::{Encoding, ReadError, compression::Kind, decode::Decoded};
 
-/// An open file of text.
+/// An open text file.
 pub(super) struct Input {
     file: File,
     reader: Box<dyn Read>,
@@ -23,7 +23,7 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Opens a file; a byte order mark decides on its encoding, otherwise `encoding` does.
+    /// Opens a file. A byte order mark overrides `encoding`.
     pub(super) fn open(path: &Path, name: &Arc<str>, encoding: Encoding) -> Result<Self, ReadError> {
         let cannot = |error| ReadError::Open { file: Arc::clone(name), error };
         let meta = std::fs::metadata(path).map_err(cannot)?;
@@ -57,7 +57,7 @@ impl Input {
         Ok(Self { file, reader, stamp, kind, encoding })
     }
 
-    /// Says whether the file is as it was when it was opened.
+    /// Checks that the file has not changed since it was opened.
     pub(super) fn unchanged(&self, name: &Arc<str>) -> Result<(), ReadError> {
         self.stamp.unchanged(&self.file).map_err(|error| ReadError::of_stamp(name, &error))
     }
@@ -69,7 +69,7 @@ impl Read for Input {
     }
 }
 
-/// The first bytes, as many as a byte order mark may have.
+/// The first bytes, up to the length of a byte order mark.
 fn start_of(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
     let mut start = Vec::with_capacity(3);
     reader.take(3).read_to_end(&mut start)?;

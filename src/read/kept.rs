@@ -1,5 +1,5 @@
-//! What was proven of single files, as text that outlives a run: a file that has not changed is not proven again.
-//! Main types: [`Proofs`] (where earlier ones are looked up), [`Kept`]. Called by the readers that prove types.
+//! Stored proofs of single files: an unchanged file is not proven again in a later run.
+//! Main types: [`Proofs`] (looks up earlier proofs), [`Kept`]. Called by the readers that prove types.
 
 use std::{path::Path, sync::Arc};
 
@@ -9,41 +9,41 @@ use crate::files::Stamp;
 
 use super::{Options, file_description::FileDescription};
 
-/// The layout of a proof, and what its types mean: a change of either makes older ones useless.
+/// The version of the format and semantics of proofs: a change invalidates older ones.
 const VERSION: u32 = 1;
 
-/// A smaller file is proven again faster than it is looked up.
+/// The smallest file worth storing, in bytes: proving a smaller one is faster than a lookup.
 const WORTH: u64 = 1_000_000;
 
-/// What a proof is of.
+/// The subject of a proof.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ProofId {
-    /// The whole path.
+    /// The absolute path.
     pub file: String,
-    /// The file's size and time.
+    /// The file's size and modification time.
     pub stamp: String,
     /// How it is read.
     pub options: String,
 }
 
-/// A proof, for an earlier run's to be kept.
+/// A proof to be stored for later runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Kept {
-    /// What it is of.
+    /// Its subject.
     pub id: ProofId,
-    /// What was found.
+    /// The proof, as text.
     pub proof: String,
 }
 
-/// Where proofs of earlier runs are looked up.
+/// Looks up proofs of earlier runs.
 pub type Proofs<'a> = &'a dyn Fn(&ProofId) -> Option<String>;
 
-/// Nothing is known.
+/// A lookup without any proofs.
 pub fn no_proofs(_: &ProofId) -> Option<String> {
     None
 }
 
-/// What was found out about a file by itself; `C` is what was seen of a column.
+/// The proof of a single file; `C` has the facts about a column.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct FileProof<C> {
     pub(super) names: Vec<Arc<str>>,
@@ -56,14 +56,14 @@ pub(super) struct FileProof<C> {
 }
 
 impl<C> FileProof<C> {
-    /// The description of the file, and what was seen of its columns.
+    /// The description of the file, and the facts about its columns.
     pub(super) fn described(self, path: Arc<str>, stamp: Stamp) -> (FileDescription, Vec<(Arc<str>, C)>) {
         let Self { names, delimiter, proven, whole, rows, bad, columns } = self;
         (FileDescription { path, stamp, names, delimiter, proven, whole, rows, bad }, columns)
     }
 }
 
-/// The proof of a file: an earlier one, or the one that `prove` makes, which is added to `new` if it is worth it.
+/// The proof of a file: an earlier one, or the result of `prove`, which is added to `new` if worth storing.
 pub(super) fn known_or<C: Serialize + DeserializeOwned, E>(
     path: &Path,
     stamp: Stamp,
@@ -85,7 +85,7 @@ pub(super) fn known_or<C: Serialize + DeserializeOwned, E>(
     Ok(proof)
 }
 
-/// `None` for a file of which no proof is kept.
+/// `None` for a file whose proof is not stored.
 fn id(path: &Path, stamp: Stamp, options: &Options) -> Option<ProofId> {
     if stamp.bytes() < WORTH {
         return None;

@@ -1,7 +1,7 @@
-//! Readers of files: CSV, JSON Lines and Parquet → typed rows, as they are written.
+//! Readers of files: CSV, JSON Lines and Parquet → typed rows, with values as written.
 //!
-//! [`describe`] proves the types over the whole files, [`rows`] gives each row, or the reason why a line is none.
-//! An error that ends the reading is a [`ReadError`] and never looks like the end of the data. Called by
+//! [`describe`] proves the types over whole files; [`rows`] outputs each row, or the reason why a line is bad.
+//! An error that ends the read is a [`ReadError`] and never looks like the end of the data. Called by
 //! the plan (types) and by sources (rows); both block their thread.
 
 mod buffer;
@@ -36,16 +36,16 @@ pub use row::{BadLine, Counts, Entry, Row};
 
 use row::Output;
 
-/// The columns of the files of a set, their types proven over all that is in them.
+/// The columns of the files of a set, with types proven over their whole content.
 ///
 /// # Errors
 /// An invalid pattern, no file (without `optional`), a file that cannot be read or has no usable header,
-/// types of two files that nothing holds both of.
+/// types of two files without a common type.
 pub fn describe(set: &FileSet, options: &Options) -> Result<Description, ReadError> {
     describe_with(set, options, &no_proofs)
 }
 
-/// As [`describe`]; a file of which an earlier proof is known, and which has not changed, is not read.
+/// As [`describe`], but does not read an unchanged file with an earlier proof.
 ///
 /// # Errors
 /// As [`describe`].
@@ -75,7 +75,7 @@ pub fn describe_with(set: &FileSet, options: &Options, known: Proofs<'_>) -> Res
         Format::Parquet => parquet::describe(set, files, options)?,
     };
     if is_empty {
-        // What the columns would be is only said by `types:`.
+        // Without files, only `types:` gives the columns.
         let columns = options.types.of.iter().map(|(name, of)| (name.as_str(), of.clone()));
         description.schema = crate::record::Schema::new(columns);
     }
@@ -83,8 +83,8 @@ pub fn describe_with(set: &FileSet, options: &Options, known: Proofs<'_>) -> Res
     Ok(description)
 }
 
-/// Gives the rows of the files that a description is of, file by file in their order, and the lines that are
-/// no rows. `each` may end the reading early. A thing in the folder that is no file comes first, as line 0.
+/// Passes the rows and bad lines of the described files to `each`, file by file in order. `each` may end the
+/// read early. Matches that are not files come first, as bad lines with number 0.
 ///
 /// # Errors
 /// A file that cannot be opened or read to its end, that is damaged, or that changed since it was described.

@@ -1,38 +1,38 @@
-//! How files are read: the options of a source in the YAML. Main type: [`Options`].
+//! How files are read: the options of a source. Main type: [`Options`].
 
 use crate::record::{LogicalType, same_name};
 
 /// How the files of a set are read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// What is in the files.
+    /// The format of the files.
     pub format: Format,
     /// Declared types, which are not proven.
     pub types: Types,
     /// The columns of the source's key: VARCHAR in a CSV file, except where [`Types::of`] declares a type.
     pub key: Vec<String>,
-    /// Whether no file is no mistake.
+    /// Whether matching no file is allowed.
     pub optional: bool,
-    /// The most entries (rows and bad lines) to give.
+    /// The most entries (rows and bad lines) to output.
     pub max: Option<u64>,
-    /// The most bytes of a file that its types are proven over; all without it. Of no use to Parquet, whose
-    /// files carry their types.
+    /// The most bytes of a file to prove types over; by default all. Not used for Parquet, whose
+    /// files contain their types.
     pub prove: Option<u64>,
 }
 
 impl Options {
-    /// Files of a format, with the default of every option.
+    /// Files of a format, with default options.
     pub fn new(format: Format) -> Self {
         Self { format, types: Types::default(), key: Vec::new(), optional: false, max: None, prove: None }
     }
 }
 
-/// What is in the files.
+/// The format of the files.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Format {
     /// Lines of fields with a separator.
     Csv(Csv),
-    /// A JSON object a line.
+    /// One JSON object per line.
     Jsonl,
     /// Apache Parquet.
     Parquet,
@@ -54,22 +54,22 @@ impl Types {
     }
 }
 
-/// What a CSV file looks like.
+/// The format of a CSV file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Csv {
-    /// The separator, an ASCII character; found in the header line without it.
+    /// The separator, an ASCII character; by default detected in the header line.
     pub delimiter: Option<u8>,
-    /// Whether the first line has the names; otherwise they are `column0`, `column1`, ….
+    /// Whether the first line has the column names; otherwise they are `column0`, `column1`, ….
     pub header: bool,
-    /// The ASCII character that values are quoted with, if any.
+    /// The quote character, if any; ASCII.
     pub quote: Option<u8>,
     /// The encoding of a file without a byte order mark.
     pub encoding: Encoding,
     /// Texts that mean NULL, quoted or not. An unquoted empty field always does.
     pub nulls: Vec<String>,
-    /// Lines above the header that are no data.
+    /// The number of lines to skip above the header.
     pub skip: u64,
-    /// What a line starts with that is no data.
+    /// The prefix of comment lines.
     pub comment: Option<String>,
 }
 

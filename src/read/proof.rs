@@ -1,8 +1,8 @@
-//! Which types a column of texts may have: those that print every value back as it is. Main type: [`Proof`]; the
-//! readers decide with it (`csv/mod.rs`, `jsonl`), after `types:`.
+//! The possible types of a text column: those that round-trip every value. Main type: [`Proof`]; the
+//! readers (`csv/mod.rs`, `jsonl`) use it for columns without a declared type.
 //!
-//! The answer is a set that only shrinks, so it does not depend on the order of the rows. The types have no
-//! text in common: a column has one of them, or it is text.
+//! The set of possible types only shrinks, so it does not depend on the order of the rows. No text fits two
+//! types: a column has one of them, or it is text.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::record::{LogicalType, Value, double};
 
 use super::Evidence;
 
-/// What was seen of a column, first in one file and then in all of them.
+/// The facts about a column, first in one file and then merged over all files.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Proof {
     state: State,
@@ -22,10 +22,10 @@ pub(super) struct Proof {
     against: Option<Seen>,
 }
 
-/// A value, shortened, and where it is.
+/// A shortened value and its place.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Seen {
-    /// The file, once there are several.
+    /// The file, set when files are merged.
     file: Option<Arc<str>>,
     line: u64,
     value: String,
@@ -39,18 +39,18 @@ impl Seen {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
-    /// NULL alone.
+    /// Only NULL.
     #[default]
     Empty,
-    /// `nan`, `inf` and `-inf` alone: doubles, if there is a finite one.
+    /// Only `nan`, `inf` and `-inf`: doubles if there is also a finite value.
     NotFinite,
-    /// Every value prints back in this type.
+    /// Every value round-trips through this type.
     Of(Plain),
-    /// There is no such type.
+    /// No type round-trips every value.
     Text,
 }
 
-/// A type that a column of texts is proven to have.
+/// A type that can be proven for a text column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Plain {
     Boolean,
@@ -61,12 +61,12 @@ pub(super) enum Plain {
 }
 
 impl Proof {
-    /// The proof for a column that is text whatever is in it.
+    /// The proof for a column that is always text.
     pub(super) const fn text() -> Self {
         Self { state: State::Text, first: None, against: None }
     }
 
-    /// Takes note of a value that is not NULL.
+    /// Adds a non-NULL value.
     pub(super) fn see(&mut self, text: &str, line: impl FnOnce() -> u64) {
         let state = match self.state {
             State::Text => return,
@@ -89,7 +89,7 @@ impl Proof {
         self.state = state;
     }
 
-    /// Takes note of what was seen of the column in another file.
+    /// Merges the facts about the column from another file.
     pub(super) fn merge(&mut self, other: Self, file: &Arc<str>) {
         let within = |seen: Option<Seen>| seen.map(|seen| Seen { file: Some(Arc::clone(file)), ..seen });
         let (first, against) = (within(other.first), within(other.against));
@@ -132,7 +132,7 @@ impl Proof {
     }
 }
 
-/// The value of a text whose column was proven to have a type; `None` where the text does not print back.
+/// The value of a text whose column has a proven type; `None` if the text does not round-trip.
 pub(super) fn value(text: &str, of: &LogicalType) -> Option<Value> {
     match of {
         LogicalType::Varchar => Some(text.into()),
@@ -187,10 +187,10 @@ fn integer(text: &str) -> Option<i64> {
     if written { text.parse().ok() } else { None }
 }
 
-/// Whether a text is a finite DOUBLE as it is printed.
+/// Whether a text is a finite DOUBLE in its printed form.
 pub(super) fn is_double(text: &str) -> bool {
     let bytes = text.as_bytes();
-    // The shortest texts of numbers have no more digits; a longer one is spelled otherwise.
+    // The shortest form of a number is never longer than this.
     if bytes.len() > 32 || !bytes.iter().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e')) {
         return false;
     }
@@ -200,7 +200,7 @@ pub(super) fn is_double(text: &str) -> bool {
     text.parse().is_ok_and(|value: f64| value.is_finite() && double(value) == text)
 }
 
-/// The same without printing, where up to 15 digits make that unnecessary: no two such numbers are one DOUBLE.
+/// The same without printing, for up to 15 digits: such numbers are distinct DOUBLEs.
 fn is_short_double(bytes: &[u8]) -> Option<bool> {
     let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
     let point = digits.iter().position(|b| *b == b'.')?;
@@ -214,7 +214,7 @@ fn is_short_double(bytes: &[u8]) -> Option<bool> {
     Some(leading && trailing)
 }
 
-/// `YYYY-MM-DD`, a day that exists, from the year 1 on.
+/// `YYYY-MM-DD`, a valid date from year 1 on.
 pub(super) fn is_date(bytes: &[u8]) -> bool {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = bytes else { return false };
     let (Some(century), Some(year)) = (two(*y1, *y2), two(*y3, *y4)) else { return false };
@@ -230,7 +230,7 @@ pub(super) fn is_date(bytes: &[u8]) -> bool {
     year >= 1 && day >= 1 && day <= days
 }
 
-/// `YYYY-MM-DD hh:mm:ss`, with up to six more digits of which the last is not 0.
+/// `YYYY-MM-DD hh:mm:ss`, with up to six decimals of which the last is not 0.
 pub(super) fn is_timestamp(bytes: &[u8]) -> bool {
     let Some((date, [b' ', time @ ..])) = bytes.split_at_checked(10) else { return false };
     let Some(([h1, h2, b':', m1, m2, b':', s1, s2], fraction)) = time.split_first_chunk::<8>() else {

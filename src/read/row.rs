@@ -1,4 +1,4 @@
-//! What a reader gives: rows, and the lines that are none. Main type: [`Entry`].
+//! The output of a reader: rows and bad lines. Main type: [`Entry`].
 
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -9,35 +9,35 @@ use crate::record::Value;
 pub struct Row {
     /// Its values, in the order of the schema.
     pub values: Vec<Value>,
-    /// The file that it is in, as [`FileSet::paths`](crate::files::FileSet::paths) gives it.
+    /// Its file, as returned by [`FileSet::paths`](crate::files::FileSet::paths).
     pub file: Arc<str>,
-    /// The line that it starts at, counted from 1; of Parquet, the number of the row.
+    /// Its first line, counted from 1; for Parquet, the row number.
     pub line: u64,
 }
 
-/// A line that is no row, while the others are read.
+/// A line that cannot be read as a row. Reading continues after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLine {
     /// The file.
     pub file: Arc<str>,
-    /// The line; 0 where the whole file is not read (a named pipe, a loop of links).
+    /// The line; 0 if the whole file is not read (a named pipe, a loop of links).
     pub line: u64,
-    /// What was found, what was expected, what to do.
+    /// What was found, what was expected, and what to do.
     pub reason: String,
     /// The start of the line.
     pub raw: String,
 }
 
-/// A row, or a line that gives none.
+/// A row or a bad line.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Entry {
     /// A row.
     Row(Row),
-    /// A line that is no row.
+    /// A bad line.
     Bad(BadLine),
 }
 
-/// How many entries were given.
+/// The number of entries output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Rows.
@@ -46,7 +46,7 @@ pub struct Counts {
     pub bad: u64,
 }
 
-/// Where entries go, up to the limit.
+/// The receiver of entries, up to a limit.
 pub(super) struct Output<'a> {
     each: &'a mut dyn FnMut(Entry) -> ControlFlow<()>,
     max: u64,
@@ -80,10 +80,10 @@ impl<'a> Output<'a> {
     }
 }
 
-/// The most characters of a line that a message shows.
+/// The most characters of a line shown in a message.
 const SHOWN: usize = 120;
 
-/// The start of a line for a message, what cannot be shown replaced.
+/// The start of a line for a message, with control characters replaced.
 pub(super) fn excerpt(bytes: &[u8]) -> String {
     let start = &bytes[..bytes.len().min(4 * SHOWN)];
     let text = String::from_utf8_lossy(start);

@@ -1,4 +1,4 @@
-//! What the program itself knows of a record: the struct `etl` of expressions and texts. Main type: [`About`].
+//! The built-in facts about a record: the struct `etl` of expressions and texts. Main type: [`About`].
 
 use std::sync::Arc;
 
@@ -6,70 +6,70 @@ use serde::{Deserialize, Serialize};
 
 use super::{FailureKind, LogicalType, Value};
 
-/// The name of the one field that the program owns.
+/// The name of the built-in field.
 pub const ETL: &str = "etl";
 
-/// Names inside `etl` that a map that calls a model may not have.
+/// Names inside `etl` that are reserved, so that no map calling a model may have them.
 pub const RESERVED: &[&str] = &["key", "source", "origin", "failure", "fields"];
 
-/// Where a record came from and who answered for it.
+/// The origin of a record and its answers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct About {
-    /// The source that it was read from.
+    /// Its source.
     pub source: Arc<str>,
-    /// The file that it was read from.
+    /// Its file.
     pub file: Option<Arc<str>>,
     /// The line of that file, from 1.
     pub line: Option<i64>,
-    /// The source records that it came from, by their identity; see [`origin_of`].
+    /// The identities of its source records; see [`origin_of`].
     pub origin: Arc<[i64]>,
-    /// The maps that called a model for it, in their order, and who answered.
+    /// The maps that called a model for it, in order, and their answers.
     pub answers: Vec<(Arc<str>, Answered)>,
-    /// Why it left by a `failed` port.
+    /// Why it failed, if it came from a `failed` port.
     pub failure: Option<Failed>,
-    /// The splits whose piece it is, outermost first.
+    /// Its pieces of enclosing splits, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pieces: Vec<PieceOf>,
 }
 
-/// Which piece of which record.
+/// A piece of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PieceOf {
-    /// The record, by its number among those that the split has seen in this run.
+    /// The number of the record among those split in this run.
     pub record: i64,
-    /// The piece's place, from 1.
+    /// The number of the piece, from 1.
     pub at: i64,
 }
 
-/// Who answered: what does not differ between a first and a second run.
+/// An answer's metadata, limited to what is stable across runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answered {
     /// The model that answered.
     pub model: Arc<str>,
-    /// The request's id.
+    /// The id of the request.
     pub request: Arc<str>,
-    /// Which attempt it was, from 1.
+    /// The attempt, from 1.
     pub attempt: u32,
-    /// Tokens read.
+    /// Input tokens.
     pub prompt_tokens: u64,
-    /// Tokens written.
+    /// Output tokens.
     pub completion_tokens: u64,
-    /// Its cost in millionths of a US dollar, where the price is known.
+    /// Its cost in millionths of a US dollar, if the price is known.
     pub cost_micros: Option<u64>,
 }
 
-/// Why a record failed, as it stands behind a `failed` port.
+/// Why a record failed, as available after a `failed` port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
-    /// The stage that it failed in.
+    /// The stage where it failed.
     pub stage: Arc<str>,
-    /// What sort of failure it is.
+    /// The kind of failure.
     pub kind: FailureKind,
     /// Why.
     pub reason: String,
-    /// Requests that were sent for it.
+    /// The number of requests sent for it.
     pub attempts: u32,
-    /// The answer that was refused.
+    /// The refused answer.
     pub reply: Option<String>,
 }
 
@@ -93,7 +93,7 @@ impl About {
         self.answers.last().map(|(_, answered)| answered)
     }
 
-    /// With the answer of a map; what failed before has been repaired.
+    /// Adds the answer of a map, and clears an earlier failure as repaired.
     #[must_use]
     pub fn with_answer(&self, map: &Arc<str>, answered: Answered) -> Self {
         let mut about = self.clone();
@@ -103,7 +103,7 @@ impl About {
         about
     }
 
-    /// The value of `etl`, for records of the type that [`etl_type`] gives.
+    /// The value of `etl`, of the type returned by [`etl_type`].
     pub fn value(&self, key: &Arc<str>, maps: &[Arc<str>]) -> Value {
         let text = |text: &Arc<str>| Value::Text(Arc::clone(text));
         let maybe = |value: Option<Value>| value.unwrap_or(Value::Null);
@@ -144,7 +144,7 @@ impl About {
     }
 }
 
-/// The type of `etl` on an edge behind the maps that call a model.
+/// The type of `etl` on an edge after these maps.
 pub fn etl_type(maps: &[Arc<str>]) -> LogicalType {
     let field = |name: &str, of: LogicalType| (name.to_owned(), of);
     let text = |name: &str| field(name, LogicalType::Varchar);

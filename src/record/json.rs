@@ -1,5 +1,5 @@
-//! JSON ↔ typed values: answers are read once, from the text of their numbers; values are printed with the
-//! scale that they have. Main functions: [`from_json`], [`write_json`].
+//! JSON ↔ typed values: numbers are parsed from their text, without loss, and printed with their own
+//! scale. Main functions: [`from_json`], [`write_json`].
 
 use std::{fmt::Write, sync::Arc};
 
@@ -15,18 +15,18 @@ use super::{LogicalType, Value, double, same_name};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}found {found}, expected {expected}", if .path.is_empty() { String::new() } else { format!("`{}`: ", .path) })]
 pub struct Misfit {
-    /// Where in the value: `lines.3.total`.
+    /// The path in the value: `lines.3.total`.
     pub path: String,
     /// What was found.
     pub found: String,
-    /// The type that was expected.
+    /// The expected type.
     pub expected: String,
 }
 
 /// The typed value of a JSON text.
 ///
 /// # Errors
-/// A value that its type cannot hold, and where it is.
+/// A value that does not fit its type, with its path.
 pub fn from_json(text: &str, of: &LogicalType) -> Result<Value, Misfit> {
     let misfit = || Misfit { path: String::new(), found: shown(text), expected: of.sql() };
     let text = text.trim();
@@ -80,7 +80,7 @@ fn number(text: &str) -> Option<&str> {
     text.starts_with(|c: char| c == '-' || c.is_ascii_digit()).then_some(text)
 }
 
-/// A number as a DOUBLE. A whole number that it does not hold is none.
+/// A number as a DOUBLE; `None` for an integer that DOUBLE cannot hold exactly.
 fn double_of(text: &str) -> Option<f64> {
     let value: f64 = number(text)?.parse().ok().filter(|value: &f64| value.is_finite())?;
     let is_whole = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
@@ -88,7 +88,7 @@ fn double_of(text: &str) -> Option<f64> {
     held.then_some(value)
 }
 
-/// The paths of the fields of a JSON text that its type does not have.
+/// The paths of fields in a JSON text that are not in its type.
 pub fn left_out(text: &str, of: &LogicalType) -> Vec<String> {
     let mut found = Vec::new();
     leave_out(text.trim(), of, "", &mut found);
@@ -116,7 +116,7 @@ fn leave_out(text: &str, of: &LogicalType, path: &str, found: &mut Vec<String>) 
     }
 }
 
-/// A number of an exact type, digit by digit.
+/// A number of an exact type, parsed without loss.
 fn exact(text: &str, of: &LogicalType) -> Option<Value> {
     let (negative, digits, scale) = decimal(number(text)?)?;
     let sign = if negative && digits.bytes().any(|digit| digit != b'0') { "-" } else { "" };
@@ -158,7 +158,7 @@ fn exact(text: &str, of: &LogicalType) -> Option<Value> {
     }
 }
 
-/// The sign of a JSON number, its digits without the point, and how many of them are behind it.
+/// The sign of a JSON number, its digits without the decimal point, and the number of decimals.
 fn decimal(text: &str) -> Option<(bool, String, usize)> {
     let (negative, text) = text.strip_prefix('-').map_or((false, text), |text| (true, text));
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
@@ -180,10 +180,10 @@ fn decimal(text: &str) -> Option<(bool, String, usize)> {
     Some((negative, digits, scale))
 }
 
-/// A leaf that JSON writes as a string.
+/// The value of a leaf written as a JSON string.
 fn leaf(text: &str, of: &LogicalType) -> Option<Value> {
     match of {
-        // No text of DuckDB's holds it on its way through a chunk.
+        // A NUL does not survive the transfer to DuckDB.
         _ if text.contains('\0') => None,
         LogicalType::Date => {
             let date: jiff::civil::Date = text.parse().ok()?;
@@ -194,16 +194,16 @@ fn leaf(text: &str, of: &LogicalType) -> Option<Value> {
     }
 }
 
-/// An instant in UTC from a date-time with an offset, or one without, which is read as UTC.
+/// An instant in UTC, from a date-time with an offset or, without one, in UTC.
 fn utc(text: &str) -> Option<jiff::civil::DateTime> {
-    // A leap second would be read as the one before it.
+    // A leap second would be parsed as the second before it.
     if text.contains(":60") {
         return None;
     }
     let (local, offset) = offset_of(text)?;
     let at: jiff::civil::DateTime = local.parse().ok()?;
     let at = at.checked_sub(jiff::Span::new().seconds(offset)).ok()?;
-    // A TIMESTAMP has microseconds, and nothing is rounded.
+    // A TIMESTAMP has microseconds, and values are not rounded.
     (at.subsec_nanosecond() % 1000 == 0).then_some(at)
 }
 
@@ -227,7 +227,7 @@ fn offset_of(text: &str) -> Option<(&str, i64)> {
     Some((local, seconds))
 }
 
-/// The entries of an object, in their order.
+/// The entries of an object, in order.
 struct Entries<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Entries<'de> {
@@ -257,13 +257,13 @@ pub fn json_text(value: &Value, of: &LogicalType) -> String {
     out
 }
 
-/// Writes a value as JSON: exact numbers with their digits, what JSON has no word for as a string.
+/// Writes a value as JSON: exact numbers with all digits, and values that JSON cannot represent as strings.
 pub fn write_json(value: &Value, of: &LogicalType, out: &mut String) {
     match (value, of) {
         (Value::Null, _) => out.push_str("null"),
         (Value::Boolean(value), _) => out.push_str(if *value { "true" } else { "false" }),
         (Value::Integer(value), _) => {
-            // A String takes whatever is written to it.
+            // Writing to a string cannot fail.
             let _ = write!(out, "{value}");
         }
         (Value::Double(value), _) => match value.is_finite() {

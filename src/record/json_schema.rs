@@ -1,17 +1,17 @@
-//! JSON Schema → [`LogicalType`]: the type that holds every value that a schema admits.
+//! JSON Schema → [`LogicalType`]: the type that holds every value valid for a schema.
 //!
-//! Objects become STRUCTs of all properties that any part of the schema names; what has no type of its own (an
-//! object with fields that are not named, several kinds of value, a schema within itself) is JSON. Main function:
-//! [`of_json_schema`], called where a plan is made.
+//! Objects become STRUCTs of all properties named in any part of the schema. Schemas without an exact type (objects
+//! with unnamed fields, several kinds of value, recursive schemas) become JSON. Main function: [`of_json_schema`],
+//! called when a plan is compiled.
 
 use serde_json::{Map, Value};
 
 use super::LogicalType;
 
-/// The type of the values that a JSON Schema admits; [`LogicalType::Json`] where no other holds them all.
+/// The type of the values valid for a JSON Schema; [`LogicalType::Json`] if no other type holds them all.
 ///
-/// An object that does not say `additionalProperties` is read as one with the named properties alone; with
-/// `additionalProperties: true` or `patternProperties` it is JSON.
+/// An object without `additionalProperties` has only the named properties; with `additionalProperties: true`
+/// or `patternProperties` it is JSON.
 pub fn of_json_schema(schema: &Value) -> LogicalType {
     match (Walk { root: schema, open: Vec::new() }).of(schema) {
         Found::Type(of) => of,
@@ -19,19 +19,19 @@ pub fn of_json_schema(schema: &Value) -> LogicalType {
     }
 }
 
-/// What a part of a schema says.
+/// The result for a part of a schema.
 #[derive(Debug, Clone, PartialEq)]
 enum Found {
-    /// Nothing about the type.
+    /// No constraint on the type.
     Any,
-    /// There is no value.
+    /// Only null.
     Null,
     Type(LogicalType),
 }
 
 struct Walk<'a> {
     root: &'a Value,
-    /// References on the way here: one of them again is a schema within itself.
+    /// The open references, to detect recursive schemas.
     open: Vec<&'a str>,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Walk<'a> {
                 found = both(found, either(types));
             }
         }
-        // What applies under a condition may name more properties.
+        // Conditional subschemas may name more properties.
         let conditional = ["then", "else"].iter().filter_map(|name| keywords.get(*name));
         let dependent = schema["dependentSchemas"].as_object().into_iter().flat_map(Map::values);
         for part in conditional.chain(dependent) {
@@ -74,12 +74,12 @@ impl<'a> Walk<'a> {
                 self.open.pop();
                 found
             }
-            // A schema within itself, or one that is found by an anchor.
+            // A recursive schema, or a reference to an anchor.
             _ => Found::Type(LogicalType::Json),
         }
     }
 
-    /// What the keywords of a schema say by themselves.
+    /// The result of a schema's own keywords.
     fn own(&mut self, keywords: &'a Map<String, Value>) -> Found {
         let get = |name: &str| keywords.get(name).unwrap_or(&Value::Null);
         match get("type") {
@@ -171,7 +171,7 @@ fn of_constant(value: &Value) -> Found {
     })
 }
 
-/// What holds of a value that both describe.
+/// The type of a value described by both.
 fn both(a: Found, b: Found) -> Found {
     match (a, b) {
         (Found::Any, other) | (other, Found::Any) => other,
@@ -187,13 +187,13 @@ fn both(a: Found, b: Found) -> Found {
             (LogicalType::BigInt, LogicalType::Double) | (LogicalType::Double, LogicalType::BigInt) => {
                 LogicalType::BigInt
             }
-            // One says nothing about it; what an open object holds is no single value.
+            // JSON beside a scalar is no constraint: an open object is never a scalar.
             (LogicalType::Json, of) | (of, LogicalType::Json)
                 if !matches!(of, LogicalType::Struct(_) | LogicalType::List(_)) =>
             {
                 of
             }
-            // A format may be said in one of them.
+            // Only one of them may have a format.
             (of @ (LogicalType::Date | LogicalType::Timestamp), LogicalType::Varchar)
             | (LogicalType::Varchar, of @ (LogicalType::Date | LogicalType::Timestamp)) => of,
             _ => LogicalType::Json,
@@ -201,7 +201,7 @@ fn both(a: Found, b: Found) -> Found {
     }
 }
 
-/// What holds of a value that one of them describes.
+/// The type of a value described by one of them.
 fn either(types: Vec<Found>) -> Found {
     let mut types = types.into_iter().filter(|of| *of != Found::Null);
     let Some(first) = types.next() else { return Found::Null };
@@ -211,7 +211,7 @@ fn either(types: Vec<Found>) -> Found {
     })
 }
 
-/// One type for the values of both; numbers of JSON are one kind, and so are its strings.
+/// One type for the values of both, widening numbers to numbers and strings to strings.
 fn wider(a: LogicalType, b: LogicalType) -> LogicalType {
     let is_text =
         |of: &LogicalType| matches!(of, LogicalType::Varchar | LogicalType::Date | LogicalType::Timestamp);

@@ -2,7 +2,7 @@
 
 use super::quote;
 
-/// The type of a field or a column, as DuckDB has it.
+/// The type of a field or a column, as in DuckDB.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "named as in DuckDB's documentation")]
 pub enum LogicalType {
@@ -38,12 +38,12 @@ pub enum LogicalType {
     List(Box<LogicalType>),
     Array(Box<LogicalType>, u32),
     Struct(Vec<(String, LogicalType)>),
-    /// Any other (ENUM, MAP, UNION, BIT, VARIANT, …), in DuckDB's notation. Its values are DuckDB's text.
+    /// Any other type (ENUM, MAP, UNION, BIT, VARIANT, …), in DuckDB's notation. Its values are DuckDB's text.
     Other(String),
 }
 
 impl LogicalType {
-    /// The type as DuckDB writes it, names quoted.
+    /// The type in DuckDB's notation, with quoted names.
     pub fn sql(&self) -> String {
         match self {
             Self::Boolean => "BOOLEAN".to_owned(),
@@ -83,8 +83,8 @@ impl LogicalType {
         }
     }
 
-    /// The type whose values are read and written in its place: a leaf is a BOOLEAN, a BIGINT, a DOUBLE or
-    /// the text that DuckDB prints for it, from which it casts back without loss.
+    /// The type used to transfer its values: a leaf is a BOOLEAN, a BIGINT, a DOUBLE or the text that DuckDB
+    /// prints for it and casts back without loss.
     pub fn carrier(&self) -> String {
         match self {
             Self::Boolean => "BOOLEAN".to_owned(),
@@ -100,8 +100,8 @@ impl LogicalType {
         }
     }
 
-    /// The type of the column that a query's or a file's column of this type becomes: itself, unless its text would
-    /// not say all of a value. A UNION, a VARIANT, and a MAP of lists, structs or maps are JSON; NULL alone is VARCHAR.
+    /// The type of our column for a query's or a file's column of this type: itself, unless its text would lose
+    /// information. A UNION, a VARIANT, and a MAP of lists, structs or maps become JSON; the type NULL becomes VARCHAR.
     #[must_use]
     pub fn as_column(self) -> Self {
         match self {
@@ -121,7 +121,7 @@ impl LogicalType {
         }
     }
 
-    /// The SQL that gives the value of a column as the carrier of this type. `column` is named twice.
+    /// The SQL that converts a column to the carrier of this type. It contains `column` up to twice.
     pub fn carried(&self, column: &str) -> String {
         let carrier = self.carrier();
         match self {
@@ -134,7 +134,7 @@ impl LogicalType {
         }
     }
 
-    /// Whether its values are integers that fit 64 bits.
+    /// Whether its values are integers that fit into an `i64`.
     pub const fn is_small_integer(&self) -> bool {
         matches!(
             self,
@@ -162,7 +162,7 @@ impl LogicalType {
             )
     }
 
-    /// Whether no struct is in it: such a value has a text of one kind in a file of text.
+    /// Whether it contains no struct, so that its values have a plain text form.
     pub fn is_flat(&self) -> bool {
         match self {
             Self::List(of) | Self::Array(of, _) => of.is_flat(),
@@ -171,7 +171,7 @@ impl LogicalType {
         }
     }
 
-    /// The smallest type that holds all values of both without loss; `None` where there is none.
+    /// The smallest type that holds all values of both without loss, if any.
     pub fn widened(&self, other: &Self) -> Option<Self> {
         if self == other {
             return Some(self.clone());
@@ -199,7 +199,7 @@ impl LogicalType {
         }
     }
 
-    /// The digits before and behind the point that its values may have, for exact numbers.
+    /// The most digits of its values before and after the decimal point, for exact numbers.
     const fn digits(&self) -> Option<(u8, u8)> {
         match self {
             Self::TinyInt | Self::UTinyInt => Some((3, 0)),

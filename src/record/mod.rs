@@ -1,7 +1,7 @@
-//! What flows through a pipeline: a record of typed fields, or the failure that it became.
+//! The items that flow through a pipeline: records of typed fields, and failures.
 //!
-//! Fields have DuckDB's types ([`LogicalType`]) from the source to the table; no value passes through JSON on
-//! its way. Main types: [`Record`], [`Schema`], [`Value`], [`Failure`].
+//! Fields have DuckDB's types ([`LogicalType`]) from the source to the table; values never pass through JSON in
+//! between. Main types: [`Record`], [`Schema`], [`Value`], [`Failure`].
 
 mod about;
 mod json;
@@ -31,31 +31,31 @@ pub fn quote(name: &str) -> String {
 /// One record on its way from a source to a sink.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// The key for people: `walden.txt`, `walden.txt#3`, `["a",7]`.
+    /// The key for display: `walden.txt`, `walden.txt#3`, `["a",7]`.
     pub key: Arc<str>,
     /// The names and types of its fields.
     pub schema: Arc<Schema>,
     /// Its values, in the order of the schema.
     pub values: Arc<[Value]>,
-    /// What the program knows of it.
+    /// Its built-in facts.
     pub about: Arc<About>,
 }
 
 impl Record {
-    /// A record without anything known of it, but its source.
+    /// A record with default facts.
     pub fn new(key: impl Into<Arc<str>>, schema: Arc<Schema>, values: Vec<Value>) -> Self {
         Self { key: key.into(), schema, values: values.into(), about: Arc::default() }
     }
 
-    /// A value by its field's name.
+    /// A value by field name.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.values.get(self.schema.position(name)?)
     }
 
-    /// The record where no map has repaired it: behind a `failed` port it is still the failure that it was.
+    /// The record, unless it came from a `failed` port and no map has repaired it.
     ///
     /// # Errors
-    /// That failure.
+    /// The original failure.
     pub fn unrepaired(self) -> Outcome {
         let Some(failed) = self.about.failure.clone() else { return Ok(self) };
         Err(Box::new(Failure {
@@ -74,7 +74,7 @@ impl Record {
         Self { schema: Arc::clone(schema), values: values.into(), ..self.clone() }
     }
 
-    /// The record with the fields of another schema: by name, NULL where it has none, widened without loss.
+    /// The record with the fields of another schema: matched by name, NULL if missing, widened without loss.
     #[must_use]
     pub fn conformed(self, schema: &Arc<Schema>) -> Self {
         if Arc::ptr_eq(&self.schema, schema) || *self.schema == **schema {
@@ -88,13 +88,13 @@ impl Record {
         self.with(schema, values)
     }
 
-    /// Its size in memory, to bound what is gathered.
+    /// Its size in memory, to limit buffers.
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + self.values.iter().map(Value::bytes).sum::<usize>()
     }
 }
 
-/// The bytes of an outcome.
+/// The size of an outcome in memory.
 pub fn weight(outcome: &Outcome) -> usize {
     match outcome {
         Ok(record) => record.bytes(),
@@ -102,23 +102,23 @@ pub fn weight(outcome: &Outcome) -> usize {
     }
 }
 
-/// A record, or why there is none.
+/// A record or its failure.
 pub type Outcome = Result<Record, Box<Failure>>;
 
-/// A record that a stage could not carry further: data, with a row of its own, not an error.
+/// A record that failed in a stage: data with its own row, not an error.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
     /// The record as it entered the stage.
     pub record: Record,
-    /// The stage that it failed in.
+    /// The stage where it failed.
     pub stage: Arc<str>,
-    /// What sort of failure it is.
+    /// The kind of failure.
     pub kind: FailureKind,
-    /// Why, in a sentence for a person (and for the prompt of a repair wave).
+    /// Why, in a readable sentence (also for the prompt of a repair wave).
     pub reason: String,
-    /// How many requests were sent for it; 0 where it failed before the first.
+    /// The number of requests sent for it; 0 if it failed before the first.
     pub attempts: u32,
-    /// The answer that was refused, where there was one.
+    /// The refused answer, if any.
     pub reply: Option<String>,
 }
 
@@ -140,7 +140,7 @@ impl Failure {
         })
     }
 
-    /// The record as a `failed` port gives it on, with `etl.failure`.
+    /// The record as output by a `failed` port, with `etl.failure`.
     pub fn into_record(self) -> Record {
         let Self { record, stage, kind, reason, attempts, reply } = self;
         let failure = Some(Failed { stage, kind, reason, attempts, reply });
@@ -149,42 +149,42 @@ impl Failure {
     }
 }
 
-/// The sorts of failure a record can meet.
+/// The kinds of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
-    /// The source could not make a record of it: not text, empty, too large, a broken line, without its key.
+    /// The source could not read it as a record: not text, empty, too large, a bad line, no key.
     Unreadable,
     /// A template could not be rendered for this record.
     Template,
     /// An expression raised an error for this record.
     Expression,
-    /// A text meets NULL, and does not say what to do about it.
+    /// A text uses a NULL without a default.
     Null,
-    /// The model that a template names is not there, is retired, or has no price under a budget.
+    /// The model named by a template does not exist, is retired, or has no price although there is a budget.
     Model,
-    /// The request is longer than the model's context.
+    /// The request exceeds the model's context.
     Context,
-    /// The answer does not fit what was asked for.
+    /// The answer is invalid.
     Refused,
-    /// The answer fits its schema and not what `expect:` says of it for this record.
+    /// The answer fits its schema, but not `expect:` for this record.
     Expectation,
-    /// The answer was cut at the length limit.
+    /// The answer was cut off at the length limit.
     Length,
     /// The service refused the request itself (4xx).
     Invalid,
-    /// No answer came after all retries: pending, requested again by the next run.
+    /// No answer after all retries: pending, and requested again by the next run.
     Unanswered,
-    /// A value does not fit the column that it is written to.
+    /// A value does not fit its column.
     Type,
     /// Another record of this run has its key.
     DuplicateKey,
-    /// A piece of it failed, and all are needed.
+    /// A piece of it failed, and all pieces are needed.
     Pieces,
 }
 
 impl FailureKind {
-    /// The name as the ledger stores it.
+    /// The name stored in the ledger.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unreadable => "unreadable",

@@ -1,9 +1,9 @@
-//! DuckDB's notation of a type → [`LogicalType`].
+//! DuckDB's type notation → [`LogicalType`].
 
 use super::LogicalType;
 
-/// Reads a type as DuckDB prints it: `STRUCT(a INTEGER, "b c" DECIMAL(18,3)[])`. What is not known by name
-/// becomes [`LogicalType::Other`].
+/// Parses a type as printed by DuckDB: `STRUCT(a INTEGER, "b c" DECIMAL(18,3)[])`. An unknown type becomes
+/// [`LogicalType::Other`].
 pub fn parse(text: &str) -> LogicalType {
     let text = text.trim();
     if let Some((inner, length)) = suffix(text) {
@@ -52,7 +52,7 @@ pub fn parse(text: &str) -> LogicalType {
     }
 }
 
-/// `T[]` and `T[3]`: the type in front and what is between the brackets.
+/// `T[]` and `T[3]`: the item type and the text between the brackets.
 fn suffix(text: &str) -> Option<(&str, &str)> {
     let rest = text.strip_suffix(']')?;
     let (inner, length) = rest.rsplit_once('[')?;
@@ -93,7 +93,7 @@ fn field(text: &str) -> Option<(String, LogicalType)> {
     None
 }
 
-/// Splits at the commas that are in no brackets and no quotes.
+/// Splits at commas outside parentheses and quotes.
 fn parts(text: &str) -> Vec<&str> {
     let (mut parts, mut depth, mut start, mut quoted) = (Vec::new(), 0_usize, 0, None);
     for (at, c) in text.char_indices() {

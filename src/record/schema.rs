@@ -1,4 +1,4 @@
-//! The fields that all records on an edge have, with their types. Main type: [`Schema`].
+//! The fields of the records on an edge, with their types. Main type: [`Schema`].
 
 use std::sync::Arc;
 
@@ -7,20 +7,20 @@ use super::LogicalType;
 /// A field of a schema.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Field {
-    /// Its name, as it was written.
+    /// Its name, as written.
     pub name: Arc<str>,
     /// Its type.
     pub datatype: LogicalType,
 }
 
-/// Fields in their order. Two names that differ in case only are one name.
+/// Fields in order. Names are case-insensitive.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Schema {
     fields: Vec<Field>,
 }
 
 impl Schema {
-    /// A schema of these fields; a name that comes again replaces the type of the first.
+    /// A schema of these fields; a duplicate name replaces the type of the first.
     pub fn new<N: Into<Arc<str>>>(fields: impl IntoIterator<Item = (N, LogicalType)>) -> Self {
         let mut schema = Self::default();
         for (name, datatype) in fields {
@@ -44,17 +44,17 @@ impl Schema {
         self.fields.is_empty()
     }
 
-    /// The place of a field.
+    /// The position of a field.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| same_name(&field.name, name))
     }
 
-    /// A field by its name.
+    /// A field by name.
     pub fn get(&self, name: &str) -> Option<&Field> {
         self.position(name).map(|at| &self.fields[at])
     }
 
-    /// Adds a field, or replaces the type of the one that has its name; gives its place.
+    /// Adds a field, or replaces the one with its name; returns its position.
     pub fn set(&mut self, name: impl Into<Arc<str>>, datatype: LogicalType) -> usize {
         let name = name.into();
         match self.position(&name) {
@@ -87,7 +87,7 @@ impl Schema {
     }
 }
 
-/// Whether DuckDB takes two names for one.
+/// Whether two names are equal in DuckDB: names are case-insensitive.
 pub fn same_name(a: &str, b: &str) -> bool {
     a == b || a.to_lowercase() == b.to_lowercase()
 }

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use super::LogicalType;
 
-/// A value. What it means is said by the field's [`LogicalType`](super::LogicalType): a leaf that is no
-/// boolean, no integer of 64 bits and no DOUBLE is the text that DuckDB prints for it, from which it casts
-/// back without loss (`12.50`, `2026-02-17`, `170141183460469231731687303715884105727`).
+/// A value, interpreted by the field's [`LogicalType`](super::LogicalType). A leaf other than a BOOLEAN, a
+/// 64-bit integer or a DOUBLE is the text that DuckDB prints for it and casts back without loss (`12.50`,
+/// `2026-02-17`, `170141183460469231731687303715884105727`).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// No value.
     Null,
     /// A BOOLEAN.
     Boolean(bool),
-    /// An integer type of at most 64 bits, UBIGINT left out.
+    /// An integer type of at most 64 bits, except UBIGINT.
     Integer(i64),
     /// A DOUBLE.
     Double(f64),
@@ -36,7 +36,7 @@ impl Value {
         matches!(self, Self::Null)
     }
 
-    /// The text of a leaf, as DuckDB casts it from VARCHAR; nothing for NULL, lists and structs.
+    /// The text of a leaf, as DuckDB casts it from VARCHAR; `None` for NULL, lists and structs.
     pub fn leaf(&self) -> Option<std::borrow::Cow<'_, str>> {
         match self {
             Self::Null | Self::List(_) | Self::Struct(_) => None,
@@ -47,7 +47,7 @@ impl Value {
         }
     }
 
-    /// The value in a type that [`LogicalType::widened`] has found for its own.
+    /// The value in a type returned by [`LogicalType::widened`] for its own type.
     #[must_use]
     pub fn widened(&self, from: &LogicalType, to: &LogicalType) -> Self {
         match (self, from, to) {
@@ -83,7 +83,7 @@ impl Value {
         }
     }
 
-    /// Its size in memory, with all that it holds.
+    /// Its size in memory, including its content.
     pub fn bytes(&self) -> usize {
         let inside = match self {
             Self::Text(text) => text.len(),
@@ -136,7 +136,7 @@ pub fn double(value: f64) -> String {
     format!("{value:?}")
 }
 
-/// A decimal's text with more digits behind its point.
+/// A decimal's text, padded to a scale.
 fn padded(text: &str, scale: u8) -> String {
     let behind = text.split_once('.').map_or(0, |(_, behind)| behind.len());
     let missing = usize::from(scale).saturating_sub(behind);

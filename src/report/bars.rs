@@ -1,8 +1,7 @@
 //! The live lines on the screen: one bar of many lines, redrawn with each event.
 //!
-//! One bar rather than one for each stage: an event changes them all, and they are drawn at
-//! once or not at all. `indicatif` draws at most twenty times a second, and moves log lines
-//! above the bars.
+//! One bar rather than one per stage: an event changes all lines, and they are drawn together.
+//! `indicatif` draws at most twenty times a second, and moves log lines above the bars.
 
 use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -22,7 +21,7 @@ pub(crate) struct Bars {
 }
 
 impl Bars {
-    /// Draws on stderr, as wide as it is at the time of each event.
+    /// Draws on stderr, with its width at the time of each event.
     pub(crate) fn stderr() -> Self {
         let term = Term::stderr();
         let window = move || {
@@ -32,7 +31,7 @@ impl Bars {
         Self::new(ProgressDrawTarget::stderr(), Box::new(window))
     }
 
-    /// Draws nothing; log lines go to stderr as they are.
+    /// Draws nothing; log lines go to stderr unchanged.
     pub(crate) fn hidden() -> Self {
         Self::new(ProgressDrawTarget::hidden(), Box::new(|| Window { width: 0, height: 0 }))
     }
@@ -46,20 +45,20 @@ impl Bars {
         Self { screen, block, window }
     }
 
-    /// Draws what is known.
+    /// Draws the state.
     pub(crate) fn draw(&self, state: &State, paint: Paint) {
         if !self.screen.is_hidden() {
             self.block.set_message(live::lines(state, (self.window)(), paint).join("\n"));
         }
     }
 
-    /// Takes the lines off the screen, for good: the summary says it all again.
+    /// Removes the lines from the screen for good: the summary repeats the results.
     pub(crate) fn clear(&self) {
         self.block.finish_and_clear();
         self.screen.set_draw_target(ProgressDrawTarget::hidden());
     }
 
-    /// Prints above these bars.
+    /// A log writer that prints above these bars.
     pub(crate) fn log_writer(&self) -> LogWriter {
         LogWriter::new(self.screen.clone())
     }

@@ -1,7 +1,7 @@
-//! One stage's live line: which columns fit into the window, and what each says.
+//! One stage's live line: the columns that fit into the window, and their text.
 //!
-//! A column keeps its place once it has something to show, and those whose text changes with
-//! every event have a fixed width, so that the picture stands still.
+//! A column keeps its place once it has something to show, and columns whose text changes with
+//! every event have a fixed width, so that the layout is stable.
 
 use super::{
     human,
@@ -9,16 +9,16 @@ use super::{
     text::{Align, Ink, Paint, fit, pad, width},
 };
 
-/// Between two columns.
+/// The gap between two columns.
 const GAP: usize = 2;
-/// The mark before the name, with its space.
+/// The width of the mark before the name, with its space.
 const MARK: usize = 2;
-/// A name is not cut below this.
+/// The least width of a name.
 const NAME_MIN: usize = 6;
 const BAR_MIN: usize = 8;
 const BAR_MAX: usize = 24;
 
-/// A column of the table after the name; in the order in which they stand.
+/// A column of the table after the name, in display order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Column {
     Bar,
@@ -42,7 +42,7 @@ const COLUMNS: [Column; 8] = [
     Column::Left,
 ];
 
-/// The most important first: where the window ends, the rest is left out.
+/// The most important first; columns that do not fit are left out.
 const IMPORTANCE: [Column; 8] = [
     Column::Count,
     Column::Failed,
@@ -54,7 +54,7 @@ const IMPORTANCE: [Column; 8] = [
     Column::Throttled,
 ];
 
-/// Which columns there are and how wide; the same for every line, so that they stand in line.
+/// The columns and their widths, the same for every line.
 pub(super) struct Layout {
     width: usize,
     name: usize,
@@ -66,7 +66,7 @@ impl Layout {
         let widest = |column: Column| {
             let text = stages.iter().map(|stage| width(&cell(stage, column).0)).max().unwrap_or(0);
             let forecast = stages.iter().any(|stage| stage.counts.total.is_some());
-            // Wide enough for what it will hold, where that changes with every event.
+            // Wide enough for later values, if the text changes with every event.
             let usual = match column {
                 Column::Rate => width("9.9/min"),
                 Column::Left if forecast => width("59m 59s left"),
@@ -94,7 +94,7 @@ impl Layout {
                 _ => break,
             }
         }
-        // What is left over makes the bar longer.
+        // The bar takes the remaining width.
         if let Some((_, wide)) = chosen.iter_mut().find(|(column, _)| *column == Column::Bar) {
             *wide = (*wide + free).min(BAR_MAX);
         }
@@ -123,13 +123,13 @@ impl Layout {
                 }
             }
         }
-        // What comes last may be blank; whoever draws the line fills it up.
+        // The last columns may be blank; the caller pads the line.
         line.text.truncate(line.text.trim_end().len());
         line.text
     }
 }
 
-/// A line that does not grow past its room.
+/// A line with a limited width.
 struct Line {
     text: String,
     room: usize,
@@ -146,7 +146,7 @@ impl Line {
     }
 }
 
-/// What a column says of a stage; nothing where there is nothing to say.
+/// The text of a stage's column; may be empty.
 fn cell(stage: &Stage, column: Column) -> (String, Ink) {
     let counts = &stage.counts;
     let at_work = stage.phase == Phase::Running;
@@ -155,7 +155,7 @@ fn cell(stage: &Stage, column: Column) -> (String, Ink) {
         _ => (format!("{} {what}", human::count(number)), ink),
     };
     match column {
-        // Drawn elsewhere: its width is what is left over.
+        // Drawn elsewhere: it takes the remaining width.
         Column::Bar => (String::new(), Ink::Plain),
         Column::Count if stage.phase == Phase::Waiting => ("waiting".to_owned(), Ink::Dim),
         Column::Count => (count(stage), Ink::Plain),
@@ -175,7 +175,7 @@ fn cell(stage: &Stage, column: Column) -> (String, Ink) {
     }
 }
 
-/// `23/47`, or `23` where nobody knows of how many.
+/// `23/47`, or `23` if the total is unknown.
 pub(super) fn count(stage: &Stage) -> String {
     let settled = human::count(stage.settled());
     match stage.total() {

@@ -1,4 +1,4 @@
-//! Made-up runs for the tests of this room.
+//! Sample runs for the tests of this folder.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,14 +9,14 @@ use crate::event::{
 
 pub(super) const PLAIN: Paint = Paint { color: false };
 
-/// A run's events, reported one by one.
+/// The events of a run, in order.
 pub(super) struct Story {
     pub(super) events: Vec<Event>,
-    /// What the limits did to it, as the last event says.
+    /// The effect of rate limits, as in the last event.
     pub(super) limits: RateLimits,
 }
 
-/// Records taken, given on, failed.
+/// Counts of records taken, done and failed.
 pub(super) fn counts(taken: u64, done: u64, failed: u64) -> StageCounts {
     StageCounts { taken, done, failed, ..StageCounts::default() }
 }
@@ -36,7 +36,7 @@ pub(super) fn usage() -> Usage {
     }
 }
 
-/// How the stages of [`Story::new`] stand at the end of that run.
+/// The counts of the stages of [`Story::new`] at the end of the run.
 pub(super) fn final_counts() -> [StageCounts; 4] {
     [counts(47, 47, 0), counts(47, 41, 6), counts(41, 41, 0), counts(41, 41, 0)]
 }
@@ -69,7 +69,7 @@ impl Story {
         story
     }
 
-    /// Half-way: everything that a live line can show is there.
+    /// A run halfway through, with everything that a live line can show.
     pub(super) fn midway(offline: bool, names: &[&str]) -> Self {
         let mut story = Self::with(offline, names);
         for second in 0..=12_u64 {
@@ -127,7 +127,7 @@ impl Story {
         self.push(80.0, EventKind::RunEnded { end, progress, sum, tables: Vec::new(), seconds: 80.0 })
     }
 
-    /// What is known after the last event.
+    /// The state after the last event.
     pub(super) fn state(&self) -> State {
         let mut state = State::default();
         for event in &self.events {

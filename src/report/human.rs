@@ -1,4 +1,4 @@
-//! Numbers as people read them at a glance: counts, rates, times.
+//! Numbers in a readable form: counts, rates, times.
 
 use std::time::Duration;
 
@@ -21,19 +21,19 @@ pub(crate) fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", count(number))
 }
 
-/// Three digits or so, for numbers whose end does not matter: `45.2k`, `1.2M`.
+/// About three digits, for approximate numbers: `45.2k`, `1.2M`.
 pub(crate) fn short(number: u64) -> String {
     let value = number as f64;
     match number {
         0..10_000 => count(number),
-        // From here on a tenth of a thousand rounds up to a thousand thousands.
+        // From 999,950 on, `{:.1}k` would round up to `1000.0k`.
         10_000..999_950 => format!("{:.1}k", value / 1e3),
         999_950..999_950_000 => format!("{:.1}M", value / 1e6),
         _ => format!("{:.1}G", value / 1e9),
     }
 }
 
-/// So many a second, or a minute or an hour where that is the larger number: `3.4/s`, `12/min`.
+/// A rate per second, or per minute or hour if that gives a larger number: `3.4/s`, `12/min`.
 pub(crate) fn rate(per_second: f64) -> String {
     let tidy = |value: f64| if value < 9.95 { format!("{value:.1}") } else { count(value.round() as u64) };
     if per_second <= 0.0 {
@@ -47,13 +47,13 @@ pub(crate) fn rate(per_second: f64) -> String {
     }
 }
 
-/// A time that has passed; tenths only below ten seconds: `0.8s`, `47s`, `1m 20s`, `2h 5m`.
+/// An elapsed time, with tenths only below ten seconds: `0.8s`, `47s`, `1m 20s`, `2h 5m`.
 pub(crate) fn duration(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     if seconds < 9.95 { format!("{seconds:.1}s") } else { whole(time) }
 }
 
-/// A time to the second, for a line that is drawn again and again: `7s`, `1m 20s`.
+/// A time in whole seconds, for a line that is redrawn often: `7s`, `1m 20s`.
 pub(crate) fn whole(time: Duration) -> String {
     let seconds = time.as_secs_f64().round() as u64;
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600, seconds / 60);

@@ -1,4 +1,4 @@
-//! A line now and then, for logs and for terminals that cannot draw.
+//! Periodic lines, for logs and for terminals that cannot draw.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,19 +9,19 @@ use super::{
     text,
 };
 
-/// Soon enough to see that something continues.
+/// Early enough to show that the run is working.
 const FIRST: SignedDuration = SignedDuration::from_secs(2);
-/// Seldom enough that an hour's log can be read.
+/// Rare enough for a readable log of an hour.
 const EVERY: SignedDuration = SignedDuration::from_secs(10);
 
-/// Says when the next line is due, by the events' times.
+/// Decides when the next line is due, by the times of events.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     due: Option<Timestamp>,
 }
 
 impl Pace {
-    /// Whether a line is due now; if so, the next one is due later.
+    /// Whether a line is due now; if so, schedules the next one.
     pub(crate) fn is_due(&mut self, now: Timestamp) -> bool {
         let Some(due) = self.due else {
             self.due = Some(now + FIRST);
@@ -35,14 +35,14 @@ impl Pace {
     }
 }
 
-/// What is run, and where to.
+/// The run and its database.
 pub(crate) fn started(state: &State) -> Option<String> {
     let run = state.run.as_ref()?;
     let offline = if run.offline { " (offline: answers are simulated)" } else { "" };
     Some(format!("run {} of `{}`{offline}, into {}", run.number, run.pipeline, run.database))
 }
 
-/// How far it is: the stages at work, then the run.
+/// Progress: the running stages, then the run.
 pub(crate) fn progress(state: &State) -> String {
     let at_work = state.stages.iter().filter(|stage| stage.phase == Phase::Running);
     let stages = at_work.map(|stage| stage_part(stage) + "; ");
@@ -81,8 +81,8 @@ pub(crate) fn wave_closed(
     Some(format!("wave `{name}` {closed}: {} came through{failed}", human::counted(ok, "record")))
 }
 
-/// A batch job stands otherwise than before; `counts` are its requests, those that have ended, and of these
-/// those that failed.
+/// A batch job has changed; `counts` are its requests, those that have ended, and of these the failed
+/// ones.
 pub(crate) fn job(state: &State, stage: usize, job: &str, status: &str, counts: [u64; 3]) -> Option<String> {
     let name = &state.stages.get(stage)?.name;
     let [requests, completed, failed] = counts;
@@ -99,7 +99,7 @@ pub(crate) fn job(state: &State, stage: usize, job: &str, status: &str, counts: 
     ))
 }
 
-/// Mocked answers have keys that no record had.
+/// Some mocked answers have keys without a record.
 pub(crate) fn unused(stage: &str, keys: &[String]) -> String {
     let shown: Vec<String> = keys.iter().take(5).map(|key| format!("`{}`", text::clean(key))).collect();
     let more = if keys.len() > shown.len() {
@@ -113,7 +113,7 @@ pub(crate) fn unused(stage: &str, keys: &[String]) -> String {
     )
 }
 
-/// The user has asked to stop.
+/// The user has interrupted the run.
 pub(crate) fn interrupted(in_flight: u64) -> String {
     match in_flight {
         0 => "stopping: nothing new is begun".to_owned(),

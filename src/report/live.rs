@@ -1,7 +1,7 @@
 //! The live lines: a table of stages with a line for the whole run, cut to the window.
 //!
-//! In a narrow window columns go, the least important first; in a low one stages go, those
-//! that have ended first.
+//! A narrow window drops columns, the least important first; a low window drops stages, ended ones
+//! first.
 
 use super::{
     columns::Layout,
@@ -21,10 +21,10 @@ pub(crate) struct Window {
     pub(crate) height: usize,
 }
 
-/// All lines, none wider than the window, and no more than it has rows.
+/// All lines, cut to the width and height of the window.
 pub(crate) fn lines(state: &State, window: Window, paint: Paint) -> Vec<String> {
     let layout = Layout::new(&state.stages, window.width);
-    // One row is kept for the run's own line, and one free so that the window does not scroll.
+    // One row is for the run's line, and one stays free so that the window does not scroll.
     let shown = visible(&state.stages, window.height.saturating_sub(2));
     let mut lines: Vec<String> = shown.iter().map(|stage| layout.line(stage, paint)).collect();
     let hidden = state.stages.len() - shown.len();
@@ -38,7 +38,7 @@ pub(crate) fn lines(state: &State, window: Window, paint: Paint) -> Vec<String> 
     lines
 }
 
-/// The stages that there is room for: at work before waiting before ended, in their order.
+/// The stages that fit: running before waiting before ended, in plan order.
 fn visible(stages: &[Stage], rows: usize) -> Vec<&Stage> {
     if stages.len() <= rows {
         return stages.iter().collect();
@@ -49,13 +49,13 @@ fn visible(stages: &[Stage], rows: usize) -> Vec<&Stage> {
         Phase::Waiting => 1,
         Phase::Ended => 2,
     });
-    // One row goes to the line that says how many are not shown.
+    // One row is for the number of hidden stages.
     ranked.truncate(rows.saturating_sub(1));
     ranked.sort_by_key(|(at, _)| *at);
     ranked.into_iter().map(|(_, stage)| stage).collect()
 }
 
-/// The whole run in a line.
+/// The line of the whole run.
 fn run_line(state: &State, columns: usize) -> String {
     let mut parts = run_parts(state);
     let joined = |parts: &[Part]| parts.iter().map(|p| p.text.as_str()).collect::<Vec<_>>().join(", ");
@@ -66,13 +66,13 @@ fn run_line(state: &State, columns: usize) -> String {
     fit(&joined(&parts), columns)
 }
 
-/// A part of the run's line; in a narrow window the parts of high rank go first.
+/// A part of the run's line; a narrow window drops parts with a high rank first.
 pub(super) struct Part {
     rank: u8,
     pub(super) text: String,
 }
 
-/// What there is to say of the whole run, in the order in which it is said.
+/// The parts of the run's line, in display order.
 pub(super) fn run_parts(state: &State) -> Vec<Part> {
     let usage = &state.usage;
     let simulated = if state.is_simulated() { " (simulated)" } else { "" };
@@ -94,7 +94,7 @@ pub(super) fn run_parts(state: &State) -> Vec<Part> {
     parts.into_iter().filter_map(|(rank, text)| text.map(|text| Part { rank, text })).collect()
 }
 
-/// What the run waits for, what is accepted and which share is refused; nothing where nothing is refused.
+/// What the run waits for, the accepted rate and the refused share, if any.
 fn limits(limits: &RateLimits) -> Option<String> {
     let waits = limits.waiting_for.map(|what| match what {
         WaitingFor::ConfiguredLimit => "waiting for the configured limit",

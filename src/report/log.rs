@@ -7,8 +7,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::shown::visible;
 
-/// Writes log lines to stderr, above the bars while there are bars. Lines must not be coloured: escape codes are
-/// shown, not obeyed.
+/// Writes log lines to stderr, above the bars if there are any. Lines must not be coloured: escape codes are
+/// printed as text.
 ///
 /// ```
 /// let reporter = etl::report::Reporter::new(etl::report::Mode::Lines, Box::new(std::io::stderr()));
@@ -31,7 +31,7 @@ impl LogWriter {
         if self.bars.is_hidden() {
             return io::stderr().write_all(text.as_bytes());
         }
-        // The bars' own count of columns knows no tabs.
+        // The bars do not count tabs as columns.
         self.bars.println(text.trim_end_matches('\n').replace('\t', "    "))
     }
 }
@@ -44,7 +44,7 @@ impl<'a> MakeWriter<'a> for LogWriter {
     }
 }
 
-/// One log message on its way: it is printed as a whole, when it is dropped.
+/// A log message, printed as a whole when it is dropped.
 #[derive(Debug)]
 pub struct LogLine<'a> {
     writer: &'a LogWriter,
@@ -68,7 +68,7 @@ impl Write for LogLine<'_> {
 
 impl Drop for LogLine<'_> {
     fn drop(&mut self) {
-        // A log that cannot be written has nowhere to say so.
+        // A failed log write cannot be reported anywhere.
         let _ = self.flush();
     }
 }

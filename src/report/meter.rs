@@ -1,20 +1,20 @@
-//! How fast a count rises, from the times of the events that report it.
+//! The rate of a rising count, from the times of its events.
 
 use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The rate is that of the last so many seconds: long enough not to flicker, short enough to
-/// forget the burst of answers from the ledger with which a second run begins.
+/// The window of the rate: long enough not to flicker, short enough to forget the burst of cache
+/// hits at the start of a second run.
 const WINDOW: SignedDuration = SignedDuration::from_secs(10);
-/// Where a window holds fewer records than this, it is widened: at 12 a minute, ten seconds
-/// hold one or two, and the rate would jump between 6 and 12.
+/// A window with fewer records than this is widened: at 12 per minute, ten seconds hold one or
+/// two, and the rate would jump between 6 and 12.
 const ENOUGH: u64 = 5;
-/// The window is never wider than this.
+/// The widest window.
 const LONGEST: SignedDuration = SignedDuration::from_secs(60);
 /// Samples are at least this far apart, which bounds the queue: 60 s / 250 ms + 2 = 242.
 const GRAIN: SignedDuration = SignedDuration::from_millis(250);
-/// Below this much time there is no rate to speak of.
+/// The shortest time for a rate, in seconds.
 const SHORTEST: f64 = 0.5;
 
 #[derive(Debug, Clone, Copy)]
@@ -30,13 +30,13 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Forgets what was; the count stands at `count` now and rises from here.
+    /// Discards all samples and starts at `count`.
     pub(crate) fn restart(&mut self, at: Timestamp, count: u64) {
         self.samples.clear();
         self.samples.push_back(Sample { at, count });
     }
 
-    /// The count stands at `count` now. Times that run backwards are taken as no time at all.
+    /// Adds a sample. A time before the last one counts as equal to it.
     pub(crate) fn push(&mut self, at: Timestamp, count: u64) {
         let at = self.samples.back().map_or(at, |last| last.at.max(at));
         let mut latest = self.samples.iter().rev();
@@ -51,7 +51,7 @@ impl Meter {
         }
     }
 
-    /// Records a second; `None` while there is too little to go by.
+    /// Records per second; `None` while there are too few samples.
     pub(crate) fn per_second(&self) -> Option<f64> {
         let last = self.samples.back()?;
         let telling = |s: &&Sample| {

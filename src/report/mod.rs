@@ -1,9 +1,9 @@
-//! What a person at the terminal sees of a run: live bars, a line now and then, JSON, the summary.
+//! The display of a run in the terminal: live bars, periodic lines, JSON, the summary.
 //!
-//! The room knows events and the words that all rooms share, and nothing of stages, HTTP or
-//! tables. Everything shown is a pure function of the events so far (`state`) and of the
-//! window's size; only `bars`, `log` and `reporter` touch a terminal or a file. Time is
-//! the events' own, so that a recorded run looks the same when it is reported again.
+//! It depends on events and shared base types only, not on stages, HTTP or tables. The output is
+//! a pure function of the events so far (`state`) and of the window's size; only `bars`, `log` and
+//! `reporter` touch a terminal or a file. Times come from the events, so that a replayed run looks
+//! the same.
 
 mod bars;
 mod columns;

@@ -1,4 +1,4 @@
-//! How a run is shown, and how that is chosen.
+//! The display mode of a run, and how it is chosen.
 
 use std::io::IsTerminal;
 
@@ -37,8 +37,8 @@ impl Choice {
         self.resolve_for(std::io::stderr().is_terminal() && !console::is_dumb())
     }
 
-    /// The mode, given whether bars can be drawn. Bars that were asked for where they cannot be
-    /// drawn become lines: the alternative is to show nothing.
+    /// The mode, given whether bars can be drawn. If not, a choice of bars falls back to lines
+    /// instead of showing nothing.
     pub const fn resolve_for(self, bars_work: bool) -> Mode {
         match self {
             Self::Auto | Self::Bars if bars_work => Mode::Bars,

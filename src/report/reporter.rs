@@ -16,7 +16,7 @@ use crate::{
     shown::visible_json,
 };
 
-/// Consumes a run's events and shows them; needs no runtime, and is as fast as its writer.
+/// Consumes a run's events and shows them; needs no async runtime, and is as fast as its writer.
 ///
 /// ```no_run
 /// use etl::report::{Choice, Reporter};
@@ -41,7 +41,7 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Writes lines, JSON and the summary to `out`, without colour. Bars go to stderr in any case.
+    /// Writes lines, JSON and the summary to `out`, without colour. Bars always go to stderr.
     pub fn new(mode: Mode, out: Box<dyn Write + Send>) -> Self {
         let bars = if mode == Mode::Bars { Bars::stderr() } else { Bars::hidden() };
         Self::with_bars(mode, out, bars)
@@ -63,7 +63,7 @@ impl Reporter {
         Self { mode, quiet: false, paint: Paint::default(), out, bars, pace, state, failed: None }
     }
 
-    /// Shows no progress, and in the end only what failed. JSON stays as it is: it is for programs.
+    /// Shows no progress, and at the end only failures. JSON is unchanged, since it is for programs.
     #[must_use]
     pub const fn quiet(mut self, quiet: bool) -> Self {
         self.quiet = quiet;
@@ -77,15 +77,15 @@ impl Reporter {
         self
     }
 
-    /// Where log lines go while this reporter is at work: above its bars, or to stderr.
+    /// The writer for log lines while this reporter is in use: above its bars, or to stderr.
     pub fn log_writer(&self) -> LogWriter {
         self.bars.log_writer()
     }
 
-    /// Takes in an event and shows what it changes.
+    /// Applies an event and shows the change.
     ///
     /// Never fails, since a broken pipe must not end a run: after the first error nothing more
-    /// is written, and [`finish`](Self::finish) returns it.
+    /// is written, and [`finish`](Self::finish) returns the error.
     pub fn on(&mut self, event: &Event) {
         if self.failed.is_some() {
             return;
@@ -98,11 +98,11 @@ impl Reporter {
         self.failed = shown.err();
     }
 
-    /// Takes the bars off the screen, if the run has not ended.
+    /// Removes the bars from the screen, if the run has not ended.
     ///
     /// # Errors
     ///
-    /// The first error that writing met.
+    /// The first write error.
     pub fn finish(mut self) -> io::Result<()> {
         self.bars.clear();
         self.failed.map_or_else(|| self.out.flush(), Err)
@@ -113,7 +113,7 @@ impl Reporter {
         self.write(&format!("{}\n", visible_json(&line)))
     }
 
-    /// The reason why a run could not be completed: no mode hides it.
+    /// The reason why a run could not be completed, shown in every mode.
     fn reason(&mut self, event: &Event) -> io::Result<()> {
         self.state.apply(event);
         match &event.kind {
@@ -170,7 +170,7 @@ impl Reporter {
         if self.quiet {
             return self.write(&summary::troubles(&self.state, self.paint));
         }
-        // A blank line parts it from the lines above; cleared bars leave only the first one.
+        // A blank line separates it from the lines above; cleared bars leave only the first line.
         self.write(&format!("\n{}", summary::summary(&self.state, self.paint)))
     }
 

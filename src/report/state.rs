@@ -1,4 +1,4 @@
-//! What is known of a run: a fold over its events, from which everything shown is made.
+//! The state of a run: a fold over its events, and the input of everything shown.
 
 use std::time::Duration;
 
@@ -13,28 +13,28 @@ use crate::{
     shown::visible,
 };
 
-/// Past this a time left says nothing but "long".
+/// Longer estimates of the time left are not shown.
 const LONGEST_LEFT: f64 = 30.0 * 86_400.0;
 
-/// What is known so far. Before the first event that is nothing.
+/// The state so far; empty before the first event.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State {
-    /// The run as it introduced itself.
+    /// The run, from its first event.
     pub(crate) run: Option<Run>,
     /// In the order of the plan.
     pub(crate) stages: Vec<Stage>,
     /// The latest totals.
     pub(crate) usage: Usage,
-    /// What the limits of the service do to it.
+    /// The effect of the service's rate limits.
     pub(crate) limits: RateLimits,
-    /// Whether the user has asked it to stop.
+    /// Whether the user has interrupted the run.
     pub(crate) stopping: bool,
     /// How it ended, once it has.
     pub(crate) end: Option<End>,
     now: Timestamp,
 }
 
-/// A run's particulars.
+/// The facts about a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     pub(crate) pipeline: String,
@@ -49,12 +49,12 @@ pub(crate) struct Run {
 pub(crate) struct End {
     pub(crate) end: RunEnd,
     pub(crate) sum: Conservation,
-    /// What became of rows of earlier runs; tables without a change are left out.
+    /// Changes to rows of earlier runs; unchanged tables are left out.
     pub(crate) tables: Vec<TableChange>,
     pub(crate) time: Duration,
 }
 
-/// A stage and what it has done.
+/// A stage and its progress.
 #[derive(Debug, Clone)]
 pub(crate) struct Stage {
     /// Its name, safe to print.
@@ -62,35 +62,35 @@ pub(crate) struct Stage {
     pub(crate) kind: StageKind,
     pub(crate) counts: StageCounts,
     pub(crate) phase: Phase,
-    /// Whether it has ever had a request under way; a column that has been seen stays.
+    /// Whether it has ever had a request in flight; its column then stays.
     pub(crate) asks: bool,
-    /// Whether it has ever waited for a limiter.
+    /// Whether it has ever waited for a rate limit.
     pub(crate) throttled: bool,
     meter: Meter,
 }
 
-/// How far a stage is.
+/// The phase of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// It has seen no record: it is slow to begin, or stands below a wave.
+    /// It has seen no record: it is slow to start, or below a wave.
     Waiting,
-    /// It has seen some.
+    /// It has seen records.
     Running,
-    /// It has seen the last; a wave: it has closed.
+    /// It has seen its last record; a wave has closed.
     Ended,
 }
 
-/// How long the run will still take.
+/// The estimated time left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Left {
     pub(crate) time: Duration,
-    /// More will come below a wave, and nobody knows how much.
+    /// An unknown amount of work will follow below a wave.
     pub(crate) at_least: bool,
 }
 
 impl State {
-    /// Takes in one more event. Events out of place (a stage that was never announced) are
-    /// passed over: a report must not end the run that it reports.
+    /// Applies an event. Unexpected events (of an unknown stage) are ignored: a report must not end
+    /// its run.
     pub(crate) fn apply(&mut self, event: &Event) {
         self.now = self.now.max(event.at);
         match &event.kind {
@@ -111,7 +111,7 @@ impl State {
                     stage.phase = Phase::Ended;
                 }
             }
-            // How jobs stand shows in the counts of the stage that polls them.
+            // The state of jobs shows in the counts of the poll stage.
             EventKind::JobChanged { .. } | EventKind::UnusedAnswers { .. } => {}
             EventKind::Interrupted { .. } => self.stopping = true,
             EventKind::RunEnded { end, progress, sum, tables, seconds } => {
@@ -137,19 +137,19 @@ impl State {
         }
     }
 
-    /// Whether answers cost nothing, because a simulator gives them.
+    /// Whether a simulator answers, so that nothing is paid.
     pub(crate) fn is_simulated(&self) -> bool {
         self.usage.simulated || self.run.as_ref().is_some_and(|run| run.offline)
     }
 
-    /// Time since the run began, by its events.
+    /// Time since the start of the run, by its events.
     pub(crate) fn elapsed(&self) -> Duration {
         let since = |run: &Run| self.now.duration_since(run.started).try_into().unwrap_or_default();
         self.run.as_ref().map(since).unwrap_or_default()
     }
 
-    /// Stages run side by side, so the slowest tells. `None` while a stage at work gives no
-    /// estimate: the others' would be too short, and a short promise is worse than none.
+    /// The estimate of the slowest stage, since stages run concurrently. `None` while a running stage has
+    /// no estimate: the others' could be too short, which is worse than none.
     pub(crate) fn left(&self) -> Option<Left> {
         let at_work = self.stages.iter().filter(|s| s.phase == Phase::Running && s.remaining() > Some(0));
         let times: Option<Vec<Duration>> = at_work.map(Stage::left).collect();
@@ -185,21 +185,21 @@ impl Stage {
                 self.phase = Phase::Running;
                 self.meter.push(at, self.settled());
             }
-            // The time before its first record says nothing about how fast it is.
+            // The time before its first record does not count for its rate.
             Phase::Waiting => self.meter.restart(at, 0),
             Phase::Running | Phase::Ended => self.meter.push(at, self.settled()),
         }
     }
 
-    /// Records that it is through with, however that went; for a wave, records gathered.
-    /// A split gives more than it takes, hence the cap.
+    /// Processed records, with any result; for a wave, gathered records.
+    /// A split outputs more than it takes, hence the cap.
     pub(crate) fn settled(&self) -> u64 {
         let StageCounts { taken, done, failed, skipped, duplicates, .. } = self.counts;
         if self.kind == StageKind::Wave { taken } else { (done + failed + skipped + duplicates).min(taken) }
     }
 
-    /// Records that it will take in all; a forecast that was too low is corrected, and a stage
-    /// that has ended has had them all.
+    /// The total number of records; a forecast that was too low is raised, and an ended stage has
+    /// processed them all.
     pub(crate) fn total(&self) -> Option<u64> {
         match self.phase {
             Phase::Ended => Some(self.settled()),
@@ -207,7 +207,7 @@ impl Stage {
         }
     }
 
-    /// Records a second, over the last ten seconds or so; none for a stage not at work.
+    /// Records per second, over about the last ten seconds; `None` for a stage that is not running.
     pub(crate) fn rate(&self) -> Option<f64> {
         if self.phase == Phase::Running { self.meter.per_second() } else { None }
     }
@@ -216,7 +216,7 @@ impl Stage {
         Some(self.total()? - self.settled())
     }
 
-    /// How long it will need for the rest, going on as it does.
+    /// The time for the remaining records, at the current rate.
     pub(crate) fn left(&self) -> Option<Duration> {
         let seconds = self.remaining()? as f64 / self.rate()?;
         (seconds < LONGEST_LEFT).then(|| Duration::from_secs_f64(seconds))

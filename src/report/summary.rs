@@ -1,7 +1,7 @@
-//! What a run comes to, when it has ended: a pure function of what is known.
+//! The summary of an ended run: a pure function of its state.
 //!
-//! First the stages, then the sum in which every record has its place, then what was asked and
-//! what it cost, then what to do.
+//! First the stages, then the sum that accounts for every record, then requests and their cost,
+//! then what to do.
 
 use std::{fmt::Write, time::Duration};
 
@@ -28,7 +28,7 @@ pub(crate) fn summary(state: &State, paint: Paint) -> String {
     parts.join("\n")
 }
 
-/// What is left of the summary for those who asked for quiet: only what went wrong.
+/// The summary in quiet mode: only problems.
 pub(crate) fn troubles(state: &State, paint: Paint) -> String {
     match &state.end {
         Some(End { end: RunEnd::Fatal(_) | RunEnd::OutOfMoney(_), .. }) => advice(state, paint),
@@ -70,7 +70,7 @@ fn table(stages: &[Stage], paint: Paint) -> String {
     table
 }
 
-/// `47 records = 41 rows + 6 failures + 0 skipped`: it always adds up, because what does not
+/// `47 records = 41 rows + 6 failures + 0 skipped`: it always adds up, because any difference
 /// is named.
 pub(crate) fn sum(sum: Conservation) -> String {
     let mut text = counted(sum.read, "record");
@@ -92,13 +92,13 @@ pub(crate) fn sum(sum: Conservation) -> String {
     match pending {
         0 => {}
         1.. => text += &format!(" + {} pending", count(pending.unsigned_abs())),
-        // A mistake of this program; it is shown, so that it is found.
+        // A bug in this program; shown, so that it is found.
         _ => text += &format!(" - {} counted twice", count(pending.unsigned_abs())),
     }
     text
 }
 
-/// What became of the rows of earlier runs: the sum above counts records of this run.
+/// The changes to rows of earlier runs; the sum above counts records of this run.
 fn change(table: &TableChange) -> String {
     let mut parts = Vec::new();
     if table.removed > 0 {
@@ -123,7 +123,7 @@ fn change(table: &TableChange) -> String {
     format!("{}: {}", clean(&table.table), parts.join("; "))
 }
 
-/// Requests, tokens, money, time.
+/// Requests, tokens, cost, time.
 fn spent(state: &State, end: &End) -> String {
     let Usage {
         requests,
@@ -193,7 +193,7 @@ fn spent(state: &State, end: &End) -> String {
     text
 }
 
-/// The time lost to limits, refusals and outages; nothing below a tenth of a second.
+/// The time lost to limits, refusals and outages; `None` below a tenth of a second.
 fn lost(lost: LostTime) -> Option<String> {
     let LostTime { configured_limit_ms, account_limit_ms, sporadic_refusals_ms, outage_ms } = lost;
     let parts = [
@@ -208,7 +208,7 @@ fn lost(lost: LostTime) -> Option<String> {
     (!said.is_empty()).then(|| said.join(", "))
 }
 
-/// What to do next; nothing for a run that is complete.
+/// What to do next; empty for a complete run.
 fn advice(state: &State, paint: Paint) -> String {
     let Some(End { end, sum, .. }) = &state.end else { return String::new() };
     let run = state.run.as_ref();
@@ -248,21 +248,21 @@ fn advice(state: &State, paint: Paint) -> String {
     text
 }
 
-/// A command that can be pasted.
+/// A command to paste.
 fn query(run: &Run) -> String {
     let database = shell_quoted(&run.database);
     let number = run.number;
     format!("etl sql {database} \"SELECT key, stage, kind, reason FROM etl.failures WHERE run = {number}\"")
 }
 
-/// The word as a POSIX shell reads it back.
+/// The word quoted for a POSIX shell.
 fn shell_quoted(word: &str) -> String {
     let plain =
         |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | ':' | '=' | ',' | '@');
     if !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
         return word.to_owned();
     }
-    // A leading dash would be read as an option, quoted or not.
+    // A leading dash would be parsed as an option even in quotes.
     let word = if word.starts_with('-') { format!("./{word}") } else { word.to_owned() };
     format!("'{}'", word.replace('\'', r"'\''"))
 }

@@ -1,11 +1,11 @@
-//! Text by the column: how wide it is, how it is cut, padded and coloured.
+//! Text in columns: width, cutting, padding and colour.
 
 use std::fmt::Write;
 
 use crate::shown::visible;
 
-/// Columns that the text takes, counted character by character as `indicatif` counts when it
-/// moves the cursor back up: another count than its would leave remains of old lines behind.
+/// The width of a text in columns, counted per character like `indicatif` does when it moves the
+/// cursor back up: a different count would leave parts of old lines on the screen.
 pub(crate) fn width(text: &str) -> usize {
     text.chars().map(char_width).sum()
 }
@@ -14,8 +14,8 @@ fn char_width(c: char) -> usize {
     console::measure_text_width(c.encode_utf8(&mut [0; 4]))
 }
 
-/// A name in one line: [`visible`], with spaces for all white space, and without the joiners and selectors that
-/// change how wide their neighbours are.
+/// A name on one line: [`visible`], with spaces for all white space, and without joiners and selectors, which
+/// change the width of adjacent characters.
 pub(crate) fn clean(name: &str) -> String {
     let breaks = |c: char| matches!(c, '\u{200b}'..='\u{200d}' | '\u{fe00}'..='\u{fe0f}');
     let line: String =
@@ -23,7 +23,7 @@ pub(crate) fn clean(name: &str) -> String {
     visible(&line).into_owned()
 }
 
-/// The text in at most so many columns, with `…` where something was cut off.
+/// The text in at most this many columns, with `…` if cut off.
 pub(crate) fn fit(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
@@ -41,14 +41,14 @@ pub(crate) fn fit(text: &str, columns: usize) -> String {
     short
 }
 
-/// Where text stands in a wider cell.
+/// The alignment of text in a wider cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,
     Right,
 }
 
-/// The text in exactly so many columns.
+/// The text in exactly this many columns.
 pub(crate) fn pad(text: &str, columns: usize, align: Align) -> String {
     let text = fit(text, columns);
     let gap = " ".repeat(columns - width(&text));
@@ -58,30 +58,30 @@ pub(crate) fn pad(text: &str, columns: usize, align: Align) -> String {
     }
 }
 
-/// The few colours that are used, each with a meaning.
+/// The colours, by meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ink {
-    /// Nothing to say.
+    /// Neutral.
     Plain,
-    /// Went well.
+    /// Success.
     Good,
-    /// Went wrong.
+    /// Failure.
     Bad,
-    /// Under way.
+    /// In progress.
     Live,
-    /// Not worth a look.
+    /// Unimportant.
     Dim,
 }
 
 /// Whether to colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Paint {
-    /// Escape codes are written.
+    /// Whether to write escape codes.
     pub(crate) color: bool,
 }
 
 impl Paint {
-    /// Adds the text to the line; the codes take no columns.
+    /// Adds the text to the line; escape codes take no columns.
     pub(crate) fn push(self, line: &mut String, text: &str, ink: Ink) {
         let styled = console::style(text).force_styling(self.color);
         let styled = match ink {

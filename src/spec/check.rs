@@ -1,6 +1,6 @@
 //! Tree + description → checked values: the generic part of reading a spec.
 //!
-//! Reports all mistakes of shape at once, each with its place. Typed shapes are built from what it gives.
+//! Reports all shape mistakes at once, each with its place. Typed shapes are built from the checked values.
 
 use std::ops::Range;
 
@@ -19,8 +19,8 @@ use super::{
     value::{Checked, Entry, Value},
 };
 
-/// The value of a node, if it fits; otherwise its mistakes are reported. `stage` is the stage that the node
-/// is part of, for messages.
+/// The value of a node, if it fits; otherwise its mistakes are reported. `stage` is the stage that contains the
+/// node, for messages.
 pub(crate) fn check(
     node: &Node,
     holds: &Type,
@@ -32,7 +32,7 @@ pub(crate) fn check(
             Some(Value::List(items.iter().filter_map(|item| check(item, of, stage, reader)).collect()))
         }
         (Type::Many(of), kind) if fits(kind, of) => check(node, of, stage, reader),
-        // An empty list, as an absent key would have another meaning: a stage without `from:` reads the one above.
+        // An empty list, because an absent key means something else: a stage without `from:` reads the one above.
         (Type::Many(_), _) => {
             reader.wrong(node, holds.wanted());
             Some(Value::List(Vec::new()))
@@ -99,7 +99,7 @@ pub(crate) fn check(
     }
 }
 
-/// Whether a mapping is a struct of SQL, whose names are in single quotes.
+/// Whether a mapping is an SQL struct, whose names are in single quotes.
 fn is_struct(kind: &Kind, reader: &Reader<'_>) -> bool {
     let Kind::Map(entries) = kind else { return false };
     entries.first().is_some_and(|(key, _)| {
@@ -108,11 +108,11 @@ fn is_struct(kind: &Kind, reader: &Reader<'_>) -> bool {
     })
 }
 
-/// A JSON Schema that is written in the spec.
+/// A JSON Schema written in the spec.
 fn json_schema(node: &Node, reader: &mut Reader<'_>) -> Option<SchemaSpec> {
     let json = reader.json(node);
     if let Err(error) = jsonschema::options().build(&json) {
-        // The path of keys to the mistake, followed through the tree.
+        // Follow the path of keys to the mistake through the tree.
         let mut at = node;
         for name in error.instance_path().as_str().split('/').skip(1) {
             let inner = match &at.kind {
@@ -157,7 +157,7 @@ pub(crate) fn mapping(
     checked
 }
 
-/// A mapping whose first key says which of several shapes it is, and whose name follows that key.
+/// A mapping whose first key selects one of several shapes, with its name as the value.
 fn tagged(
     entries: &Entries,
     what: &'static str,
@@ -190,7 +190,7 @@ fn tagged(
     Some(Checked { shape: first.tag(), form: None, entries })
 }
 
-/// The values of the known keys; of a duplicate key the first, as the duplicate has been reported.
+/// The values of the known keys; the first of duplicate keys, since the others have been reported.
 fn values(
     entries: &Entries,
     known: &[&'static describe::Key],

@@ -1,5 +1,5 @@
-//! What a description of the language is made of: mappings ([`Shape`]), their keys ([`Key`]) and what a
-//! key holds ([`Type`]).
+//! The parts of a language description: mappings ([`Shape`]), their keys ([`Key`]) and the types of the
+//! values ([`Type`]).
 //!
 //! The descriptions themselves are data beside the types that they describe (`spec/language`). The
 //! reader (`check`), the JSON Schema, the reference and `etl explain` are folds over them.
@@ -16,27 +16,27 @@ use super::value::Checked;
 /// A mapping with known keys.
 #[derive(Debug)]
 pub(crate) struct Shape {
-    /// What the schema and `etl explain` call it; unique.
+    /// Its unique name in the schema and `etl explain`.
     pub(crate) name: &'static str,
-    /// What messages call it.
+    /// Its name in messages.
     pub(crate) within: &'static str,
-    /// What messages call it while it is not known which of several shapes with the same first key it is.
+    /// Its name in messages while it could still be one of several shapes with the same first key.
     pub(crate) family: &'static str,
     /// One sentence.
     pub(crate) about: &'static str,
-    /// Its keys, in groups, as several shapes share some.
+    /// Its keys, in groups because shapes share some of them.
     pub(crate) keys: &'static [&'static [Key]],
     /// Which of them exclude each other.
     pub(crate) choice: Choice,
-    /// Keys that would do harm here, each with the reason.
+    /// Keys that are refused here, each with the reason.
     pub(crate) refused: &'static [(&'static str, &'static str)],
     /// Keys that begin with this are ignored.
     pub(crate) ignored: Option<&'static str>,
-    /// What the keys have to fulfil together.
+    /// A rule across several keys.
     pub(crate) rule: Option<Rule>,
 }
 
-/// What the keys of a mapping have to fulfil together.
+/// A rule across the keys of a mapping.
 pub(crate) type Rule = fn(&Checked) -> Option<Broken>;
 
 /// How a [`Rule`] is broken.
@@ -46,10 +46,10 @@ pub(crate) struct Broken {
     pub(crate) fault: Fault,
 }
 
-/// Keys of which one has to be there.
+/// Keys of which one is required.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Choice {
-    /// There are none.
+    /// No such keys.
     Free,
     /// Exactly one of these; messages call the mapping by the title.
     One(&'static str, &'static [&'static str]),
@@ -68,11 +68,11 @@ pub(crate) struct Key {
     pub(crate) default: Preset,
     /// One sentence or two.
     pub(crate) about: &'static str,
-    /// The key with a value, as it is written in a spec.
+    /// The key with a value, as written in a spec.
     pub(crate) example: &'static str,
 }
 
-/// What holds if a key is absent.
+/// The default of an absent key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Preset {
     /// Nothing.
@@ -83,9 +83,9 @@ pub(crate) enum Preset {
     Duration(Duration),
     Size(Size),
     Word(&'static str),
-    /// In words, where it depends on something else.
+    /// In words, if it depends on something else.
     Says(&'static str),
-    /// In words that are made from constants.
+    /// In words built from constants.
     Made(fn() -> String),
 }
 
@@ -93,9 +93,9 @@ pub(crate) enum Preset {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Type {
     Text(Written),
-    /// A text that may stay unset until it is needed, and is never shown.
+    /// A text that is never shown and may stay unset until it is needed.
     Secret,
-    /// A name that the person gives.
+    /// A name chosen by the user.
     Name,
     Flag,
     /// A whole number of something, both bounds included.
@@ -114,20 +114,20 @@ pub(crate) enum Type {
     /// A number of bytes up to a bound.
     Size(Size),
     Money,
-    /// A list, and what messages call it.
+    /// A list, and its name in messages.
     List(&'static Type, &'static str),
     /// One value or a list of them.
     Many(&'static Type),
     Map(&'static Shape),
-    /// A mapping with the person's own keys; whether they have to be names, what they hold, and its form.
+    /// A mapping with the user's own keys: whether they must be names, the type of the values, and its form.
     Own(bool, &'static Type, &'static str),
-    /// A mapping that is taken as it is, and what messages call it.
+    /// A mapping that is passed on unchanged, and its name in messages.
     Json(&'static str),
     /// A path, a JSON Schema, or the short form of one.
     Schema,
-    /// One of several, which differ in the kind of YAML value.
+    /// One of several types, which differ in the kind of YAML value.
     Either(&'static [Type]),
-    /// A mapping whose first key says which of these it is; what messages call that key, and its form.
+    /// A mapping whose first key selects one of these shapes; the name of that key in messages, and its form.
     Tagged(&'static str, &'static str, &'static [&'static Shape]),
 }
 
@@ -135,7 +135,7 @@ pub(crate) enum Type {
 #[derive(Debug)]
 pub(crate) struct Word(pub(crate) &'static str, pub(crate) &'static str);
 
-/// In which language a text is written.
+/// The language of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
     Plain,
@@ -148,7 +148,7 @@ pub(crate) enum Written {
     Pattern,
     /// A region or a URL.
     Server,
-    /// A text with Jinja in it.
+    /// A Jinja template.
     Template,
     /// An SQL expression over the fields.
     Expression,
@@ -164,13 +164,13 @@ pub(crate) const fn key(name: &'static str, holds: Type, example: &'static str, 
 }
 
 impl Key {
-    /// The key has to be there.
+    /// Makes the key required.
     pub(crate) const fn required(mut self) -> Self {
         self.required = true;
         self
     }
 
-    /// What holds if it is absent.
+    /// Sets the default.
     pub(crate) const fn or(mut self, default: Preset) -> Self {
         self.default = default;
         self
@@ -198,13 +198,13 @@ impl Shape {
         }
     }
 
-    /// Which of its keys exclude each other.
+    /// Sets which of its keys exclude each other.
     pub(crate) const fn choice(mut self, choice: Choice) -> Self {
         self.choice = choice;
         self
     }
 
-    /// What its keys have to fulfil together.
+    /// Sets the rule across its keys.
     pub(crate) const fn rule(mut self, rule: Rule) -> Self {
         self.rule = Some(rule);
         self
@@ -215,14 +215,14 @@ impl Shape {
         self.keys.iter().flat_map(|group| group.iter())
     }
 
-    /// The key that says what the mapping is, where it is one of several.
+    /// The key that identifies the mapping among several.
     pub(crate) fn tag(&self) -> &'static str {
         self.keys().next().map_or("", |key| key.name)
     }
 }
 
 impl Choice {
-    /// The keys of which one has to be there.
+    /// The keys of which one is required.
     pub(crate) const fn forms(&self) -> &'static [&'static str] {
         match self {
             Self::Free => &[],
@@ -264,7 +264,7 @@ impl Type {
 }
 
 impl Preset {
-    /// The default as a spec would say it; `None` if there is none.
+    /// The default as written in a spec; `None` if there is none.
     pub(crate) fn written(&self) -> Option<String> {
         let code = |text: String| Some(format!("`{text}`"));
         match self {

@@ -1,7 +1,7 @@
-//! A line whose indentation fits none of the lines above it: YAML's own message speaks of contexts and keys. Called where
-//! YAML ends.
+//! Explains a line whose indentation matches no line above it, better than the YAML parser's message. Called on a
+//! YAML syntax error.
 
-/// What is wrong with the indentation of the line at a place, if that is what ends the YAML.
+/// What is wrong with the indentation of the line at a place, if that caused the YAML error.
 pub(crate) fn mistake(source: &str, at: usize) -> Option<String> {
     let number = source.get(..at)?.matches('\n').count();
     let lines: Vec<&str> = source.lines().collect();
@@ -10,7 +10,7 @@ pub(crate) fn mistake(source: &str, at: usize) -> Option<String> {
         return None;
     }
     let above: Vec<(usize, &str)> = lines[..number].iter().rev().filter_map(|line| parts(line)).collect();
-    // The columns at which what is open above begins, innermost first.
+    // The start columns of the open collections above, innermost first.
     let mut open: Vec<usize> = Vec::new();
     for (column, text) in &above {
         let content = content_column(*column, text);
@@ -40,14 +40,14 @@ pub(crate) fn mistake(source: &str, at: usize) -> Option<String> {
     ))
 }
 
-/// The indentation of a line and what it holds; nothing for an empty one and for a comment.
+/// The indentation of a line and its content; `None` for an empty line or a comment.
 fn parts(line: &str) -> Option<(usize, &str)> {
     let text = line.trim_start_matches(' ');
     let is_content = !text.trim().is_empty() && !text.starts_with('#');
     is_content.then(|| (line.len() - text.len(), text.trim_end()))
 }
 
-/// Where the keys of an item begin: behind its dash.
+/// Where the keys of an item begin: after its dash.
 fn content_column(column: usize, text: &str) -> usize {
     let item = text.strip_prefix('-').map_or(text, |rest| rest.trim_start_matches(' '));
     column + text.len() - item.len()

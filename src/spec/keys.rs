@@ -1,4 +1,4 @@
-//! Which keys a mapping has and should have: unknown, misspelt, missing and excluded ones.
+//! Compares the keys of a mapping with the expected ones: unknown, misspelt, missing and excluded keys.
 
 use std::ops::Range;
 
@@ -13,9 +13,9 @@ use super::{
 
 pub(crate) type Entries = [(Key, Node)];
 
-/// What the keys of a mapping are held against.
+/// The keys expected in a mapping.
 pub(crate) struct Expected {
-    /// What messages call the mapping.
+    /// The name of the mapping in messages.
     pub(crate) within: &'static str,
     pub(crate) known: Vec<&'static describe::Key>,
     pub(crate) required: Vec<&'static describe::Key>,
@@ -36,7 +36,7 @@ impl Expected {
         }
     }
 
-    /// What is expected while it is not known which of several shapes it is.
+    /// The expected keys while the mapping could be any of several shapes.
     pub(crate) fn any_of(shapes: &[&'static Shape]) -> Self {
         let mut known: Vec<&'static describe::Key> = Vec::new();
         for key in shapes.iter().flat_map(|shape| shape.keys()) {
@@ -49,7 +49,7 @@ impl Expected {
     }
 }
 
-/// Reports the keys that should not be there and those that should; gives the form, if there is exactly one.
+/// Reports unexpected and missing keys; returns the form, if there is exactly one.
 pub(crate) fn review(
     entries: &Entries,
     at: &Range<usize>,
@@ -65,7 +65,7 @@ pub(crate) fn review(
     }
     let (Choice::One(kind, forms) | Choice::Optional(kind, forms)) = expected.choice else { return None };
     let is_optional = matches!(expected.choice, Choice::Optional(..));
-    // A key that says what to write instead says enough.
+    // The message for a refused key already names the alternative.
     let is_refused = expected.refused.iter().any(|(name, _)| has(entries, name));
     match forms.iter().filter(|form| has(entries, form)).collect::<Vec<_>>()[..] {
         [form] => return Some(form),
@@ -75,7 +75,7 @@ pub(crate) fn review(
     None
 }
 
-/// Reports that a stage does nothing, or several things.
+/// Reports that a stage has no form, or several.
 pub(crate) fn forms_fault(
     kind: &'static str,
     count: usize,
@@ -89,7 +89,7 @@ pub(crate) fn forms_fault(
     }
 }
 
-/// Reports the keys that nothing reads; gives those that they most likely stand for.
+/// Reports unknown and refused keys; returns the absent keys that they most likely misspell.
 fn strays(entries: &Entries, expected: &Expected, reader: &mut Reader<'_>) -> Vec<&'static str> {
     let known: Vec<&'static str> = expected.known.iter().map(|key| key.name).collect();
     let absent: Vec<&'static str> = known.iter().copied().filter(|name| !has(entries, name)).collect();
@@ -133,8 +133,8 @@ fn holds(holds_what: &Type, name: &str) -> bool {
     }
 }
 
-/// Which of several shapes with the same first key a mapping is, by the key that says what it does; also by
-/// one that is misspelt. Otherwise how many such keys there are.
+/// Selects one of several shapes with the same first key by the key of its form, even if misspelt.
+/// Otherwise the number of such keys.
 pub(crate) fn select(entries: &Entries, shapes: &[&'static Shape]) -> Result<&'static Shape, usize> {
     if let [only] = shapes {
         return Ok(only);

@@ -1,8 +1,8 @@
 //! text → [`Spec`]: the shape of a pipeline file, every value with its place.
 //!
 //! `language` describes the file once, as data; the reader (`check`) and `export` (JSON Schema, reference,
-//! `etl explain`) are folds over it. Looks nothing up: no file is opened, no stage is resolved, and the
-//! environment is a function that the caller passes.
+//! `etl explain`) are folds over it. Parsing opens no files and resolves no stages, and the caller passes the
+//! environment as a function.
 
 mod check;
 mod describe;
@@ -48,11 +48,11 @@ pub use variables::Variables;
 use reader::Reader;
 use tree::Kind;
 
-/// Reads a pipeline file. `name` is its path as the person typed it.
+/// Reads a pipeline file. `name` is its path as typed by the user.
 ///
 /// # Errors
-/// A text that is not a YAML mapping at all. Everything smaller is kept in the spec, for the compiler
-/// to report with the rest.
+/// A text that is not a YAML mapping. Smaller mistakes are kept in the spec, for the compiler to report
+/// with the rest.
 pub fn parse(name: &str, text: &str, variables: &Variables<'_>) -> Result<Spec, Mistakes> {
     let source = Source::new(name, text);
     let mut reader = Reader { source: &source, mistakes: Vec::new(), lost: Vec::new() };

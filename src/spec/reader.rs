@@ -19,7 +19,7 @@ use super::{
 pub(crate) struct Reader<'a> {
     pub(crate) source: &'a Arc<Source>,
     pub(crate) mistakes: Vec<Mistake>,
-    /// Names of stages that could not be read: a reference to one of them is no mistake of its own.
+    /// Names of stages that could not be read: a reference to one of them is not another mistake.
     pub(crate) lost: Vec<String>,
 }
 
@@ -37,14 +37,14 @@ impl Reader<'_> {
         self.mistakes.push(Mistake { fault, place });
     }
 
-    /// Remembers the name of a stage that cannot be read.
+    /// Records the name of a stage that cannot be read.
     pub(crate) fn lose(&mut self, name: &Node) {
         if let Kind::Text(name) = &name.kind {
             self.lost.push(name.clone());
         }
     }
 
-    /// Reports a value of another shape.
+    /// Reports a value of the wrong shape.
     pub(crate) fn wrong(&mut self, node: &Node, wanted: String) {
         let fault = match &node.kind {
             Kind::Unset(name) => Fault::UnsetEnv(name.clone()),
@@ -57,7 +57,7 @@ impl Reader<'_> {
     pub(crate) fn text(&mut self, node: &Node, wanted: impl FnOnce() -> String) -> Option<Text> {
         let value = match &node.kind {
             Kind::Text(text) => text.clone(),
-            // `model: 7` or `path: true` is a text to everybody but YAML.
+            // YAML reads `model: 7` and `path: true` as a number and a boolean.
             Kind::Int(value) => value.to_string(),
             Kind::Float(value) => value.to_string(),
             Kind::Bool(value) => value.to_string(),
@@ -71,15 +71,15 @@ impl Reader<'_> {
         Some(Text { value, raw, place, origin: node.origin, secret: node.secret })
     }
 
-    /// Reports a template where a text is taken as it is. Expressions are looked at by the binder, which knows
-    /// what is in quotes.
+    /// Reports a template where templates are not supported. The binder checks expressions, since it knows what is
+    /// in quotes.
     pub(crate) fn no_template(&mut self, text: &Text, written: Written) {
         if matches!(written, Written::Template | Written::Expression | Written::Condition) {
             return;
         }
         let is_query = written == Written::Query;
         let found = ["{{", "{%"].into_iter().flat_map(|open| text.value.match_indices(open));
-        // Within quotes it is text of the query.
+        // In quotes it is a string of the query.
         let is_text = |at: usize| is_query && text.value[..at].matches('\'').count() % 2 == 1;
         if let Some(at) = found.map(|(at, _)| at).filter(|at| !is_text(*at)).min() {
             let place = text.place_of(at..at + 2);
@@ -96,13 +96,13 @@ impl Reader<'_> {
         None
     }
 
-    /// The name in a node, without a report if there is none.
+    /// The name in a node; an invalid one is not reported.
     pub(crate) fn name_of(&self, node: &Node) -> Option<Name> {
         let Kind::Text(name) = &node.kind else { return None };
         is_name(name).then(|| Name { value: name.as_str().into(), place: self.place(node.span.clone()) })
     }
 
-    /// A key that the person chose. As the name of a field it may be any that a column may have: `First Name`, `größe`.
+    /// A key chosen by the user. A field name may be any valid column name: `First Name`, `größe`.
     pub(crate) fn own_key(&mut self, key: &Key, is_field: bool) -> Option<Name> {
         let (name, place) = (key.name.as_str(), self.place(key.span.clone()));
         let fault = match name {
@@ -122,8 +122,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Any value, as JSON. A number that would change is a text: `007`, whole numbers of more than 64 bits, decimals
-    /// that a double rounds.
+    /// Any value, as JSON. Numbers that would lose digits become texts: `007`, and integers of more than
+    /// 64 bits.
     pub(crate) fn json(&mut self, node: &Node) -> Value {
         match &node.kind {
             Kind::Null => Value::Null,
@@ -145,7 +145,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The digits of a number that would change otherwise.
+    /// The digits of a number that a JSON number would change.
     fn written_digits(&self, node: &Node) -> Option<Value> {
         let raw = self.source.text.get(node.span.clone())?.trim();
         let digits = raw.trim_start_matches(['-', '+']).as_bytes();
@@ -163,7 +163,7 @@ impl Reader<'_> {
         (is_decimal && digits(raw) != digits(&value.to_string())).then(|| Value::from(raw))
     }
 
-    /// Reports every key that comes twice in one mapping, anywhere below.
+    /// Reports every duplicate key of a mapping, at any depth.
     pub(crate) fn duplicates(&mut self, node: &Node) {
         match &node.kind {
             Kind::List(items) => items.iter().for_each(|item| self.duplicates(item)),

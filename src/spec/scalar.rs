@@ -14,8 +14,8 @@ use super::{
     value::Value,
 };
 
-/// The value of a node, if it fits; otherwise its mistake is reported, with what `whole` wants: the type that
-/// `holds` is an alternative of. Types that are written as mappings or lists never fit here.
+/// The value of a node, if it fits; otherwise its mistake is reported, with the type `whole` as expected: `holds`
+/// is one of its alternatives. Types written as mappings or lists never fit here.
 pub(crate) fn scalar(node: &Node, holds: &Type, whole: &Type, reader: &mut Reader<'_>) -> Option<Value> {
     let wanted = || whole.wanted();
     match holds {
@@ -78,7 +78,7 @@ pub(crate) fn scalar(node: &Node, holds: &Type, whole: &Type, reader: &mut Reade
     }
 }
 
-/// Whether a node is of the kind of YAML value that a type is written as.
+/// Whether a node has the kind of YAML value that a type requires.
 pub(crate) fn fits(kind: &Kind, holds: &Type) -> bool {
     match holds {
         Type::Map(_) | Type::Own(..) | Type::Json(_) | Type::Tagged(..) => matches!(kind, Kind::Map(_)),
@@ -103,7 +103,7 @@ pub(crate) fn fits(kind: &Kind, holds: &Type) -> bool {
     }
 }
 
-/// Reports a value of another shape.
+/// Reports a value of the wrong shape.
 pub(crate) fn wrong<T>(node: &Node, holds: &Type, reader: &mut Reader<'_>) -> Option<T> {
     reader.wrong(node, holds.wanted());
     None

@@ -1,4 +1,4 @@
-//! A schema as it is written. Main type: [`SchemaSpec`].
+//! A schema as written. Main type: [`SchemaSpec`].
 
 use serde_json::{Map, Value};
 
@@ -9,26 +9,26 @@ use crate::{
 
 use super::text::Text;
 
-/// What an answer, or what a tool is called with, must look like.
+/// The schema of an answer or of a tool's arguments.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SchemaSpec {
     /// A file with a JSON Schema.
     File(Text),
     /// A JSON Schema in the spec.
     Json(Place, Value),
-    /// The short form: the JSON Schema that it stands for, and the type of the values.
+    /// The short form: the equivalent JSON Schema, and the type of the values.
     Short(Place, Value, LogicalType),
-    /// One that cannot be read, which has been reported.
+    /// An invalid schema, which has been reported.
     Wrong,
 }
 
 /// Keywords of a JSON Schema whose misspelling would leave an answer without fields.
 const STRUCTURE: [&str; 4] = ["properties", "required", "items", "additionalProperties"];
 
-/// Keywords that are spelt like one of these.
+/// Valid keywords spelt like one of `STRUCTURE`.
 const SIMILAR: [&str; 3] = ["patternProperties", "prefixItems", "unevaluatedProperties"];
 
-/// What keeps a valid JSON Schema from being what was meant, and the word in it that is the place.
+/// A likely mistake in a valid JSON Schema, and the word where it is.
 pub(crate) fn flaw(schema: &Value) -> Option<(String, SchemaFault)> {
     let Value::Object(keys) = schema else { return None };
     let own = misspelt(keys).or_else(|| unmet(keys));
@@ -58,7 +58,7 @@ fn misspelt(keys: &Map<String, Value>) -> Option<(String, SchemaFault)> {
     })
 }
 
-/// A property that is required and refused.
+/// A property that is both required and forbidden.
 fn unmet(keys: &Map<String, Value>) -> Option<(String, SchemaFault)> {
     if keys.get("additionalProperties") != Some(&Value::Bool(false)) || keys.contains_key("patternProperties")
     {

@@ -1,9 +1,9 @@
 //! The short form of a schema → JSON Schema and the type of the answers. Main function: [`read`], called by the
-//! reader for every key that holds a schema.
+//! reader for every schema key.
 //!
-//! `text`, `integer`, `number`, `boolean`, `date`, `timestamp`, `decimal` and `decimal(12,4)`, each with `?` for
-//! what may be absent; `[text]` a list; `{ one_of: [a, b] }`; a mapping is an object; `{ is: text, about: … }`
-//! adds a description, and `optional: true` beside `is:` or `one_of:` is the `?` of what is no word.
+//! `text`, `integer`, `number`, `boolean`, `date`, `timestamp`, `decimal` and `decimal(12,4)`, with `?` if
+//! optional; `[text]` is a list; `{ one_of: [a, b] }`; a mapping is an object; `{ is: text, about: … }`
+//! adds a description, and `optional: true` beside `is:` or `one_of:` works like `?` for other types.
 
 use serde_json::{Map, Value, json};
 
@@ -22,21 +22,21 @@ use super::{
 const WORDS: &[&str] =
     &["text", "integer", "number", "boolean", "date", "timestamp", "decimal", "decimal(12,4)"];
 
-/// `decimal` without its digits.
+/// `decimal` without width and scale.
 const DECIMAL: LogicalType = LogicalType::Decimal { width: 18, scale: 2 };
 
-/// What a short form stands for.
+/// The meaning of a short form.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Short {
     /// The JSON Schema.
     pub(crate) json: Value,
     /// The type of the values.
     pub(crate) datatype: LogicalType,
-    /// Whether there may be none.
+    /// Whether the value may be absent.
     optional: bool,
 }
 
-/// Whether a mapping is a JSON Schema and no short form: if it has `type: object`, `type: array`, a key that
+/// Whether a mapping is a JSON Schema and not a short form: it has `type: object`, `type: array`, a key that
 /// begins with `$`, or one of `allOf`, `anyOf` and `oneOf`.
 pub(crate) fn is_json_schema(entries: &[(Key, Node)]) -> bool {
     entries.iter().any(|(key, node)| match key.name.as_str() {
@@ -46,7 +46,7 @@ pub(crate) fn is_json_schema(entries: &[(Key, Node)]) -> bool {
     })
 }
 
-/// Reads a short form; nothing where it has a mistake, which has been reported.
+/// Reads a short form; `None` for a mistake, which has been reported.
 pub(crate) fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Short> {
     let mut short = match &node.kind {
         Kind::Text(word) => self::word(word, node, reader)?,
@@ -100,7 +100,7 @@ fn word(word: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Short> {
     Some(Short { json, datatype, optional })
 }
 
-/// What other languages call our types, where the spelling does not lead there.
+/// Maps type names of other languages to ours, if the spelling differs too much for a suggestion.
 fn translated(word: &str) -> Option<&'static str> {
     let lower = word.to_lowercase();
     let ours = match lower.as_str() {
@@ -115,7 +115,7 @@ fn translated(word: &str) -> Option<&'static str> {
     nearest(word, WORDS.iter().copied()).is_none_or(|near| near == ours).then_some(ours)
 }
 
-/// `decimal(12,4)`; an error for digits that no column has.
+/// `decimal(12,4)`; an error for an invalid width or scale.
 fn decimal(text: &str) -> Option<Result<LogicalType, ()>> {
     let inside = text.strip_prefix("decimal")?.trim_start().strip_prefix('(')?.strip_suffix(')')?;
     let (width, scale) = inside.split_once(',').unwrap_or((inside, "0"));
@@ -193,7 +193,7 @@ fn object(entries: &[(Key, Node)], node: &Node, reader: &mut Reader<'_>) -> Opti
         let twin = seen.iter().find(|name| same_name(name, &key.name));
         if twin.is_some() || key.name.is_empty() {
             let twin = twin.map(|name| (*name).to_owned()).unwrap_or_default();
-            // The same key twice has been reported by itself.
+            // An exact duplicate key has already been reported.
             if twin != key.name || key.name.is_empty() {
                 reader.report(key.span.clone(), Fault::SchemaTwins { name: key.name.clone(), twin });
             }
@@ -214,7 +214,7 @@ fn object(entries: &[(Key, Node)], node: &Node, reader: &mut Reader<'_>) -> Opti
     (reader.mistakes.len() == before).then_some(short)
 }
 
-/// Whether these are properties of a JSON Schema: one has a type that only JSON Schema has.
+/// Whether these are properties of a JSON Schema: one has a type that only exists in JSON Schema.
 fn is_properties(node: &Node) -> bool {
     let Kind::Map(entries) = &node.kind else { return false };
     entries.iter().any(|(_, node)| {
@@ -235,7 +235,7 @@ struct Wrapped<'a> {
 }
 
 impl<'a> Wrapped<'a> {
-    /// Nothing for an object that merely has a property of one of these names.
+    /// `None` for an object that merely has a property with one of these names.
     fn of(entries: &'a [(Key, Node)]) -> Option<Self> {
         let get = |name: &str| entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node);
         let wrapped =
@@ -315,7 +315,7 @@ fn one_of(node: &Node, reader: &mut Reader<'_>) -> Option<Short> {
     Some(Short { json, datatype, optional })
 }
 
-/// Lets a schema take `null`.
+/// Makes a schema accept `null`.
 fn allow_null(json: &mut Value) {
     if let Value::String(kind) = &json["type"] {
         json["type"] = json!([kind, "null"]);
@@ -334,7 +334,7 @@ fn text(node: &Node) -> Option<String> {
     }
 }
 
-/// `decimal(12,2)` in a flow mapping is YAML for `decimal(12` and a key `2)`: the whole of it.
+/// Rejoins `decimal(12,2)`, which YAML reads in a flow mapping as `decimal(12` and a key `2)`.
 fn cut_decimal(value: &Node, next: &str) -> Option<String> {
     let Kind::Text(head) = &value.kind else { return None };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

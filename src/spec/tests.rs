@@ -1,5 +1,5 @@
-//! The description of the language against the reader: every key that is described is read, with the default
-//! that the description says, and every example is valid.
+//! Checks the language description against the reader: every described key is read, with the described
+//! default, and every example is valid.
 
 use super::{
     Spec, Variables,
@@ -8,7 +8,7 @@ use super::{
     parse,
 };
 
-/// Keys that have no effect of their own: what they hold is used elsewhere, or can only be one thing.
+/// Keys without a direct effect: their value is used elsewhere, or has only one valid value.
 const WITHOUT_EFFECT: &[(&str, &str)] = &[("pipeline", "params"), ("prediction", "type")];
 
 /// The value in an example.
@@ -24,7 +24,7 @@ fn body(shape: &Shape, form: Option<&str>, more: Option<(&str, &str)>) -> String
         Some((name, value)) if name == key.name => Some(format!("{name}: {value}")),
         _ => (key.required || form == Some(key.name)).then(|| key.example.to_owned()),
     });
-    // The examples are written for block style, in which commas and brackets are plain.
+    // The examples are in block style, where commas and brackets need no quotes.
     let quoted = entries.map(|entry| {
         let (name, value) = entry.split_once(": ").unwrap();
         let is_flow = value.starts_with(['{', '[', '"', '\'']) || !value.contains([',', '[', ']', '{', '}']);
@@ -33,7 +33,7 @@ fn body(shape: &Shape, form: Option<&str>, more: Option<(&str, &str)>) -> String
     format!("{{ {} }}", quoted.collect::<Vec<_>>().join(", "))
 }
 
-/// A pipeline in which a mapping of this shape stands where it belongs.
+/// A pipeline with a mapping of this shape in its usual place.
 fn pipeline(shape: &'static Shape, body_of_it: &str) -> String {
     if shape.name == "pipeline" {
         return body_of_it.to_owned();
@@ -59,7 +59,7 @@ fn read(text: &str) -> Spec {
     spec
 }
 
-/// What was read, without the places.
+/// The parsed spec, without the places.
 fn meaning(text: &str) -> String {
     let spec = read(text);
     let source = format!("{:?}", spec.source);
@@ -70,7 +70,7 @@ fn meaning(text: &str) -> String {
     spans.fold(first, |out, rest| out + rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.'))
 }
 
-/// The forms that a shape can have; one that is none, for shapes without.
+/// The forms of a shape; `None` for shapes without.
 fn forms(shape: &Shape) -> Vec<Option<&'static str>> {
     match shape.choice {
         Choice::Free => vec![None],

@@ -6,7 +6,7 @@ use crate::diagnostic::Place;
 
 use super::tree::Origin;
 
-/// Whether a text has Jinja in it: without, it stands for itself.
+/// Whether a text contains Jinja; otherwise it is literal.
 pub fn is_template(text: &str) -> bool {
     ["{{", "{%", "{#"].iter().any(|open| text.contains(open))
 }
@@ -14,11 +14,11 @@ pub fn is_template(text: &str) -> bool {
 /// A text value of the spec.
 #[derive(Clone, PartialEq)]
 pub struct Text {
-    /// The text, variables put in.
+    /// The text, with variables substituted.
     pub value: String,
-    /// As it is written in the file.
+    /// As written in the file.
     pub(crate) raw: String,
-    /// Where it stands.
+    /// Its place.
     pub place: Place,
     /// Who wrote its beginning.
     pub origin: Origin,
@@ -33,15 +33,15 @@ impl std::fmt::Debug for Text {
 }
 
 impl Text {
-    /// The value, or what is written in the file if the value is a secret.
+    /// The value, or the raw text of the file if the value is a secret.
     pub fn shown(&self) -> &str {
         if self.secret { &self.raw } else { &self.value }
     }
 
-    /// The place in the file of a stretch of the value.
+    /// The place in the file of a part of the value.
     ///
-    /// A block scalar (`|`) is indented in the file and not in the value; where the two cannot be
-    /// matched (folded or escaped texts, variables put in), the whole value is the place.
+    /// A block scalar (`|`) is indented in the file and not in the value; if the two cannot be
+    /// matched (folded or escaped texts, substituted variables), the whole value is the place.
     pub fn place_of(&self, span: std::ops::Range<usize>) -> Place {
         let source = Arc::clone(&self.place.source);
         let start = self.place.span.start;
@@ -63,11 +63,11 @@ impl Text {
     }
 }
 
-/// A name that a person gave to something.
+/// A name chosen by the user.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Name {
     /// The name.
     pub value: Arc<str>,
-    /// Where it is given.
+    /// Its place.
     pub place: Place,
 }

@@ -1,17 +1,17 @@
-//! A tree of YAML values in which every value knows its place.
+//! A tree of YAML values, each with its place.
 
 use std::ops::Range;
 
 use crate::diagnostic::is_secret;
 
-/// A value and the bytes of the file that it stands in.
+/// A value and its byte range in the file.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
     pub(crate) span: Range<usize>,
-    /// Who wrote the beginning of the value: it decides which folder a path starts at.
+    /// Who wrote the beginning of the value: it decides the base folder of a path.
     pub(crate) origin: Origin,
-    /// Whether any part of it came from the environment, and so must not be shown.
+    /// Whether any part of it came from the environment and must not be shown.
     pub(crate) secret: bool,
 }
 
@@ -24,7 +24,7 @@ pub(crate) enum Kind {
     Text(String),
     List(Vec<Node>),
     Map(Vec<(Key, Node)>),
-    /// A text whose environment variable is not set: a mistake only for those who need the value.
+    /// A text whose environment variable is not set: a mistake only if the value is needed.
     Unset(String),
 }
 
@@ -60,7 +60,7 @@ impl Node {
             }
     }
 
-    /// The texts that are keys of accounts, by the names before them.
+    /// The texts that are credentials, judged by their key names.
     pub(crate) fn secrets(&self) -> Vec<String> {
         match &self.kind {
             Kind::List(items) => items.iter().flat_map(Self::secrets).collect(),
@@ -75,7 +75,7 @@ impl Node {
         }
     }
 
-    /// What is there, in words, for messages.
+    /// A description of the value, for messages.
     pub(crate) fn describe(&self) -> String {
         match &self.kind {
             Kind::Null => "no value".to_owned(),

@@ -1,5 +1,5 @@
-//! Expressions that YAML takes apart because they are not in quotes: what to write instead. Called where a value of a
-//! spec is of the wrong kind, and where YAML ends.
+//! Expressions that YAML misreads because they are not in quotes: what to write instead. Called for a value of the
+//! wrong kind, and on a YAML syntax error.
 
 use crate::diagnostic::Fault;
 
@@ -9,12 +9,12 @@ use super::{
     tree::{Key, Kind, Node},
 };
 
-/// A value in double quotes, as YAML reads it back.
+/// A value as a double-quoted YAML string.
 fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Whether a value is an expression.
+/// Whether a type is an expression.
 pub(crate) fn is_expression(holds: &Type) -> bool {
     match holds {
         Type::Text(written) => matches!(written, Written::Expression | Written::Condition),
@@ -23,7 +23,7 @@ pub(crate) fn is_expression(holds: &Type) -> bool {
     }
 }
 
-/// What to write for a list or a mapping where an expression belongs.
+/// What to write for a list or a mapping in place of an expression.
 pub(crate) fn brackets(source: &str, node: &Node) -> Option<String> {
     if !matches!(node.kind, Kind::List(_) | Kind::Map(_)) {
         return None;
@@ -77,12 +77,12 @@ pub(crate) fn cut_at_commas(source: &str, entries: &[(Key, Node)]) -> Option<(us
     None
 }
 
-/// What to write for the value at which a text stops being YAML, where that is the entry of a mapping on one line.
+/// What to write for the value at a YAML syntax error, if it is an entry of a mapping on one line.
 pub(crate) fn at_error(source: &str, at: usize) -> Option<String> {
     let start = source.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
     let line = source[start..].lines().next()?;
     let column = at - start;
-    // Within `{ … }` the entry begins behind the last brace or comma before the place, outside of round brackets.
+    // In `{ … }` the entry begins after the last brace or comma before the place, outside of parentheses.
     let before = line.get(..column.min(line.len()))?;
     let mut depth = 0_usize;
     let mut from = 0;
@@ -152,7 +152,7 @@ fn template(source: &str, at: usize) -> Option<String> {
     Some(format!("{key}: {}", quoted(value)))
 }
 
-/// The mistake of a text that is no YAML.
+/// The fault for a text that is not YAML.
 pub(crate) fn yaml_fault(source: &str, at: usize, message: String) -> Fault {
     const VALUES: [&str; 4] = [
         "invalid trailing content",

@@ -1,6 +1,6 @@
-//! Checked values: what the reader makes of a tree and a description, and what typed shapes are built from.
+//! Checked values: built by the reader from a tree and a description, and the input for typed shapes.
 //!
-//! A value that is here has the type that its key's description says, so building never reports.
+//! A checked value has the type in its key's description, so building a typed shape never reports mistakes.
 
 use std::{ops::Range, time::Duration};
 
@@ -38,12 +38,12 @@ pub(crate) enum Value {
     Unset(String),
 }
 
-/// A mapping whose keys are known and whose values fit; keys that do not fit have been reported and left out.
+/// A mapping with known keys and valid values; others have been reported and left out.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    /// The name of the shape that it was checked against.
+    /// The name of its shape.
     pub(crate) shape: &'static str,
-    /// The one key of its choice, if exactly one was there.
+    /// The key of its choice, if exactly one was present.
     pub(crate) form: Option<&'static str>,
     pub(crate) entries: Vec<Entry>,
 }
@@ -90,7 +90,7 @@ impl Checked {
     }
 }
 
-/// A type that is built from a checked value; `None` only where a part of it has been reported.
+/// A type built from a checked value; `None` only if a part of it has been reported.
 pub(crate) trait FromValue: Sized {
     fn from_value(value: Value) -> Option<Self>;
 }
@@ -143,7 +143,7 @@ impl FromValue for (Place, Json) {
     }
 }
 
-/// One value counts as a list of it.
+/// A single value counts as a list of one.
 impl<T: FromValue> FromValue for Vec<T> {
     fn from_value(value: Value) -> Option<Self> {
         match value {
@@ -153,7 +153,7 @@ impl<T: FromValue> FromValue for Vec<T> {
     }
 }
 
-/// The person's own keys, in the order of the file.
+/// The user's own keys, in file order.
 pub(crate) struct Own<T>(pub(crate) Vec<(Name, T)>);
 
 impl<T: FromValue> FromValue for Own<T> {

@@ -1,7 +1,7 @@
-//! `${env.NAME}`, `${env.NAME:-default}` and `${params.name}`: put in after parsing, in values only.
+//! `${env.NAME}`, `${env.NAME:-default}` and `${params.name}`: substituted after parsing, in values only.
 //!
-//! After parsing, because a value must not be able to change the shape of the file; in values
-//! only, because a key or a comment that changes with the environment cannot be read.
+//! After parsing, because a value must not change the shape of the file; in values only, because keys
+//! and comments that depend on the environment are hard to read.
 
 use crate::diagnostic::{Fault, Mistake};
 
@@ -11,15 +11,15 @@ use super::{
     tree::{Key, Kind, Node, Origin},
 };
 
-/// What the caller gives beside the file: `--set` values, and the environment.
+/// The variables passed by the caller: `--set` values, and the environment.
 pub struct Variables<'a> {
-    /// `--set name=value`, in order; the last one of a name wins.
+    /// `--set name=value`, in order; the last one for a name wins.
     pub set: &'a [(String, String)],
-    /// Looks up a variable of the environment.
+    /// Looks up an environment variable.
     pub env: &'a dyn Fn(&str) -> Option<String>,
 }
 
-/// Puts the values in, everywhere but in `params:` itself (whose values may use the environment).
+/// Substitutes variables, except parameters within `params:` (whose values may use the environment).
 pub(super) fn substitute(
     root: &mut Node,
     variables: &Variables<'_>,
@@ -58,7 +58,7 @@ pub(super) fn substitute(
     params
 }
 
-/// A value from the command line, read as YAML would read a plain scalar.
+/// A value from the command line, parsed like a plain YAML scalar.
 fn scalar(value: &str) -> Kind {
     match value {
         "true" => Kind::Bool(true),
@@ -111,7 +111,7 @@ fn resolve_text(
                 node.secret |= param.secret;
                 if first {
                     node.origin = param.origin;
-                    // A value that is one parameter and nothing else keeps the parameter's type.
+                    // A value that is a single parameter keeps the parameter's type.
                     if rest.is_empty() {
                         node.kind = param.kind.clone();
                         return;
@@ -175,7 +175,7 @@ fn look_up<'a>(
     }
     let Some(name) = name.strip_prefix("env.") else { return Err(Fault::BadVariable(name.to_owned())) };
     let (name, default) = name.split_once(":-").map_or((name, None), |(name, default)| (name, Some(default)));
-    // As in a shell: `:-` also stands in for a variable that is set to nothing.
+    // As in a shell, `:-` also applies to an empty variable.
     match ((variables.env)(name).filter(|value| !value.is_empty()), default) {
         (Some(value), _) => Ok(Found::Env(value)),
         (None, Some(default)) => Ok(Found::Default(default)),

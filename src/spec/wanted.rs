@@ -1,12 +1,12 @@
-//! What a type is called: in messages that say what was expected, and in the reference.
+//! The name of a type, in messages about the expected value and in the reference.
 
 use super::describe::{Shape, Type, Written};
 
-/// Bounds from here on count as unlimited.
+/// Bounds of at least this count as unlimited.
 const UNBOUNDED: u64 = i64::MAX as u64;
 
 impl Type {
-    /// What was expected, with its article.
+    /// The expected type, with an article.
     pub(crate) fn wanted(&self) -> String {
         match self {
             Self::Text(written) => written.called().to_owned(),
@@ -47,7 +47,7 @@ impl Type {
         }
     }
 
-    /// The type in the reference and in `etl explain`: no article, and mappings as `link` shows them.
+    /// The type in the reference and in `etl explain`: without an article, and with mappings shown by `link`.
     pub(crate) fn called(&self, link: fn(&Shape) -> String) -> String {
         match self {
             Self::Size(most) if most.0 < UNBOUNDED => format!("size, at most `{most}`"),

@@ -1,4 +1,4 @@
-//! YAML text → tree. What the values mean is not known here.
+//! YAML text → tree, without interpreting the values.
 
 use std::ops::Range;
 
@@ -15,15 +15,15 @@ use super::{
 /// Reads a YAML text. Anchors and nesting are bounded, so that a small file cannot grow into a large tree.
 pub(crate) fn read(text: &str) -> Result<Node, (Range<usize>, String)> {
     let mut budget = serde_yaml::Budget::default();
-    // Deep enough for a schema within a tool, and not too deep for the stack of a thread in a debug build.
+    // Deep enough for a schema within a tool, but within the stack of a thread in a debug build.
     budget.max_depth = 32;
-    // What is written out is read, however long; what aliases make of it is not.
+    // No limit on literal text, only on the expansion of aliases.
     budget.max_nodes = text.len().max(100_000);
     budget.max_events = 4 * budget.max_nodes;
     budget.max_documents = 1;
     let mut options = serde_yaml::Options::default();
     options.budget = Some(budget);
-    // Reported with the other mistakes, instead of ending the reading.
+    // Reported with the other mistakes instead of ending the parse.
     options.duplicate_keys = DuplicateKeyPolicy::LastWins;
     options.strict_booleans = true;
     options.with_snippet = false;
@@ -40,7 +40,7 @@ pub(crate) fn read(text: &str) -> Result<Node, (Range<usize>, String)> {
 
 const INDENTED_BY_TAB: &str = "a tab cannot indent a line of YAML: write spaces";
 
-/// The tab that indents a line, from the line on that an error names: the scanner names the one before, too.
+/// A tab in the indentation, from the line of the error on: the scanner may report the line before.
 fn tab(text: &str, at: usize) -> Option<usize> {
     let line = text[..at].rfind('\n').map_or(0, |at| at + 1);
     let mut start = line;
@@ -57,13 +57,13 @@ fn tab(text: &str, at: usize) -> Option<usize> {
 fn error_span(error: &serde_yaml::Error, text: &str) -> Range<usize> {
     let at = error.location().map_or(0, |place| match place.span().byte_offset() {
         Some(at) if at > 0 => at as usize,
-        // Errors of the scanner know line and column only.
+        // Scanner errors have only a line and a column.
         _ => {
             let lines = text.split_inclusive('\n').take((place.line() as usize).saturating_sub(1));
             lines.map(str::len).sum::<usize>() + (place.column() as usize).saturating_sub(1)
         }
     });
-    // At the very end of a file there is nothing to underline; its last line is the place.
+    // At the end of a file there is nothing to underline, so use the last line.
     let at = char_start(text, at.min(text.trim_end().len()));
     at..at
 }

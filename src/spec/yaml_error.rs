@@ -1,8 +1,8 @@
-//! What the YAML library reports, in the words of this program.
+//! Errors of the YAML library, reworded.
 
 use serde_yaml::{Error, budget::BudgetBreach};
 
-/// What is wrong with a text that is not a tree of values.
+/// The message for a text that is not a valid YAML tree.
 pub(crate) fn message(error: &Error) -> String {
     format!("this is not a spec: {}", reason(error))
 }
@@ -27,7 +27,7 @@ fn reason(error: &Error) -> String {
         Error::Unexpected { expected: "string scalar", .. } => "a key has to be a text".to_owned(),
         other => {
             let text = other.to_string();
-            // The crate appends the place, which is shown beside the message anyway.
+            // The crate appends the place, which is shown separately.
             let text = text.split(" at line ").next().unwrap_or(&text);
             text.trim_end_matches([' ', ',', ':']).to_owned()
         }

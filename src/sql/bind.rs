@@ -1,4 +1,5 @@
-//! Is a text one scalar expression over these fields, and of which type? Main functions: [`bind`], [`condition`].
+//! Checks that a text is one scalar expression over given fields, and finds its type. Main functions: [`bind`],
+//! [`condition`].
 
 use std::ops::Range;
 
@@ -19,11 +20,11 @@ use super::{
 /// The type of an expression over the fields of a schema.
 ///
 /// # Errors
-/// A text that is no scalar expression, names that are not known, types that do not fit, and what would fail
+/// A text that is not a scalar expression, unknown names, mismatched types, and expressions that would fail
 /// for every record.
 pub fn bind(engine: &Engine, schema: &Schema, expression: &str) -> Result<LogicalType, ExpressionError> {
     bound(engine, schema, expression).map_err(|mut error| {
-        // DuckDB counts some places in characters and some in bytes.
+        // DuckDB counts some positions in characters and some in bytes.
         error.span = error.span.filter(|span| expression.get(span.clone()).is_some());
         error
     })
@@ -50,7 +51,7 @@ fn bound(engine: &Engine, schema: &Schema, expression: &str) -> Result<LogicalTy
     let datatype =
         found.into_iter().next().map(|(_, of)| of).ok_or_else(|| ExpressionError::new("no result"))?;
     untyped(text, &datatype)?;
-    // A literal that cannot be cast fails in every record: one of NULLs shows it.
+    // A literal that cannot be cast fails for every record; evaluating one record of NULLs shows this.
     let evaluator = Evaluator::new(engine, schema, &[(expression.to_owned(), datatype.clone())])
         .map_err(|error| translated(&error.0, 0, expression))?;
     no_implicit_cast(engine, expression, schema)?;
@@ -63,15 +64,15 @@ fn bound(engine: &Engine, schema: &Schema, expression: &str) -> Result<LogicalTy
     }
 }
 
-/// Text that is used as a number, a date or a truth value fails for the first record in which it is none.
+/// Refuses text used as a number, a date or a boolean: it would fail for the first record with another text.
 fn no_implicit_cast(engine: &Engine, expression: &str, schema: &Schema) -> Result<(), ExpressionError> {
-    // A plan over the function that hands over records cannot be shown.
+    // DuckDB cannot serialize a plan over the table function for records.
     implicit_cast(engine, "SELECT (", expression, &format!("\n) FROM ({})", no_rows(schema)))
         .map_or(Ok(()), Err)
 }
 
-/// The first text in a query over relations that is converted although nobody wrote a CAST; nothing where the query
-/// reads tables besides.
+/// The first implicit cast from text in a query over relations; `None` if the query also reads
+/// tables.
 pub fn implicit_cast_in_query(
     engine: &Engine,
     relations: &[(&str, &Schema)],
@@ -83,7 +84,7 @@ pub fn implicit_cast_in_query(
     Some(error)
 }
 
-/// A function of an expression whose result differs from one evaluation to the next, and where it is.
+/// The first volatile function in an expression, and its range.
 pub fn volatile(engine: &Engine, expression: &str, schema: &Schema) -> Option<(String, Range<usize>)> {
     const HEAD: usize = "SELECT (".len();
     let item = tree::of_expression(engine, expression).ok()?;
@@ -92,7 +93,7 @@ pub fn volatile(engine: &Engine, expression: &str, schema: &Schema) -> Option<(S
     Some((name, operand(expression, at)))
 }
 
-/// The first call in a tree whose result differs from one evaluation to the next, and the byte that it is at.
+/// The first volatile call in a tree, and its byte offset.
 pub(super) fn volatile_call(
     engine: &Engine,
     tree: &serde_json::Value,
@@ -104,7 +105,7 @@ pub(super) fn volatile_call(
             Some("FUNCTION") => {
                 node["function_name"].as_str().filter(|name| Functions::of(engine).is_volatile(name))
             }
-            // `current_date` is written without brackets.
+            // `current_date` is written without parentheses.
             Some("COLUMN_REF") => node["column_names"]
                 .as_array()
                 .and_then(|names| names.first()?.as_str().filter(|_| names.len() == 1))
@@ -120,14 +121,14 @@ pub(super) fn volatile_call(
     found
 }
 
-/// What stands for a call without brackets.
+/// Functions called without parentheses.
 const KEYWORDS: [&str; 6] =
     ["current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "current_user"];
 
 /// Checks that an expression is a condition.
 ///
 /// # Errors
-/// As [`bind`], and an expression of another type than BOOLEAN.
+/// As [`bind`], and an expression whose type is not BOOLEAN.
 pub fn condition(engine: &Engine, schema: &Schema, expression: &str) -> Result<(), ExpressionError> {
     match bind(engine, schema, expression)? {
         LogicalType::Boolean => Ok(()),
@@ -143,7 +144,7 @@ pub fn condition(engine: &Engine, schema: &Schema, expression: &str) -> Result<(
     }
 }
 
-/// Habits of other languages that parse as something else, or not at all.
+/// Refuses syntax of other languages that parses as something else, or not at all.
 fn habits(text: &str) -> Result<(), ExpressionError> {
     let found = |what: &str, help: &str| {
         let at = text.find(what).unwrap_or_default();
@@ -169,7 +170,7 @@ fn habits(text: &str) -> Result<(), ExpressionError> {
             return found(&text[outside.to_lowercase().find(what).unwrap_or_default()..][..what.len()], help);
         }
     }
-    // `text | length`: a filter of a template; `||` and a bitwise `|` beside a number are SQL.
+    // `text | length` is a template filter; `||` and a bitwise `|` beside a number are SQL.
     let filters = [
         "length", "upper", "lower", "trim", "default", "join", "first", "last", "int", "float", "string",
         "title",
@@ -259,7 +260,7 @@ fn never_null(node: &serde_json::Map<String, serde_json::Value>) -> bool {
         && operand["value"]["is_null"] == false
 }
 
-/// A type that DuckDB chose because there was none.
+/// Refuses an expression without a type of its own, for which DuckDB chose one.
 fn untyped(text: &str, datatype: &LogicalType) -> Result<(), ExpressionError> {
     let word = text.to_lowercase();
     let null = LogicalType::Other("\"NULL\"".to_owned());

@@ -1,5 +1,5 @@
-//! Values as Arrow arrays of the carriers of their types; see [`LogicalType::carrier`]. Called by the table function that
-//! hands over a chunk.
+//! Values as Arrow arrays of their carrier types; see [`LogicalType::carrier`]. Called by the table function for
+//! chunks.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use duckdb::{
 
 use crate::record::{LogicalType, Value};
 
-/// The carrier of a type, as a table function declares it.
+/// The carrier of a type, as declared by a table function.
 pub(super) fn handle(of: &LogicalType) -> LogicalTypeHandle {
     match of {
         LogicalType::List(of) | LogicalType::Array(of, _) => LogicalTypeHandle::list(&handle(of)),
@@ -35,7 +35,7 @@ pub(super) fn handle(of: &LogicalType) -> LogicalTypeHandle {
 /// The values of a type as an array of its carrier.
 ///
 /// # Errors
-/// A value that is none of this type: nothing else would notice it.
+/// A value that does not have this type: nothing else would detect it.
 pub(super) fn array(of: &LogicalType, values: &[&Value]) -> Result<ArrayRef, String> {
     Ok(match of {
         LogicalType::List(of) | LogicalType::Array(of, _) => Arc::new(lists(of, values)?),

@@ -1,5 +1,5 @@
-//! What DuckDB converts without being asked: text that becomes a number, a date or a truth value. It binds, and fails
-//! for the first record whose text is something else. Main function: [`implicit_cast`].
+//! Implicit casts from text to a number, a date or a boolean. They bind, but fail for the first record with another
+//! text. Main function: [`implicit_cast`].
 
 use std::ops::Range;
 
@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::{Engine, ExpressionError, tree};
 
-/// The first text of an expression or a query that is converted although nobody wrote a CAST. `head` and `tail` make it
-/// a statement.
+/// The first implicit cast from text in an expression or a query. `head` and `tail` turn it into a
+/// statement.
 pub(super) fn implicit_cast(engine: &Engine, head: &str, text: &str, tail: &str) -> Option<ExpressionError> {
     let statement = format!("{head}{text}{tail}");
     let sql = "SELECT json_serialize_plan(?::VARCHAR, optimize := false)";
@@ -21,7 +21,7 @@ pub(super) fn implicit_cast(engine: &Engine, head: &str, text: &str, tail: &str)
     found.retain(|cast| !written.iter().any(|written| written.is(cast)));
     let first = found.into_iter().min_by_key(|cast| cast.at)?;
     let of = first.of;
-    // DuckDB knows no place for an element of a list: then the whole text is named.
+    // DuckDB has no position for a list element: then report the whole text.
     let (span, what, operand) = match first.at.checked_sub(head.len()) {
         Some(at) if at < text.len() => {
             let span = operand(text, at);
@@ -42,15 +42,15 @@ pub(super) fn implicit_cast(engine: &Engine, head: &str, text: &str, tail: &str)
     Some(ExpressionError::new(what).help(help).at(span))
 }
 
-/// A conversion, where it begins in the statement.
+/// A cast, with its position in the statement.
 struct Cast {
     at: usize,
     of: String,
 }
 
 impl Cast {
-    /// One that is written in the statement; a plan has it at its own place, or, inside of a lambda, at that of what is
-    /// converted.
+    /// An explicit cast in the statement. A plan has it at its own position or, in a lambda, at the position of
+    /// its operand.
     fn written(node: &Map<String, Value>) -> Vec<Self> {
         let is_cast = node.get("class").is_some_and(|class| class == "CAST");
         let of = node.get("cast_type").map_or(&Value::Null, |of| &of["id"]);
@@ -62,14 +62,14 @@ impl Cast {
             .collect()
     }
 
-    /// One of a text to another type, in a plan.
+    /// A cast from text to another type, in a plan.
     fn of_text(node: &Map<String, Value>) -> Option<Self> {
         if node.get("expression_class")? != "BOUND_CAST" || node.get("try_cast")? == true {
             return None;
         }
         let (child, of) = (node.get("child")?, &node.get("return_type")?["id"]);
         let from = &child["return_type"];
-        // JSON is a text with an alias. A constant is converted when it is bound, and fails then.
+        // JSON is a text with an alias. A constant is cast during binding, and fails there.
         let is_text =
             from["id"] == "VARCHAR" && from["type_info"]["alias"].as_str().unwrap_or_default().is_empty();
         let is_constant = child["expression_class"] == "BOUND_CONSTANT";
@@ -82,13 +82,13 @@ impl Cast {
         Some(Self { at, of: of.as_str().unwrap_or_default().to_owned() })
     }
 
-    /// Whether a conversion of the plan is this one of the text; a type of its own name is not known by that name.
+    /// Whether a cast of the plan is this explicit cast. An unresolved type name matches any type.
     fn is(&self, planned: &Self) -> bool {
         self.at == planned.at && (self.of == planned.of || matches!(self.of.as_str(), "USER" | "UNBOUND"))
     }
 }
 
-/// The words of an expression from a place on, as far as they name something.
+/// The range of the name at a position in an expression.
 pub(super) fn operand(expression: &str, at: usize) -> Range<usize> {
     let rest = expression.get(at..).unwrap_or_default();
     let length: usize =

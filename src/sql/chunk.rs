@@ -1,7 +1,7 @@
-//! Records → DuckDB: a table function that hands over a chunk of rows. Main type: [`Slot`].
+//! Records → DuckDB: a table function that returns a chunk of rows. Main type: [`Slot`].
 //!
-//! A leaf goes over as the carrier of its type, in an Arrow array, and is cast in the statement, so that no `unsafe` is
-//! needed.
+//! A leaf is passed as the carrier of its type, in an Arrow array, and cast in the statement, which avoids `unsafe`
+//! code.
 
 use std::{
     collections::HashMap,
@@ -29,7 +29,7 @@ use super::{
     carrier::{array, handle},
 };
 
-/// Rows that DuckDB takes at once.
+/// The most rows that DuckDB takes at once.
 const VECTOR: usize = 2048;
 
 const FUNCTION: &str = "etl_chunk";
@@ -37,7 +37,7 @@ const FUNCTION: &str = "etl_chunk";
 static SLOTS: LazyLock<Mutex<HashMap<i64, Weak<Slot>>>> = LazyLock::new(Mutex::default);
 static NEXT: AtomicI64 = AtomicI64::new(1);
 
-/// Rows of one schema on their way into statements. A statement names it by [`Slot::relation`].
+/// Rows of one schema, as input for statements. A statement reads them by [`Slot::relation`].
 pub struct Slot {
     id: i64,
     schema: Schema,
@@ -56,14 +56,14 @@ impl Slot {
         slot
     }
 
-    /// The rows that statements see from now on.
+    /// Sets the rows for later statements.
     pub fn set(&self, rows: Arc<[Row]>) {
         if let Ok(mut held) = self.rows.lock() {
             *held = rows;
         }
     }
 
-    /// A subquery that gives the rows with their declared types.
+    /// A subquery for the rows with their declared types.
     pub fn relation(&self) -> String {
         let columns: Vec<String> = self
             .schema
@@ -111,7 +111,7 @@ impl VTab for Chunk {
     }
 
     fn init(init: &InitInfo) -> Result<Self::InitData, Box<dyn Error>> {
-        // The rows are those of the slot when the statement begins; `func` has the slot, and takes them.
+        // A statement reads the rows in the slot at its start; `func` has the slot, and takes them.
         let columns = init.get_column_indices().into_iter().map(|at| at as usize).collect();
         Ok(Mutex::new(Some(Arc::new(Taken { rows: Arc::new([]), columns, next: AtomicUsize::new(0) }))))
     }

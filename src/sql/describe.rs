@@ -6,10 +6,10 @@ use crate::record::{LogicalType, Schema, parse_type, quote, same_name};
 
 use super::SqlError;
 
-/// The columns of a query, in order; two may have one name.
+/// The columns of a query, in order; names may be duplicates.
 ///
 /// # Errors
-/// DuckDB's, when the query does not bind.
+/// DuckDB's error if the query does not bind.
 pub fn columns(connection: &Connection, query: &str) -> Result<Vec<(String, LogicalType)>, SqlError> {
     let mut statement = connection.prepare(&format!("DESCRIBE {query}"))?;
     let rows = statement.query_map([], |row| {
@@ -18,7 +18,7 @@ pub fn columns(connection: &Connection, query: &str) -> Result<Vec<(String, Logi
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// A query that gives no rows, with the columns of a schema.
+/// A query without rows, with the columns of a schema.
 pub(super) fn no_rows(schema: &Schema) -> String {
     let columns: Vec<String> = schema
         .fields()
@@ -29,7 +29,7 @@ pub(super) fn no_rows(schema: &Schema) -> String {
     format!("SELECT {columns} WHERE false")
 }
 
-/// Relations without rows, as common table expressions: the head of a statement.
+/// Relations without rows as common table expressions, to start a statement with.
 pub fn without_rows(relations: &[(&str, &Schema)]) -> String {
     let relations =
         relations.iter().map(|(name, schema)| format!("{} AS ({})", quote(name), no_rows(schema)));
@@ -39,7 +39,7 @@ pub fn without_rows(relations: &[(&str, &Schema)]) -> String {
 /// The schema of a query.
 ///
 /// # Errors
-/// DuckDB's, and two columns of one name.
+/// DuckDB's error, and duplicate column names.
 pub fn describe(connection: &Connection, query: &str) -> Result<Schema, SqlError> {
     let columns = columns(connection, query)?;
     for (at, (name, _)) in columns.iter().enumerate() {

@@ -1,16 +1,16 @@
-//! The in-memory database that expressions are evaluated in. Main type: [`Engine`].
+//! The in-memory database that evaluates expressions. Main type: [`Engine`].
 
 use duckdb::Connection;
 
 use super::{SqlError, chunk};
 
-/// An in-memory database without access to files or network, of one thread, so that a result depends on
-/// nothing but its input. Clones share it, and each has a connection of its own.
+/// A single-threaded in-memory database without access to files or the network, so that a result depends
+/// only on its input. [`Engine::connect`] opens another connection to the same database.
 pub struct Engine {
     connection: Connection,
 }
 
-/// Statements that a connection keeps ready: those of one stage.
+/// The number of cached prepared statements per connection: those of one stage.
 const STATEMENTS: usize = 64;
 
 impl Engine {

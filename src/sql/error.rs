@@ -1,8 +1,8 @@
-//! What DuckDB says, as facts with a place. Main types: [`SqlError`], [`ExpressionError`].
+//! DuckDB's errors, as facts with a place. Main types: [`SqlError`], [`ExpressionError`].
 
 use std::ops::Range;
 
-/// An error of DuckDB outside of what a person wrote.
+/// An error of DuckDB in a statement not written by the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SqlError(pub String);
@@ -28,9 +28,9 @@ pub struct ExpressionError {
     pub message: String,
     /// What to write.
     pub help: Option<String>,
-    /// The bytes of the expression that it is about, where DuckDB says.
+    /// The byte range in the expression, if DuckDB reports it.
     pub span: Option<Range<usize>>,
-    /// A name that is not known, for the nearest one to be offered.
+    /// An unknown name, to suggest the nearest known one.
     pub unknown: Option<String>,
 }
 
@@ -57,7 +57,7 @@ impl std::fmt::Display for ExpressionError {
     }
 }
 
-/// DuckDB's error for a statement in which the expression begins at `offset`.
+/// Translates DuckDB's error for a statement where the expression begins at `offset`.
 pub(super) fn translated(message: &str, offset: usize, expression: &str) -> ExpressionError {
     let mut lines = message.lines();
     let first = lines.next().unwrap_or_default();
@@ -102,7 +102,7 @@ fn more_than_one(what: &str) -> Option<ExpressionError> {
     Some(ExpressionError::new(format!("{kind} in an expression, which sees one record")).help(help))
 }
 
-/// The place that DuckDB's caret points to. Its excerpt may be cut at both ends; it is found again by its text.
+/// The position of DuckDB's caret. The excerpt may be cut at both ends; its text locates it in the expression.
 fn caret(message: &str, offset: usize, expression: &str) -> Option<Range<usize>> {
     let mut lines = message.lines().skip_while(|line| !line.starts_with("LINE "));
     let (excerpt, carets) = (lines.next()?, lines.next()?);
@@ -112,7 +112,7 @@ fn caret(message: &str, offset: usize, expression: &str) -> Option<Range<usize>>
     let text = text.trim_start_matches("...").trim_end_matches("...");
     let cut = excerpt.len() - head.len() - 2 - text.len();
     let shown = if excerpt.contains(": ...") { at.checked_sub(cut.min(3))? } else { at };
-    // The excerpt is of the statement: find the expression's beginning in it.
+    // The excerpt is part of the statement: find the start of the expression in it.
     let start = expression.get(..expression.len().min(24))?;
     let begin = match text.find(start) {
         Some(begin) => begin,

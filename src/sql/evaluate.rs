@@ -6,14 +6,14 @@ use crate::record::{LogicalType, Schema, Value};
 
 use super::{Engine, Row, SqlError, chunk::Slot, message, read::value, reason};
 
-/// Bound expressions over rows of one schema. Each stage owns one: it has a connection and a statement.
+/// Bound expressions over rows of one schema. Each stage owns one, with its own connection and statement.
 pub struct Evaluator {
     engine: Engine,
     slot: Arc<Slot>,
     statement: String,
 }
 
-/// What the expressions give for a row, or why they give nothing.
+/// The values of the expressions for a row, or an error message.
 pub type Evaluated = Result<Vec<Value>, String>;
 
 impl Evaluator {

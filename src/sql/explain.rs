@@ -1,8 +1,8 @@
-//! DuckDB's messages in the terms of a pipeline: in full and in one line, with advice that can be followed here.
-//! Called wherever such a message reaches a person.
+//! DuckDB's messages in terms of a pipeline: in full and on one line, with advice that applies here.
+//! Called wherever such a message is shown to the user.
 
-/// A line of advice, by a part of it, and what to say instead; nothing for advice that would lose rows or that
-/// names a setting which a pipeline does not have.
+/// A part of a line of advice, and its replacement; `None` for advice that would lose rows or that names a
+/// setting not available in a pipeline.
 const ADVICE: &[(&str, Option<&str>)] = &[
     (
         "union_by_name",
@@ -42,19 +42,19 @@ const ADVICE: &[(&str, Option<&str>)] = &[
     ("Use \"SET ", None),
 ];
 
-/// What a reader of DuckDB was set to: only these help.
+/// The settings of DuckDB's readers worth showing.
 const READER: [&str; 4] = ["file", "delimiter", "quote", "header"];
 
-/// Headings of advice, and addresses of DuckDB's manual.
+/// Headings of advice, and links to DuckDB's manual.
 const DROPPED: [&str; 5] =
     ["Possible solutions", "Potential Fixes", "See also ", "For more info", "Please try installing"];
 
-/// A message of DuckDB for a person, about a query that a person wrote.
+/// A readable message of DuckDB about a query written by the user.
 pub fn explained(message: &str) -> String {
     in_one_line(message, true)
 }
 
-/// A message of DuckDB for a person, about a statement that the program wrote: without a place in it.
+/// A readable message of DuckDB about a generated statement: without a place in it.
 pub fn reason(message: &str) -> String {
     in_one_line(message, false)
 }
@@ -78,7 +78,7 @@ fn in_one_line(message: &str, with_place: bool) -> String {
     parts.join("; ").replace(":; ", ": ")
 }
 
-/// The message without the words for its kind, `Binder Error: `.
+/// The message without its kind, `Binder Error: `.
 fn without_kind(message: &str) -> &str {
     match message.split_once(" Error: ") {
         Some((kind, rest)) if kind.len() < 24 && !kind.contains(['"', '\'', '\n']) => rest,
@@ -86,7 +86,7 @@ fn without_kind(message: &str) -> &str {
     }
 }
 
-/// A line of the message, or what is said instead.
+/// A line of the message, or its replacement.
 fn part(line: &str) -> Option<String> {
     let trimmed = line.trim().trim_start_matches("* ").trim_end_matches(['.', '!', ' ']);
     if trimmed.is_empty() || trimmed == "^" || DROPPED.iter().any(|dropped| trimmed.starts_with(dropped)) {
@@ -96,13 +96,13 @@ fn part(line: &str) -> Option<String> {
         let value = value.trim_end_matches("(Auto-Detected)").trim();
         return READER.contains(&name).then(|| format!("{name} {value}"));
     }
-    // The options of a function are listed with four spaces before them, and are no advice.
+    // The options of a function are listed with four leading spaces, and are not advice.
     let is_listed = line.starts_with("    ");
     let advice = ADVICE.iter().find(|(known, _)| !is_listed && trimmed.contains(known));
     advice.map_or_else(|| Some(trimmed.to_owned()), |(_, instead)| instead.map(str::to_owned))
 }
 
-/// Where in the query: the word above DuckDB's caret. The excerpt itself shows what the program wrote around the query.
+/// The place in the query: the word above DuckDB's caret. The excerpt itself would show generated SQL around the query.
 fn place(line: &str, excerpt: &str, carets: &str) -> Option<String> {
     let number = excerpt.split(':').next()?;
     let rest = line.get(carets.find('^')?..)?;
@@ -117,7 +117,7 @@ fn place(line: &str, excerpt: &str, carets: &str) -> Option<String> {
     })
 }
 
-/// A function or a file that needs what is not in the program.
+/// A function or a file that needs a missing extension.
 fn extension(message: &str) -> Option<String> {
     let quoted = |text: &str, quote: char| text.split(quote).nth(1).map(str::to_owned);
     if message.contains("install the required extension") {
@@ -137,9 +137,9 @@ fn extension(message: &str) -> Option<String> {
     ))
 }
 
-/// A result that does not fit.
+/// A result that does not fit into memory or on disk.
 fn memory(message: &str) -> Option<String> {
-    // At the end of a transaction DuckDB reports it as an error of the transaction.
+    // On a commit, DuckDB reports it as a transaction error.
     let rest = match message.split_once("Failed to commit: ") {
         Some((_, rest)) if rest.contains("failed to pin") || rest.contains("failed to allocate") => rest,
         _ => message.strip_prefix("Out of Memory Error: ")?,

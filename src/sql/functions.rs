@@ -1,22 +1,22 @@
-//! What DuckDB's catalogue says of its functions. It is the same in every database of the process, and slow to ask.
+//! Facts about functions from DuckDB's catalogue: the same in every database of the process, and slow to query.
 
 use std::sync::OnceLock;
 
 use super::Engine;
 
-/// The names of the functions that matter here.
+/// The names of relevant functions.
 #[derive(Debug, Default)]
 pub(super) struct Functions {
-    /// Those that make one value of many rows.
+    /// Aggregates.
     aggregates: Vec<String>,
-    /// Those whose value differs from one call, or from one query, to the next.
+    /// Functions whose value differs between calls or between queries.
     volatile: Vec<String>,
 }
 
 static KNOWN: OnceLock<Functions> = OnceLock::new();
 
 impl Functions {
-    /// Those of the catalogue, which is asked once.
+    /// The functions of the catalogue, which is queried once.
     pub(super) fn of(engine: &Engine) -> &'static Self {
         KNOWN.get_or_init(|| Self::ask(engine).unwrap_or_default())
     }
@@ -37,12 +37,12 @@ impl Functions {
         Ok(functions)
     }
 
-    /// Whether a function makes one value of many rows.
+    /// Whether a function is an aggregate.
     pub(super) fn is_aggregate(&self, name: &str) -> bool {
         self.aggregates.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
 
-    /// Whether a function's value differs from run to run. `error` gives none.
+    /// Whether a function's value differs from run to run. `error` does not count, as it returns no value.
     pub(super) fn is_volatile(&self, name: &str) -> bool {
         name != "error" && self.volatile.iter().any(|known| known.eq_ignore_ascii_case(name))
     }

@@ -1,17 +1,17 @@
-//! The source records that each row of a query came from: a second query, made from the tree of the first.
-//! Main function: [`with_origins`].
+//! The source records of each row of a query: a second query, built from the tree of the first. Main
+//! function: [`with_origins`].
 
 use serde_json::{Value, json};
 
 use super::{Engine, functions::Functions, tree};
 
-/// The column of a relation that holds the source records of each of its rows, and the last column of the query
-/// that [`with_origins`] gives.
+/// The column of a relation with the source records of each row, and the last column of a query returned by
+/// [`with_origins`].
 pub const ORIGINS: &str = "etl origins";
 
-/// A query that gives the same rows with one more column, their source records: every relation that `is_record`
-/// names has to have the column [`ORIGINS`], a list of BIGINT. Nothing where the query has a form that this does
-/// not cover; whether the rows are the same has to be seen when it has run.
+/// A query that returns the same rows with their source records as an additional column. Every relation for which
+/// `is_record` is true must have the column [`ORIGINS`], a list of BIGINT. `None` if the form of the query is not
+/// supported. The caller must check after the query that the rows are the same.
 pub fn with_origins(engine: &Engine, text: &str, is_record: &dyn Fn(&str) -> bool) -> Option<String> {
     let mut tree = tree::parsed(engine, text).ok()?;
     let node = tree["statements"].as_array_mut().filter(|all| all.len() == 1)?[0].get_mut("node")?;
@@ -68,7 +68,7 @@ pub fn with_origins(engine: &Engine, text: &str, is_record: &dyn Fn(&str) -> boo
     engine.connection().query_row("SELECT json_deserialize_sql(?::JSON)", [text], |row| row.get(0)).ok()
 }
 
-/// The aliases of all relations of a FROM that are records, if all of its forms are covered.
+/// The aliases of all record relations in a FROM; false if it contains an unsupported form.
 fn relations_of(from: &Value, is_record: &dyn Fn(&str) -> bool, found: &mut Vec<String>) -> bool {
     match from["type"].as_str() {
         Some("BASE_TABLE") => {
@@ -81,7 +81,7 @@ fn relations_of(from: &Value, is_record: &dyn Fn(&str) -> bool, found: &mut Vec<
         }
         Some("JOIN") => {
             let is_covered = matches!(from["ref_type"].as_str(), Some("REGULAR" | "CROSS" | "ASOF"));
-            // SEMI and ANTI joins give no columns of their right side.
+            // SEMI and ANTI joins return no columns of their right side.
             let is_half = matches!(from["join_type"].as_str(), Some("SEMI" | "ANTI"));
             let left = relations_of(&from["left"], is_record, found);
             is_covered && left && (is_half || relations_of(&from["right"], is_record, found))
@@ -91,7 +91,7 @@ fn relations_of(from: &Value, is_record: &dyn Fn(&str) -> bool, found: &mut Vec<
     }
 }
 
-/// Whether a query gives one row for many: it groups, or it calls an aggregate outside of a window.
+/// Whether a query aggregates: it groups, or calls an aggregate outside of a window.
 fn aggregates(engine: &Engine, node: &Value) -> bool {
     let groups = node["group_expressions"].as_array().is_some_and(|groups| !groups.is_empty());
     if groups || node["aggregate_handling"] == "FORCE_AGGREGATES" {

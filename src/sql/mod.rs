@@ -1,8 +1,8 @@
-//! SQL over records: expressions are bound, checked and evaluated by DuckDB, in memory and apart from any file.
+//! SQL over records: DuckDB binds, checks and evaluates expressions, in memory and without any file.
 //!
 //! Main types: [`Engine`] (one in-memory database), [`Evaluator`] (expressions over chunks of records),
-//! [`Relation`] (the shape that an expression or a query sees). Knows records and types; knows nothing of
-//! stages, YAML or the results database.
+//! [`QueryFacts`] (what a query reads and returns). Depends on records and types, but not on stages, YAML or
+//! the results database.
 
 mod bind;
 mod carrier;

@@ -1,4 +1,4 @@
-//! What a query reads and how it groups, from DuckDB's own tree of it. Main function: [`facts`].
+//! What a query reads and how it groups, from DuckDB's parse tree. Main function: [`facts`].
 
 use serde_json::Value;
 
@@ -6,43 +6,43 @@ use crate::record::Schema;
 
 use super::{Engine, bind::volatile_call, functions::Functions, tree};
 
-/// What the tree of a query says.
+/// The facts from the parse tree of a query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueryFacts {
-    /// The tables, views and files that it names in FROM, each once; common table expressions are left out.
+    /// The distinct tables, views and files named in FROM, without common table expressions.
     pub reads: Vec<Relation>,
-    /// The columns of the result that are its plain GROUP BY or DISTINCT columns, where there are such.
+    /// The result columns that are plain GROUP BY or DISTINCT columns, if any.
     pub grouped: Option<Vec<String>>,
-    /// Whether each row of the result is a row of the one relation that it reads: no join, no aggregate, no
-    /// set operation.
+    /// Whether each result row is a row of the only relation read: no join, no aggregate, no set
+    /// operation.
     pub keeps_rows: bool,
-    /// Columns of the result that are taken from one of several rows which may be equal in what decides it, with the
-    /// function that does so.
+    /// Result columns whose value may come from any of several tied rows, with the function that picks
+    /// it.
     pub ties: Vec<(String, String)>,
-    /// The names by which columns can name what is read: aliases where there are some.
+    /// The names of the relations read, as used to qualify columns: aliases if there are any.
     pub visible: Vec<String>,
     /// Whether the result has a star.
     pub has_star: bool,
-    /// The columns of the result that are named, beside a star.
+    /// The named result columns, besides a star.
     pub named: Vec<String>,
-    /// Columns that are named by more than one part, such as `label.title`.
+    /// Columns named by more than one part, such as `label.title`.
     pub paths: Vec<Vec<String>>,
-    /// Names in GROUP BY that are also the alias of something else in the result.
+    /// Names in GROUP BY that are also the alias of another result column.
     pub regrouped: Vec<String>,
-    /// A function whose result differs from run to run, and the byte of the query that it is at.
+    /// A volatile function, and its byte offset in the query.
     pub volatile: Option<(String, usize)>,
 }
 
 /// A name in FROM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relation {
-    /// The schema, empty where there is none.
+    /// The schema; may be empty.
     pub schema: String,
     /// The name.
     pub name: String,
 }
 
-/// What is known of a query; nothing where DuckDB cannot parse it.
+/// The facts about a query; empty if DuckDB cannot parse it.
 pub fn facts(engine: &Engine, query: &str) -> QueryFacts {
     let Ok(tree) = tree::parsed(engine, query) else { return QueryFacts::default() };
     let node = &tree["statements"][0]["node"];
@@ -113,7 +113,7 @@ fn regrouped(node: &Value) -> Vec<String> {
     names.filter(is_other).map(str::to_owned).collect()
 }
 
-/// Functions that take a value from the row that is the largest, smallest or most frequent: of several, any.
+/// Functions that take a value from the largest, smallest or most frequent row; a tie is decided arbitrarily.
 const CHOOSING: [&str; 7] = ["arg_max", "arg_min", "argmax", "argmin", "max_by", "min_by", "mode"];
 
 fn ties(node: &Value) -> Vec<(String, String)> {
@@ -159,7 +159,7 @@ fn reads(node: &Value) -> Vec<Relation> {
     found
 }
 
-/// The name under which an item of a select list is a column of the result, where it is a plain column.
+/// The column and the result name of a select item, if it is a plain column.
 fn plain_column(item: &Value) -> Option<(&str, &str)> {
     let names = item["column_names"].as_array().filter(|_| item["class"] == "COLUMN_REF")?;
     let last = names.last()?.as_str()?;
@@ -185,14 +185,14 @@ fn grouped(node: &Value) -> Option<Vec<String>> {
         };
         return select.iter().map(name).collect();
     }
-    // ROLLUP and its like repeat keys.
+    // ROLLUP and similar forms repeat keys.
     if node["group_sets"].as_array().is_some_and(|sets| sets.len() > 1) {
         return None;
     }
     result_names(groups, select)
 }
 
-/// The columns of the result that are these expressions; nothing where one of them is no column of it.
+/// The result columns of these expressions; `None` if one of them is not a result column.
 fn result_names(of: &[Value], select: &[Value]) -> Option<Vec<String>> {
     let has_star = select.iter().any(|item| item["class"] == "STAR");
     let name = |group: &Value| {

@@ -1,4 +1,4 @@
-//! DuckDB → values: the rows of a statement whose columns are carriers of their types.
+//! DuckDB → values: reads the rows of a statement whose columns are carriers of their types.
 
 use duckdb::{
     Statement,
@@ -11,7 +11,7 @@ use crate::record::{Schema, Value, quote};
 
 use super::SqlError;
 
-/// A query whose columns travel: each is cast to the carrier of its type.
+/// The query with each column cast to the carrier of its type.
 pub fn carried(query: &str, schema: &Schema) -> String {
     let columns: Vec<String> = schema
         .fields()
@@ -22,16 +22,16 @@ pub fn carried(query: &str, schema: &Schema) -> String {
     format!("SELECT {} FROM ({query}\n)", columns.join(", "))
 }
 
-/// Runs a statement and calls `each` with every row, in order and as they are computed, until it says `false`.
+/// Runs a statement and calls `each` with every row, in order and as they are computed, until it returns `false`.
 ///
 /// # Errors
-/// DuckDB's, also one that comes after the first rows.
+/// DuckDB's error, even after the first rows.
 pub fn each_row<E: From<SqlError>>(
     statement: &mut Statement<'_>,
     mut each: impl FnMut(Vec<Value>) -> Result<bool, E>,
 ) -> Result<(), E> {
     let failed = |error: duckdb::Error| E::from(SqlError::from(error));
-    // The Arrow iterator panics where a later batch fails. Dropped, it leaves the statement executed.
+    // The Arrow iterator panics if a later batch fails. Dropping it leaves the statement executed.
     drop(statement.stream_arrow([]).map_err(failed)?);
     while let Some(batch) = statement.step().map_err(failed)? {
         for row in 0..batch.len() {
@@ -44,7 +44,7 @@ pub fn each_row<E: From<SqlError>>(
     Ok(())
 }
 
-/// The value of a carrier. Another type than a carrier's has no values.
+/// The value of a carrier. For any other type it is NULL.
 pub(super) fn value(array: &ArrayRef, row: usize) -> Value {
     if array.is_null(row) {
         return Value::Null;

@@ -1,5 +1,5 @@
-//! What DuckDB may take of the machine: memory, threads and disk. Main types: [`Resources`] (what a pipeline
-//! says), [`Limits`] (what then holds). Called by whatever opens a database.
+//! DuckDB's resource limits: memory, threads and disk. Main types: [`Resources`] (the settings of a pipeline),
+//! [`Limits`] (the effective limits). Called by code that opens a database.
 
 use std::path::PathBuf;
 
@@ -8,46 +8,46 @@ use duckdb::Connection;
 use super::SqlError;
 use crate::units::Size;
 
-/// What a pipeline says of it; what it does not say follows the machine.
+/// The settings of a pipeline; missing ones depend on the machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resources {
-    /// What a database may hold in memory before it uses the disk.
+    /// The memory of a database before it spills to disk.
     pub memory: Option<Size>,
-    /// Threads of a query.
+    /// Threads per query.
     pub threads: Option<u32>,
-    /// The folder for what does not fit into memory.
+    /// The spill folder.
     pub temp: Option<PathBuf>,
 }
 
-/// What holds for a database.
+/// The effective limits of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Memory.
     pub memory: Size,
     /// Threads.
     pub threads: u32,
-    /// The folder for what does not fit into memory.
+    /// The spill folder.
     pub temp: PathBuf,
 }
 
-/// The default for memory: this part of the machine's, within these bounds.
+/// The default for memory is the machine's divided by this, within the bounds below.
 pub const SHARE: u64 = 8;
-/// The least: below it a table of long texts cannot be read.
+/// The lower bound: with less, a table of long texts cannot be read.
 pub const LEAST: Size = Size(128_000_000);
-/// The most: see `docs/decisions/memory.md`.
+/// The upper bound: see `docs/decisions/memory.md`.
 pub const MOST: Size = Size(160_000_000);
 
-/// The default for threads is that of the machine, up to this: each holds rows of its own in memory.
+/// The default for threads is the machine's, up to this: each thread holds its own rows in memory.
 pub const MOST_THREADS: u32 = 4;
 
-/// DuckDB's own default, of which the machine's memory is found: this part of what there is, also in a container.
+/// DuckDB's default memory limit as a share of the machine's memory, also in a container: used to find the latter.
 const DUCKDBS_PART: f64 = 0.8;
 
 impl Resources {
-    /// What holds for a database that was just opened; `temp` is the folder where nothing else is said.
+    /// The limits of a newly opened database; `temp` is the default spill folder.
     ///
     /// # Errors
-    /// When DuckDB does not say what the machine has.
+    /// When DuckDB does not report its default settings.
     pub fn limits(&self, opened: &Connection, temp: PathBuf) -> Result<Limits, SqlError> {
         let (memory, threads): (String, i64) = opened.query_row(
             "SELECT current_setting('memory_limit'), current_setting('threads')",
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(limits(&none, "64GB").memory, MOST);
         assert_eq!(limits(&none, "400MB").memory, LEAST);
         let between = limits(&none, "900MB").memory.0;
-        // DuckDB says it in tenths of a gigabyte.
+        // DuckDB prints tenths of a gigabyte.
         assert!(between.abs_diff(900_000_000 * 10 / 8 / SHARE) < 10_000_000, "{between}");
         assert_eq!(limits(&none, "64GB").threads, MOST_THREADS);
         assert_eq!(limits(&none, "64GB").temp, PathBuf::from("beside"));

@@ -1,4 +1,4 @@
-//! Values through DuckDB and back, and expressions that bind or say why they do not.
+//! Round trips of values through DuckDB, and expressions that bind or report why they do not.
 
 use std::sync::Arc;
 

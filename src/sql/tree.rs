@@ -1,10 +1,10 @@
-//! What DuckDB's parser makes of a text, as JSON: to see what binding does not show.
+//! DuckDB's parse tree of a text, as JSON, for facts that binding does not show.
 
 use serde_json::Value;
 
 use super::{Engine, ExpressionError};
 
-/// The tree of `SELECT <expression>`, or what the parser says.
+/// The tree of `SELECT <expression>`, or the parser's error.
 ///
 /// # Errors
 /// A syntax error, with its place in the expression.

@@ -1,4 +1,4 @@
-//! What can be known of a template before there is a record: syntax, names, filters.
+//! Checks of a template that need no record: syntax, names, filters.
 
 use std::{ops::Range, sync::LazyLock};
 
@@ -19,14 +19,13 @@ use super::{
 
 static PROBES: LazyLock<Environment<'static>> = LazyLock::new(environment);
 
-/// Everything that can be known of a template before there is a record: syntax, names that `schema` does not
-/// have, filters that do not exist.
+/// Checks a template without a record: syntax, names missing in `schema`, unknown filters.
 pub fn check(text: &str, schema: &Schema) -> Vec<TemplateMistake> {
     if let Some(mistake) = depth::too_deep(text, false) {
         return vec![mistake];
     }
     let mut env = environment();
-    // Includes are checked as files of their own.
+    // Included files are checked separately.
     env.set_loader(|_| Ok(Some(String::new())));
     let parsed = env
         .add_template_owned(MAIN, text.to_owned())
@@ -60,7 +59,7 @@ pub fn check(text: &str, schema: &Schema) -> Vec<TemplateMistake> {
     mistakes
 }
 
-/// The files that a template names, and where; of those that it names by a literal text.
+/// The files that a template includes by a literal name, and where.
 pub fn includes(text: &str) -> Vec<(String, Range<usize>)> {
     let tokens = tokens(text);
     let named = tokens.windows(3).filter_map(|window| {
@@ -81,7 +80,7 @@ pub fn includes(text: &str) -> Vec<(String, Range<usize>)> {
     named.collect()
 }
 
-/// Names that the template language brings along.
+/// Built-in names of the template language.
 const GLOBALS: &[&str] = &["range", "dict", "namespace", "debug", "loop", "self", "super", "caller"];
 
 fn unknown(name: &str, schema: &Schema) -> Option<TemplateFault> {
@@ -100,7 +99,7 @@ fn unknown(name: &str, schema: &Schema) -> Option<TemplateFault> {
         match of {
             LogicalType::Struct(fields) => match fields.iter().find(|(field, _)| same_name(field, part)) {
                 Some((_, inner)) => of = inner,
-                // All fields by name, for those that are no identifiers.
+                // All fields by name, for names that are not identifiers.
                 None if first == crate::record::ETL && part == "fields" => return None,
                 None => return unknown(fields.iter().map(|(field, _)| format!("{prefix}{field}")).collect()),
             },
@@ -150,7 +149,7 @@ fn places_of(name: &str, tokens: &[(Token<'_>, Range<usize>)]) -> Vec<Range<usiz
             found.push(span.start..end);
         }
     }
-    // A name that cannot be found again, such as one behind brackets, is a mistake all the same.
+    // A name without a place, such as one after brackets, is still a mistake.
     if found.is_empty() {
         found.push(0..0);
     }

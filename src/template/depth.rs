@@ -1,5 +1,5 @@
-//! How deep an expression may be. The library parses and compiles by recursion, and an expression of
-//! thousands of operators would be the end of the program instead of a mistake with its place.
+//! The depth limit of expressions. The library parses and compiles recursively, and thousands of operators
+//! would overflow the stack instead of giving a mistake with its place.
 
 use minijinja::{
     machinery::{Token, tokenize},
@@ -8,14 +8,14 @@ use minijinja::{
 
 use super::mistake::{TemplateFault, TemplateMistake};
 
-/// Operators in one expression. A stack of 2 MB, which a thread has, is enough for twice as many in a debug
+/// The most operators in one expression. A thread's stack of 2 MB is enough for twice as many in a debug
 /// build.
 const MOST_OPERATORS: usize = 500;
 
-/// Brackets within brackets.
+/// The most nested brackets.
 const MOST_BRACKETS: usize = 50;
 
-/// The first expression that goes too far.
+/// The first expression that exceeds a limit.
 pub(super) fn too_deep(text: &str, expression: bool) -> Option<TemplateMistake> {
     let (mut operators, mut brackets) = (0, 0_usize);
     for (token, span) in tokenize(text, expression, SyntaxConfig::default()).map_while(Result::ok) {
@@ -26,7 +26,7 @@ pub(super) fn too_deep(text: &str, expression: bool) -> Option<TemplateMistake> 
             | Token::VariableEnd
             | Token::BlockEnd => (operators, brackets) = (0, 0),
             Token::Str(_) | Token::String(_) | Token::Int(_) | Token::Int128(_) | Token::Float(_) => {}
-            // What is listed stands side by side.
+            // Listed items do not nest.
             Token::Comma | Token::Colon => {}
             Token::Ident(word) => operators += usize::from(is_operator(word)),
             Token::BracketOpen | Token::ParenOpen | Token::BraceOpen => {

@@ -1,4 +1,4 @@
-//! The Jinja environment of all templates: strict, with our own printing and our own meaning of NULL.
+//! The Jinja environment of all templates: strict, with its own output format and NULL handling.
 
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value as Jinja,
@@ -16,9 +16,9 @@ pub(super) const MAIN: &str = "prompt";
 
 pub(super) fn environment() -> Environment<'static> {
     let mut env = Environment::new();
-    // NULL is an undefined value: it may be asked about, and not be used.
+    // NULL is an undefined value: it may be tested but not used.
     env.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-    // Prompts are not HTML, whatever their file is called.
+    // Prompts are not HTML, whatever the name of their file.
     env.set_auto_escape_callback(|_| AutoEscape::None);
     env.set_formatter(print);
     env.add_test("none", |value: &Jinja| value.is_none() || value.is_undefined());

@@ -1,5 +1,5 @@
-//! Parts of list items in a template: `{% for line in lines %}{{ line.total }}{% endfor %}` and `lines[0].total` name
-//! fields whose types are known. Main function: [`unknown_parts`], called by `check`.
+//! Checks parts of list items in a template: `{% for line in lines %}{{ line.total }}{% endfor %}` and `lines[0].total`
+//! name fields with known types. Main function: [`unknown_parts`], called by `check`.
 
 use std::ops::Range;
 
@@ -9,13 +9,13 @@ use crate::record::{ETL, LogicalType, Schema, same_name};
 
 use super::tokens::tokens;
 
-/// A path that leads nowhere, what could stand for its last part, and where it is.
+/// An unknown path, the valid alternatives to its last part, and its range.
 pub(super) type UnknownPart = (String, Vec<String>, Range<usize>);
 
-/// Names that a loop or a `set` gives, with their type where it is known.
+/// Names bound by a loop or a `set`, with their types if known.
 type Scope = Vec<(String, Option<LogicalType>)>;
 
-/// The parts that the types of list items do not have.
+/// The parts that are missing in the types of list items.
 pub(super) fn unknown_parts(text: &str, schema: &Schema) -> Vec<UnknownPart> {
     let tokens = tokens(text);
     let mut walk = Walk { tokens: &tokens, schema, scopes: vec![Scope::new()], found: Vec::new() };
@@ -30,10 +30,10 @@ struct Walk<'a> {
     found: Vec<UnknownPart>,
 }
 
-/// A path as far as its type is known.
+/// A resolved path.
 struct Path {
     of: Option<LogicalType>,
-    /// The token behind it.
+    /// The index of the token after it.
     next: usize,
 }
 
@@ -50,7 +50,7 @@ impl Walk<'_> {
         while at < self.tokens.len() {
             at = match &self.tokens[at].0 {
                 Token::BlockStart => self.block(at + 1),
-                // The name of a filter or a test is no field.
+                // The name of a filter or a test is not a field.
                 Token::Pipe => at + 2,
                 Token::Ident("is") => at + 2 + usize::from(self.ident(at + 1) == Some("not")),
                 Token::Dot => at + 2,
@@ -73,7 +73,7 @@ impl Walk<'_> {
                 if self.ident(list).is_some() {
                     let path = self.path(list);
                     next = path.next;
-                    // A filter gives a list of its own.
+                    // A filter returns another list.
                     let is_whole = matches!(self.tokens.get(next), Some((Token::BlockEnd, _)))
                         || matches!(self.ident(next), Some("if"));
                     item = path.of.filter(|_| is_whole).and_then(item_of);
@@ -100,7 +100,7 @@ impl Walk<'_> {
                 }
                 next
             }
-            // Names of a macro, an import or a call are its own.
+            // A macro, an import or a call binds its own names.
             Some("macro" | "import" | "from" | "call" | "with") => (at..self.tokens.len())
                 .find(|at| matches!(self.tokens[*at].0, Token::BlockEnd))
                 .unwrap_or(at + 1),
@@ -108,8 +108,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Follows a path as far as types are known. Plain paths of fields are checked elsewhere: here counts what is behind
-    /// a list item.
+    /// Follows a path while its types are known. Plain field paths are checked elsewhere; this checks parts of list
+    /// items.
     fn path(&mut self, at: usize) -> Path {
         let root = self.ident(at).unwrap_or_default().to_owned();
         let local = self.scopes.iter().rev().flatten().find(|(name, _)| *name == root).cloned();

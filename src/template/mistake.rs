@@ -1,4 +1,4 @@
-//! What can be wrong with a template before there is a record. Main type: [`TemplateMistake`].
+//! The mistakes in a template that are found without a record. Main type: [`TemplateMistake`].
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ pub struct TemplateMistake {
     pub span: Range<usize>,
 }
 
-/// What can be wrong with a template before there is a record.
+/// The faults of a template that are found without a record.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "each says it")]
 pub enum TemplateFault {

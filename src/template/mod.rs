@@ -1,8 +1,8 @@
-//! Jinja: the texts of requests, strict.
+//! Strict Jinja templates for the texts of requests.
 //!
-//! A name that is not there is an error, never an empty text: a prompt with a hole in it costs as much as a
-//! good one. NULL in a text fails the record unless the template says what to do about it. What can be known
-//! before there is a record is found by `check`. Main type: [`Template`].
+//! An unknown name is an error, never an empty text: a prompt with a gap costs as much as a good one. A NULL
+//! in a text fails the record unless the template handles it. `check` finds the mistakes that need no record.
+//! Main type: [`Template`].
 
 mod check;
 mod depth;
@@ -28,7 +28,7 @@ use environment::{MAIN, environment, syntax};
 /// Why a template could not be rendered for a record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
-    /// It meets NULL.
+    /// It uses NULL.
     #[error("`{0}` is NULL in this record: write `{{{{ {0} | default('') }}}}` or `when: {0} IS NOT NULL`")]
     Null(String),
     /// Anything else.
@@ -44,18 +44,18 @@ impl RenderError {
     }
 }
 
-/// A template that has been parsed, with all that it includes.
+/// A parsed template with its includes.
 pub struct Template {
     env: Environment<'static>,
     /// The fields that it names, as paths.
     names: Vec<String>,
-    /// The maps that a record may have an answer of, for `etl`.
+    /// The maps that may have answered for a record, for `etl`.
     maps: Arc<[Arc<str>]>,
 }
 
 impl Template {
-    /// Parses a template; `includes` are the files that it names, by the name it uses, `maps` those that called
-    /// a model above.
+    /// Parses a template; `includes` are its included files by name, `maps` the upstream maps that call a
+    /// model.
     ///
     /// # Errors
     /// The first syntax error.
@@ -84,7 +84,7 @@ impl Template {
     /// The text for a record.
     ///
     /// # Errors
-    /// NULL where it is not expected, or a filter that refuses its input.
+    /// An unhandled NULL, or a filter that refuses its input.
     pub fn render(&self, record: &Record) -> Result<String, RenderError> {
         let template = self.env.get_template(MAIN).map_err(|error| RenderError::new(&error))?;
         template.render(value::of_record(record, &self.maps)).map_err(|error| {

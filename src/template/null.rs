@@ -1,5 +1,5 @@
-//! Where a template names what may be NULL without saying what to do then. Main function: [`unguarded`], called when a
-//! spec is checked.
+//! Finds references to nullable values without a guard. Main function: [`unguarded`], called when a spec is
+//! checked.
 
 use std::ops::Range;
 
@@ -7,11 +7,11 @@ use minijinja::machinery::Token;
 
 use super::tokens::tokens;
 
-/// A path such as `review.summary` in a template, and the bytes that it is at.
+/// A path such as `review.summary` in a template, and its byte range.
 type Named = (String, Range<usize>);
 
 /// The plain references to paths for which `may_be_null` is true: not followed by `default`, not in a branch that
-/// asks for the path, not tested or combined with `or`.
+/// tests the path, not tested or combined with `or`.
 pub fn unguarded(text: &str, may_be_null: &dyn Fn(&str) -> bool) -> Vec<Named> {
     let mut found = Vec::new();
     let mut branches: Vec<Vec<String>> = Vec::new();
@@ -67,7 +67,7 @@ pub fn unguarded(text: &str, may_be_null: &dyn Fn(&str) -> bool) -> Vec<Named> {
                 part.add(path, span.start..end, has_default);
             }
             Token::Pipe => {
-                // The name of a filter is no field.
+                // The name of a filter is not a field.
                 at += usize::from(inside.is_some() && matches!(tokens.get(at), Some((Token::Ident(_), _))));
             }
             _ => {}
@@ -76,7 +76,7 @@ pub fn unguarded(text: &str, may_be_null: &dyn Fn(&str) -> bool) -> Vec<Named> {
     found
 }
 
-/// What stands between `{{` and `}}`, or `{%` and `%}`.
+/// The content of `{{ … }}` or `{% … %}`.
 #[derive(Default)]
 struct Part {
     word: Option<String>,
@@ -84,7 +84,7 @@ struct Part {
     all: Vec<String>,
     /// Those without a default.
     open: Vec<Named>,
-    /// Whether it decides by itself what to write.
+    /// Whether it contains a condition of its own.
     is_conditional: bool,
 }
 
@@ -105,7 +105,7 @@ impl Part {
     }
 }
 
-/// Whether a branch that asks for one path says that another one is there.
+/// Whether testing the path `guard` implies that `name` is not NULL.
 fn guards(guard: &str, name: &str) -> bool {
     guard == name || guard.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
 }

@@ -1,4 +1,4 @@
-//! The tokens of a template with their places, for what is checked before there is a record.
+//! The tokens of a template with their places, for checks that need no record.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use minijinja::{
     syntax::SyntaxConfig,
 };
 
-/// The tokens up to the first mistake, each with its bytes.
+/// The tokens up to the first mistake, with their byte ranges.
 pub(super) fn tokens(text: &str) -> Vec<(Token<'_>, Range<usize>)> {
     tokenize(text, false, SyntaxConfig::default())
         .map_while(Result::ok)

@@ -40,7 +40,7 @@ fn field(record: &Record, name: &str) -> Option<Jinja> {
     Some(of_value(&record.values[at], &record.schema.fields()[at].datatype))
 }
 
-/// `etl`: what the program knows of a record, and all its fields for names that are no identifiers.
+/// `etl`: the built-in facts about a record, and all its fields, for names that are not identifiers.
 #[derive(Debug)]
 struct Etl(Arc<Context>);
 
@@ -76,7 +76,7 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// Its text: exact numbers with their digits, NULL as `null`.
+    /// Its JSON text: exact numbers with all digits, NULL as `null`.
     pub(super) fn json(&self) -> String {
         json_text(&self.value, &self.datatype)
     }
@@ -118,7 +118,7 @@ fn part(value: &Value, of: &LogicalType, name: &str) -> Option<Jinja> {
     Some(of_value(&values[at], &fields[at].1))
 }
 
-/// NULL is undefined, so that it can be asked about and not be used.
+/// Converts a value. NULL is undefined, so that it can be tested but not used.
 fn of_value(value: &Value, of: &LogicalType) -> Jinja {
     match value {
         Value::Null => Jinja::UNDEFINED,

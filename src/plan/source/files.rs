@@ -1,4 +1,4 @@
-//! A pattern of files, each a record.
+//! A pattern of files, with one record per file.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Compiler<'_> {
-    /// The files of a pattern, of which one at least is there unless none is fine.
+    /// The files of a pattern. At least one must match, unless the source is optional.
     pub(super) fn files(&mut self, pattern: &Text, spec: &SourceSpec) -> Option<FileSet> {
         let set = FileSet {
             content: spec.content,
@@ -24,7 +24,7 @@ impl Compiler<'_> {
                 set.root.join(&set.pattern).display().to_string()
             }
         };
-        // An empty parameter at the start of a path makes another path of it, and a far larger one.
+        // An empty parameter at the start of a path turns it into a pattern over the root folder.
         let whole_disk = set.root == Path::new("/") && set.pattern.starts_with(['*', '?', '[', '{']);
         let fault = match set.paths() {
             _ if whole_disk => {

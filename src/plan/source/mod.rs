@@ -1,7 +1,7 @@
-//! Sources: what is known of each kind when a spec is checked. Main types: [`Source`], [`Origin`].
+//! Sources: the facts about each kind when a spec is checked. Main types: [`Source`], [`Origin`].
 //!
-//! A kind is a variant of [`Origin`], a line in `Compiler::source` and in [`Origin::line`], and a file of its own for
-//! what it finds out. A kind's file knows nothing of the others and not of [`Origin`].
+//! A kind is a variant of [`Origin`], a line in `Compiler::source` and in [`Origin::line`], and a file for its checks.
+//! That file depends neither on the other kinds nor on [`Origin`].
 
 mod files;
 mod read;
@@ -27,7 +27,7 @@ pub use read::ReadFiles;
 pub struct Source {
     /// What is read.
     pub from: Origin,
-    /// The fields that identify a record; its number if there are none.
+    /// The fields that identify a record; if empty, its number does.
     pub key: Vec<String>,
     /// The fields.
     pub schema: Arc<Schema>,
@@ -45,11 +45,11 @@ pub enum Origin {
     Read(Box<ReadFiles>),
 }
 
-/// What a source reads, and its fields where they are known.
+/// What a source reads, and its fields if known.
 type Found = (Origin, Option<Schema>);
 
 impl Origin {
-    /// What is read, in one line.
+    /// A one-line description.
     pub(super) fn line(&self) -> String {
         match self {
             Self::Files(set) => {
@@ -64,7 +64,7 @@ impl Origin {
 }
 
 impl Compiler<'_> {
-    /// Compiles a source; `None` for the shape where it cannot be known.
+    /// Compiles a source; the shape is `None` if unknown.
     pub(in crate::plan) fn source(&mut self, spec: &SourceSpec) -> Option<(Source, Option<Shape>)> {
         let mut key: Vec<String> = spec.key.iter().map(|key| key.value.clone()).collect();
         let mut bulky = Vec::new();
@@ -75,7 +75,7 @@ impl Compiler<'_> {
                 if key.is_empty() {
                     key.push("path".to_owned());
                 }
-                // A table need not hold what the file holds.
+                // By default a table leaves out the content of the file.
                 bulky = schema.names().filter(|name| *name != "path").map(str::to_owned).collect();
                 (Origin::Files(set), Some(schema))
             }

@@ -16,15 +16,15 @@ pub struct ReadFiles {
     pub set: FileSet,
     /// How they are read.
     pub options: read::Options,
-    /// What was found in them when the plan was made.
+    /// What was found in them when the plan was compiled.
     pub description: read::Description,
 }
 
-/// How much of a file is read by `etl check`: a larger one is read whole by the run, before its first record.
+/// The bytes of a file read by `etl check`; the run reads a larger file completely before its first record.
 const PROVEN_AT_CHECK: u64 = 64_000_000;
 
 impl Compiler<'_> {
-    /// Files with rows in them: their columns, and types that are proven over what `check` reads of them.
+    /// Files with rows: their columns, and types proven over the part that `check` reads.
     pub(super) fn read(&mut self, path: &Text, format: Format, spec: &SourceSpec) -> Option<ReadFiles> {
         let set = FileSet::new(&self.path(path), Size(u64::MAX));
         let options = read::Options {
@@ -48,7 +48,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// The types that `types:` declares.
+    /// The types declared in `types:`.
     fn types(&mut self, spec: &TypesSpec) -> read::Types {
         let mut types = read::Types { text: spec.text, of: Vec::new() };
         for (name, word) in &spec.of {
@@ -59,7 +59,7 @@ impl Compiler<'_> {
     }
 }
 
-/// What is read, and by which types, in one line.
+/// A one-line description of the files and their types.
 pub(super) fn line(files: &ReadFiles) -> String {
     let ReadFiles { set, options, description } = files;
     let what = match options.format {

@@ -1,4 +1,4 @@
-//! Records that are written in the spec, and the types of their fields.
+//! Records written in the spec, and the types of their fields.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::{
     record::{LogicalType, Record, Schema, from_json, same_name},
 };
 
-/// Records that are written in the spec: each field has the type that holds all its values.
+/// Records written in the spec. Each field has the type that holds all its values.
 pub(super) fn rows(rows: &[(Place, serde_json::Value)]) -> (Vec<Record>, Schema) {
     let mut schema = Schema::default();
     let values = rows.iter().filter_map(|(_, row)| row.as_object());
@@ -38,7 +38,7 @@ pub(super) fn rows(rows: &[(Place, serde_json::Value)]) -> (Vec<Record>, Schema)
     (records, schema)
 }
 
-/// The type of a value that is written in the spec; nothing for NULL.
+/// The type of a value in the spec; `None` for NULL.
 fn of_value(value: &serde_json::Value) -> Option<LogicalType> {
     use serde_json::Value;
     Some(match value {
@@ -63,12 +63,12 @@ fn of_value(value: &serde_json::Value) -> Option<LogicalType> {
     })
 }
 
-/// The type of an item of an empty list, or of a NULL inside a struct, until another row says more.
+/// A placeholder for the item of an empty list or a NULL inside a struct, until another row gives the type.
 fn unknown() -> LogicalType {
     LogicalType::Other("\"NULL\"".to_owned())
 }
 
-/// A type in which what no row says is text.
+/// Replaces unknown parts of a type with text.
 fn settled(of: &LogicalType) -> LogicalType {
     match of {
         of if *of == unknown() => LogicalType::Varchar,
@@ -80,7 +80,7 @@ fn settled(of: &LogicalType) -> LogicalType {
     }
 }
 
-/// The type of values of two types, JSON where no other holds both. `1` beside `0.5` is a number.
+/// The type for values of both types, or JSON if no other holds both. `1` beside `0.5` is a number.
 fn either(a: &LogicalType, b: &LogicalType) -> LogicalType {
     match (a, b) {
         (none, other) | (other, none) if *none == unknown() => other.clone(),

@@ -1,4 +1,4 @@
-//! The first record of a CSV file: what separates fields, and what the columns are called.
+//! The first record of a CSV file: the separator and the column names.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{
     records::{Records, unquoted},
 };
 
-/// The separators that are looked for without `delimiter:`; of two that are as frequent, the first.
+/// The separators tried without `delimiter:`; of two equally frequent ones, the first wins.
 const SEPARATORS: [u8; 4] = *b",;\t|";
 
 /// Opens a file and reads its header.
@@ -21,7 +21,7 @@ pub(super) fn open(set: &FileSet, file: &Arc<str>, format: &Csv) -> Result<Recor
     Ok(records)
 }
 
-/// Finds the terminator and the separator, and reads the names; none in a file without a line.
+/// Finds the terminator and the separator, and reads the names; none in an empty file.
 fn read(records: &mut Records) -> Result<Vec<Arc<str>>, ReadError> {
     records.dialect.terminator = terminator(records)?;
     for _ in 0..records.format().skip {
@@ -45,13 +45,13 @@ fn read(records: &mut Records) -> Result<Vec<Arc<str>>, ReadError> {
     }
 }
 
-/// `\n`, unless the file's start has `\r` alone.
+/// `\n`, unless the start of the file has only `\r`.
 fn terminator(records: &mut Records) -> Result<u8, ReadError> {
     loop {
         let window = records.buffer.window();
         match memchr2(b'\n', b'\r', window).map(|at| &window[at..]) {
             Some([b'\n', ..] | [b'\r', b'\n', ..]) => return Ok(b'\n'),
-            // A lone one may be inside a field: then there is a `\n` before long.
+            // A lone `\r` may be inside a field: then a `\n` follows soon.
             Some(rest) if rest.contains(&b'\n') => return Ok(b'\n'),
             Some(_) if window.len() >= 64 * 1024 => return Ok(b'\r'),
             _ if window.len() > LONGEST => return Ok(b'\n'),
@@ -65,7 +65,7 @@ fn terminator(records: &mut Records) -> Result<u8, ReadError> {
     }
 }
 
-/// The bytes of the first record, and how often each separator is in it outside quotes.
+/// The bytes of the first record, and the count of each separator outside quotes.
 fn first_record(records: &mut Records) -> Result<(usize, [usize; 4]), ReadError> {
     loop {
         let (quote, terminator) = (records.dialect.quote, records.dialect.terminator);

@@ -1,8 +1,8 @@
-//! CSV as RFC 4180 has it, types proven over whole files. Called by [`describe`](super::describe) and
+//! CSV as in RFC 4180, with types proven over whole files. Called by [`describe`](super::describe) and
 //! [`rows`](super::rows).
 //!
-//! The tokenizer is our own, over `memchr`: the crate `csv` gives neither the place where an unclosed quote
-//! was opened nor a way back to the line after it, and reads on to the end of the file.
+//! The tokenizer is our own, based on `memchr`: after an unclosed quote, the crate `csv` reads to the end of the
+//! file. It neither reports where the quote was opened nor can resume at the next line.
 
 mod header;
 mod records;
@@ -27,7 +27,7 @@ use super::{
 
 use records::{Record, Records, Step};
 
-/// The columns of files, their types proven over all of them together.
+/// The columns of files, with types proven over all files together.
 pub(super) fn describe(
     set: &FileSet,
     files: Vec<Arc<str>>,
@@ -77,7 +77,7 @@ pub(super) fn describe(
     })
 }
 
-/// What is in a file by itself.
+/// The proof for a single file.
 fn prove(mut records: Records, options: &Options) -> Result<FileProof<Proof>, ReadError> {
     let is_key = |name: &str| options.key.iter().any(|key| same_name(key, name));
     let is_text = |name: &str| options.types.text || options.types.get(name).is_some() || is_key(name);
@@ -164,7 +164,7 @@ pub(super) fn rows(
     Ok(ControlFlow::Continue(()))
 }
 
-/// The value of a field, or its text where that is none of the type.
+/// The value of a field, or its text if it is invalid for the type.
 fn value(
     record: &Record<'_>,
     cell: usize,

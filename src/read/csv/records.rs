@@ -16,7 +16,7 @@ use super::{
     scan::{Cell, Dialect, Scan},
 };
 
-/// An open file, at one of its records.
+/// An open file, positioned at a record.
 pub(super) struct Records {
     pub(super) buffer: Buffer<Input>,
     pub(super) file: Arc<str>,
@@ -24,13 +24,13 @@ pub(super) struct Records {
     pub(super) dialect: Dialect,
     pub(super) names: Vec<Arc<str>>,
     cells: Vec<Cell>,
-    /// Where the record at hand starts, and its lines and bytes; it is left by the next step.
+    /// Where the current record starts, and its lines and bytes; the next step leaves it.
     pub(super) line: u64,
     lines: u64,
     length: usize,
 }
 
-/// What comes next.
+/// The next item.
 pub(super) enum Step {
     Record,
     Bad(BadLine),
@@ -45,7 +45,7 @@ pub(super) struct Record<'a> {
 }
 
 impl Record<'_> {
-    /// The text of a field; none for NULL.
+    /// The text of a field; `None` for NULL.
     pub(super) fn text(&self, cell: usize) -> Option<Cow<'_, str>> {
         let Cell { start, end, quoted, doubled } = *self.cells.get(cell)?;
         let text = unquoted(&self.line[start..end], doubled.then_some(self.format.quote).flatten());
@@ -54,7 +54,7 @@ impl Record<'_> {
     }
 }
 
-/// A field with its doubled quotes made single.
+/// A field with doubled quotes unescaped.
 pub(super) fn unquoted(text: &str, quote: Option<u8>) -> Cow<'_, str> {
     match quote.map(char::from) {
         None => Cow::Borrowed(text),
@@ -63,7 +63,7 @@ pub(super) fn unquoted(text: &str, quote: Option<u8>) -> Cow<'_, str> {
 }
 
 impl Records {
-    /// Opens a file, whose header is to be read first.
+    /// Opens a file. Its header must be read first.
     pub(super) fn open(set: &FileSet, file: &Arc<str>, format: &Csv) -> Result<Self, ReadError> {
         let input = Input::open(&set.locate(file), file, format.encoding)?;
         let dialect = Dialect { delimiter: b',', quote: format.quote, terminator: b'\n' };
@@ -96,17 +96,17 @@ impl Records {
         self.buffer.source().stamp
     }
 
-    /// Bytes up to the end of the record at hand.
+    /// Bytes up to the end of the current record.
     pub(super) const fn used(&self) -> u64 {
         self.buffer.used() + self.length as u64
     }
 
-    /// The line that the record at hand starts at.
+    /// The first line of the current record.
     pub(super) const fn line(&self) -> u64 {
         self.line
     }
 
-    /// Whether nothing follows.
+    /// Whether the file ends after the current record.
     pub(super) fn at_end(&mut self) -> Result<bool, ReadError> {
         self.leave();
         while self.buffer.window().is_empty() {
@@ -117,7 +117,7 @@ impl Records {
         Ok(false)
     }
 
-    /// Moves to the next record, past comments and (where there are several columns) empty lines.
+    /// Moves to the next record, past comments and (with several columns) empty lines.
     pub(super) fn advance(&mut self) -> Result<Step, ReadError> {
         loop {
             if self.at_end()? {
@@ -147,7 +147,7 @@ impl Records {
         }
     }
 
-    /// The record at hand.
+    /// The current record.
     pub(super) fn record(&self) -> Result<Record<'_>, BadLine> {
         let bytes = &self.buffer.window()[..self.length];
         let line = match std::str::from_utf8(bytes) {
@@ -177,7 +177,7 @@ impl Records {
         self.bad(record.line.as_bytes(), reason)
     }
 
-    /// The end: the file is as it was.
+    /// Checks at the end that the file has not changed.
     pub(super) fn finish(&self) -> Result<(), ReadError> {
         self.buffer.source().unchanged(&self.file)
     }
@@ -196,7 +196,7 @@ impl Records {
         BadLine { file: Arc::clone(&self.file), line: self.line, reason, raw: excerpt(bytes) }
     }
 
-    /// A quoted field that is not closed: its line is bad, and the next one is read as a line again.
+    /// An unclosed quoted field: its line is bad, and reading resumes at the next line.
     fn broken(&mut self, open: usize, closed: Option<usize>) -> BadLine {
         let terminator = self.dialect.terminator;
         let window = self.buffer.window();
@@ -225,7 +225,7 @@ impl Records {
         Ok(bad)
     }
 
-    /// Moves past a line, whatever is in it.
+    /// Moves past a line, whatever its content.
     pub(super) fn skip_line(&mut self) -> Result<(), ReadError> {
         self.line += 1;
         let skipped = self.buffer.skip_line(self.dialect.terminator);
@@ -249,8 +249,8 @@ impl Records {
         self.buffer.more().map_err(|error| self.cannot(&error))
     }
 
-    /// Cuts the first record, all of which is in the window: its fields, bytes and lines, or the place of a
-    /// quote that is not closed.
+    /// Splits the first record, which must be completely in the window: its fields, bytes and lines, or the
+    /// position of an unclosed quote.
     pub(super) fn header_cells(&mut self) -> Result<(&[Cell], usize, u64), usize> {
         match self.dialect.scan(self.buffer.window(), true, &mut self.cells) {
             Scan::Whole { bytes, lines } => Ok((&self.cells, bytes, lines)),

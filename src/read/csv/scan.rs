@@ -2,38 +2,38 @@
 
 use memchr::{memchr, memchr_iter, memchr2};
 
-/// The characters that a file is cut by.
+/// The characters that delimit fields and lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Dialect {
     pub(super) delimiter: u8,
     pub(super) quote: Option<u8>,
-    /// What ends a line: `\n` (a `\r` before it belongs to it), or `\r` in a file that has no `\n`.
+    /// The line terminator: `\n` (with an optional `\r` before it), or `\r` in a file without `\n`.
     pub(super) terminator: u8,
 }
 
-/// A field: a part of the record's bytes, without its quotes.
+/// A field: a range of the record's bytes, without its quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cell {
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) quoted: bool,
-    /// A quote in it is written twice.
+    /// Whether it contains doubled quotes.
     pub(super) doubled: bool,
 }
 
-/// What the bytes start with.
+/// The result of a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scan {
-    /// A record of so many bytes, with its terminator, over so many lines.
+    /// A complete record: its bytes including the terminator, and its lines.
     Whole { bytes: usize, lines: u64 },
-    /// The beginning of a record.
+    /// An incomplete record.
     More,
-    /// A quoted field, opened at this byte, that no quote closes before a separator.
+    /// A quoted field, opened at this byte, without a closing quote before a separator.
     Broken { open: usize, closed: Option<usize> },
 }
 
 impl Dialect {
-    /// Cuts the record at the start of `bytes`; `last` says that nothing follows them.
+    /// Scans the record at the start of `bytes`; `last` means that no more bytes follow.
     pub(super) fn scan(&self, bytes: &[u8], last: bool, cells: &mut Vec<Cell>) -> Scan {
         cells.clear();
         let (mut at, mut lines) = (0, 1);
@@ -78,8 +78,8 @@ impl Dialect {
     }
 }
 
-/// Where a quoted field ends, and whether quotes in it are doubled. At the end of the bytes the quote is
-/// taken for the closing one: who has more bytes asks again.
+/// The end of a quoted field, and whether it contains doubled quotes. A quote at the end of the bytes counts
+/// as the closing one: a caller with more bytes scans again.
 fn closing(bytes: &[u8], mut at: usize, quote: u8) -> Option<(usize, bool)> {
     let mut doubled = false;
     loop {
@@ -100,7 +100,7 @@ mod tests {
         let dialect = Dialect { delimiter: b',', quote: Some(b'"'), terminator: b'\n' };
         let mut cells = Vec::new();
         let scan = dialect.scan(text.as_bytes(), true, &mut cells);
-        // Whatever part of it is there, the answer is the same or "more".
+        // For every prefix the result is the same or `More`.
         for cut in 0..text.len() {
             let part = dialect.scan(&text.as_bytes()[..cut], false, &mut Vec::new());
             assert!(part == Scan::More || part == scan, "{text:?} at {cut}: {part:?}");

@@ -21,12 +21,12 @@ impl Fault {
         }
     }
 
-    /// A key that is there already, or differs from one in case only.
+    /// A duplicate key, ignoring case.
     pub(super) fn twice(key: &str, at: usize) -> Self {
         Self::new(at, format!("duplicate key `{key}` (names are case-insensitive)"))
     }
 
-    /// What `serde_json` found in `text`, which starts at byte `base` of its line.
+    /// Converts an error of `serde_json` in `text`, which starts at byte `base` of its line.
     pub(super) fn of(error: &serde_json::Error, text: &str, base: usize) -> Self {
         let at = match error.is_eof() {
             true => text.trim_end().len(),
@@ -55,20 +55,20 @@ impl Fault {
         Self::new(base + at, reason)
     }
 
-    /// With the place, counted in characters from 1.
+    /// The reason with the position, counted in characters from 1.
     pub(super) fn with_position(&self, line: &str) -> String {
         let before = line.get(..self.at).map_or(self.at, |before| before.chars().count());
         format!("{} (at character {})", self.reason, before + 1)
     }
 }
 
-/// The word at a place.
+/// The word at a position.
 fn found(text: &str, at: usize) -> String {
     let mut start = at.min(text.len());
     while start > 0 && !text.is_char_boundary(start) {
         start -= 1;
     }
-    // The parser stops behind the first letters of what it does not know.
+    // The parser stops after the first letters of an unknown word.
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '.');
     while text[..start].chars().next_back().is_some_and(is_word) {
         start -= text[..start].chars().next_back().map_or(0, char::len_utf8);

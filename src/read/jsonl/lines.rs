@@ -1,4 +1,4 @@
-//! The lines of a file of JSON Lines. Main type: [`Lines`].
+//! The lines of a JSON Lines file. Main type: [`Lines`].
 
 use std::sync::Arc;
 
@@ -14,19 +14,19 @@ use super::{
     fault::Fault,
 };
 
-/// An open file, at one of its lines.
+/// An open file, positioned at a line.
 pub(super) struct Lines {
     buffer: Buffer<Input>,
     file: Arc<str>,
-    /// The number of the line that the window starts with.
+    /// The number of the line at the start of the window.
     line: u64,
-    /// Its bytes; it is left by the next step.
+    /// Its bytes; the next step leaves it.
     length: usize,
 }
 
-/// What comes next.
+/// The next item.
 pub(super) enum Step {
-    /// A line, with something in it.
+    /// A nonempty line.
     Line,
     Bad(BadLine),
     End,
@@ -42,7 +42,7 @@ impl Lines {
         self.buffer.source().stamp
     }
 
-    /// Bytes of the lines up to the one at hand.
+    /// Bytes up to the end of the current line.
     pub(super) const fn used(&self) -> u64 {
         self.buffer.used() + self.length as u64
     }
@@ -51,7 +51,7 @@ impl Lines {
         self.line
     }
 
-    /// Whether no line follows.
+    /// Whether the file ends after the current line.
     pub(super) fn at_end(&mut self) -> Result<bool, ReadError> {
         self.leave();
         while self.buffer.window().is_empty() {
@@ -87,7 +87,7 @@ impl Lines {
         }
     }
 
-    /// The line at hand.
+    /// The current line.
     pub(super) fn text(&self) -> Result<&str, Fault> {
         let bytes = &self.buffer.window()[..self.length];
         std::str::from_utf8(bytes).map(|text| text.trim_end_matches(['\n', '\r'])).map_err(|error| {
@@ -97,14 +97,14 @@ impl Lines {
         })
     }
 
-    /// The line at hand as a bad one.
+    /// The current line as a bad line.
     pub(super) fn bad(&self, fault: &Fault) -> BadLine {
         let bytes = &self.buffer.window()[..self.length];
         let reason = fault.with_position(&String::from_utf8_lossy(bytes));
         BadLine { file: Arc::clone(&self.file), line: self.line, reason, raw: excerpt(bytes) }
     }
 
-    /// The end: the file is as it was.
+    /// Checks at the end that the file has not changed.
     pub(super) fn finish(&self) -> Result<(), ReadError> {
         self.buffer.source().unchanged(&self.file)
     }

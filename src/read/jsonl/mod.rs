@@ -1,8 +1,8 @@
-//! JSON Lines: an object a line, its values as they are written. Called by [`describe`](super::describe) and
+//! JSON Lines: one object per line, with values as written. Called by [`describe`](super::describe) and
 //! [`rows`](super::rows).
 //!
-//! `serde_json` reads the grammar and gives each value as its raw text, so that a number keeps all its
-//! digits; the rest (duplicate keys, lone surrogates, places in the line) is seen on the way down.
+//! `serde_json` parses the grammar and returns each value as raw text, so that a number keeps all its
+//! digits; the rest (duplicate keys, lone surrogates, positions in the line) is handled while descending.
 
 mod fault;
 mod lines;
@@ -35,7 +35,7 @@ use lines::{Lines, Step};
 use node::Member;
 use shape::Shape;
 
-/// More keys at the top level are no columns.
+/// The most top-level keys that can become columns.
 const MOST_COLUMNS: usize = 10_000;
 
 /// The columns of files: every key of every line.
@@ -63,7 +63,7 @@ pub(super) fn describe(
         few_columns(&names, &file)?;
     }
     check_declared(options, &names, false)?;
-    // A key that no line has today is still a column if its type is declared.
+    // A column with a declared type exists even if no line has its key.
     for (name, _) in &options.types.of {
         names.add(name);
     }
@@ -87,7 +87,7 @@ pub(super) fn describe(
     })
 }
 
-/// What is in a file by itself.
+/// The proof for a single file.
 fn prove(mut lines: Lines, file: &Arc<str>, options: &Options) -> Result<FileProof<Shape>, ReadError> {
     let mut names = Names::default();
     let mut shapes: Vec<Shape> = Vec::new();
@@ -133,7 +133,7 @@ fn few_columns(names: &Names, file: &Arc<str>) -> Result<(), ReadError> {
     Err(ReadError::Header { file: Arc::clone(file), reason })
 }
 
-/// The columns of an object's members, new ones added, unless the object is none that has columns.
+/// The columns of an object's members, with new ones added; an error if the keys cannot be columns.
 fn places(names: &mut Names, members: &[Member<'_>]) -> Result<Vec<usize>, Fault> {
     let mut places = Vec::with_capacity(members.len());
     let mut new: HashSet<String> = HashSet::new();
@@ -192,7 +192,7 @@ pub(super) fn rows(
     Ok(ControlFlow::Continue(()))
 }
 
-/// Where members go, and as what.
+/// The target columns of members, and their types.
 struct Columns<'a> {
     names: Names,
     types: Vec<(&'a LogicalType, bool)>,

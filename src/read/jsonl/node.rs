@@ -1,4 +1,4 @@
-//! A line as a tree whose leaves are raw text. Main type: [`Node`].
+//! A line as a tree with raw text leaves. Main type: [`Node`].
 
 use std::{borrow::Cow, collections::HashSet, fmt};
 
@@ -10,13 +10,13 @@ use serde_json::value::RawValue;
 
 use super::fault::Fault;
 
-/// Deeper values are JSON, and not looked into.
+/// Deeper values are JSON and not parsed.
 const DEEPEST: usize = 32;
 
 /// A value.
 #[derive(Debug)]
 pub(super) struct Node<'a> {
-    /// As it is written.
+    /// The raw text.
     pub(super) raw: &'a str,
     pub(super) kind: Kind<'a>,
 }
@@ -29,7 +29,7 @@ pub(super) enum Kind<'a> {
     Text(Cow<'a, str>),
     List(Vec<Node<'a>>),
     Object(Vec<Member<'a>>),
-    /// A list or an object below too many others.
+    /// A list or an object below [`DEEPEST`].
     Deep,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Member<'a> {
     pub(super) at: usize,
 }
 
-/// The members of the object that a line is.
+/// The members of the object on a line.
 pub(super) fn object(line: &str) -> Result<Vec<Member<'_>>, Fault> {
     if line.trim_start().starts_with('{') {
         return members(line, line, 0);
@@ -108,7 +108,7 @@ fn members<'a>(raw: &'a str, line: &str, depth: usize) -> Result<Vec<Member<'a>>
     Ok(members)
 }
 
-/// Where a part of a line starts in it.
+/// The byte offset of a part in its line.
 fn place(part: &str, line: &str) -> usize {
     (part.as_ptr() as usize).saturating_sub(line.as_ptr() as usize)
 }
@@ -137,7 +137,7 @@ impl<'de> Deserialize<'de> for Pairs<'de> {
     }
 }
 
-/// A key, borrowed where it has no escape.
+/// A key, borrowed if it has no escapes.
 struct Key<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {

@@ -1,4 +1,4 @@
-//! Numbers as they are written, and the type that holds all of a column exactly. Main type: [`Numbers`].
+//! Numbers as written, and the type that holds a column of them exactly. Main type: [`Numbers`].
 
 use serde::{Deserialize, Serialize};
 
@@ -9,18 +9,18 @@ use super::super::proof::is_double;
 /// The most digits of a DECIMAL.
 const MOST_DIGITS: usize = 38;
 
-/// What was seen of the numbers of a column.
+/// The facts about the numbers of a column.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Numbers {
-    /// All are written without a point and an exponent.
+    /// All are written without a decimal point or an exponent.
     integers: bool,
     /// All are integers of 64 bits.
     small: bool,
     /// All are integers of 128 bits.
     huge: bool,
-    /// All print back as DOUBLE.
+    /// All round-trip through DOUBLE.
     doubles: bool,
-    /// The most digits before the point, and behind it.
+    /// The most digits before the decimal point, and after it.
     whole: usize,
     scale: usize,
 }
@@ -47,7 +47,7 @@ impl Numbers {
         }
     }
 
-    /// Takes note of what was seen in another file.
+    /// Merges the facts from another file.
     pub(super) fn merge(&mut self, other: &Self) {
         self.integers &= other.integers;
         self.small &= other.small;
@@ -71,12 +71,12 @@ impl Numbers {
     }
 }
 
-/// An integer that HUGEINT holds in every version of DuckDB.
+/// An integer that fits HUGEINT in every version of DuckDB.
 pub(super) fn huge(raw: &str) -> Option<i128> {
     raw.parse().ok().filter(|value| *value != i128::MIN)
 }
 
-/// A number as DuckDB prints a DECIMAL; `None` where it has more digits, or is none.
+/// A number as DuckDB prints a DECIMAL; `None` if it has too many digits or is not a number.
 pub(crate) fn decimal(raw: &str, width: u8, scale: u8) -> Option<String> {
     let (width, scale) = (usize::from(width), usize::from(scale));
     let Digits { negative, mut digits, scale: mut has } = Digits::of(raw)?;
@@ -98,7 +98,7 @@ pub(crate) fn decimal(raw: &str, width: u8, scale: u8) -> Option<String> {
     }
     let mut padded = vec![b'0'; (scale + 1).saturating_sub(significant)];
     padded.extend(&digits[digits.len() - significant..]);
-    // A DECIMAL without a digit before the point has none there when it is printed.
+    // DuckDB prints no leading 0 for a DECIMAL without integer digits.
     if width == scale && padded.first() == Some(&b'0') {
         padded.remove(0);
     }
@@ -111,7 +111,7 @@ pub(crate) fn decimal(raw: &str, width: u8, scale: u8) -> Option<String> {
     String::from_utf8(text).ok()
 }
 
-/// The digits of a decimal number without leading zeros before the point, an exponent worked in.
+/// The digits of a decimal number without leading zeros, with the exponent applied.
 struct Digits {
     negative: bool,
     digits: Vec<u8>,
@@ -119,7 +119,7 @@ struct Digits {
 }
 
 impl Digits {
-    /// `None` for what is no number or has far too many digits.
+    /// `None` if it is not a number or has far too many digits.
     fn of(raw: &str) -> Option<Self> {
         let (negative, rest) = match raw.strip_prefix('-') {
             Some(rest) => (true, rest),

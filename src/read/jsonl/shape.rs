@@ -11,10 +11,10 @@ use super::{
     number::Numbers,
 };
 
-/// A struct with more keys is JSON: its keys are data.
+/// The most keys of a struct. With more, the keys are data, and the type is JSON.
 const MOST_KEYS: usize = 200;
 
-/// What was seen of the values of a key. It grows only, so the order of the lines has no part in it.
+/// The facts about the values of a key. It only grows, so the order of lines does not matter.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Shape {
     boolean: bool,
@@ -28,10 +28,10 @@ pub(super) struct Shape {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Object {
     fields: Vec<(String, Shape)>,
-    /// By their names in lower case; made as fields are added.
+    /// Positions by lowercase name, built as fields are added.
     #[serde(skip)]
     places: HashMap<String, usize>,
-    /// It has too many keys, or keys that no struct can have side by side.
+    /// It has too many keys, or keys that cannot be in one struct.
     is_map: bool,
 }
 
@@ -63,7 +63,7 @@ impl Shape {
         }
     }
 
-    /// Takes note of what was seen of the key in another file.
+    /// Merges the facts about the key from another file.
     pub(super) fn merge(&mut self, other: Self) {
         let Self { boolean, text, numbers, list, object, deep } = other;
         self.boolean |= boolean;
@@ -94,7 +94,7 @@ impl Shape {
 }
 
 impl Object {
-    /// The place of a key, which is added if it is new; none in what is no struct.
+    /// The position of a key, which is added if new; `None` if this is not a struct.
     fn place(&mut self, guess: usize, key: &str) -> Option<usize> {
         if self.is_map || key.is_empty() {
             return None;

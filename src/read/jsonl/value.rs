@@ -10,10 +10,10 @@ use super::{
     number::{decimal, huge},
 };
 
-/// Casts a text to a type; nothing where it does not fit.
+/// Casts a text to a type; `None` if it does not fit.
 pub(crate) type Cast<'a> = dyn Fn(&str, &LogicalType) -> Option<Value> + 'a;
 
-/// The value of a node whose column was proven to have a type; `None` where it does not fit.
+/// The value of a node whose column has a proven type; `None` if it does not fit.
 pub(super) fn proven(node: &Node<'_>, of: &LogicalType) -> Option<Value> {
     value(node, of, &|node, of| match (&node.kind, of) {
         (Kind::Text(text), LogicalType::Varchar) => Some((&**text).into()),
@@ -35,7 +35,7 @@ pub(super) fn declared(node: &Node<'_>, of: &LogicalType, cast: &Cast<'_>) -> Op
         (Kind::Text(text), of) => cast(text, of),
         (_, LogicalType::Varchar) => Some(node.raw.into()),
         (Kind::Number, of) if of.is_number() => {
-            // `5.0` and `1e3` are integers, too.
+            // `5.0` and `1e3` are also integers.
             match of.is_small_integer() || *of == LogicalType::HugeInt {
                 true => cast(&decimal(node.raw, 38, 0)?, of),
                 false => cast(node.raw, of),
@@ -46,7 +46,7 @@ pub(super) fn declared(node: &Node<'_>, of: &LogicalType, cast: &Cast<'_>) -> Op
     })
 }
 
-/// A list or a struct that is written in a text as JSON.
+/// A list or a struct written as JSON text.
 pub(crate) fn nested(text: &str, of: &LogicalType, cast: &Cast<'_>) -> Option<Value> {
     declared(&node::value(text).ok()?, of, cast)
 }
@@ -70,7 +70,7 @@ fn value(node: &Node<'_>, of: &LogicalType, leaf: Leaf<'_>) -> Option<Value> {
         (Kind::Object(members), LogicalType::Struct(fields)) => {
             let mut values = vec![Value::Null; fields.len()];
             for (guess, member) in members.iter().enumerate() {
-                // What has no field would be lost.
+                // A member without a field would be lost.
                 let at = match fields.get(guess) {
                     Some((name, _)) if *name == member.key => guess,
                     _ => fields.iter().position(|(name, _)| same_name(name, &member.key))?,

@@ -1,4 +1,4 @@
-//! Parquet, through DuckDB: its types, columns united over the files. Called by
+//! Parquet, read with DuckDB: its types, with columns united over all files. Called by
 //! [`describe`](super::describe) and [`rows`](super::rows).
 
 mod pieces;
@@ -23,7 +23,7 @@ use super::{
 
 pub(super) use rows::rows;
 
-/// The columns of files; types of one name are widened to the smallest that holds all values.
+/// The columns of files. Types of a column are widened to the smallest one that holds all values.
 pub(super) fn describe(
     set: &FileSet,
     files: Vec<Arc<str>>,
@@ -95,8 +95,8 @@ fn columns(connection: &Connection, path: &Path) -> Result<Vec<(String, LogicalT
     rows.collect()
 }
 
-/// DuckDB, started with the first file. A database of its own: one thread keeps the order, and the memory
-/// small.
+/// DuckDB, started with the first file, as a separate database: its single thread keeps the row order and
+/// limits memory.
 #[derive(Default)]
 pub(super) struct Engine(OnceCell<Connection>);
 
@@ -122,7 +122,7 @@ fn stamp(path: &Path, file: &Arc<str>) -> Result<Stamp, ReadError> {
     Ok(Stamp::of(&meta))
 }
 
-/// A path as a list of one, so that no character of it is taken for a pattern.
+/// A path as an SQL list of one, with pattern characters escaped.
 fn literal(path: &Path) -> String {
     let mut escaped = String::new();
     for c in path.to_string_lossy().chars() {

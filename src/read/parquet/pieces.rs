@@ -1,20 +1,20 @@
-//! Long rows in small pieces: DuckDB hands over 2,048 rows at once, and holds them three times on their way here,
-//! which is 120 MB of documents of 20 KB. Called by [`rows`](super::rows()).
+//! Long rows in small pieces: DuckDB returns 2,048 rows at once, and holds three copies of them meanwhile, which is
+//! 120 MB for documents of 20 KB. Called by [`rows`](super::rows()).
 
 use duckdb::Connection;
 
 use crate::{read::FileDescription, record::same_name};
 
-/// The rows that DuckDB reads at once, at most, from the first of a group of rows on.
+/// The most rows that DuckDB reads at once, counted from the start of a row group.
 const VECTOR: u64 = 2048;
 
-/// Bytes of a piece, as the footer counts them before compression; fewer than a whole vector has are not cut.
+/// The uncompressed bytes of a piece, as counted in the footer; smaller vectors are not split.
 const PIECE: u64 = 4_000_000;
 
-/// The column of row numbers that DuckDB adds.
+/// The row number column added by DuckDB.
 const NUMBER: &str = "file_row_number";
 
-/// The relation to read the rows of a file from, in the order of the file.
+/// The relation that reads the rows of a file, in file order.
 pub(super) fn relation(
     connection: &Connection,
     file: &FileDescription,
@@ -33,14 +33,14 @@ pub(super) fn relation(
     )?;
     let (Some(group), Some(bytes)) = (first, bytes) else { return Ok(whole) };
     let pieces = bytes.unsigned_abs() / file.rows.max(1) * VECTOR / PIECE;
-    // Vectors begin where a group does. With groups of different lengths the order of the pieces is not known.
+    // A row group starts a new vector. With groups of different lengths the order of the pieces is unknown.
     let is_known = longest == first && others <= 1 && group > 0;
     if pieces < 2 || !is_known || file.names.iter().any(|name| same_name(name, NUMBER)) {
         return Ok(whole);
     }
     let pieces = pieces.next_power_of_two().min(VECTOR);
     let rows = VECTOR / pieces;
-    // An equality of two sides would be a hash join, which puts the pieces together again.
+    // An equality between both sides would become a hash join, which merges the pieces again.
     Ok(format!(
         "read_parquet({literal}, {NUMBER} = true) AS \"etl file\", range({pieces}) AS \"etl piece\"(\"etl piece\")
          WHERE \"etl piece\" - ({NUMBER} % {group} % {VECTOR}) // {rows} = 0"

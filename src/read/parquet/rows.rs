@@ -1,4 +1,4 @@
-//! The rows of a Parquet file, one by one as DuckDB reads them.
+//! The rows of a Parquet file, streamed as DuckDB reads them.
 
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -28,7 +28,7 @@ pub(in crate::read) fn rows(
     }
     let fields = description.schema.fields();
     let mut selected = Vec::new();
-    // Behind the values: the text of each that does not fit its declared type.
+    // After the values: the text of each value that does not fit its declared type.
     let mut checked = Vec::new();
     for (at, field) in fields.iter().enumerate() {
         let Some(name) = file.names.iter().find(|name| same_name(name, &field.name)) else {
@@ -57,7 +57,7 @@ pub(in crate::read) fn rows(
     let from = pieces::relation(connection, file, &literal(&path)).map_err(|error| failed(&error, 0))?;
     let sql = format!("SELECT {} FROM {from}", selected.join(", "));
     let mut statement = connection.prepare(&sql).map_err(|error| failed(&error, 0))?;
-    // The Arrow iterator would panic where a later batch fails; its rows, read one by one, give the error.
+    // The Arrow iterator panics if a later batch fails; reading row by row returns the error.
     drop(statement.stream_arrow([]).map_err(|error| failed(&error, 0))?);
     let mut rows = statement.raw_query();
     let mut line = 0;

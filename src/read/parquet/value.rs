@@ -1,10 +1,10 @@
-//! A value of DuckDB, read as its carrier → [`Value`].
+//! A DuckDB value, read as its carrier type → [`Value`].
 
 use duckdb::types::{Value as Owned, ValueRef};
 
 use crate::record::Value;
 
-/// The value of a field; `None` for what is no carrier.
+/// The value of a field; `None` if its type is not a carrier.
 pub(super) fn value(of: ValueRef<'_>) -> Option<Value> {
     match of {
         ValueRef::Null => Some(Value::Null),

@@ -1,4 +1,4 @@
-//! What comes out of a reporter, mode by mode, for one and the same run.
+//! The output of a reporter in each mode, for the same run.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! What a person reads at each end that a run can have.
+//! The summary for each possible end of a run.
 
 use insta::assert_snapshot;
 

@@ -13,11 +13,11 @@ use super::{
     walk::{about, shapes},
 };
 
-/// What a path into the language means: a stage, a key of it, a key of that, … (`map.chat.prompt`); a key of
+/// Explains a path into the language: a stage, one of its keys, a nested key, … (`map.chat.prompt`); a key of
 /// the file (`mistral.limits`); without a path, the file.
 ///
 /// # Errors
-/// The first name of the path that is unknown, with the nearest known one and all that could be there.
+/// The first unknown name of the path, with the nearest known name and all valid ones.
 pub fn explain(path: &str) -> Result<String, String> {
     let mut names = path.split('.').filter(|name| !name.is_empty());
     let Some(first) = names.next() else { return Ok(overview()) };
@@ -46,7 +46,7 @@ pub fn explain(path: &str) -> Result<String, String> {
     if let Some(key) = key {
         entry(key, &mut out);
     }
-    // What `stages` holds is in the overview.
+    // The overview lists the content of `stages`.
     if first != "stages" {
         within.iter().for_each(|shape| mapping(shape, &mut out));
     }
@@ -137,7 +137,7 @@ fn heading(shape: &Shape) -> String {
     if title.contains(':') { title } else { format!("{title}:") }
 }
 
-/// A text in lines of bounded length, the later ones indented.
+/// A text wrapped to a maximum width, all lines but the first indented.
 fn wrapped(text: &str, indent: usize) -> String {
     const WIDTH: usize = 100;
     let mut lines = String::new();

@@ -1,4 +1,4 @@
-//! What is made from the description of the language beside its reader: JSON Schema, reference, explanations.
+//! Outputs generated from the language description: JSON Schema, reference, explanations.
 
 mod explain;
 mod reference;

@@ -71,7 +71,7 @@ fn link(shape: &Shape) -> String {
     format!("[mapping](#{anchor})")
 }
 
-/// What a mapping is called at the start of a line.
+/// The name of a mapping, capitalised.
 pub(super) fn title(shape: &Shape) -> String {
     let bare = shape.within.strip_prefix("a ").unwrap_or(shape.within);
     let mut chars = bare.chars();

@@ -1,6 +1,6 @@
-//! The language as a JSON Schema, for editors that complete and check while one types.
+//! The language as a JSON Schema, for completion and checks in editors.
 //!
-//! It says what a shape can say: names, references and fields are known to `etl check` alone.
+//! It covers shapes only: `etl check` alone checks names, references and fields.
 
 use serde_json::{Map, Value, json};
 
@@ -29,7 +29,7 @@ pub fn json_schema() -> Value {
     Value::Object(schema)
 }
 
-/// A mapping with just the keys of a shape.
+/// A mapping with only the keys of a shape.
 fn object(shape: &Shape) -> Value {
     let properties: Map<String, Value> = shape
         .keys()
@@ -105,17 +105,17 @@ fn def(name: &str) -> Value {
     json!({ "$ref": format!("#/$defs/{name}") })
 }
 
-/// A value that is not a text may also be a variable that stands for it.
+/// A value that is not a text may also be given by a variable.
 fn or_variable(value: &Value) -> Value {
     json!({ "anyOf": [value, def("variable")] })
 }
 
-/// The scalars that are used throughout.
+/// The definitions of shared scalars.
 fn scalars() -> Vec<(String, Value)> {
     let quantity = |pattern: &str, example: &str| json!({ "type": "string", "pattern": format!(r"^\s*[0-9._]+\s*{pattern}\s*$|\$\{{"), "examples": [example] });
     let defs = [
         ("variable", json!({ "type": "string", "pattern": r"\$\{" })),
-        // A number or a truth is a text to everybody but YAML.
+        // YAML reads some texts as numbers or booleans.
         ("text", json!({ "type": ["string", "number", "boolean"] })),
         ("name", json!({ "type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9_]*$|\$\{" })),
         ("rate", quantity(r"[kKM]?\s*/\s*(s|sec|second|min|minute|h|hour|d|day)", "5/s")),

@@ -1,11 +1,11 @@
-//! What the folds over the description share: all mappings, and a key's sentence with its default.
+//! Shared by the folds over the description: all mappings, and a key's sentence with its default.
 
 use crate::spec::{
     describe::{Key, Shape},
     language::PIPELINE,
 };
 
-/// All mappings of the language, each once, in reading order.
+/// All mappings of the language, without duplicates, in reading order.
 pub(crate) fn shapes() -> Vec<&'static Shape> {
     fn visit(shape: &'static Shape, found: &mut Vec<&'static Shape>) {
         if found.iter().any(|earlier| earlier.name == shape.name) {
@@ -21,7 +21,7 @@ pub(crate) fn shapes() -> Vec<&'static Shape> {
     found
 }
 
-/// A key's sentence, and what holds if it is absent.
+/// A key's sentence, and its default.
 pub(super) fn about(key: &Key) -> String {
     match key.default.written() {
         Some(default) => format!("{} Default: {default}.", key.about),

@@ -1,4 +1,4 @@
-//! `map:` with one of the tasks calls a model: its keys, and the struct that they are read into.
+//! `map:` with a task calls a model: its keys, and the struct they are read into.
 
 use serde_json::Value;
 
@@ -22,25 +22,25 @@ use crate::spec::{
 pub struct AskSpec {
     /// The model to call.
     pub model: Text,
-    /// What it is asked.
+    /// What the model does.
     pub task: TaskSpec,
     /// Requests in flight at once.
     pub concurrency: Concurrency,
-    /// How often a refused answer is asked for in all.
+    /// The most attempts to get a valid answer.
     pub attempts: u32,
-    /// What happens when there is no answer.
+    /// What happens when a request fails.
     pub retry: Retry,
-    /// Where the result is put; by default the stage's name.
+    /// The field for the result; by default the stage's name.
     pub into: Option<Name>,
     /// How requests are grouped into jobs, if they are.
     pub batch: Option<BatchSpec>,
-    /// What an answer must fulfil for its record, by name.
+    /// Conditions on an answer and its record, by name.
     pub expect: Vec<(Name, Text)>,
-    /// Whether the next attempt is shown the answer before it, and why that was refused.
+    /// Whether the next attempt includes the refused answer and the reason.
     pub feedback: bool,
-    /// What a simulator answers.
+    /// The simulator's answers.
     pub mock: Option<MockSpec>,
-    /// How many answers each record gets, each in a record of its own.
+    /// The number of answers per record, each in a separate record.
     pub samples: Option<u64>,
 }
 
@@ -158,7 +158,7 @@ pub(crate) static SHAPE: Shape = Shape {
     .choice(Choice::One("map", TASKS))
     .rule(|map| {
         let has = |key: &str| map.entries.iter().any(|entry| entry.name == key);
-        // What runs at once within a job is up to the service.
+        // The service decides the concurrency within a job.
         let is_broken = has("batch") && has("concurrency") && map.count("concurrency").is_none();
         let fault =
             Fault::WrongShape { found: "`auto`".to_owned(), wanted: concurrency::FIXED.wanted().into() };

@@ -1,4 +1,4 @@
-//! `batch:` sends requests in batch jobs: its keys, which `submit:` shares, and what they are read into.
+//! `batch:` sends requests in batch jobs: its keys, which `submit:` shares, and the struct they are read into.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use crate::spec::{
 /// `submit:`, and `batch:` of the short form
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BatchSpec {
-    /// Requests in a job at most.
+    /// The most requests in a job.
     pub max_requests: usize,
-    /// Bytes in a job at most.
+    /// The most bytes in a job.
     pub max_bytes: Size,
     /// How long a job that is not full waits for more records.
     pub wait: Duration,
-    /// How long the service may take over a job.
+    /// How long the service may take for a job.
     pub timeout_hours: u32,
-    /// How the jobs are polled; in the long form a stage of its own says so.
+    /// How the jobs are polled; in the long form a separate stage sets this.
     pub poll: PollSchedule,
 }
 
@@ -36,7 +36,7 @@ impl BatchSpec {
     };
 }
 
-/// The largest file that the service accepts.
+/// The largest file accepted by the service.
 const LARGEST: Size = Size(512_000_000);
 
 /// When a job is sent, and how long it may take.
@@ -79,7 +79,7 @@ pub(super) fn batch(mut map: Checked) -> BatchSpec {
     BatchSpec { poll: poll::schedule(&mut map), ..bounds }
 }
 
-/// The keys of [`BOUNDS`] that a mapping has.
+/// Reads the keys of [`BOUNDS`].
 pub(super) fn bounds(map: &mut Checked) -> BatchSpec {
     let usual = BatchSpec::DEFAULT;
     BatchSpec {

@@ -1,4 +1,4 @@
-//! `chat:` prompts a model: its keys, and the struct that they are read into.
+//! `chat:` prompts a model: its keys, and the struct they are read into.
 
 use super::{
     common::MODEL,
@@ -19,30 +19,30 @@ pub struct ChatSpec {
     pub system: Option<Prompt>,
     /// The prompt.
     pub prompt: Prompt,
-    /// Addresses or paths of images that go with it.
+    /// URLs or paths of attached images.
     pub images: Vec<Text>,
-    /// Addresses or paths of documents that go with it.
+    /// URLs or paths of attached documents.
     pub documents: Vec<Text>,
-    /// What the answer must look like.
+    /// The schema of the answer.
     pub schema: Option<SchemaSpec>,
-    /// Fields of the request that are sent as they are.
+    /// Fields of the request that are sent unchanged.
     pub settings: Settings,
-    /// What the model may call.
+    /// The tools that the model may call.
     pub tools: Vec<ToolSpec>,
-    /// Whether it must: a word, or the name of a tool.
+    /// Whether it must call one: a word, or the name of a tool.
     pub tool_choice: Option<Text>,
 }
 
 /// One of `tools:`
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolSpec {
-    /// What the model calls it by.
+    /// Its name, as the model sees it.
     pub name: Name,
-    /// What the model reads about it.
+    /// Its description for the model.
     pub description: Option<Text>,
-    /// Whether the service should hold the model to the schema.
+    /// Whether the service should enforce the schema.
     pub strict: Option<bool>,
-    /// What it is called with.
+    /// The schema of its arguments.
     pub parameters: SchemaSpec,
 }
 

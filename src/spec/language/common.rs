@@ -1,4 +1,4 @@
-//! Keys that several stages share.
+//! Keys shared by several stages.
 
 use crate::spec::describe::{Key, Preset, Type, Written, key};
 

@@ -14,7 +14,7 @@ use crate::spec::{
 pub enum Concurrency {
     /// A fixed number.
     Fixed(usize),
-    /// The number that gives the most throughput, found while running.
+    /// The number with the best throughput, found during the run.
     Auto {
         /// At least.
         min: usize,
@@ -26,10 +26,10 @@ pub enum Concurrency {
 impl Concurrency {
     /// The default.
     pub const DEFAULT: Self = Self::Fixed(4);
-    /// What `auto` alone means.
+    /// The bounds of a bare `auto`.
     pub const AUTO: Self = Self::Auto { min: 1, max: 64 };
 
-    /// The least that there can ever be.
+    /// The lower bound.
     const fn least(self) -> usize {
         match self {
             Self::Fixed(count) => count,
@@ -37,7 +37,7 @@ impl Concurrency {
         }
     }
 
-    /// The most that there can ever be.
+    /// The upper bound.
     pub const fn most(self) -> usize {
         match self {
             Self::Fixed(count) => count,
@@ -55,7 +55,7 @@ impl fmt::Display for Concurrency {
     }
 }
 
-/// A number alone, where it cannot be found while running.
+/// A fixed number, where `auto` is not supported.
 pub(super) const FIXED: Type = Type::Count("slots", 1, 4096);
 
 /// A number, `auto`, or `auto` within bounds.

@@ -1,4 +1,4 @@
-//! `duckdb:`, the database: its keys, and the struct that they are read into.
+//! `duckdb:`, the database: its keys, and the struct they are read into.
 
 use crate::{
     diagnostic::Fault,
@@ -17,11 +17,11 @@ use crate::spec::{
 pub struct DuckdbSpec {
     /// The file.
     pub path: Text,
-    /// What it may hold in memory.
+    /// The memory limit.
     pub memory: Option<Size>,
-    /// Threads of a query.
+    /// The number of threads per query.
     pub threads: Option<u32>,
-    /// The folder for what does not fit into memory.
+    /// The spill folder.
     pub temp: Option<Text>,
 }
 
@@ -59,7 +59,7 @@ pub(super) static SHAPE: Shape = Shape::new(
 )
 .rule(enough);
 
-/// With less, DuckDB cannot hold what it writes at once.
+/// With less memory DuckDB cannot hold a single write.
 const FEWEST: Size = Size(64_000_000);
 
 fn enough(map: &Checked) -> Option<Broken> {
@@ -69,7 +69,7 @@ fn enough(map: &Checked) -> Option<Broken> {
 }
 
 impl DuckdbSpec {
-    /// A file, without limits of its own.
+    /// A file, without limits.
     pub(super) const fn at(path: Text) -> Self {
         Self { path, memory: None, threads: None, temp: None }
     }
@@ -93,7 +93,7 @@ impl FromValue for DuckdbSpec {
 }
 
 impl DuckdbSpec {
-    /// What DuckDB may take; `resolve` gives the path that a text means.
+    /// The resource limits of DuckDB; `resolve` turns a text into a path.
     pub fn resources(&self, resolve: impl Fn(&Text) -> std::path::PathBuf) -> Resources {
         Resources { memory: self.memory, threads: self.threads, temp: self.temp.as_ref().map(resolve) }
     }

@@ -1,4 +1,4 @@
-//! `map:` with `where:` keeps the records for which a condition is true: its keys, and the struct that they are read into.
+//! `map:` with `where:` keeps the records for which a condition is true: its keys, and the struct they are read into.
 
 use super::common::{FROM, stage_name};
 use crate::spec::{

@@ -1,4 +1,4 @@
-//! `gather:` undoes a split: its keys, and the struct that they are read into.
+//! `gather:` undoes a split: its keys, and the struct they are read into.
 
 use super::common::{FROM, stage_name};
 use crate::spec::{
@@ -10,20 +10,20 @@ use crate::spec::{
 /// `gather:`
 #[derive(Debug, Clone, PartialEq)]
 pub struct GatherSpec {
-    /// The split that it undoes; by default the innermost.
+    /// The split to undo; by default the innermost.
     pub of: Option<Text>,
     /// Which pieces a record needs.
     pub needs: Needs,
-    /// Where the list is put; by default the stage's name.
+    /// The field for the list; by default the stage's name.
     pub into: Option<Name>,
 }
 
 /// Which pieces a record needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
-    /// All: a record with a piece that failed fails.
+    /// All: a failed piece fails its record.
     All,
-    /// Any: a piece that failed is missing in the list.
+    /// Any: a failed piece is left out of the list.
     Any,
 }
 

@@ -1,4 +1,4 @@
-//! `mistral:`, how to reach the service: its keys, and the struct that they are read into.
+//! `mistral:`, how to reach the service: its keys, and the struct they are read into.
 
 use crate::{diagnostic::Place, region::BASE_URL, units::Rate};
 
@@ -13,17 +13,17 @@ use crate::spec::{
 /// How to reach Mistral.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MistralSpec {
-    /// The key; `None` if its variable is not set, which only matters when a request is sent.
+    /// The API key; `None` if its variable is not set, which only matters when a request is sent.
     pub api_key: Option<Text>,
-    /// The variable that the key was to come from.
+    /// The unset variable of the key.
     pub key_variable: Option<String>,
-    /// Another server than the service's own.
+    /// A server other than the service's own.
     pub base_url: Option<Text>,
-    /// Requests in time, counted per request sent.
+    /// The request rate limit; every attempt counts.
     pub requests: Option<Rate>,
-    /// Tokens in time, read and written.
+    /// The token rate limit, input and output.
     pub tokens: Option<Rate>,
-    /// How long to wait for it.
+    /// The timeouts.
     pub timeouts: Timeouts,
 }
 
@@ -89,11 +89,11 @@ static TIMEOUTS: Shape = Shape::new(
     ]],
 );
 
-/// The environment variable that the key is taken from by a file without `mistral:`.
+/// The environment variable of the key, for a file without `mistral:`.
 pub(crate) const KEY_VARIABLE: &str = "MISTRAL_API_KEY";
 
 impl MistralSpec {
-    /// What holds without `mistral:`.
+    /// The settings of a file without `mistral:`.
     pub(super) fn from_environment(key: Option<String>, place: Place) -> Self {
         let key_variable = key.is_none().then(|| KEY_VARIABLE.to_owned());
         let text = |value| Text {

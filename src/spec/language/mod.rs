@@ -1,8 +1,8 @@
-//! The language: each kind of mapping in a spec is described here once, beside the type that it is read into.
+//! The language: each kind of mapping in a spec is described here once, beside the type it is read into.
 //!
 //! A file has the typed shape, its description as data (keys, types, defaults, one sentence and one example
-//! each), and a function that builds the first from values that were checked against the second. To add a
-//! kind of stage: a file like `throttle.rs`, and its lines in `stage.rs`.
+//! each), and a function that builds the typed shape from checked values. To add a kind of stage: a file like
+//! `throttle.rs`, and its lines in `stage.rs`.
 
 mod ask;
 mod batch;

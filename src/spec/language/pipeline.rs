@@ -1,4 +1,4 @@
-//! The top of a pipeline file: its keys, and the struct that they are read into.
+//! The top of a pipeline file: its keys, and the struct they are read into.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -21,48 +21,48 @@ use crate::spec::{
     value::{Checked, Own},
 };
 
-/// A pipeline file, read but not understood.
+/// A pipeline file, parsed but not compiled.
 #[derive(Debug)]
 pub struct Spec {
     /// The file.
     pub source: Arc<Source>,
-    /// Its folder: where its paths start.
+    /// Its folder, the base of its relative paths.
     pub folder: PathBuf,
     /// The pipeline's name.
     pub name: Name,
-    /// What it says of itself.
+    /// Its description.
     pub description: Option<Text>,
     /// How to reach Mistral.
     pub mistral: MistralSpec,
-    /// The database for rows and ledger.
+    /// The database for rows and the ledger.
     pub duckdb: DuckdbSpec,
-    /// What a run, and those that resume it, may cost.
+    /// The budget of a run and the runs that resume it.
     pub budget: Option<Usd>,
-    /// Prices that take precedence over the program's own.
+    /// Prices that override the built-in ones.
     pub prices: Vec<ModelPrice>,
     /// The stages, in the order of the file.
     pub stages: Vec<StageSpec>,
-    /// What was wrong with the shape. Compiling continues beside it, and reports everything together.
+    /// Shape mistakes. Compilation continues and reports all mistakes together.
     pub(crate) mistakes: Vec<Mistake>,
-    /// Names of stages that could not be read at all.
+    /// Names of stages that could not be read.
     pub(crate) lost: Vec<String>,
 }
 
-/// What a model costs: `mistral-small: { prompt: 0.15 USD, completion: 0.60 USD }` for a million tokens,
-/// `pages:` for a thousand pages.
+/// The prices of a model: `mistral-small: { prompt: 0.15 USD, completion: 0.60 USD }` per million tokens,
+/// `pages:` per thousand pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelPrice {
-    /// The model's name, or that of all its versions.
+    /// The name of a model, or of all its versions.
     pub model: String,
-    /// A million tokens read.
+    /// Price per million input tokens.
     pub prompt: Usd,
-    /// A million tokens written.
+    /// Price per million output tokens.
     pub completion: Usd,
-    /// A thousand pages.
+    /// Price per thousand pages.
     pub pages: Usd,
 }
 
-/// Keys at the top that begin with this are ignored: a place for anchors.
+/// Top-level keys with this prefix are ignored: a place for anchors.
 pub(crate) const IGNORED: &str = "x-";
 
 pub(crate) static PIPELINE: Shape = Shape {
@@ -133,14 +133,14 @@ static PRICE: Shape = Shape::new(
     ]],
 );
 
-/// The name of a pipeline whose file has this one.
+/// The default name of a pipeline, from the file's stem.
 fn name_of(stem: &str) -> String {
     let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { format!("p{name}") }
 }
 
 impl Spec {
-    /// All models that a template gives where they are written out: `{{ writer }}` below `split: { values: … }`
+    /// All models that a template can name, if the spec lists them: `{{ writer }}` below `split: { values: … }`
     /// into `writer`.
     pub fn models(&self, template: &str) -> Vec<String> {
         let inside = template.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
@@ -159,7 +159,7 @@ impl Spec {
     }
 }
 
-/// The file as a spec; `key` is the key of the environment, for a file that says nothing of Mistral.
+/// Builds the spec; `key` is the API key from the environment, for a file without `mistral:`.
 pub(crate) fn build(
     mut map: Checked,
     source: Arc<Source>,

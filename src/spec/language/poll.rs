@@ -1,4 +1,4 @@
-//! `poll:` waits for batch jobs: its keys, and the struct that they are read into.
+//! `poll:` waits for batch jobs: its keys, and the struct they are read into.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::spec::{
 pub struct PollSpec {
     /// When to check.
     pub schedule: PollSchedule,
-    /// The condition that ends it; by default the service's final statuses.
+    /// The condition that ends it; by default a final status of the service.
     pub until: Option<Text>,
 }
 
@@ -23,13 +23,13 @@ pub struct PollSpec {
 pub struct PollSchedule {
     /// The interval between the first two checks.
     pub every: Duration,
-    /// Each pause is this many times as long as the one before.
+    /// The factor by which each pause grows.
     pub factor: f64,
     /// The longest pause.
     pub max: Duration,
     /// When to give up.
     pub timeout: Duration,
-    /// What happens then.
+    /// What happens on a timeout.
     pub on_timeout: OnTimeout,
 }
 
@@ -47,9 +47,9 @@ impl PollSchedule {
 /// What happens to a job when its poll times out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnTimeout {
-    /// Its records are pending; the job continues, and the next run comes back to it.
+    /// Its records stay pending; the job continues, and the next run resumes it.
     Fail,
-    /// It is cancelled, and what it has answered is collected.
+    /// It is cancelled, and the answers so far are collected.
     Cancel,
 }
 
@@ -135,7 +135,7 @@ pub(super) fn build(mut map: Checked) -> Option<PollSpec> {
     Some(PollSpec { schedule, until: map.get("until") })
 }
 
-/// The keys of [`SCHEDULE`] that a mapping has.
+/// Reads the keys of [`SCHEDULE`].
 pub(super) fn schedule(map: &mut Checked) -> PollSchedule {
     let usual = PollSchedule::DEFAULT;
     let every = map.or("every", usual.every);

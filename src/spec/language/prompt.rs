@@ -1,4 +1,4 @@
-//! A text for a model: a template in the spec, or in a file of its own.
+//! A text for a model: a template in the spec, or in a separate file.
 
 use crate::spec::{
     describe::{Shape, Type, Written, key},
@@ -6,12 +6,12 @@ use crate::spec::{
     value::{FromValue, Value},
 };
 
-/// Text in the spec, or in a file of its own.
+/// A template in the spec, or in a separate file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Prompt {
-    /// Here.
+    /// The template.
     Inline(Text),
-    /// There.
+    /// The path of the file.
     File(Text),
 }
 

@@ -1,4 +1,4 @@
-//! `map:` with `fields:`, `keep:`, `drop:` or `rename:`: its keys, and the struct that they are read into.
+//! `map:` with `fields:`, `keep:`, `drop:` or `rename:`: its keys, and the struct they are read into.
 
 use super::{
     common::{FROM, WHEN, stage_name},
@@ -13,22 +13,22 @@ use crate::spec::{
 /// `map:` with `fields:`, `keep:`, `drop:`, `rename:`
 #[derive(Debug, Clone, PartialEq)]
 pub struct FieldsSpec {
-    /// New fields and what gives them.
+    /// New fields and their values.
     pub set: Vec<(Name, NewField)>,
-    /// Of the fields from above only these.
+    /// The only input fields to keep.
     pub keep: Option<Vec<Text>>,
-    /// Without these.
+    /// The input fields to drop.
     pub drop: Vec<Text>,
     /// New name, old name.
     pub rename: Vec<(Name, Text)>,
 }
 
-/// What gives a new field its value.
+/// The value of a new field.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NewField {
     /// An expression.
     Expression(Text),
-    /// A template, which gives a text.
+    /// A template, rendered to a text.
     Template(Prompt),
 }
 

@@ -1,4 +1,4 @@
-//! `retry:`, what happens when a request gets no answer: a number, or a mapping.
+//! `retry:`, what happens when a request fails: a number, or a mapping.
 
 pub use crate::policy::Retry;
 use crate::spec::{
@@ -8,7 +8,7 @@ use crate::spec::{
 
 const TIMES: Type = Type::Count("retries", 0, 100);
 
-/// A number of retries, or all that can be set.
+/// A number of retries, or a mapping with all settings.
 pub(super) const RETRY: Type = Type::Either(&[TIMES, Type::Map(&SHAPE)]);
 
 static SHAPE: Shape = Shape::new(

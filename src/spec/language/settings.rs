@@ -1,4 +1,4 @@
-//! The fields of a chat request that a spec sets under the service's own names, sent as they are.
+//! The fields of a chat request that a spec sets under the service's own names, sent unchanged.
 
 use serde_json::{Value, json};
 
@@ -8,18 +8,18 @@ use crate::spec::{
     value::Checked,
 };
 
-/// Fields of a chat request, in the form in which they are sent.
+/// Fields of a chat request, in the form they are sent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings(Vec<Setting>);
 
-/// One of them.
+/// A field of a chat request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
     /// Its name.
     pub name: &'static str,
-    /// What is sent.
+    /// The value to send.
     pub value: Value,
-    /// What may be shown of it.
+    /// The value as it may be shown.
     pub shown: String,
     /// The templates in it.
     pub templates: Vec<Text>,
@@ -43,7 +43,7 @@ impl Settings {
         self.0.iter()
     }
 
-    /// The longest answer, if it is set.
+    /// The limit on output tokens, if set.
     pub fn max_tokens(&self) -> Option<u64> {
         self.0.iter().find(|setting| setting.name == "max_tokens")?.value.as_u64()
     }
@@ -52,7 +52,7 @@ impl Settings {
 const TEMPLATE: Type = Type::Text(Written::Template);
 const PENALTY: Type = Type::Number(-2.0, 2.0);
 
-/// In the order in which they are sent and shown.
+/// In the order they are sent and shown.
 pub(super) const SETTINGS: &[Key] = &[
     key("temperature", Type::Number(0.0, 1.5), "temperature: 0.2", "How random the choice of words is."),
     key(
@@ -153,13 +153,13 @@ static PREDICTION: Shape = Shape::new(
     ]],
 );
 
-/// The keys of [`SETTINGS`] that a mapping has.
+/// Reads the keys of [`SETTINGS`].
 pub(super) fn build(map: &mut Checked) -> Settings {
     let mut settings = Settings::default();
     for key in SETTINGS {
         let Some(entry) = map.take(key.name) else { continue };
         let templates = entry.value.texts().into_iter().filter(|text| {
-            // A seed in quotes is a text that gives a number.
+            // A seed in quotes is a text that renders to a number.
             is_template(&text.value) || key.name == "random_seed"
         });
         let templates: Vec<Text> = templates.cloned().collect();
@@ -178,7 +178,7 @@ pub(super) fn build(map: &mut Checked) -> Settings {
     settings
 }
 
-/// The most that a plan shows of a value.
+/// The most characters of a value shown in a plan.
 const SHOWN: usize = 60;
 
 fn shown(value: &Value) -> String {

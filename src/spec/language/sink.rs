@@ -1,4 +1,4 @@
-//! `sink:` writes records: its keys, and the struct that they are read into.
+//! `sink:` writes records: its keys, and the struct they are read into.
 
 use crate::{
     diagnostic::Fault,
@@ -15,23 +15,23 @@ use crate::spec::{
 /// `sink:`
 #[derive(Debug, Clone, PartialEq)]
 pub struct SinkSpec {
-    /// Where to; a table with the sink's name by default.
+    /// The target; by default a table with the sink's name.
     pub target: Option<Target>,
     /// The columns that identify a row.
     pub key: Vec<Text>,
-    /// Columns and the expressions that give them; by default what the record holds.
+    /// Columns and their expressions; by default the record's fields.
     pub columns: Option<Vec<(Name, Text)>>,
-    /// Fields, or parts of answers, that are no columns.
+    /// Fields, or parts of answers, that do not become columns.
     pub except: Vec<Text>,
     /// Columns that are cast, with their types.
     pub types: Vec<(Name, Text)>,
-    /// How rows meet the rows that are there.
+    /// How rows are combined with existing rows.
     pub mode: Option<Mode>,
-    /// What becomes of a second row with the same key in one run.
+    /// What happens to a duplicate key within a run.
     pub duplicates: Duplicates,
     /// What happens to rows of earlier runs whose record fails.
     pub stale: Stale,
-    /// Whether rows of earlier runs go whose record has left its source.
+    /// Whether to remove rows of earlier runs whose record is no longer in its source.
     pub gone: bool,
 }
 
@@ -42,7 +42,7 @@ pub enum Stale {
     Keep,
     /// It is removed.
     Delete,
-    /// It stays, and a column `stale` says so.
+    /// It stays, marked in the column `stale`.
     Mark,
 }
 
@@ -66,14 +66,14 @@ pub enum Target {
     File(&'static FileFormat, Text),
 }
 
-/// How a sink's rows meet the rows that are there.
+/// How a sink's rows are combined with existing rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// A row replaces the row with its key.
     Upsert,
     /// A row is added.
     Append,
-    /// The rows of this run replace everything that was there, when the run has ended.
+    /// At the end of the run, its rows replace all existing rows.
     Replace,
 }
 
@@ -91,7 +91,7 @@ impl Mode {
     }
 }
 
-/// What becomes of a second row with the same key in one run.
+/// What happens to a duplicate key within a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Duplicates {
     /// Its record fails.
@@ -128,7 +128,7 @@ const FILES: [Key; FORMATS.len()] = {
     keys
 };
 
-/// The keys that say where a sink writes.
+/// The keys that set the target of a sink.
 const FORMS: [&str; 1 + FORMATS.len()] = {
     let mut forms = [TABLE; 1 + FORMATS.len()];
     let mut at = 0;

@@ -1,4 +1,4 @@
-//! `map:` with `split:` makes many records out of one: its keys, and the struct that they are read into.
+//! `map:` with `split:` makes many records out of one: its keys, and the struct they are read into.
 
 use crate::diagnostic::Fault;
 
@@ -12,28 +12,28 @@ use crate::spec::{
 /// `map:` with `split:`
 #[derive(Debug, Clone, PartialEq)]
 pub struct SplitSpec {
-    /// The expression that gives the list or the text; for values that are written out, the first of them.
+    /// The expression for the list or the text; for literal values, the first of them.
     pub of: Text,
-    /// Into what.
+    /// How it is split.
     pub what: SplitWhat,
-    /// Where the part is put; by default the stage's name.
+    /// The field for the part; by default the stage's name.
     pub into: Option<Name>,
 }
 
-/// What a split makes parts of.
+/// How a split makes parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SplitWhat {
     /// One record for each item of a list.
     Items,
     /// One record for each of these values.
     Values(Vec<String>),
-    /// As many records as the expression says: `samples:` of a map that calls a model.
+    /// The number of records is the value of the expression: `samples:` of a map that calls a model.
     Samples,
     /// One record for each chunk of a text.
     Chunks {
-        /// Characters in a chunk at most.
+        /// The most characters in a chunk.
         max_chars: usize,
-        /// Characters that a chunk repeats of the one before.
+        /// Characters repeated from the previous chunk.
         overlap: usize,
         /// Where a chunk ends.
         by: Boundary,
@@ -43,11 +43,11 @@ pub enum SplitWhat {
 /// Where a chunk of a text ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Boundary {
-    /// As late as it may, at the end of a paragraph, a sentence or a word.
+    /// As late as possible, at the end of a paragraph, a sentence or a word.
     Length,
     /// At the end of a paragraph.
     Paragraph,
-    /// Before a heading of Markdown.
+    /// Before a Markdown heading.
     Heading,
 }
 
@@ -62,7 +62,7 @@ impl Boundary {
     }
 }
 
-/// A token is about four characters of English; the exact count is the model's own affair.
+/// A token is about four characters of English; the exact count depends on the model.
 const CHARS_A_TOKEN: usize = 4;
 
 /// The default of `max_chars`.
@@ -158,7 +158,7 @@ static SPLIT: Shape = Shape {
     )
     .choice(Choice::One("split of", &["text", "values"]))
     .rule(|split| {
-        // Otherwise the next chunk would begin no further on, and the split would never end.
+        // Otherwise the next chunk would not start later, and the split would never end.
         let (found, max_chars) = (split.count("overlap")?, length(split).0 as u64);
         let is_broken = split.form == Some("text") && found * length(split).1 as u64 >= max_chars;
         let wanted = "an `overlap` below the chunk's length".into();
@@ -169,7 +169,7 @@ static SPLIT: Shape = Shape {
     })
 };
 
-/// The longest chunk in characters, and the characters in the unit of `overlap`.
+/// The longest chunk in characters, and the characters per unit of `overlap`.
 fn length(split: &Checked) -> (usize, usize) {
     let tokens = split.count("max_tokens");
     let unit = if tokens.is_some() { CHARS_A_TOKEN } else { 1 };
@@ -186,7 +186,7 @@ pub(super) fn build(mut map: Checked) -> Option<SplitSpec> {
     if split.form? == "values" {
         let values: Vec<Text> = split.get("values")?;
         let of = values.first()?.clone();
-        // `01067` and `1.50` are texts, as they are written.
+        // Keep `01067` and `1.50` as written.
         let written = |value: Text| match value.raw.chars().next() {
             Some(first) if first.is_ascii_digit() || matches!(first, '-' | '+' | '.') => value.raw,
             _ => value.value,

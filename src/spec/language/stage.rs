@@ -1,4 +1,4 @@
-//! `stages:`: the list of all kinds of stage, and what one stage is read into.
+//! `stages:`: the list of all kinds of stage, and the struct that a stage is read into.
 
 use crate::event::StageKind;
 
@@ -21,18 +21,18 @@ use crate::spec::{
     value::{Checked, FromValue, Value},
 };
 
-/// One stage as it is written.
+/// A stage as written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StageSpec {
     /// Its name.
     pub name: Name,
     /// Its kind.
     pub kind: StageKind,
-    /// What it reads; `None` for the stage above.
+    /// Its inputs; `None` for the stage above.
     pub from: Option<Vec<From>>,
-    /// The condition under which it does its work.
+    /// The condition under which it processes a record.
     pub when: Option<Text>,
-    /// What it does; `None` if that could not be read, which has been reported.
+    /// What it does; `None` if it could not be read, which has been reported.
     pub form: Option<Form>,
 }
 
@@ -59,7 +59,7 @@ impl StageSpec {
 /// One entry of `from:`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct From {
-    /// The stage and, behind a dot, its port.
+    /// The stage and, after a dot, its port.
     pub text: Text,
 }
 

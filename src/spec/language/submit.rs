@@ -1,4 +1,4 @@
-//! `map:` with `submit:` or `collect:`, the ends of the long form of a batch: their keys and what they are
+//! `map:` with `submit:` or `collect:`, the ends of the long form of a batch: their keys and the structs they are
 //! read into.
 
 use super::{
@@ -18,7 +18,7 @@ use crate::spec::{
 /// `map:` with `collect:`
 #[derive(Debug, Clone, PartialEq)]
 pub struct CollectSpec {
-    /// Where the result is put; by default the stage's name.
+    /// The field for the result; by default the stage's name.
     pub into: Option<Name>,
 }
 

@@ -1,4 +1,4 @@
-//! `throttle:` spaces records out: its keys, and the struct that they are read into.
+//! `throttle:` limits the rate of records: its keys, and the struct they are read into.
 
 use crate::units::Rate;
 
@@ -12,11 +12,11 @@ use crate::spec::{
 /// `throttle:`
 #[derive(Debug, Clone, PartialEq)]
 pub struct ThrottleSpec {
-    /// Records in time.
+    /// The record rate.
     pub rate: Rate,
-    /// How many may pass at once after a pause.
+    /// How many records may pass at once after a pause.
     pub burst: u32,
-    /// One rate for all throttles of this name.
+    /// Throttles with the same name share one rate.
     pub shared: Option<Name>,
 }
 

@@ -1,4 +1,4 @@
-//! `wave:` waits for everything above it: its keys, and the struct that they are read into.
+//! `wave:` waits for everything above it: its keys, and the struct they are read into.
 
 use super::common::{FROM, stage_name};
 use crate::spec::{
@@ -10,20 +10,20 @@ use crate::spec::{
 /// `wave:`
 #[derive(Debug, Clone, PartialEq)]
 pub struct WaveSpec {
-    /// What it makes of its records; without it they are let through as they are.
+    /// How it transforms its records; without it they pass unchanged.
     pub set: Option<WaveSet>,
-    /// The columns of its query's result that identify a record.
+    /// The columns of the query result that identify a record.
     pub key: Vec<Text>,
     /// The condition on its counts under which the run stops.
     pub stop_if: Option<Text>,
 }
 
-/// What a wave makes of its records.
+/// How a wave transforms its records.
 #[derive(Debug, Clone, PartialEq)]
 pub enum WaveSet {
     /// The rows of a query over them.
     Query(Text),
-    /// This many of them, the same in every run.
+    /// That many records, the same ones in every run.
     Sample(u64),
     /// The first by key for each value of an expression, and all for which it is NULL.
     Unique(Text),

@@ -1,11 +1,11 @@
-//! Messages as DuckDB gives them, and what is said of them.
+//! DuckDB's messages, and how they are explained.
 
 use duckdb::Connection;
 
 use super::*;
 use crate::sql::message;
 
-/// The query's name, and what must be in the message.
+/// A query, and the texts that must be in the message.
 const QUERIES: &[(&str, &[&str])] = &[
     ("SELECT 1 FORM x y", &["syntax error at or near", "at `x`"]),
     (
@@ -76,7 +76,7 @@ const QUERIES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What no message may say: a setting or an option that a pipeline does not have.
+/// Texts that no message may contain: settings and options not available in a pipeline.
 const FOREIGN: [&str; 12] = [
     "SET ",
     "PRAGMA",
@@ -131,7 +131,7 @@ fn every_message_is_whole_and_gives_advice_that_can_be_followed() {
         let raw = refused(&connection, query);
         let reported = explained(&raw).replace(&format!("{path}/"), "");
         let lacks = wanted.iter().filter(|part| !reported.contains(**part));
-        // A list of a function's options is what the person can write.
+        // The listed options of a function are available to the user.
         let foreign = if reported.contains("Candidates: ") { &[] } else { &FOREIGN[..] };
         let has = foreign.iter().chain(&["\n", "LINE 1", "; ;"]).filter(|part| reported.contains(**part));
         for part in lacks.chain(has) {

@@ -1,4 +1,4 @@
-//! `csv:` of a source: what its files look like. Main type: [`CsvSpec`].
+//! `csv:` of a source: the format of its files. Main type: [`CsvSpec`].
 
 use crate::{
     read::{Csv, Encoding},
@@ -16,7 +16,7 @@ use super::types::{self, TypesSpec};
 pub struct CsvSpec {
     /// The files.
     pub path: Text,
-    /// What they look like.
+    /// Their format.
     pub options: Csv,
 }
 

@@ -1,4 +1,4 @@
-//! `source:` reads records: its keys, and the struct that they are read into. A kind with keys of its own has a file of its own.
+//! `source:` reads records: its keys, and the struct they are read into. A kind with its own keys has a separate file.
 
 mod csv;
 mod types;
@@ -24,13 +24,13 @@ pub struct SourceSpec {
     pub key: Vec<Text>,
     /// Stop reading after this many records.
     pub limit: Option<u64>,
-    /// A larger file is a failure, not a record.
+    /// A larger file fails instead of becoming a record.
     pub max_bytes: Size,
     /// Whether the text of files is read.
     pub content: bool,
-    /// Types of columns that are declared instead of proven.
+    /// Column types that are declared instead of proven.
     pub types: TypesSpec,
-    /// Whether no file is no mistake.
+    /// Whether matching no file is allowed.
     pub optional: bool,
 }
 
@@ -43,7 +43,7 @@ pub enum SourceForm {
     Rows(Vec<(Place, serde_json::Value)>),
     /// A query.
     Sql(Text),
-    /// JSON, one record a line.
+    /// JSON Lines: one record per line.
     Jsonl(Text),
     /// CSV.
     Csv(Box<CsvSpec>),

@@ -1,4 +1,4 @@
-//! `types:` of a source: types that are declared instead of proven. Main type: [`TypesSpec`].
+//! `types:` of a source: column types that are declared instead of proven. Main type: [`TypesSpec`].
 
 use crate::spec::{
     describe::{Key, Type, Written, key},
@@ -15,7 +15,7 @@ pub struct TypesSpec {
     pub of: Vec<(Name, Text)>,
 }
 
-/// Types of columns that are declared instead of proven.
+/// Column types that are declared instead of proven.
 pub(super) const KEY: Key = key(
     "types",
     Type::Either(&[Type::Text(Written::Plain), Type::Own(true, &Type::Text(Written::Plain), "column: type")]),

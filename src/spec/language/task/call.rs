@@ -1,8 +1,8 @@
-//! A kind of call other than a chat, as data: its fields are put into one request, and its result has one type. Main
+//! A kind of call other than a chat, as data: its fields form one request, and its result has one type. Main
 //! types: [`CallKind`], [`CallSpec`].
 //!
-//! The plan compiles the fields and the request part writes them, whatever the kind. How the answer is read is in
-//! `mistral::endpoint`, what the simulator answers in `sim::endpoint`.
+//! For every kind, `plan` compiles the fields and `request` writes them. `mistral::endpoint` parses the answer, and
+//! `sim::endpoint` simulates it.
 
 use serde_json::Value;
 
@@ -12,26 +12,26 @@ use crate::{
     spec::{text::Text, value::Checked},
 };
 
-/// A kind of call: one more is a file beside this one, and a line in `CALLS`.
+/// A kind of call. A new one needs a file beside this one, and a line in `CALLS`.
 pub struct CallKind {
     /// The key of the map.
     pub name: &'static str,
-    /// The endpoint's path.
+    /// The path of the endpoint.
     pub path: &'static str,
-    /// What it does with its model, for people: `embeds with`.
+    /// What it does with its model, for display: `embeds with`.
     pub verb: &'static str,
-    /// Whether pages are paid for, and selected by the field `pages`.
+    /// Whether pages are billed, and selected by the field `pages`.
     pub counts_pages: bool,
     /// The type of its results.
     pub result: fn() -> LogicalType,
-    /// The fields of a request behind `model`, in the order in which they are sent.
+    /// The fields of a request after `model`, in the order they are sent.
     pub(super) fields: fn(&mut Checked) -> Option<Fields>,
 }
 
-/// The fields of a request, by their names in it.
+/// The fields of a request, by name.
 pub(super) type Fields = Vec<(&'static str, FieldSpec)>;
 
-/// A call as it is written.
+/// A call as written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallSpec {
     /// Its kind.
@@ -43,11 +43,11 @@ pub struct CallSpec {
 /// A field of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FieldSpec {
-    /// A text, made from the record.
+    /// A text, rendered from the record.
     Text(Prompt),
-    /// Several texts, each made from the record.
+    /// Several texts, each rendered from the record.
     Texts(Vec<Text>),
-    /// The address or the path of a document, made from the record.
+    /// The URL or path of a document, rendered from the record.
     Document(Text),
     /// The same for every record.
     Constant(Value),
@@ -65,7 +65,7 @@ impl std::fmt::Debug for CallKind {
     }
 }
 
-/// A structure of these fields.
+/// A struct type with these fields.
 pub(super) fn structure(fields: &[(&str, LogicalType)]) -> LogicalType {
     LogicalType::Struct(fields.iter().map(|(name, of)| ((*name).to_owned(), of.clone())).collect())
 }

@@ -1,4 +1,4 @@
-//! The one text that a call is about.
+//! The `input` text of a call.
 
 use super::super::prompt::PROMPT;
 use super::call::{FieldSpec, Fields};
@@ -9,7 +9,7 @@ use crate::spec::{
 
 pub(super) const INPUT: Key = key("input", PROMPT, "input: \"{{ text }}\"", "The text.").required();
 
-/// The fields of a call with nothing but its text.
+/// The fields of a call with only its text.
 pub(super) fn only_input(map: &mut Checked) -> Option<Fields> {
     Some(vec![("input", FieldSpec::Text(map.get("input")?))])
 }

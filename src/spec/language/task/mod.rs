@@ -1,4 +1,4 @@
-//! What a model can be called for (`chat:`, `embed:`, `ocr:`, …): the list of all kinds, and what a map's own is read
+//! The tasks of a model (`chat:`, `embed:`, `ocr:`, …): the list of all kinds, and the type that a map's task is read
 //! into. Main type: [`TaskSpec`].
 //!
 //! A kind other than a chat is a file with its key and its [`CallKind`], named in the two lists here.
@@ -19,7 +19,7 @@ use crate::spec::{
     value::Checked,
 };
 
-/// What a model is called for.
+/// The task of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TaskSpec {
     /// `chat:`
@@ -56,7 +56,7 @@ pub(super) const TASKS: &[&str] = &{
     names
 };
 
-/// The model and the task of a mapping with one of [`TASKS`].
+/// Reads the model and the task of a mapping with one of [`TASKS`].
 pub(super) fn task(mut map: Checked) -> Option<(Text, TaskSpec)> {
     let form = map.form?;
     let mut task: Checked = map.get(form)?;

@@ -1,4 +1,4 @@
-//! `moderate:` says whether a text is harmful.
+//! `moderate:` checks whether a text is harmful.
 
 use super::super::common::MODEL;
 use super::{
