@@ -4,7 +4,7 @@
 //! Main type: [`Former`], held by the [`Controller`](super::controller::Controller). A rise to the former rate
 //! may fail, so the intervals between attempts double.
 
-/// From this multiple of the known rate on, the pace has collapsed, and the former rate is tried before the cubic nears it.
+/// The multiple of the known rate from which the former one is tried, because the pace has collapsed.
 const COLLAPSE: f64 = 2.5;
 
 /// Failed attempts before it is forgotten.
