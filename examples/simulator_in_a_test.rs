@@ -1,5 +1,4 @@
-//! A simulator of the service, for tests of programs that call it: it listens on loopback and counts its
-//! requests.
+//! A simulator of the service, for tests of programs that call it: it listens on loopback and counts its requests.
 //!
 //! `cargo run --example simulator_in_a_test`
 
@@ -31,8 +30,7 @@ stages:
   - sink: words
 ";
 
-/// Starts a simulator, points a client at it (here a pipeline; any client of the API will do), and reads its
-/// counts.
+/// Starts a simulator, points a client at it (here a pipeline; any client of the API will do), and reads its counts.
 pub(crate) async fn run(folder: &Path) -> Result<SimStats, Box<dyn Error>> {
     // The same seed and requests yield the same answers.
     let sim = Sim::start(SimConfig { seed: 7, misfits: 0.0, ..SimConfig::default() }).await?;

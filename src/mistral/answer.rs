@@ -1,9 +1,8 @@
 //! Parses JSON out of a model's answer and validates it against the schema.
 //!
-//! Models wrap JSON in code fences, think aloud before it, add prose around it, return an array where an object
-//! is expected, or stop half-way. Anything with a single meaning is accepted; the rest is refused. The reason
-//! names the wrong part, because the next attempt receives it. The stages that call a model use [`read_answer`]
-//! and [`accept`].
+//! Models wrap JSON in code fences, think aloud before it, add prose around it, return an array where an object is
+//! expected, or stop half-way. Anything with a single meaning is accepted; the rest is refused. The reason names the
+//! wrong part, because the next attempt receives it. The stages that call a model use [`read_answer`] and [`accept`].
 
 use std::borrow::Cow;
 

@@ -40,8 +40,7 @@ pub(super) fn trimmed(base_url: &str) -> &str {
 
 /// A short fingerprint of an account, to recognise the owner of a job or file.
 ///
-/// 64 bits of a keyed hash: the key cannot be recovered from it, and it does not match hashes made by other
-/// programs.
+/// 64 bits of a keyed hash: the key cannot be recovered from it, and it does not match hashes made by other programs.
 pub fn account(api_key: &str, base_url: &str) -> String {
     let mut hasher = blake3::Hasher::new_derive_key("etl 2026 account fingerprint");
     hasher.update(trimmed(base_url).as_bytes());

@@ -31,8 +31,7 @@ pub const ENDINGS: &[(&str, Ending, &str)] = &[
 ];
 
 impl Ending {
-    /// The ending for a finish reason. Unknown reasons count as complete: other servers use their own words or
-    /// none.
+    /// The ending for a finish reason. Unknown reasons count as complete: other servers use their own words or none.
     pub fn of(finish_reason: Option<&str>) -> Self {
         let Some(word) = finish_reason else { return Self::Whole };
         let row = ENDINGS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(word));

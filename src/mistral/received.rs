@@ -1,10 +1,9 @@
 //! A body with status 200 is an answer: it is parsed if possible, and otherwise stored with its cost.
 //!
-//! The service has done its work and charges for it. Retrying because the body has no `choices[0]` would pay
-//! again, up to `retry` times. So an unreadable body becomes a [`Reply`] that is [unusable](Reply::unusable): a
-//! refused answer, which `attempts` may retry. Only a body showing that nothing was done (an error without a
-//! usage, a gateway's page) is a fault. [`call`](super::call) passes direct answers; [`received`] also accepts a
-//! line of a job.
+//! The service has done its work and charges for it. Retrying because the body has no `choices[0]` would pay again, up
+//! to `retry` times. So an unreadable body becomes a [`Reply`] that is [unusable](Reply::unusable): a refused answer,
+//! which `attempts` may retry. Only a body showing that nothing was done (an error without a usage, a gateway's page)
+//! is a fault. [`call`](super::call) passes direct answers; [`received`] also accepts a line of a job.
 
 use serde_json::Value;
 

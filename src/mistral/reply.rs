@@ -12,10 +12,9 @@ use super::{Endpoint, wire::TokenUsage};
 pub struct Reply {
     /// The model that answered; empty if not reported.
     pub model: String,
-    /// The answer as text. For chat, all text chunks without the thinking; for tool calls without text, the JSON
-    /// of a call's arguments, or a list of them for several calls. For the other endpoints, JSON: the embedding;
-    /// `markdown`, `pages` and, if requested, `document_annotation`; the result of a moderation or
-    /// classification.
+    /// The answer as text. For chat, all text chunks without the thinking; for tool calls without text, the JSON of a
+    /// call's arguments, or a list of them for several calls. For the other endpoints, JSON: the embedding;
+    /// `markdown`, `pages` and, if requested, `document_annotation`; the result of a moderation or classification.
     pub text: String,
     /// Why it ended, if reported.
     pub finish_reason: Option<String>,

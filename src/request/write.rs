@@ -254,8 +254,7 @@ impl Writer {
         Ok(Sending { body: body.into(), tokens: written.tokens + more, cost })
     }
 
-    /// The body for a record, and its identity; from the second sample on, the identity includes the sample
-    /// number.
+    /// The body for a record, and its identity; from the second sample on, the identity includes the sample number.
     async fn compose(&self, record: &Record) -> Result<Composed, WriteError> {
         let composed = self.composed(record).await?;
         Ok(match self.sample_number(record) {

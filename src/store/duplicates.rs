@@ -1,8 +1,7 @@
 //! Rows of one run with the same key: decides which of them is written. Main type: [`Repeated`]. Called by the
 //! sink's insert.
 //!
-//! The keys that a run has written are in a temporary table of DuckDB, so that they take no memory of this
-//! program.
+//! The keys that a run has written are in a temporary table of DuckDB, so that they take no memory of this program.
 
 use duckdb::Connection;
 

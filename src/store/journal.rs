@@ -26,8 +26,7 @@ fn prepared<'a>(connection: &'a Connection, sql: &str) -> Result<duckdb::Stateme
 }
 
 impl Store {
-    /// The histories of some requests to a server: the steps of their newest generation. Unknown requests are
-    /// omitted.
+    /// The histories of some requests to a server: the steps of their newest generation. Unknown requests are omitted.
     ///
     /// # Errors
     /// When the database fails.
@@ -65,8 +64,7 @@ impl Store {
         .await
     }
 
-    /// The cost of a pipeline since its last completed run: an interrupted run and those that resume it count as
-    /// one.
+    /// The cost of a pipeline since its last completed run: an interrupted run and those that resume it count as one.
     ///
     /// # Errors
     /// When the database fails.

@@ -20,8 +20,7 @@ use super::{
     transaction,
 };
 
-/// Writes rows with their owners, within the caller's transaction. Returns the rows whose key must not be
-/// written.
+/// Writes rows with their owners, within the caller's transaction. Returns the rows whose key must not be written.
 pub(super) fn insert<'a>(
     connection: &Connection,
     table: &Table,

@@ -28,7 +28,7 @@ where
     AbortOnDropHandle::new(tokio::spawn(future))
 }
 
-/// Starts blocking work. It cannot be aborted and must end without it: at the latest when the queue that it
+/// Starts blocking work. It cannot be aborted, so it must return on its own, at the latest when the queue that it
 /// writes to has no reader.
 pub fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> AbortOnDropHandle<T> {
     #[expect(clippy::disallowed_methods, reason = "the lint points here")]

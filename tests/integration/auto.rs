@@ -139,8 +139,7 @@ stages:
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Compares the best fixed number with `auto`: after warming up, and after the server has become four times
-/// slower.
+/// Compares the best fixed number with `auto`: after warming up, and after the server has become four times slower.
 async fn compare(capacity: usize, power: f64, refuses: f64) {
     let mut best = 0.0_f64;
     for fixed in [4, 8, 16, 32, 64] {

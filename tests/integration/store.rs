@@ -149,8 +149,7 @@ async fn a_damaged_log_is_left_as_it_is() {
 #[test]
 fn a_folder_that_cannot_be_written() {
     let folder = Folder::new();
-    // Permissions do not bind a superuser; a file in place of the folder does, and so does a read-only file
-    // system.
+    // Permissions do not bind a superuser; a file in place of the folder does, and so does a read-only file system.
     folder.write("file", b"");
     let reported = refused(&etl(&folder, &folder.path("file/out.duckdb")));
     eprintln!("{reported}");

@@ -135,8 +135,7 @@ impl Controller {
             Phase::Closed { probe, .. } if probe > now => return wait(probe, Some(WaitCause::Outage)),
             Phase::Closed { .. } => {}
             Phase::SlowStart { since, started, spread } => {
-                // By time alone: clients that start together get equal shares of a limit, whichever is answered
-                // first.
+                // By time alone: clients that start together get equal shares of a limit, whichever is answered first.
                 let next = spread.time_of(started).map_or(now, |after| since + after);
                 if next > now {
                     return wait(next, None);
@@ -234,8 +233,7 @@ impl Controller {
         (wait, cause)
     }
 
-    /// Records a failed attempt that says nothing about limits: a cut connection, a server error, a dropped
-    /// request.
+    /// Records a failed attempt that says nothing about limits: a cut connection, a server error, a dropped request.
     pub(super) fn on_failed(&mut self, now: f64, start: &Start, jitter: f64) {
         self.history.set(start.id, Response::Failed);
         self.windows.failed();

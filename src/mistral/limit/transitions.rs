@@ -46,8 +46,7 @@ impl Controller {
         match self.phase {
             Phase::Listening => self.judge(now),
             Phase::Paced { since } => {
-                // Below ten per second the cubic counts starts instead of seconds: few starts give little
-                // evidence.
+                // Below ten per second the cubic counts starts instead of seconds: few starts give little evidence.
                 let time = (now - since) * (self.known_rate / 10.0).sqrt().min(1.0) / self.caution;
                 let (share, growth) = CUBIC;
                 let flat = ((1.0 - share) / growth).cbrt();

@@ -128,8 +128,7 @@ impl Maker {
         }
     }
 
-    /// Identifies the record across runs: by its key, or without one by all its values, because line numbers
-    /// change.
+    /// Identifies the record across runs: by its key, or without one by all its values, because line numbers change.
     fn identity(&self, key: &str, values: &[Value]) -> i64 {
         if !self.key.is_empty() {
             return origin_of(&self.name, key);

@@ -72,8 +72,7 @@ fn rows(files: ReadFiles, limit: Option<u64>) -> stream::BoxStream<'static, Resu
     })
 }
 
-/// Verifies the types of files over their whole content, before the first record: `check` has read only part of
-/// it.
+/// Verifies the types of files over their whole content, before the first record: `check` has read only part of it.
 fn proven(files: ReadFiles) -> Result<ReadFiles, RunError> {
     let ReadFiles { set, options, description } = files;
     let options = read::Options { prove: None, ..options };
