@@ -94,8 +94,8 @@ pub(crate) struct Lookups {
 impl Lookups {
     /// Looks up the requests of a stage.
     ///
-    /// With `claim`, each request is claimed, so that records with the same request share an answer; a stage that
-    /// submits jobs looks up answers itself.
+    /// Each request is claimed, so that records with the same request share an answer; a stage that submits jobs
+    /// claims and looks up requests itself.
     pub(crate) fn of(
         input: RecordStream,
         question: Arc<Question>,
