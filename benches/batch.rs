@@ -1,4 +1,4 @@
-//! A hundred thousand records in a hundred batch jobs: time for each, and peak memory beside that of a tenth.
+//! A hundred thousand records in a hundred batch jobs: time per record, and peak memory against a tenth of that.
 #![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
 mod common;
@@ -32,11 +32,11 @@ fn main() {
         many.0,
         few.0
     );
-    // What grows are blocks of the ledger that DuckDB keeps, up to its limit.
+    // The growth is blocks of the ledger that DuckDB caches, up to its limit.
     check("batch", &figures, many.0 < 400.0 && growth <= 60.0);
 }
 
-/// The service, in a process of its own: its memory is not the program's.
+/// The service, in a separate process: its memory is not the program's.
 fn simulate() {
     runtime().block_on(async {
         let text = "batch: { queue: { median: 2min }, run: 2min, line: 100ms }";
@@ -57,7 +57,7 @@ impl Drop for Server {
     }
 }
 
-/// Peak memory in MB and seconds of a run in a process of its own.
+/// Peak memory in MB and seconds of a run in a separate process.
 fn measured(records: usize) -> (f64, f64) {
     let binary = std::env::current_exe().expect("this binary");
     let mut server =

@@ -1,6 +1,6 @@
-//! Long documents through the whole program (source → fields → table): the peak memory of a process of its own.
+//! Long documents through the whole program (source → fields → table): the peak memory of a separate process.
 //!
-//! 2 GB as JSON Lines, as Parquet and from a table that the program wrote; `ETL_DOCUMENTS_MB=200` makes it less.
+//! 2 GB as JSON Lines, as Parquet and from a table written by the program; `ETL_DOCUMENTS_MB=200` for less.
 #![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
 mod common;
@@ -17,13 +17,13 @@ use common::{check, run, runtime};
 /// Bytes of a document.
 const LENGTH: u64 = 20_000;
 
-/// The most that the program may take, in MB.
+/// The memory limit of the program, in MB.
 const BOUND: f64 = 600.0;
 
 const RUN: &str = "--run-in-folder";
 const WRITE: &str = "--write-parquet";
 
-/// A source, and the rows in a group of the Parquet file that it reads.
+/// A source, and the row group size of the Parquet file that it reads.
 const CASES: [(&str, &str); 5] = [
     ("JSON Lines", "jsonl: documents.jsonl"),
     ("own table", "sql: SELECT id, text FROM documents"),
@@ -72,7 +72,7 @@ fn main() {
     check("documents", &format!("{megabytes} MB each, wanted under {BOUND} MB"), holds);
 }
 
-/// This program in a process of its own, so that only its memory is counted.
+/// This program in a separate process, so that only its memory is counted.
 fn again(arguments: &[&str]) -> String {
     let output = Command::new(std::env::current_exe().expect("this binary"))
         .args(arguments)
@@ -127,7 +127,7 @@ fn jsonl(path: &Path, count: u64) {
     file.flush().expect("written");
 }
 
-/// Words, with some that are not ASCII, no two texts the same.
+/// Words, some of them not ASCII; no two texts are the same.
 fn text(seed: u64) -> String {
     const WORDS: [&str; 8] = ["time", "naïve", "of the", "philosophy", "and", "a", "größer", "question"];
     let mut text = format!("{seed}: ");

@@ -1,5 +1,5 @@
-//! Records that are split and gathered again, killed on the way: the table is that of a run that was not disturbed, and
-//! the memory stays small. `ETL_RECORDS=1000` makes it shorter.
+//! Records that are split and gathered again, killed on the way: the table equals that of an undisturbed run, and
+//! memory stays small. `ETL_RECORDS=1000` for less.
 #![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
 mod common;
@@ -13,7 +13,7 @@ use std::{
 use common::check;
 use etl::store;
 
-/// The most that the program may take, in MB.
+/// The memory limit of the program, in MB.
 const BOUND: f64 = 300.0;
 
 const KILLS: u32 = 5;
@@ -69,7 +69,7 @@ stages:
         .expect("it starts")
 }
 
-/// Waits for the end; the peak of the memory in MB.
+/// Waits for the end; returns the peak memory in MB.
 fn finish(mut child: Child) -> f64 {
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0.0_f64;
@@ -87,7 +87,7 @@ fn finish(mut child: Child) -> f64 {
     }
 }
 
-/// What is in the table and among the failures of the last run.
+/// The rows of the table and the failures of the last run.
 fn table(folder: &Path) -> String {
     let sql = "SELECT count(*) || ' rows, sum ' || sum(total) || ', hash ' || bit_xor(hash(id, total, count)) || ', failed ' ||
         (SELECT count(*) FROM etl.failures WHERE run = (SELECT max(run) FROM etl.failures)) FROM rows";

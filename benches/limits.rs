@@ -1,7 +1,7 @@
-//! Pacing end to end: pipelines against a simulator that enforces limits truly, each beside a client in which
-//! every request waits for itself (*alone*) and beside the least time that the limit allows (*ideal*).
+//! Pacing end to end: pipelines against a simulator with real limits, compared with a client whose requests back
+//! off independently (*alone*) and with the minimum time under the limit (*ideal*).
 //!
-//! `make bench` runs all cases, some nine minutes; `cargo bench --bench limits -- sporadic` those whose names
+//! `make bench` runs all cases, about nine minutes; `cargo bench --bench limits -- sporadic` those whose names
 //! contain a word.
 #![allow(
     clippy::print_stdout,
@@ -24,21 +24,21 @@ use rand::RngExt;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-/// One case: a scenario, how many records are asked, and what is wanted.
+/// One case: a scenario, the number of records, and the bounds.
 struct Case {
     name: &'static str,
     scenario: &'static str,
     records: usize,
     concurrency: usize,
-    /// Pipelines at once, each with as many records.
+    /// Concurrent pipelines, each with this many records.
     clients: usize,
-    /// The least time, in seconds.
+    /// The minimum time, in seconds.
     ideal: f64,
-    /// The most time in seconds, and the largest share of requests refused, in percent.
+    /// The maximum time in seconds, and the maximum percentage of refused requests.
     wanted: (f64, f64),
-    /// The most requests refused after the first three seconds, where that counts.
+    /// The maximum number of requests refused after the first three seconds, if bounded.
     probes: Option<u64>,
-    /// Whether prompts are long, and of different lengths.
+    /// Whether prompts are long, with different lengths.
     long: bool,
 }
 
@@ -146,13 +146,13 @@ const CASES: &[Case] = &[
     ),
 ];
 
-/// A model that the simulator serves.
+/// A model of the simulator.
 const MODEL: &str = "model: mistral-small-latest";
 
-/// The first argument that makes this benchmark be the simulator.
+/// The first argument that makes this benchmark act as the simulator.
 const SERVE: &str = "--simulate";
 
-/// A simulator in a process of its own, stopped by its process id when dropped.
+/// A simulator in a separate process, killed by its process id on drop.
 struct Simulator {
     child: Child,
     url: String,
@@ -180,7 +180,7 @@ impl Simulator {
         Self { child, url: line.trim().to_owned(), _scenario: file }
     }
 
-    /// How many requests came, and how many of these were refused with 429.
+    /// The number of requests, and of those refused with 429.
     async fn refused(&self) -> (u64, u64) {
         let stats: Value =
             reqwest::get(format!("{}/sim/stats", self.url)).await.expect("stats").json().await.expect("JSON");
@@ -213,7 +213,7 @@ fn main() {
         for case in busy {
             holds &= compare(case).await;
         }
-        // These wait nearly all the time, and do not disturb each other.
+        // These are idle nearly all the time, and do not disturb each other.
         let compared = futures::future::join_all(idle.into_iter().map(compare)).await;
         holds && compared.into_iter().all(|holds| holds)
     });
@@ -222,7 +222,7 @@ fn main() {
     }
 }
 
-/// Runs a case both ways, prints its figures, and says whether they are as wanted.
+/// Runs a case both ways and prints its figures; returns whether they are within bounds.
 async fn compare(case: &Case) -> bool {
     let etl = pipelines(case).await;
     let alone = alone(case).await;
@@ -250,14 +250,14 @@ async fn compare(case: &Case) -> bool {
     holds
 }
 
-/// What came of a case.
+/// The figures of a case.
 struct Figures {
     seconds: f64,
-    /// The share of requests refused, in percent.
+    /// The percentage of refused requests.
     percent: f64,
     /// Requests refused after the first three seconds.
     later: u64,
-    /// The part of each client in what was answered until the first was through, in percent.
+    /// Each client's percentage of the answers until the first client finished.
     parts: Vec<u64>,
 }
 
@@ -265,14 +265,14 @@ async fn figures(sim: &Simulator, seconds: f64, early: u64, ends: &[f64], record
     let (came, limited) = sim.refused().await;
     let percent = 100.0 * limited as f64 / came as f64;
     let first = ends.iter().copied().fold(f64::INFINITY, f64::min);
-    // Both continue at the same pace until then, so that the ends tell the parts.
+    // Both keep the same pace until then, so the end times determine the shares.
     let by_first: Vec<f64> = ends.iter().map(|end| records as f64 * (first / end)).collect();
     let all: f64 = by_first.iter().sum();
     let parts = by_first.iter().map(|part| (100.0 * part / all).round() as u64).collect();
     Figures { seconds, percent, later: limited - early, parts }
 }
 
-/// So many pipelines with as many records each, at once.
+/// Concurrent pipelines with the case's number of records each.
 async fn pipelines(case: &Case) -> Figures {
     let sim = Simulator::start(case.scenario);
     let spec = spec(case);
@@ -301,7 +301,7 @@ fn spec(case: &Case) -> String {
     if !case.long {
         return spec;
     }
-    // Of different lengths, six hundred tokens in the middle.
+    // Different lengths, with a median of six hundred tokens.
     spec.replace(
         "SELECT range AS id",
         "SELECT range AS id, repeat('lorem ipsum ', 95 + range * 37 % 190) AS text",
@@ -309,7 +309,7 @@ fn spec(case: &Case) -> String {
     .replace("What is the number", "{{ text }} What is the number")
 }
 
-/// As many records, each of which is asked until it is answered and waits for itself.
+/// The same number of records, each retried independently until answered.
 async fn alone(case: &Case) -> Figures {
     let sim = Simulator::start(case.scenario);
     let http = reqwest::Client::new();
@@ -349,7 +349,7 @@ async fn alone(case: &Case) -> Figures {
     figures(&sim, seconds, 0, &[seconds], case.records).await
 }
 
-/// What common clients wait: as long as the server says, or an exponential backoff with jitter.
+/// A common client's wait: the server's `Retry-After`, or exponential backoff with jitter.
 fn own_wait(asked: Option<f64>, refusals: u32) -> Duration {
     let mut rng = rand::rng();
     Duration::from_secs_f64(match asked {

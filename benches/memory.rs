@@ -1,4 +1,4 @@
-//! Rows of a query through `fields` into a table: peak memory at a hundred thousand and at a million.
+//! Rows of a query through `fields` into a table: peak memory for a hundred thousand and for a million.
 #![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
 mod common;
@@ -23,7 +23,7 @@ fn main() {
     check("memory", &figures, many.0 < 400.0 && growth <= 20.0);
 }
 
-/// Peak memory in MB and seconds of a run in a process of its own.
+/// Peak memory in MB and seconds of a run in a separate process.
 fn peak(records: usize) -> (f64, f64) {
     let output = Command::new(std::env::current_exe().expect("this binary"))
         .args([RUN, &records.to_string()])

@@ -1,4 +1,4 @@
-//! How fast files are described (types proven over every byte) and read, and in how much memory.
+//! The speed and memory of describing files (types verified over every byte) and reading them.
 #![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
 use std::{
@@ -17,7 +17,7 @@ use etl::{
     units::Size,
 };
 
-/// A file: its name, the rows that it has, and one of them.
+/// A file: its name, its number of rows, and a function that writes a row.
 type Case = (&'static str, u64, fn(u64, &mut String));
 
 const CASES: [Case; 5] = [
@@ -80,7 +80,7 @@ fn main() {
     duckdb
         .execute_batch(&format!("COPY ({query}) TO '{}' (FORMAT parquet)", path.display()))
         .expect("a file");
-    // In a process of its own, so that the memory of writing is not counted.
+    // In a separate process, so that the memory of writing is not counted.
     let program = std::env::current_exe().expect("this binary");
     let status = std::process::Command::new(program).arg(READ).arg(folder.path()).status();
     assert!(status.expect("it runs").success());
@@ -118,7 +118,7 @@ fn measure(folder: &Path, name: &str, count: u64, bytes: u64, format: Format) {
     println!("  read:      {}", figure(read));
 }
 
-/// Time on the wall, and of the processor, which other work on the machine does not change.
+/// Wall-clock time, and processor time, which other work on the machine does not affect.
 struct Clock(Instant, f64);
 
 impl Clock {
@@ -131,7 +131,7 @@ impl Clock {
     }
 }
 
-/// The processor time of this process in seconds, as Linux counts it (in hundredths).
+/// The processor time of this process in seconds, from Linux, which counts hundredths.
 fn processor() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
@@ -157,7 +157,7 @@ fn write(path: &Path, name: &str, count: u64, row: fn(u64, &mut String)) -> u64 
     bytes
 }
 
-/// Words, with some that are not ASCII.
+/// Words, some of them not ASCII.
 fn text(seed: u64, length: usize) -> String {
     const WORDS: [&str; 8] = ["time", "naïve", "of the", "philosophy", "and", "a", "größer", "question"];
     let mut text = String::with_capacity(length + 16);
@@ -170,7 +170,7 @@ fn text(seed: u64, length: usize) -> String {
     text
 }
 
-/// The most memory that the process had, as Linux counts it.
+/// The peak memory of the process, from Linux.
 fn peak() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmHWM"));

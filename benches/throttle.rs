@@ -1,4 +1,4 @@
-//! `rate: 200/s` over 2,000 records, as the server on the other side counts it.
+//! `rate: 200/s` over 2,000 records, as counted by the server.
 #![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
 mod common;

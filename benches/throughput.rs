@@ -1,5 +1,5 @@
-//! Requests a second against a server with 20 ms of latency, 64 at a time: the whole pipeline, with
-//! its ledger and its rows in DuckDB, beside a bare loop that does nothing but ask.
+//! Requests per second against a server with 20 ms latency, 64 at a time: the whole pipeline, with its ledger and
+//! rows in DuckDB, compared with a bare loop of requests.
 #![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
 mod common;
@@ -16,7 +16,7 @@ fn main() {
     let server = Server::start(Duration::from_millis(20));
     runtime().block_on(async {
         let http = reqwest::Client::new();
-        // The two take turns, so that a busy moment of the machine meets both.
+        // The two alternate, so that other load on the machine affects both.
         let (mut bare, mut piped) = (Vec::new(), Vec::new());
         for _ in 0..3 {
             bare_loop(&server.url, RECORDS, SLOTS).await;

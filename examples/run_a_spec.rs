@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Runs it with the simulator, and gives a line for each stage that ends, and one for the end.
+/// Runs it with the simulator; returns a line for each stage that ends, and one for the end.
 pub(crate) async fn run(path: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let pipeline = Pipeline::from_file(path, &[])?;
     let mut names = Vec::new();

@@ -1,5 +1,4 @@
-//! A simulator of the service, for the tests of a program that calls it: it listens on loopback, and counts what it was
-//! asked.
+//! A simulator of the service, for tests of programs that call it: it listens on loopback and counts its requests.
 //!
 //! `cargo run --example simulator_in_a_test`
 
@@ -31,9 +30,9 @@ stages:
   - sink: words
 ";
 
-/// Starts a simulator, points a client at it (here a pipeline; any client of the API will do), and reads what came.
+/// Starts a simulator, points a client at it (here a pipeline; any client of the API will do), and reads its counts.
 pub(crate) async fn run(folder: &Path) -> Result<SimStats, Box<dyn Error>> {
-    // The same seed and the same requests give the same answers.
+    // The same seed and requests yield the same answers.
     let sim = Sim::start(SimConfig { seed: 7, misfits: 0.0, ..SimConfig::default() }).await?;
     let pipeline = Pipeline::from_text(&folder.join("words.yaml"), SPEC, &[])?;
     pipeline.builder().base_url(sim.url()).run().await?;

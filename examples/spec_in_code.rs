@@ -1,4 +1,4 @@
-//! Builds a spec in code: a pipeline for each of several tables, with the simulator in place of the service.
+//! Builds a spec in code: a pipeline for each of several tables, with the simulator instead of the service.
 //!
 //! `cargo run --example spec_in_code`
 
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A map for each question, one below the other; what a spec may say is in `docs/reference.md`.
+/// A map for each question, in sequence; `docs/reference.md` describes all keys of a spec.
 fn spec(questions: &[&str]) -> Value {
     let mut stages = vec![json!({
         "source": "letters",
@@ -35,9 +35,9 @@ fn spec(questions: &[&str]) -> Value {
     json!({ "stages": stages })
 }
 
-/// Runs it into `letters.duckdb` of a folder.
+/// Runs it into `letters.duckdb` in a folder.
 pub(crate) async fn run(folder: &Path, questions: &[&str]) -> Result<RunEnd, Box<dyn Error>> {
-    // JSON is YAML.
+    // JSON is valid YAML.
     let text = spec(questions).to_string();
     let pipeline = Pipeline::from_text(&folder.join("letters.yaml"), &text, &[])?;
     Ok(pipeline.builder().offline().run().await?)

@@ -1,4 +1,4 @@
-//! What the benchmarks share: a server with a known latency, in a process of its own, and a run.
+//! Shared by the benchmarks: a server with a known latency in a separate process, and a run.
 #![allow(dead_code, unreachable_pub, reason = "each benchmark uses some of it")]
 
 use std::{
@@ -25,10 +25,10 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Times of arrival since the server started.
+/// Arrival times since the server started.
 type Arrivals = Arc<(Instant, Mutex<Vec<Duration>>)>;
 
-/// A server in a process of its own, stopped by its process id when dropped.
+/// A server in a separate process, killed by its process id on drop.
 pub struct Server {
     child: Child,
     pub url: String,
@@ -41,11 +41,11 @@ impl Drop for Server {
     }
 }
 
-/// The first argument that makes a benchmark be the server.
+/// The first argument that makes a benchmark act as the server.
 const SERVE: &str = "--serve-with-latency-ms";
 
 impl Server {
-    /// Starts this benchmark's own binary again, as a server.
+    /// Starts this benchmark's binary again, as a server.
     pub fn start(latency: Duration) -> Self {
         let mut child = Command::new(std::env::current_exe().expect("this binary"))
             .args([SERVE, &latency.as_millis().to_string()])
@@ -57,7 +57,7 @@ impl Server {
         Self { child, url: line.trim().to_owned() }
     }
 
-    /// Takes the times of arrival since the last time.
+    /// The arrival times since the last call.
     pub async fn arrivals(&self, http: &reqwest::Client) -> Vec<Duration> {
         let seen: Vec<u64> = http
             .get(format!("{}/arrivals", self.url))
@@ -71,7 +71,7 @@ impl Server {
     }
 }
 
-/// Serves until it is killed, if the arguments say so.
+/// Serves until killed, if the arguments request it.
 pub fn serve_if_asked() {
     let arguments: Vec<String> = std::env::args().collect();
     let Some(at) = arguments.iter().position(|argument| argument == SERVE) else { return };
@@ -104,7 +104,7 @@ pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
 }
 
-/// Runs a pipeline to its end; says how long it took and where every record ended.
+/// Runs a pipeline to the end; returns the duration and where every record ended up.
 pub async fn run(folder: &Path, spec: &str, url: Option<&str>) -> (Duration, Conservation) {
     let pipeline = match Pipeline::from_text(&folder.join("spec.yaml"), spec, &[]) {
         Ok(pipeline) => pipeline,
@@ -152,12 +152,12 @@ pub fn busiest(times: &[Duration]) -> usize {
     most
 }
 
-/// The time from the first arrival to the last.
+/// The time between the first and the last arrival.
 pub fn spread(times: &[Duration]) -> Duration {
     times.last().copied().unwrap_or_default() - times.first().copied().unwrap_or_default()
 }
 
-/// A chat stage over so many records.
+/// A chat stage over this many records.
 pub fn asking(records: usize, more: &str, concurrency: usize) -> String {
     format!(
         "
@@ -178,14 +178,14 @@ stages:
     )
 }
 
-/// A check whose figures are printed whether it holds or not.
+/// Prints the figures and checks that they are within bounds.
 pub fn check(what: &str, figures: &str, holds: bool) {
     println!("{} {what}: {figures}", if holds { "ok  " } else { "FAIL" });
-    // A panic, so that the server, a process of its own, is stopped.
+    // A panic, so that the server process is stopped.
     assert!(holds, "{what} is not within its bound");
 }
 
-/// Sends requests to a server, a number of them at a time, with a plain HTTP client.
+/// Sends requests to a server, `slots` at a time, with a plain HTTP client.
 pub async fn bare_loop(url: &str, requests: usize, slots: usize) {
     let (http, url) = (reqwest::Client::new(), format!("{url}/v1/chat/completions"));
     in_slots(requests, slots, move |number| {
@@ -198,7 +198,7 @@ pub async fn bare_loop(url: &str, requests: usize, slots: usize) {
     .await;
 }
 
-/// Does a piece of work for each number below `count`, `slots` of them at a time.
+/// Calls `work` for each number below `count`, `slots` at a time.
 #[expect(clippy::disallowed_methods, reason = "a loop without the program's own tasks")]
 pub async fn in_slots<F>(count: usize, slots: usize, work: impl Fn(usize) -> F + Clone + Send + 'static)
 where

@@ -1,9 +1,8 @@
-//! Answers that fit: JSON out of what a model says, checked against what was asked for.
+//! Parses JSON out of a model's answer and validates it against the schema.
 //!
-//! Models put JSON into code fences, think aloud before it, write text round it, give an array where an
-//! object is expected, or stop half-way. What has one meaning is read; the rest is refused, and the reason
-//! says which part is wrong and why, because the next attempt is given it. [`read_answer`] and [`accept`]
-//! are called by the stages that ask.
+//! Models wrap JSON in code fences, think aloud before it, add prose around it, return an array where an object is
+//! expected, or stop half-way. Anything with a single meaning is accepted; the rest is refused. The reason names the
+//! wrong part, because the next attempt receives it. The stages that call a model use [`read_answer`] and [`accept`].
 
 use std::borrow::Cow;
 
@@ -18,21 +17,21 @@ use super::{
 /// What an answer must look like.
 pub struct Expected {
     validator: Validator,
-    /// Whether the schema says that it is an object.
+    /// Whether the schema requires an object.
     object: bool,
 }
 
-/// Complaints that a reason names; a wholly wrong answer has hundreds.
+/// The most complaints listed in a reason; a completely wrong answer has hundreds.
 const MOST_COMPLAINTS: usize = 5;
 
-/// The longest complaint; a validator quotes the values that it complains of.
+/// The longest complaint, in characters; a validator quotes the offending values.
 const LONGEST_COMPLAINT: usize = 240;
 
 impl Expected {
-    /// Prepares a schema.
+    /// Compiles a schema.
     ///
     /// # Errors
-    /// An invalid schema, which no plan has.
+    /// An invalid schema; a plan never contains one.
     pub fn new(schema: &Value) -> Result<Self, Box<jsonschema::ValidationError<'static>>> {
         let validator =
             jsonschema::options().should_validate_formats(true).build(schema).map_err(Box::new)?;
@@ -57,7 +56,7 @@ impl Expected {
         (!reported.is_empty()).then(|| reported.join("; "))
     }
 
-    /// The complaints about a value that does not fit.
+    /// Describes why a value does not fit.
     fn unlike(&self, value: &Value, complaints: &str) -> String {
         match value {
             Value::Object(_) => complaints.to_owned(),
@@ -68,16 +67,16 @@ impl Expected {
     }
 }
 
-/// An answer that is accepted.
+/// An accepted answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted<'a> {
-    /// The JSON text of its value, as the model wrote it but for what was repaired.
+    /// The JSON text of the value: as the model wrote it, except for repairs.
     pub json: Cow<'a, str>,
-    /// What was repaired, where something was: to be kept beside the answer.
+    /// What was repaired, if anything; stored with the answer.
     pub note: Option<String>,
 }
 
-/// The JSON text of the value that an answer gives, or why it is refused.
+/// The JSON text of the value in an answer, or the reason for refusing it.
 ///
 /// # Errors
 /// See [`accept`].
@@ -85,10 +84,10 @@ pub fn read_answer<'a>(reply: &'a str, expected: &Expected) -> Result<Cow<'a, st
     accept(reply, expected).map(|accepted| accepted.json)
 }
 
-/// The value that an answer gives: the whole of it, or the only one in it that fits.
+/// The value in an answer: the whole answer, or the only value in it that fits.
 ///
 /// # Errors
-/// The reason, in words that the model can use.
+/// The reason, worded for the model.
 pub fn accept<'a>(reply: &'a str, expected: &Expected) -> Result<Accepted<'a>, String> {
     let text = reply.trim_start_matches('\u{feff}').trim();
     if text.is_empty() {
@@ -101,14 +100,14 @@ pub fn accept<'a>(reply: &'a str, expected: &Expected) -> Result<Accepted<'a>, S
     found.the_one_that_fits(expected)
 }
 
-/// A value in an answer.
+/// A JSON value found in an answer.
 struct Candidate<'a> {
     json: Cow<'a, str>,
     note: Option<String>,
     value: Value,
 }
 
-/// The value that a text is from its first to its last character.
+/// The value if it spans the whole text.
 fn whole(text: &str) -> Option<Candidate<'_>> {
     if text.starts_with(['{', '[']) {
         return candidate(text, 0).ok().filter(|(_, end)| *end == text.len()).map(|(candidate, _)| candidate);
@@ -117,16 +116,16 @@ fn whole(text: &str) -> Option<Candidate<'_>> {
     Some(Candidate { json: text.into(), note: None, value })
 }
 
-/// The value that begins at a place, and where it ends.
+/// The value that begins at `start`, and its end.
 fn candidate(text: &str, start: usize) -> Result<(Candidate<'_>, usize), Option<Broken>> {
-    // Most brackets in prose begin no JSON, and need no reason.
+    // Most brackets in prose do not begin JSON and need no reason.
     let explained = |flaw: Flaw| begins_json(&text[start..]).then(|| flaw.explained(text));
     let Scanned { end, repaired } = scan(text, start).map_err(explained)?;
     let (json, note) = match repaired {
         Some((json, note)) => (Cow::Owned(json), Some(note)),
         None => (Cow::Borrowed(&text[start..end]), None),
     };
-    // A number that no parser holds, and the like.
+    // For example a number too large for any parser.
     let value = serde_json::from_str(&json).map_err(|error| {
         let (line, column) = place(text, start);
         let reason = format!("the JSON that begins at line {line}, column {column} cannot be read: {error}");
@@ -135,25 +134,25 @@ fn candidate(text: &str, start: usize) -> Result<(Candidate<'_>, usize), Option<
     Ok((Candidate { json, note, value }, end))
 }
 
-/// Values that are looked at in one answer.
+/// The most values examined in one answer.
 const MOST_FOUND: usize = 64;
 
-/// Brackets that begin no JSON: more than code or formulas before an answer have.
+/// The most brackets tried that do not begin JSON: more than the code or formulas before an answer contain.
 const MOST_TRIES: usize = 4000;
 
-/// What a text holds.
+/// The values found in a text.
 #[derive(Default)]
 struct Found<'a> {
     values: Vec<Candidate<'a>>,
-    /// Why the first of those that cannot be read cannot.
+    /// The reason for the first unreadable value.
     broken: Option<String>,
-    /// Whether the text ends within a value.
+    /// Whether the text ends inside a value.
     cut: bool,
     thinking: Option<&'static str>,
 }
 
 impl<'a> Found<'a> {
-    /// The objects and arrays of a text, outside of thinking and of each other.
+    /// The objects and arrays of a text that are neither nested nor inside thinking.
     fn within(text: &'a str) -> Result<Self, String> {
         let mut found = Self::default();
         let (mut at, mut tries) = (0, 0);
@@ -185,7 +184,7 @@ impl<'a> Found<'a> {
                     found.values.push(value);
                     at = end;
                 }
-                // Parts of a broken value are no answer.
+                // Parts of a broken value are not an answer.
                 Err(Some(Broken { reason, end })) => {
                     found.broken.get_or_insert(reason);
                     let Some(end) = end else {
@@ -199,7 +198,7 @@ impl<'a> Found<'a> {
                     tries += 1;
                 }
             }
-            // What has not been looked at may fit, too.
+            // A value that was not examined may fit, too.
             if found.values.len() > MOST_FOUND || tries > MOST_TRIES {
                 return Err("the answer holds too many brackets to find the JSON in it".to_owned());
             }
@@ -240,7 +239,7 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Whether what begins here is meant as JSON, and not a bracket of prose, code or a formula.
+/// Whether the bracket here is meant as JSON rather than prose, code or a formula.
 fn begins_json(text: &str) -> bool {
     let rest = text[1..].trim_start();
     if text.starts_with('[') {

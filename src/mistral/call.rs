@@ -1,5 +1,5 @@
-//! Asking: sends a request until there is an answer or no hope of one. Main type: [`CallResponse`]; the stages
-//! that ask call [`Client::ask`].
+//! Sends a request and retries it until it is answered or cannot succeed. Main type: [`CallResponse`]; the stages
+//! that call a model use [`Client::ask`].
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -24,37 +24,37 @@ use super::{
     received::{received_bytes, unreadable},
 };
 
-/// An answer, and how long it took.
+/// An answer and its latency.
 #[derive(Debug)]
 pub struct CallResponse {
-    /// The answer, as it came.
+    /// The unmodified response body.
     pub body: Value,
-    /// What it says.
+    /// The parsed body.
     pub reply: Reply,
     /// From sending to the last byte.
     pub latency: Duration,
-    /// How often the request was sent.
+    /// The number of attempts.
     pub tries: u32,
-    /// What to name when asking the service about it.
+    /// The id to quote to the service's support.
     pub correlation_id: Option<String>,
 }
 
-/// An answer that was understood.
+/// A parsed answer.
 struct Sent {
     body: Value,
     reply: Reply,
     correlation_id: Option<String>,
-    /// What it used in tokens, where the service says so.
+    /// The tokens used, if the service reports them.
     used: Option<u64>,
 }
 
-/// Why an attempt gave no answer, and how long the request waits if it was refused by a limit.
+/// Why an attempt failed, and how long the request waits if a limit refused it.
 struct Failed {
     fault: Fault,
     wait: Option<(Duration, WaitCause)>,
 }
 
-/// What one request is, as it is sent again and again.
+/// One request, sent once per attempt.
 struct Call<'a> {
     endpoint: Endpoint,
     model: &'a str,
@@ -65,10 +65,10 @@ struct Call<'a> {
 }
 
 impl Client {
-    /// Asks, and asks again as long as the faults are not the request's own.
+    /// Sends a request and retries it while the faults are not the request's own.
     ///
-    /// `model` is the one that the body names; `tokens` is about what the request will cost, prompt and
-    /// answer, for the limit on tokens.
+    /// `model` is the model named in the body; `tokens` is the estimated number of tokens in prompt and answer,
+    /// for the token limit.
     ///
     /// # Errors
     /// See [`CallError`]. Dropping the future ends the request.
@@ -116,7 +116,7 @@ impl Client {
         }
     }
 
-    /// Waits until it is known that a refusal does not concern all requests.
+    /// Waits until it is clear that a refusal does not affect all requests.
     async fn own_refusal(&self, limiter: &Limiter, error: &ApiError) -> Result<(), CallError> {
         tokio::select! {
             concerns = limiter.own_refusal(error) => concerns.map_err(CallError::Stop),
@@ -124,7 +124,7 @@ impl Client {
         }
     }
 
-    /// Sends a request once, when it may be sent. The slot is held no longer than that.
+    /// Sends a request once, when permitted. The slot is held only for this.
     async fn attempt(
         &self,
         call: &Call<'_>,
@@ -164,7 +164,7 @@ impl Client {
         Ok(Err(Failed { fault, wait }))
     }
 
-    /// Waits for a slot and for the limits, in this order: what the limits allow is sent at once.
+    /// Waits for a slot, then for the limits, so that a permitted request is sent at once.
     async fn admit<'a>(
         &self,
         call: &Call<'_>,
@@ -178,7 +178,7 @@ impl Client {
                 Some(slots) => Some(slots.acquire().await),
                 None => None,
             };
-            // How many pages a document has is known when it has been read.
+            // The number of pages is known only after the document has been read.
             let pages = u64::from(call.endpoint.counts_pages());
             let permit = limiter.acquire(call.tokens, pages, call.gauge).await.map_err(CallError::Stop)?;
             Ok((slot, permit))
@@ -190,7 +190,7 @@ impl Client {
         }
     }
 
-    /// Sends a request and reads the answer.
+    /// Sends a request and parses the answer.
     async fn send(&self, call: &Call<'_>, permit: &Permit<'_>) -> Result<Result<Sent, Fault>, CallError> {
         let _in_flight = Counted::new(&call.gauge.in_flight);
         let request = self.http.request(Method::POST, call.endpoint.path(), &[], &[]);
@@ -204,7 +204,7 @@ impl Client {
         };
         let applied =
             headers.map_or(Ok(()), |headers| permit.apply_headers(headers, call.model, sent.is_ok()));
-        // An answer is an answer, even if there will be no other.
+        // An answer counts even if no other follows.
         if sent.is_err() {
             applied.map_err(CallError::Stop)?;
         }
@@ -213,7 +213,7 @@ impl Client {
             if reply.model.is_empty() {
                 call.model.clone_into(&mut reply.model);
             }
-            // Where the server does not say, the estimate holds.
+            // The estimate, if the server reports no usage.
             let used = answer.limits.query_cost.unwrap_or(reply.usage.total_tokens);
             let used = Some(used).filter(|used| *used > 0);
             Ok(Sent { body, reply, correlation_id: answer.correlation_id, used })

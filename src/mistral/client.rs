@@ -1,4 +1,4 @@
-//! The client: a way to one server, with its limits.
+//! The client: a connection to one server, with its limits.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use super::{
     ClientError, ConcurrencyLimiter, Connection, Limits, RetryPolicy, http::Http, limit::gate::Gate,
 };
 
-/// A client of one server; clones share its connections and limits.
+/// A client for one server; clones share its connections and limits.
 #[derive(Clone)]
 pub struct Client {
     pub(super) http: Http,
     pub(super) limits: Arc<Limits>,
-    /// What bounds the attempts under way, if anything does.
+    /// Bounds the attempts in flight, if set.
     pub(super) slots: Option<Arc<ConcurrencyLimiter>>,
-    /// What file and job calls wait at after a 429.
+    /// The gate that file and job calls wait at after a 429.
     pub(super) gate: Arc<Gate>,
     /// The retry policy for file and job calls.
     pub(super) policy: RetryPolicy,
-    /// No request waits any longer once this is cancelled; what is under way is finished.
+    /// Once cancelled, no request waits any longer; requests in flight are finished.
     pub(super) stop: CancellationToken,
 }
 
@@ -27,7 +27,7 @@ impl Client {
     /// Makes a client.
     ///
     /// # Errors
-    /// An invalid key or address, or an HTTP library that cannot start.
+    /// An invalid key or address, or an HTTP library that fails to start.
     pub fn new(
         connection: &Connection,
         limits: Limits,
@@ -45,7 +45,7 @@ impl Client {
         self
     }
 
-    /// The same client for one stage, which has no more attempts under way than it has slots.
+    /// The same client for one stage, with at most one attempt in flight per slot.
     #[must_use]
     pub fn with_slots(mut self, slots: Arc<ConcurrencyLimiter>) -> Self {
         self.slots = Some(slots);

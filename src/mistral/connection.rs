@@ -1,22 +1,22 @@
-//! How to reach a server, and how to recognise whose account it is.
+//! How to connect to a server, and how to recognise an account.
 
 use std::fmt;
 
 pub use crate::policy::Timeouts;
 
-/// How to reach a server.
+/// How to connect to a server.
 #[derive(Clone)]
 pub struct Connection {
-    /// Its address; a `/v1` at its end is not needed, and taken as read.
+    /// Its address; a trailing `/v1` is optional.
     pub base_url: String,
-    /// The key. It is sent, and appears nowhere else.
+    /// The API key. It is sent, and shown nowhere.
     pub api_key: String,
-    /// How long to wait for it.
+    /// The timeouts of requests.
     pub timeouts: Timeouts,
 }
 
 impl Connection {
-    /// A connection with the usual timeouts.
+    /// A connection with the default timeouts.
     pub fn new(base_url: impl Into<String>, api_key: impl Into<String>) -> Self {
         Self { base_url: base_url.into(), api_key: api_key.into(), timeouts: Timeouts::default() }
     }
@@ -32,20 +32,19 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// The address without what means nothing: slashes and the version at its end.
+/// The address without trailing slashes and version.
 pub(super) fn trimmed(base_url: &str) -> &str {
     let base = base_url.trim_end_matches('/');
     base.strip_suffix("/v1").unwrap_or(base).trim_end_matches('/')
 }
 
-/// A short fingerprint of an account, to recognise whose job or file something is.
+/// A short fingerprint of an account, to recognise the owner of a job or file.
 ///
-/// 64 bits of a keyed hash: the key cannot be had back from it, and it says nothing to other programs
-/// that hash keys.
+/// 64 bits of a keyed hash: the key cannot be recovered from it, and it does not match hashes made by other programs.
 pub fn account(api_key: &str, base_url: &str) -> String {
     let mut hasher = blake3::Hasher::new_derive_key("etl 2026 account fingerprint");
     hasher.update(trimmed(base_url).as_bytes());
-    // A byte that is in neither, so that no other pair gives the same stream.
+    // A separator byte that occurs in neither, so that no other pair gives the same input.
     hasher.update(&[0]);
     hasher.update(api_key.as_bytes());
     hasher.finalize().to_hex()[..16].to_owned()

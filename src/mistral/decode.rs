@@ -1,17 +1,17 @@
-//! Bodies as they come over the wire, made into text: compressed ones, byte order marks, bad bytes.
+//! Decodes response bodies to text: compression, byte order marks, invalid bytes.
 //!
-//! This client asks for no compression, but proxies compress what nobody asked them to. An answer is paid
-//! for once it has come, so every usual decoding is tried. [`http`](super::http) inflates what it reads,
-//! and [`received`](super::received) makes text of it.
+//! This client does not request compression, but some proxies compress anyway. A received answer is paid for, so
+//! every common encoding is tried. [`http`](super::http) inflates the bytes, and [`received`](super::received)
+//! converts them to text.
 
 use std::io::Read;
 
 use bytes::Bytes;
 
-/// Undoes the compressions that a `Content-Encoding` header names, or that the first bytes show.
+/// Undoes the compression named by a `Content-Encoding` header or shown by the first bytes.
 ///
 /// # Errors
-/// Why the body cannot be had, as an end to "the answer …".
+/// Why the body cannot be decoded, worded to follow "the answer …".
 pub(super) fn inflated(bytes: Bytes, encodings: Option<&str>, most: usize) -> Result<Bytes, String> {
     let mut bytes = bytes;
     let names: Vec<String> = encodings
@@ -20,7 +20,7 @@ pub(super) fn inflated(bytes: Bytes, encodings: Option<&str>, most: usize) -> Re
         .map(|name| name.trim().to_ascii_lowercase())
         .filter(|name| !name.is_empty() && name != "identity")
         .collect();
-    // The last one named was the last one done.
+    // The encoding named last was applied last.
     for name in names.iter().rev() {
         bytes = match undone(name, &bytes, most) {
             Ok(inflated) => inflated.into(),
@@ -35,7 +35,7 @@ pub(super) fn inflated(bytes: Bytes, encodings: Option<&str>, most: usize) -> Re
     Ok(bytes)
 }
 
-/// The first bytes of what gzip made.
+/// The magic number of gzip.
 const GZIP: &[u8] = &[0x1f, 0x8b, 0x08];
 
 fn undone(name: &str, bytes: &[u8], most: usize) -> Result<Vec<u8>, String> {
@@ -50,7 +50,7 @@ fn undone(name: &str, bytes: &[u8], most: usize) -> Result<Vec<u8>, String> {
     };
     match name {
         "gzip" | "x-gzip" => read(&mut flate2::read::MultiGzDecoder::new(bytes)),
-        // The name means zlib's format; some servers send the bare stream.
+        // The name means zlib's format; some servers send raw deflate.
         "deflate" => read(&mut flate2::read::ZlibDecoder::new(bytes))
             .or_else(|_| read(&mut flate2::read::DeflateDecoder::new(bytes))),
         "br" => read(&mut brotli_decompressor::Decompressor::new(bytes, 4096)),
@@ -58,7 +58,7 @@ fn undone(name: &str, bytes: &[u8], most: usize) -> Result<Vec<u8>, String> {
     }
 }
 
-/// The words for a body that is not read to its end.
+/// The message for a body that is too large.
 pub(super) fn too_large(most: usize) -> String {
     format!("is larger than {}", crate::units::Size(most as u64))
 }
@@ -70,7 +70,7 @@ fn is_json(bytes: &[u8]) -> bool {
 
 const BOM: &[u8] = &[0xef, 0xbb, 0xbf];
 
-/// The text of a body, and what had to be replaced in it.
+/// Decodes a body to text, and reports what had to be replaced.
 pub(super) fn text(bytes: &[u8]) -> (String, Option<String>) {
     if let Some(units) = bytes.strip_prefix(&[0xff, 0xfe]) {
         return (utf16(units, u16::from_le_bytes), None);
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     const BODY: &[u8] = b"{\"choices\":[]}";
-    /// `BODY` by brotli: one uncompressed block and the end.
+    /// `BODY` in brotli: one uncompressed block and the end marker.
     const BROTLI: &[u8] = b"\x8b\x06\x80{\"choices\":[]}\x03";
 
     fn reported(bytes: &[u8], encodings: Option<&str>) -> Result<Bytes, String> {

@@ -1,20 +1,20 @@
-//! Why an answer ended, and what that makes of it: the one table. `docs/errors.md` shows the same.
+//! What becomes of an answer, by its finish reason: the only such table. `docs/errors.md` shows the same.
 //!
-//! A model that stopped by itself has given its answer. Whatever else made it stop, what is there is a part
-//! of an answer, and never a row. [`Ending::of`] is called by the stages that ask.
+//! A model that stopped normally has answered. For any other finish reason, the text is a partial answer and
+//! never becomes a row. The stages that call a model use [`Ending::of`].
 
-/// What becomes of an answer by its end.
+/// What becomes of an answer, by its finish reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// The answer is whole: it is checked.
+    /// The answer is complete: it is validated.
     Whole,
-    /// The answer was cut at a limit, which [`Ending::of`] was given the name of.
+    /// The answer was cut off at the limit passed to [`Ending::of`].
     Cut,
-    /// The answer is refused, with these words.
+    /// The answer is refused with this message.
     Refused(&'static str),
 }
 
-/// What a `finish_reason` means: the word, its fate, its meaning.
+/// The meaning of each `finish_reason`: the word, its ending, an explanation.
 pub const ENDINGS: &[(&str, Ending, &str)] = &[
     ("stop", Ending::Whole, "the model has come to its end"),
     ("tool_calls", Ending::Whole, "the model calls a function; an answer that holds no call is refused"),
@@ -31,8 +31,7 @@ pub const ENDINGS: &[(&str, Ending, &str)] = &[
 ];
 
 impl Ending {
-    /// The fate of an answer. What is not in the table is taken as whole: other servers have words of their
-    /// own for it, and some say nothing.
+    /// The ending for a finish reason. Unknown reasons count as complete: other servers use their own words or none.
     pub fn of(finish_reason: Option<&str>) -> Self {
         let Some(word) = finish_reason else { return Self::Whole };
         let row = ENDINGS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(word));

@@ -1,29 +1,29 @@
-//! Errors as the service sends them, in all their shapes, and what is to be done about each.
+//! Errors as the service sends them, in all their shapes, and the action for each.
 
 use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use serde_json::Value;
 
-/// What is to be done about an error.
+/// The action for an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorAction {
     /// The record fails: the same request would fail again.
     Fail,
-    /// The request is sent again after a while.
+    /// The request is retried after a backoff.
     Retry,
-    /// The request waits as the limiter says, then it is sent again.
+    /// The request waits as long as the limiter requires, then is retried.
     RateLimited,
-    /// The record fails if another request has had an answer; the run stops if all are refused like it.
+    /// The record fails if another request has been answered; the run stops if all are refused alike.
     Doubt,
-    /// The run stops: no request of it can succeed.
+    /// The run stops: none of its requests can succeed.
     Stop,
     /// The run stops, and continues once the account can pay.
     Unpaid,
 }
 
-/// What a status means, in the order of the statuses: the one table. `docs/errors.md` shows the same.
+/// The action for each status, ordered by status: the only such table. `docs/errors.md` shows the same.
 pub const ERROR_ACTIONS: &[(RangeInclusive<u16>, ErrorAction, &str)] = &[
-    // Rows of a batch's error file may come without a status.
+    // A line of a batch job's error file may lack a status.
     (0..=0, ErrorAction::Retry, "no status: a line of an error file that says nothing more"),
     (1..=299, ErrorAction::Retry, "neither answer nor error: a proxy's own page"),
     (
@@ -58,32 +58,32 @@ pub const ERROR_ACTIONS: &[(RangeInclusive<u16>, ErrorAction, &str)] = &[
     (500..=u16::MAX, ErrorAction::Retry, "a fault of the service or of a gateway before it"),
 ];
 
-/// The codes that stop a run although their status, 400, fails a record only: an invalid model.
+/// Codes that stop the run although their status, 400, normally fails one record: an invalid model.
 const STOPS: &[&str] = &["1500"];
 
-/// The code of the service's own capacity.
+/// The code for exhausted capacity of the service.
 const CAPACITY: &str = "3505";
 
-/// The code of a quota that is used up, for weeks perhaps, although its status is that of a limit.
+/// The code for an exhausted quota, which may last weeks, although its status is that of a rate limit.
 const QUOTA: &str = "1301";
 
-/// An error that the service reported.
+/// An error reported by the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
-    /// The HTTP status; 0 where none is reported.
+    /// The HTTP status; 0 if none was reported.
     pub status: u16,
     /// The service's own code.
     pub code: Option<String>,
-    /// What it says.
+    /// Its message.
     pub message: String,
-    /// What to name when asking the service about it.
+    /// The id to quote to the service's support.
     pub correlation_id: Option<String>,
-    /// How long it asks to wait.
+    /// The requested wait.
     pub retry_after: Option<Duration>,
 }
 
 impl ApiError {
-    /// Reads the body of an answer that is no success, whatever its shape.
+    /// Parses the body of an unsuccessful response, whatever its shape.
     pub fn read(status: u16, body: &str) -> Self {
         match serde_json::from_str::<Value>(body) {
             Ok(json) => Self::of(status, &json),
@@ -91,7 +91,7 @@ impl ApiError {
         }
     }
 
-    /// Reads an error that is JSON already.
+    /// Parses an error from JSON.
     pub fn of(status: u16, json: &Value) -> Self {
         let said = message(json).map_or_else(|| json.to_string(), |said| said.trim().to_owned());
         let said = if ["", "null", "{}", "[]"].contains(&said.as_str()) {
@@ -106,7 +106,7 @@ impl ApiError {
         Self { status, code: None, message, correlation_id: None, retry_after: None }
     }
 
-    /// What is to be done about it.
+    /// The action for it.
     pub fn action(&self) -> ErrorAction {
         if self.status == 400 && self.is_about_the_model() {
             return ErrorAction::Stop;
@@ -118,19 +118,19 @@ impl ApiError {
         row.map_or(ErrorAction::Fail, |(_, fate, _)| *fate)
     }
 
-    /// Whether the service has too much to do, rather than this account having asked too much.
+    /// Whether the service is overloaded, as opposed to this account exceeding a limit.
     pub fn is_capacity(&self) -> bool {
         self.code.as_deref() == Some(CAPACITY) || self.message.to_lowercase().contains("capacity")
     }
 
-    /// Whether the account has used up what it may use in a month: to wait for that is no use.
+    /// Whether the account has exhausted its monthly quota, so that waiting is pointless.
     pub fn is_about_the_quota(&self) -> bool {
         let is_quota =
             || self.code.as_deref() == Some(QUOTA) || self.message.to_lowercase().contains("monthly");
         self.status == 429 && is_quota()
     }
 
-    /// Whether it says that there is no such model.
+    /// Whether the model does not exist.
     pub fn is_about_the_model(&self) -> bool {
         self.code.as_deref().is_some_and(|code| STOPS.contains(&code))
             || self.message.to_lowercase().contains("invalid model")
@@ -169,10 +169,10 @@ fn message(json: &Value) -> Option<String> {
     [&json["message"], &json["detail"], &json["error"], json].into_iter().find_map(words)
 }
 
-/// A text out of what may be a text, an object round one, or a list of complaints with their places.
+/// The message in a string, an object around one, or a list of complaints with their places.
 fn words(value: &Value) -> Option<String> {
     match value {
-        // Some errors are quoted as a text that holds their JSON.
+        // Some errors are JSON in a string.
         Value::String(text) if text.trim_start().starts_with(['{', '[']) => {
             let inner: Option<Value> = serde_json::from_str(text).ok();
             inner.as_ref().and_then(words).or_else(|| Some(text.clone()))
@@ -205,7 +205,7 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The longest message; a validator quotes the whole request that it complains of.
+/// The longest message, in characters; a validator quotes the whole request.
 const LONGEST: usize = 2000;
 
 fn shortened(text: &str) -> String {
@@ -215,7 +215,7 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// The text of a page, for the errors of gateways.
+/// The text of an HTML page, for the errors of gateways.
 fn without_markup(body: &str) -> String {
     let mut text = String::new();
     let mut inside = false;
@@ -234,7 +234,7 @@ fn without_markup(body: &str) -> String {
     if text.is_empty() { "no message".to_owned() } else { text }
 }
 
-/// Why no request can succeed.
+/// Why none of the requests can succeed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StopCause {
     /// The service refuses every request.
@@ -243,35 +243,35 @@ pub enum StopCause {
     /// The account has no credit or no payment method.
     #[error("{0}")]
     Unpaid(ApiError),
-    /// The account may not ask this model at all.
+    /// The account has no access to this model.
     #[error("the limit of `{model}` is 0 {what}: this account may not ask it")]
     NoLimit {
         /// The model.
         model: String,
-        /// `requests a minute`, `tokens a second`.
+        /// For example `requests a minute` or `tokens a second`.
         what: String,
     },
-    /// There is no connection to the server, and there has been none.
+    /// The server cannot be reached, and never has been.
     #[error("cannot connect to {host}: {reported}")]
     Unreachable {
         /// Host and port.
         host: String,
-        /// What the network says.
+        /// The network error.
         reported: String,
         /// What to check.
         advice: &'static str,
     },
-    /// Request after request fails in the same way.
+    /// Consecutive requests fail in the same way.
     #[error("{count} requests in a row failed in the same way; the last one: {last}")]
     Broken {
         /// How many.
         count: u32,
-        /// What the last one met.
+        /// The last failure.
         last: String,
     },
 }
 
-/// Why a request has no answer, after all that was tried.
+/// Why a request has no answer after all attempts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The service refused this request.
@@ -280,18 +280,18 @@ pub enum CallError {
     /// No request can succeed.
     #[error("{0}")]
     Stop(StopCause),
-    /// No answer came.
+    /// No attempt was answered.
     #[error("no answer after {tries} tries; the last one: {last}")]
     Exhausted {
-        /// How often it was sent.
+        /// The number of attempts.
         tries: u32,
-        /// What the last one met.
+        /// The last failure.
         last: String,
     },
-    /// It is open whether the service did what was requested, and doing it again may do it twice.
+    /// The service may have carried out the request; repeating it may do it twice.
     #[error("it is unknown whether the request was carried out: {last}")]
     Unsure {
-        /// What was met.
+        /// The failure.
         last: String,
     },
     /// The run was stopped before an answer came.
@@ -299,16 +299,16 @@ pub enum CallError {
     Stopped,
 }
 
-/// Why a client cannot be made.
+/// Why a client cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The key has characters that a header cannot carry.
+    /// The key has characters that are invalid in a header.
     #[error("the API key has characters that no key has: check for line ends and quotes")]
     BadKey,
-    /// The address is none.
+    /// The address is invalid.
     #[error("`{0}` is no address: expected one such as `https://api.mistral.ai`")]
     BadUrl(String),
-    /// The HTTP library cannot start.
+    /// The HTTP library failed to start.
     #[error("cannot start the HTTP client: {0}")]
     Http(#[source] reqwest::Error),
 }

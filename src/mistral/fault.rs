@@ -1,25 +1,25 @@
-//! Why a single attempt gave no answer.
+//! Why a single attempt failed.
 //!
-//! Main type: [`Fault`]; the HTTP edge makes it, backoff and breaker decide what follows from it.
+//! Main type: [`Fault`], created by the HTTP edge; backoff and breaker decide what follows.
 
 use std::{fmt, time::Duration};
 
 use super::{ApiError, StopCause, rate_limit_headers::RateLimitHeaders};
 
-/// Why a single try gave no answer.
+/// Why a single attempt failed.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The service said no, and perhaps what its limits are.
+    /// The service refused the request, perhaps announcing its limits.
     Api(ApiError, Box<RateLimitHeaders>),
-    /// No answer came, or none that can be read.
+    /// No readable answer arrived.
     Network {
         reported: String,
-        /// Whether the service may have had the request all the same.
+        /// Whether the service may have received the request.
         sent: bool,
-        /// How long to wait before the next attempt, where that is known better than by a backoff.
+        /// The time until the next attempt, if known better than by backoff.
         retry_after: Option<Duration>,
     },
-    /// There is no connection, and none is to be expected.
+    /// The server cannot be reached, and is not expected to be.
     Unreachable(StopCause),
 }
 
@@ -34,7 +34,7 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
-    /// An answer that is there and cannot be used.
+    /// An answer that arrived and cannot be used.
     pub(super) fn unreadable(reported: String) -> Self {
         Self::Network { reported, sent: true, retry_after: None }
     }

@@ -1,4 +1,4 @@
-//! Files: up before a batch job, down after it.
+//! Files: uploaded before a batch job, downloaded after it.
 
 use bytes::Bytes;
 use reqwest::{
@@ -14,16 +14,15 @@ use super::{
 };
 
 impl Client {
-    /// Uploads the lines of a batch job. A repeated upload leaves a file behind that nobody uses, and
-    /// costs nothing.
+    /// Uploads the lines of a batch job. A repeated upload leaves an unused file behind and costs nothing.
     ///
     /// # Errors
-    /// [`CallError::Refused`] if the service finds a line wrong: then it takes none of them.
+    /// [`CallError::Refused`] if the service finds an invalid line; it then rejects the whole file.
     pub async fn upload(&self, filename: &str, lines: Bytes) -> Result<FileObject, CallError> {
         let request = || {
             let size = lines.len() as u64;
             let file = Part::stream_with_length(lines.clone(), size).file_name(filename.to_owned());
-            // Some readers of forms take no file without a type.
+            // Some multipart parsers reject a file without a content type.
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
             let file = file.headers(headers);
@@ -33,16 +32,16 @@ impl Client {
         self.retry(request, true, |answer| parse(&answer)).await
     }
 
-    /// What is in a file.
+    /// Downloads a file.
     ///
     /// # Errors
-    /// [`CallError::Refused`] with 404 if it is not there.
+    /// [`CallError::Refused`] with 404 if it does not exist.
     pub async fn download(&self, file_id: &str) -> Result<Bytes, CallError> {
         let request = || self.http.request(Method::GET, FILES_PATH, &[file_id, "content"], &[]);
         self.retry(request, true, |answer| Ok(answer.bytes)).await
     }
 
-    /// Deletes a file; one that is gone already is as good.
+    /// Deletes a file; a missing file counts as deleted.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -52,7 +51,7 @@ impl Client {
     }
 }
 
-/// Nothing where there is nothing.
+/// Maps a 404 to `None`.
 pub(super) fn gone<T>(result: Result<T, CallError>) -> Result<Option<T>, CallError> {
     match result {
         Ok(value) => Ok(Some(value)),

@@ -1,5 +1,5 @@
-//! What those see who watch: counts of requests and of what they wait for. Main type: [`Gauge`], one for
-//! each stage; [`Client::ask`](super::Client::ask) counts in it, the progress of a run reads it.
+//! Counts of requests and of what they wait for. Main type: [`Gauge`], one for each stage;
+//! [`Client::ask`](super::Client::ask) updates it, the progress of a run reads it.
 
 use std::{
     sync::atomic::{AtomicI64, AtomicU64, Ordering},
@@ -8,50 +8,50 @@ use std::{
 
 use tokio::time::Instant;
 
-/// What a request waits for.
+/// The reason why a request waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitCause {
-    /// The rate that the pipeline's `limits:` allow.
+    /// The rate set by the pipeline's `limits:`.
     Configured,
     /// A limit of the account, announced by the service or learned from its refusals.
     AccountLimit,
-    /// It was refused although there is room: it waits by itself and is sent again.
+    /// The request was refused although there is capacity: it alone waits, then is retried.
     Sporadic,
-    /// The service accepts or answers nothing: one probe at a time is sent.
+    /// The service accepts or answers nothing: one probe is sent at a time.
     Outage,
 }
 
 impl WaitCause {
-    /// All of them, in the order of [`Gauge::waits`].
+    /// All causes, in the order of [`Gauge::waits`].
     pub const ALL: [Self; 4] = [Self::Configured, Self::AccountLimit, Self::Sporadic, Self::Outage];
 }
 
-/// Who waits for one cause now, and the time that this cost so far.
+/// The requests that wait for one cause, and the time lost to it so far.
 #[derive(Debug, Default)]
 pub struct Waits {
     /// Requests that wait for it now.
     pub now: AtomicI64,
-    /// The time that it cost, in microseconds: while the first in the queue waits, nobody starts; what a
-    /// refused request waits by itself counts by its part of the requests at work.
+    /// Time lost, in microseconds. While the first in the queue waits, nothing starts, so its wait counts in
+    /// full; the wait of a single refused request counts by its share of the active requests.
     pub lost: AtomicU64,
 }
 
-/// Counts since the start, and how many there are now.
+/// Counters since the start, and current numbers.
 #[derive(Debug, Default)]
 pub struct Gauge {
     /// Requests sent.
     pub requests: AtomicU64,
-    /// Of these, sent again.
+    /// Retries among these.
     pub retries: AtomicU64,
     /// Answers.
     pub accepted: AtomicU64,
     /// Requests refused with 429.
     pub refused: AtomicU64,
-    /// Under way now.
+    /// Requests in flight now.
     pub in_flight: AtomicI64,
-    /// Waiting for a limit now.
+    /// Requests that wait for a limit now.
     pub waiting: AtomicI64,
-    /// By cause, in the order of [`WaitCause::ALL`].
+    /// Waits by cause, in the order of [`WaitCause::ALL`].
     pub waits: [Waits; 4],
 }
 
@@ -60,21 +60,21 @@ impl Gauge {
         &self.waits[cause as usize]
     }
 
-    /// What most requests wait for now, if any does.
+    /// The cause that most requests wait for now, if any do.
     pub fn waits_for(&self) -> Option<WaitCause> {
         let waiting = |cause: &WaitCause| self.of(*cause).now.load(Ordering::Relaxed);
-        // What holds all up is reported before what holds one up.
+        // A cause that holds up all requests is reported before one that holds up a single request.
         let shared = [WaitCause::Outage, WaitCause::AccountLimit, WaitCause::Configured, WaitCause::Sporadic];
         shared.into_iter().find(|cause| waiting(cause) > 0)
     }
 
-    /// The time that a cause cost so far.
+    /// The time lost to a cause so far.
     pub fn lost(&self, cause: WaitCause) -> Duration {
         Duration::from_micros(self.of(cause).lost.load(Ordering::Relaxed))
     }
 }
 
-/// Adds one to a count for as long as it lives.
+/// Adds one to a counter for as long as it lives.
 pub(super) struct Counted<'a>(&'a AtomicI64);
 
 impl<'a> Counted<'a> {
@@ -94,24 +94,24 @@ impl Drop for Counted<'_> {
 pub(super) struct Waiting<'a> {
     gauge: &'a Gauge,
     _waiting: Counted<'a>,
-    /// What for, since when, and among how many it counts.
+    /// The cause, the start, and the number of active requests.
     cause: Option<(WaitCause, Counted<'a>, Instant, u32)>,
 }
 
 impl<'a> Waiting<'a> {
-    /// It waits behind others.
+    /// The request waits behind others.
     pub(super) fn queued(gauge: &'a Gauge) -> Self {
         Self { gauge, _waiting: Counted::new(&gauge.waiting), cause: None }
     }
 
-    /// It is the first in the queue, and the others wait with it.
+    /// The request is first in the queue, and the others wait with it.
     pub(super) fn new(gauge: &'a Gauge, cause: WaitCause) -> Self {
         let counted = Counted::new(&gauge.of(cause).now);
         let cause = Some((cause, counted, Instant::now(), 1));
         Self { gauge, _waiting: Counted::new(&gauge.waiting), cause }
     }
 
-    /// It waits by itself, and the others continue.
+    /// The request waits alone; the others continue.
     pub(super) fn alone(gauge: &'a Gauge, cause: WaitCause) -> Self {
         let now = |count: &AtomicI64| count.load(Ordering::Relaxed).max(0) as u32;
         let counted = Counted::new(&gauge.of(cause).now);

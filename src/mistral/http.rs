@@ -1,4 +1,4 @@
-//! One exchange: a request is sent once, and either an answer comes or a fault is reported.
+//! One HTTP exchange: a request is sent once, and yields an answer or a fault.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -20,16 +20,16 @@ use super::{
     redirect,
 };
 
-/// The largest file that is read: a file of results may be as large as one that may be sent.
+/// The largest file read, in bytes: a result file may be as large as an upload.
 const LARGEST_FILE: usize = 2 << 30;
 
-/// The largest answer that is read about files, jobs and models.
+/// The largest answer about files, jobs and models, in bytes.
 const LARGEST: usize = 32_000_000;
 
-/// The largest error that is read.
+/// The largest error body, in bytes.
 const LARGEST_ERROR: usize = 1 << 20;
 
-/// A way to a server; clones share its connections.
+/// A connection to a server; clones share the pool.
 #[derive(Clone)]
 pub(super) struct Http {
     client: reqwest::Client,
@@ -39,10 +39,10 @@ pub(super) struct Http {
     reach: Reach,
 }
 
-/// An answer of 2xx.
+/// A 2xx response.
 pub(super) struct Answer {
     pub(super) bytes: Bytes,
-    /// Why the body cannot be had whole, as an end to "the answer …".
+    /// Why the body is incomplete, worded to follow "the answer …".
     pub(super) unusable: Option<String>,
     pub(super) limits: RateLimitHeaders,
     pub(super) correlation_id: Option<String>,
@@ -50,7 +50,7 @@ pub(super) struct Answer {
 
 impl Http {
     pub(super) fn new(connection: &Connection) -> Result<Self, ClientError> {
-        // A provider that is installed already is as good.
+        // A provider that is already installed will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut key = HeaderValue::from_str(&format!("Bearer {}", connection.api_key))
             .map_err(|_| ClientError::BadKey)?;
@@ -60,15 +60,15 @@ impl Http {
         let base = Url::parse(trimmed(&connection.base_url)).ok();
         let base = base.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let base = base.ok_or_else(|| ClientError::BadUrl(connection.base_url.clone()))?;
-        // Proxies come from the environment, HTTP/2 is spoken where the server offers it, and
-        // connections are kept for the next request: all this the library does unasked.
+        // By default, the library takes proxies from the environment, uses HTTP/2 where offered, and keeps
+        // connections alive.
         let mut client = reqwest::Client::builder()
             .user_agent(concat!("etl/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             .redirect(Policy::none())
             .connect_timeout(connection.timeouts.connect);
         if is_loopback(&base) {
-            // What runs on this machine is not to be had through another one.
+            // A local server cannot be reached through a proxy.
             client = client.no_proxy();
         }
         let client = client.build().map_err(ClientError::Http)?;
@@ -76,7 +76,7 @@ impl Http {
         Ok(Self { client, base, timeouts: connection.timeouts, key, reach: Reach::default() })
     }
 
-    /// A request to a path, with ids below it and a query.
+    /// A request to a path, with ids appended to it and a query.
     pub(super) fn request(
         &self,
         method: Method,
@@ -94,17 +94,17 @@ impl Http {
         self.client.request(method, url)
     }
 
-    /// Sends a request and reads its answer, within the usual time.
+    /// Sends a request and reads its answer within the default timeout.
     pub(super) async fn exchange(&self, request: RequestBuilder) -> Result<Answer, Fault> {
         whole_answer(self.exchange_up_to(request, LARGEST).await)
     }
 
-    /// The same for an answer of up to so many bytes; of a larger one the beginning is kept.
+    /// The same for an answer of at most `most` bytes; a larger one is truncated.
     pub(super) async fn exchange_up_to(&self, request: RequestBuilder, most: usize) -> Result<Answer, Fault> {
         self.within(request, self.timeouts.first_byte, self.timeouts.whole, most).await
     }
 
-    /// Sends a request that carries or fetches a file.
+    /// Sends a request that uploads or downloads a file.
     pub(super) async fn exchange_file(&self, request: RequestBuilder) -> Result<Answer, Fault> {
         let whole = self.timeouts.whole.max(Timeouts::FILE);
         whole_answer(self.within(request, whole, whole, LARGEST_FILE).await)
@@ -188,14 +188,14 @@ impl Http {
         self.base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
-    /// Servers quote what they refuse.
+    /// Removes the key from a text: servers quote what they refuse.
     pub(super) fn without_key(&self, text: &str) -> String {
-        // What is this short is no secret, and would tear holes into innocent words.
+        // A key this short is not a secret, and would occur in ordinary words.
         if self.key.len() < 8 { text.to_owned() } else { text.replace(&*self.key, "[the API key]") }
     }
 }
 
-/// An answer that is there from its first to its last byte.
+/// Fails if the body is incomplete.
 fn whole_answer(answer: Result<Answer, Fault>) -> Result<Answer, Fault> {
     answer.and_then(|answer| match &answer.unusable {
         Some(why) => Err(Fault::unreadable(format!("the answer {why}"))),
@@ -208,12 +208,12 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The text of a header.
+/// The value of a header as text.
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
 }
 
-/// How long the service asks to wait: milliseconds, seconds or a date.
+/// The requested wait: in milliseconds, in seconds or as a date.
 fn retry_after(headers: &HeaderMap, now: jiff::Timestamp) -> Option<Duration> {
     if let Some(ms) = text(headers, "retry-after-ms").and_then(|ms| ms.parse::<f64>().ok()) {
         return Duration::try_from_secs_f64(ms / 1e3).ok();
@@ -227,7 +227,7 @@ fn retry_after(headers: &HeaderMap, now: jiff::Timestamp) -> Option<Duration> {
     Some(Duration::from_secs(wait.max(0) as u64))
 }
 
-/// An error with its causes: the outermost one of the HTTP library says nothing.
+/// An error with its causes: the HTTP library's outermost error is uninformative.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut reported = error.to_string();
     let mut source = error.source();

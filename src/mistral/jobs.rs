@@ -1,4 +1,4 @@
-//! Batch jobs: created once, looked after, found again.
+//! Batch jobs: created once, polled, found again.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -20,10 +20,10 @@ use super::{
     wire::{CreateJob, JOBS_PATH, Job, MODELS_PATH, Model},
 };
 
-/// Jobs that are listed at once; the service's own number.
+/// Jobs per page; the service's own number.
 const PAGE: usize = 100;
 
-/// What a query for jobs may hold beside metadata: a key of that name cannot be asked for.
+/// The query parameters beside metadata: metadata keys with these names cannot be filtered by.
 const QUERY: &[&str] = &[
     "page",
     "page_size",
@@ -36,17 +36,17 @@ const QUERY: &[&str] = &[
     "order_by",
 ];
 
-/// Pages that are listed at most: a server that counts wrongly must not be asked for ever.
+/// The most pages listed: a server that miscounts must not be polled forever.
 const PAGES: usize = 10_000;
 
-/// How often a job is looked for before it is taken as not created, with doubled pauses (half a minute in
-/// all, by the default policy): a list may lag behind, and a gateway give up before the service does.
+/// How often a job is looked for before it counts as not created, with doubling pauses (half a minute in all
+/// under the default policy): a list may lag behind, and a gateway may give up before the service does.
 const LOOKS: u32 = 5;
 
-/// What a listing may be asked for.
+/// The metadata filter of a listing.
 type Filter<'a> = Option<&'a BTreeMap<String, String>>;
 
-/// A list, with whatever its items are: one that cannot be read must not hide the others.
+/// A list with items of any shape: an unreadable one must not hide the others.
 #[derive(Deserialize)]
 struct List {
     #[serde(default)]
@@ -58,12 +58,12 @@ struct List {
 impl Client {
     /// Creates a job, and never twice.
     ///
-    /// The service knows no idempotency key. After anything that leaves open whether a job was created
-    /// (a cut connection, a 5xx, an answer that cannot be read), the job is looked for by its metadata,
-    /// which must therefore be its own, and is taken over if it is there.
+    /// The service has no idempotency key. After any failure that leaves open whether a job was created (a cut
+    /// connection, a 5xx, an unreadable answer), the job is looked for by its metadata, which must therefore be
+    /// unique, and is adopted if found.
     ///
     /// # Errors
-    /// [`CallError::Unsure`] for a job without metadata, once it is open whether it was created.
+    /// [`CallError::Unsure`] if a job without metadata may or may not have been created.
     pub async fn create_job(&self, job: &CreateJob) -> Result<Job, CallError> {
         let mut backoff = Backoff::new(self.policy);
         let mut tries = 0;
@@ -88,7 +88,7 @@ impl Client {
         }
     }
 
-    /// Looks for a job that may have been created a moment ago.
+    /// Looks for a job that may just have been created.
     async fn look_for(&self, metadata: &BTreeMap<String, String>) -> Result<Option<Job>, CallError> {
         for look in 0..LOOKS {
             let wait: Duration = self.policy.wait * (1 << look);
@@ -101,7 +101,7 @@ impl Client {
         Ok(None)
     }
 
-    /// A job, if it is there.
+    /// A job, if it exists.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -109,24 +109,24 @@ impl Client {
         gone(self.read(|| self.http.request(Method::GET, JOBS_PATH, &[id], &[])).await)
     }
 
-    /// All jobs that were created with this metadata, and perhaps more.
+    /// All jobs created with this metadata.
     ///
     /// # Errors
     /// See [`CallError`].
     pub async fn find_jobs(&self, metadata: &BTreeMap<String, String>) -> Result<Vec<Job>, CallError> {
         let listed = match self.list(Some(metadata)).await {
-            // Not every server knows the filter.
+            // Not every server supports the filter.
             Err(CallError::Refused(_)) => self.list(None).await?,
             listed => listed?,
         };
-        // And some take it without a word and do nothing.
+        // Some servers silently ignore it.
         let has = |job: &Job, (name, value): (&String, &String)| {
             job.metadata.as_ref().and_then(|known| known.get(name)).and_then(Value::as_str) == Some(value)
         };
         Ok(listed.into_iter().filter(|job| metadata.iter().all(|pair| has(job, pair))).collect())
     }
 
-    /// All jobs of the workspace, whoever created them.
+    /// All jobs of the workspace, regardless of their creator.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -139,9 +139,9 @@ impl Client {
         let mut known = HashSet::new();
         for page in 0..PAGES {
             let (page, size) = (page.to_string(), PAGE.to_string());
-            // Oldest first: a job that is created meanwhile comes at the end, and shifts no page.
+            // Oldest first: a job created meanwhile is appended and does not shift the pages.
             let mut query = vec![("page", page.as_str()), ("page_size", &size), ("order_by", "created")];
-            // Published as an object in the usual form of a query, in which each key is a parameter of its own.
+            // The filter is documented as an object in form style, where each key is a separate parameter.
             let filter = filter.into_iter().flatten().filter(|(key, _)| !QUERY.contains(&key.as_str()));
             query.extend(filter.map(|(key, value)| (key.as_str(), value.as_str())));
             let list: List = self.read(|| self.http.request(Method::GET, JOBS_PATH, &[], &query)).await?;
@@ -156,7 +156,7 @@ impl Client {
                 }
             }
             let all = list.total.is_some_and(|total| total > 0 && known.len() as u64 >= total);
-            // A server without pages gives the same ones again.
+            // A server without paging returns the same jobs again.
             if items == 0 || known.len() == before || all {
                 break;
             }
@@ -164,7 +164,7 @@ impl Client {
         Ok(jobs)
     }
 
-    /// Tells a job to end; what it has answered is kept. One that has ended is given as it is.
+    /// Cancels a job; its answers so far are kept. A job that has ended is returned unchanged.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -177,7 +177,7 @@ impl Client {
         }
     }
 
-    /// Deletes a job; one that is gone already is as good. Tells whether it was there.
+    /// Deletes a job; a missing job counts as deleted. Returns whether it existed.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -187,7 +187,7 @@ impl Client {
         Ok(deleted.is_some())
     }
 
-    /// The models that the key may ask: a cheap way to see that it works.
+    /// The models available to the key: a cheap way to check that it works.
     ///
     /// # Errors
     /// See [`CallError`].

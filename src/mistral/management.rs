@@ -1,8 +1,7 @@
 //! Management calls: files, jobs, the list of models.
 //!
-//! They wait at a gate of their own: what holds up answers at a model's limit does not hold up these, nor
-//! do they count against it. Each may be sent again after any fault, because sending it twice does what
-//! sending it once does; creating a job, which does not, goes its own way.
+//! They wait at a separate gate: a model's limit neither delays them nor counts them. Each is idempotent and may
+//! be retried after any fault, except creating a job, which has its own logic.
 
 use reqwest::RequestBuilder;
 use serde::de::DeserializeOwned;
@@ -16,7 +15,7 @@ use super::{
 };
 
 impl Client {
-    /// Sends a request until there is an answer, and reads it.
+    /// Sends a request, retries it until it is answered, and parses the answer.
     pub(super) async fn read<T: DeserializeOwned>(
         &self,
         request: impl Fn() -> RequestBuilder,
@@ -24,7 +23,7 @@ impl Client {
         self.retry(request, false, |answer| parse(&answer)).await
     }
 
-    /// Sends a request until there is an answer that can be read.
+    /// Sends a request and retries it until a readable answer arrives.
     pub(super) async fn retry<T>(
         &self,
         request: impl Fn() -> RequestBuilder,
@@ -57,7 +56,7 @@ impl Client {
                 () = self.stop.cancelled() => return Err(CallError::Stopped),
             }
         } else {
-            // Finished even if the run is stopped meanwhile: what it did must be known.
+            // Completed even if the run is stopped meanwhile: its effect must be known.
             self.http.exchange(request).await
         };
         match &answer {
@@ -70,7 +69,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// Waits as a fault wants it, or ends.
+    /// Waits as a fault requires, or fails.
     pub(super) async fn after(
         &self,
         backoff: &mut Backoff,
@@ -80,7 +79,7 @@ impl Client {
         match backoff.next(fault, jitter()) {
             Ok(Next::Wait(wait)) => self.pause(Some(Instant::now() + wait)).await,
             Ok(Next::Queue) => Ok(()),
-            // What is not there is this call's own affair; what may not be done, or is somewhere else, is not.
+            // A 404 concerns only this call; a missing permission or a moved server concerns all.
             Err(End::Refused(error)) if error.action() == ErrorAction::Doubt && error.status != 404 => {
                 Err(CallError::Stop(StopCause::Refused(error)))
             }
@@ -90,7 +89,7 @@ impl Client {
         }
     }
 
-    /// Waits until then, unless the run is stopped before.
+    /// Waits until an instant, unless the run is stopped first.
     pub(super) async fn pause(&self, until: Option<Instant>) -> Result<(), CallError> {
         if self.stop.is_cancelled() {
             return Err(CallError::Stopped);
@@ -103,7 +102,7 @@ impl Client {
     }
 }
 
-/// Reads an answer that is JSON.
+/// Parses a JSON answer.
 pub(super) fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T, Fault> {
     serde_json::from_slice(&answer.bytes)
         .map_err(|error| Fault::unreadable(format!("the answer is not one of the service's ({error})")))

@@ -1,4 +1,4 @@
-//! The HTTP edge: everything that is known of Mistral's API, and nothing of stages or YAML.
+//! The HTTP edge: all knowledge of Mistral's API, and nothing about stages or YAML.
 
 mod answer;
 mod call;

@@ -1,7 +1,7 @@
-//! What answers cost, as far as it is known: for the budget, for estimates and for the sum of a run.
+//! The cost of answers, as far as known: for the budget, for estimates and for the total of a run.
 //!
-//! The invoice is what counts. The table is made from the files that the service publishes; a pipeline may
-//! set prices of its own, which count before it. [`Prices`] is asked by the stages that ask.
+//! Only the invoice is authoritative. The table is generated from the files that the service publishes; a
+//! pipeline may set its own prices, which take precedence. The stages that call a model use [`Prices`].
 
 use crate::units::Usd;
 
@@ -11,22 +11,22 @@ pub use super::price_table::{PRICES_DATE, PRICES_SOURCE};
 /// The price of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Price {
-    /// Millionths of a dollar for a million tokens read.
+    /// Micro-dollars per million tokens read.
     prompt: u64,
-    /// Of these, for a million that the service had read before.
+    /// Micro-dollars per million tokens read from the cache.
     cached: u64,
-    /// Millionths of a dollar for a million tokens written.
+    /// Micro-dollars per million tokens written.
     completion: u64,
-    /// Millionths of a dollar for a thousand pages.
+    /// Micro-dollars per thousand pages.
     pages: u64,
 }
 
-/// What is paid for.
+/// Billable usage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Used {
     /// Tokens read.
     pub prompt_tokens: u64,
-    /// Of these, tokens that the service had read before.
+    /// Of these, tokens read from the cache.
     pub cached_tokens: u64,
     /// Tokens written.
     pub completion_tokens: u64,
@@ -34,14 +34,14 @@ pub struct Used {
     pub pages: u64,
 }
 
-/// The price of a model, if it is known. A simulated model has the price of the one it stands for.
+/// The price of a model, if known. A simulated model has the price of the model it simulates.
 pub fn price(model: &str) -> Option<Price> {
     let model = plain(model);
     let (_, prompt, cached, completion, pages, _) = *PRICES.iter().find(|(name, ..)| *name == model)?;
     Some(Price { prompt, cached, completion, pages })
 }
 
-/// The tokens of a model's context, where they are known.
+/// The context length of a model in tokens, if known.
 pub fn context(model: &str) -> Option<u64> {
     let model = plain(model);
     PRICES
@@ -51,7 +51,7 @@ pub fn context(model: &str) -> Option<u64> {
         .filter(|context| *context > 0)
 }
 
-/// Tokens that a text has at least: no tokenizer takes this much of what is no space for one token.
+/// A lower bound for the tokens of a text: assumes at most 8 non-whitespace bytes per token.
 pub fn least_tokens(text: &[u8]) -> u64 {
     text.iter().filter(|byte| !byte.is_ascii_whitespace()).count() as u64 / 8
 }
@@ -60,8 +60,8 @@ fn plain(model: &str) -> &str {
     model.strip_prefix("simulated:").unwrap_or(model)
 }
 
-/// Whether a name is that of a model or of one of its versions: `mistral-large` is `mistral-large-latest`
-/// and `mistral-large-2512`, but neither `mistral-large-4` nor `mistral-large-creative`.
+/// Whether a name is that of a model or one of its versions: `mistral-large` is `mistral-large-latest` and
+/// `mistral-large-2512`, but neither `mistral-large-4` nor `mistral-large-creative`.
 fn is_version(model: &str, name: &str) -> bool {
     match model.strip_prefix(name) {
         Some("" | "-latest") => true,
@@ -73,20 +73,20 @@ fn is_version(model: &str, name: &str) -> bool {
 }
 
 impl Price {
-    /// A price from what a million tokens read, a million written and a thousand pages cost. Tokens of the
-    /// cache cost what the others do.
+    /// A price per million tokens read, per million written and per thousand pages. Cached tokens cost the same
+    /// as others.
     pub fn new(prompt: Usd, completion: Usd, pages: Usd) -> Self {
         let (prompt, completion, pages) = (prompt.micros(), completion.micros(), pages.micros());
         Self { prompt, cached: prompt, completion, pages }
     }
 
-    /// The price of the same in a batch job: half.
+    /// The price in a batch job: half.
     #[must_use]
     pub fn in_batch(self) -> Self {
         self.times(1, 2)
     }
 
-    /// The price of the same in the priority tier: 1.75 times.
+    /// The price in the priority tier: 1.75 times.
     #[must_use]
     pub fn in_priority(self) -> Self {
         self.times(7, 4)
@@ -99,7 +99,7 @@ impl Price {
         Self { prompt, cached, completion: times(completion), pages: times(pages) }
     }
 
-    /// What something costs, rounded up to a millionth of a dollar, tokens and pages each.
+    /// The cost of usage, rounded up to a micro-dollar for tokens and for pages separately.
     pub fn of(self, used: Used) -> Usd {
         let product = |count: u64, price: u64| u128::from(count) * u128::from(price);
         let cached = used.cached_tokens.min(used.prompt_tokens);
@@ -111,20 +111,19 @@ impl Price {
     }
 }
 
-/// The prices that a run reckons with: its own first, then the table.
+/// The prices used by a run: its own first, then the table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Prices {
     own: Vec<(String, Price)>,
 }
 
 impl Prices {
-    /// Prices by the model's name, without `-latest` or a date for all its versions; the longest one that
-    /// fits counts.
+    /// Prices by model name; a name without `-latest` or a date covers all versions, and the longest match wins.
     pub fn new(own: Vec<(String, Price)>) -> Self {
         Self { own }
     }
 
-    /// The price of a model, if it is known.
+    /// The price of a model, if known.
     pub fn of(&self, model: &str) -> Option<Price> {
         let model = plain(model);
         let fits = self.own.iter().filter(|(name, _)| is_version(model, name));
@@ -133,7 +132,7 @@ impl Prices {
     }
 }
 
-/// About how many tokens a text has: four bytes a token, as a rule of thumb for English.
+/// Estimates the tokens of a text: four bytes per token, a rule of thumb for English.
 pub fn estimate_tokens(bytes: usize) -> u64 {
     (bytes as u64).div_ceil(4)
 }
@@ -176,7 +175,7 @@ mod tests {
             assert_eq!(price(unknown), None, "{unknown}");
         }
         assert_ne!(price("mistral-medium-2508"), price("mistral-medium-latest"));
-        // Priced by the minute, which no request here is.
+        // Priced by the minute, which no request here uses.
         assert_eq!(price("voxtral-mini-2602"), None);
         let names: std::collections::BTreeSet<_> = PRICES.iter().map(|(name, ..)| name).collect();
         assert_eq!(names.len(), PRICES.len(), "a name that is there twice");

@@ -1,11 +1,10 @@
 //! Rate-limit headers: the limits that the service announces with answers and refusals.
 //!
-//! Main type: [`RateLimitHeaders`], read by the HTTP edge and applied by the `Limiter`
-//! of the model.
+//! Main type: [`RateLimitHeaders`], parsed by the HTTP edge and applied by the `Limiter` of the model.
 
 use reqwest::header::HeaderMap;
 
-/// What a limit counts.
+/// The quantity that a limit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quantity {
     /// Requests sent.
@@ -20,35 +19,35 @@ pub(super) enum Quantity {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct AnnouncedLimit {
     pub(super) quantity: Quantity,
-    /// The stretch of time that it is for, in seconds.
+    /// The period, in seconds.
     pub(super) span: u64,
     /// Whether all models of the account share it.
     pub(super) account: bool,
-    /// The limit; none where the service says that there is none (a number below zero).
+    /// The limit; `None` if the service announces that there is none (a negative number).
     pub(super) limit: Option<f64>,
-    /// What is left of it.
+    /// The remaining amount.
     pub(super) remaining: Option<f64>,
 }
 
-/// The limits of one answer.
+/// The limits announced by one answer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct RateLimitHeaders {
     pub(super) limits: Vec<AnnouncedLimit>,
-    /// What this request counts as, in tokens.
+    /// What this request counts for, in tokens.
     pub(super) query_cost: Option<u64>,
 }
 
-/// The names by which the same quantities were announced before, by minute.
+/// Older header names for the same quantities, per minute.
 const OLDER: &[(&str, &str)] = &[
     ("x-ratelimitbysize-limit-minute", "x-ratelimitbysize-remaining-minute"),
     ("ratelimitbysize-limit", "ratelimitbysize-remaining"),
 ];
 
-/// What a header is called that says what this request counts as.
+/// Header names for what this request counts for.
 const QUERY_COST: &[&str] = &["x-ratelimit-tokens-query-cost", "ratelimitbysize-query-cost"];
 
 impl RateLimitHeaders {
-    /// Reads `x-ratelimit-limit-…` and `x-ratelimit-remaining-…`, and older names where these are absent.
+    /// Reads `x-ratelimit-limit-…` and `x-ratelimit-remaining-…`, or older names if these are absent.
     pub(super) fn read(headers: &HeaderMap) -> Self {
         if !headers.keys().any(|name| name.as_str().contains("ratelimit")) {
             return Self::default();
@@ -76,7 +75,7 @@ impl RateLimitHeaders {
         Self { limits, query_cost: query_cost.filter(|cost| *cost >= 0.0).map(|cost| cost as u64) }
     }
 
-    /// The quantity, if any, of which there may be none at all: `requests a minute`.
+    /// The quantity, if any, whose limit is 0: `requests a minute`.
     pub(super) fn forbidden(&self) -> Option<String> {
         let none = self.limits.iter().find(|limit| limit.limit == Some(0.0))?;
         let what = match none.quantity {
@@ -88,12 +87,12 @@ impl RateLimitHeaders {
     }
 }
 
-/// A limit below zero is none.
+/// A negative limit means none.
 fn exists(limit: f64) -> Option<f64> {
     (limit >= 0.0).then_some(limit)
 }
 
-/// What the end of a name is about: `account-tokens-minute`. Longer spans than a minute are not kept.
+/// Parses the end of a header name: `account-tokens-minute`. Periods longer than a minute are ignored.
 fn subject(name: &str) -> Option<(bool, Quantity, u64)> {
     let scopes = ["account-", "organization-", "workspace-"];
     let shared = scopes.iter().find_map(|scope| name.strip_prefix(scope));

@@ -1,8 +1,8 @@
-//! Whether the server can be reached at all. Before the first answer of any kind, a certificate that does not
-//! verify, a name that does not resolve and a refused connection are mistakes of the setting, and to continue for
-//! minutes is no use; after it, they are an outage like others.
+//! Whether the server can be reached at all. Before the first response of any kind, an invalid certificate, a
+//! name that does not resolve and a refused connection are configuration mistakes, and retrying for minutes is
+//! pointless; afterwards they are an ordinary outage.
 //!
-//! Main type: [`Reach`], one for a client and its clones; the HTTP edge asks it.
+//! Main type: [`Reach`], shared by a client and its clones; used by the HTTP edge.
 
 use std::{
     error::Error,
@@ -15,22 +15,22 @@ use tokio::time::Instant;
 
 use super::{StopCause, lock::unpoisoned};
 
-/// So long a server may refuse connections, or a name not resolve: it may be starting.
+/// How long a server may refuse connections or its name may fail to resolve: it may be starting.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The time between two attempts meanwhile: without it, a backoff could wait far beyond the patience.
+/// The pause between attempts meanwhile: a backoff could far exceed the patience.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
-/// Whether an attempt without a connection is the last one.
+/// Whether an attempt without a connection is the last.
 #[derive(Debug)]
 pub(super) enum Blocked {
     /// The server may be starting: the next attempt is due after [`PAUSE`].
     Maybe,
-    /// No connection is to be expected.
+    /// No connection is expected.
     ForGood(StopCause),
 }
 
-/// What was seen of the server so far.
+/// What is known about the server's reachability.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reach(Arc<Mutex<State>>);
 
@@ -38,7 +38,7 @@ pub(super) struct Reach(Arc<Mutex<State>>);
 enum State {
     #[default]
     Unknown,
-    /// No answer to what was sent first at that time.
+    /// No response since the first request, sent at that time.
     Asking(Instant),
     Reached,
 }
@@ -86,7 +86,7 @@ impl Obstacle {
 }
 
 impl Reach {
-    /// A request is sent.
+    /// Records that a request is sent.
     pub(super) fn asked(&self) {
         let mut state = unpoisoned(&self.0);
         if let State::Unknown = *state {
@@ -94,12 +94,12 @@ impl Reach {
         }
     }
 
-    /// The server said something.
+    /// Records that the server responded.
     pub(super) fn reached(&self) {
         *unpoisoned(&self.0) = State::Reached;
     }
 
-    /// There was no connection, which `text` describes; gives what follows if it is no outage like others.
+    /// Records a failed connection, described by `text`; returns the consequence unless it is an ordinary outage.
     pub(super) fn failed(&self, error: &(dyn Error + 'static), text: &str, host: &str) -> Option<Blocked> {
         let obstacle = Obstacle::of(error, text)?;
         let waited = match *unpoisoned(&self.0) {

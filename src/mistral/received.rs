@@ -1,10 +1,9 @@
-//! What came with status 200 is an answer: it is read if it can be, and kept with its cost if not.
+//! A body with status 200 is an answer: it is parsed if possible, and otherwise stored with its cost.
 //!
-//! The service has done its work and charges for it. To send the request again because the body has no
-//! `choices[0]` would pay for the same once more, as often as `retry` says. So what cannot be read becomes a
-//! [`Reply`] that is [unusable](Reply::unusable): a refused answer, which `attempts` may ask again. Only a
-//! body that says that nothing was done (an error without a usage, a page of a gateway) is a fault.
-//! [`call`](super::call) hands in what came at once, and [`received`] also takes a line of a job.
+//! The service has done its work and charges for it. Retrying because the body has no `choices[0]` would pay again, up
+//! to `retry` times. So an unreadable body becomes a [`Reply`] that is [unusable](Reply::unusable): a refused answer,
+//! which `attempts` may retry. Only a body showing that nothing was done (an error without a usage, a gateway's page)
+//! is a fault. [`call`](super::call) passes direct answers; [`received`] also accepts a line of a job.
 
 use serde_json::Value;
 
@@ -14,13 +13,13 @@ use super::{
     reply::{cost, read_reply},
 };
 
-/// The most that is kept of an answer that cannot be read, in characters.
+/// The most characters kept of an unreadable answer.
 const KEPT: usize = 20_000;
 
-/// The body of an answer, and what it says.
+/// The parsed body of an answer.
 ///
 /// # Errors
-/// Why it is no answer, as an end to "the answer …".
+/// Why it is not an answer, worded to follow "the answer …".
 pub(super) fn received_bytes(endpoint: Endpoint, bytes: &[u8]) -> Result<(Value, Reply), String> {
     let (text, replaced) = decode::text(bytes);
     let text = text.trim();
@@ -40,10 +39,10 @@ pub(super) fn received_bytes(endpoint: Endpoint, bytes: &[u8]) -> Result<(Value,
     Ok((body, reply))
 }
 
-/// What the body of an answer says, be it of use or not.
+/// Parses the body of an answer, usable or not.
 ///
 /// # Errors
-/// Why it is no answer, as an end to "the answer …": it tells an error, and no tokens that were used.
+/// Why it is not an answer, worded to follow "the answer …": it is an error without any usage.
 pub fn received(endpoint: Endpoint, body: &Value) -> Result<Reply, String> {
     match read_reply(endpoint, body) {
         Ok(reply) => Ok(reply),
@@ -58,9 +57,9 @@ pub fn received(endpoint: Endpoint, body: &Value) -> Result<Reply, String> {
     }
 }
 
-/// An answer that is not read at all, with the beginning of it.
+/// An unreadable answer, with the beginning of its text.
 pub(super) fn unreadable(text: &str, why: &str) -> Reply {
-    // The tokens may be there even if the rest is in pieces.
+    // The usage may be intact even if the rest is broken.
     let usage = text.rfind("\"usage\"").and_then(|at| {
         let open = at + text[at..].find('{')?;
         let Scanned { end, .. } = scan(text, open).ok()?;
@@ -70,7 +69,7 @@ pub(super) fn unreadable(text: &str, why: &str) -> Reply {
     Reply { text: kept(text), unusable: Some(format!("the answer {why}")), ..cost(&body) }
 }
 
-/// The JSON of a body, and what was repaired in it.
+/// Parses a body as JSON, with a note of the repairs.
 fn parsed(text: &str) -> Result<(Value, Option<String>), String> {
     let error = match serde_json::from_str(text) {
         Ok(body) => return Ok((body, None)),

@@ -1,10 +1,10 @@
-//! Redirects: none is followed, because the text of a request is for the server of `base_url` alone.
+//! Redirects: none is followed, because the content of a request is for the server of `base_url` only.
 //!
-//! [`http`](super::http) asks for the words of the error: where the server points, and what to write.
+//! [`http`](super::http) uses the error message: where the server redirects to, and what to write.
 
 use reqwest::Url;
 
-/// The words for a redirect from an address to what its `Location` says.
+/// The message for a redirect from a URL to its `Location`.
 pub(super) fn message(asked: &Url, location: Option<&str>) -> String {
     let unfollowed = "etl follows no redirect, because it would carry the texts to another address";
     let Some(target) = location.and_then(|location| asked.join(location).ok()) else {
@@ -19,12 +19,12 @@ pub(super) fn message(asked: &Url, location: Option<&str>) -> String {
     }
 }
 
-/// An address without what may be secret in it.
+/// A URL without its secret parts.
 fn shown(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 
-/// What stands before the path of an endpoint, where the target ends with the one that was asked for.
+/// The part before the endpoint's path, if the target ends with the requested path.
 fn base(asked: &Url, target: &Url) -> Option<String> {
     let from = asked.path().rfind("/v1/")?;
     let prefix = target.path().trim_end_matches('/').strip_suffix(&asked.path()[from..])?;

@@ -1,49 +1,47 @@
-//! What an endpoint's answer says, out of a body that may lack much of what is documented.
+//! Parses an endpoint's answer, whose body may lack much of what is documented.
 //!
-//! Only the useful part is required; a server that is not Mistral's own may leave out the model, the
-//! usage, the reason why an answer ended. The same reader serves answers that come at once and those
-//! out of a batch job's output.
+//! Only the text of the answer is required; a server other than Mistral's may omit the model, the usage or the
+//! finish reason. The same parser reads direct answers and those in a batch job's output.
 
 use serde_json::Value;
 
 use super::{Endpoint, wire::TokenUsage};
 
-/// What an endpoint said.
+/// An endpoint's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// The model that answered; empty where the server does not say.
+    /// The model that answered; empty if not reported.
     pub model: String,
-    /// The answer as text. For chat it is all text chunks, without the thinking; for an answer that is
-    /// tool calls and no text, the JSON of a call's arguments, or of a list of them for several calls.
-    /// For the other endpoints it is JSON: the embedding; `markdown`, `pages` and, if asked for,
-    /// `document_annotation`; the result of a moderation or classification.
+    /// The answer as text. For chat, all text chunks without the thinking; for tool calls without text, the JSON of a
+    /// call's arguments, or a list of them for several calls. For the other endpoints, JSON: the embedding;
+    /// `markdown`, `pages` and, if requested, `document_annotation`; the result of a moderation or classification.
     pub text: String,
-    /// Why it ended, where the endpoint says so.
+    /// Why it ended, if reported.
     pub finish_reason: Option<String>,
-    /// What it cost in tokens; zeros where the server does not say.
+    /// The tokens used; zeros if not reported.
     pub usage: TokenUsage,
-    /// Of the tokens that were read, those that cost less because the service had read them before.
+    /// Of the tokens read, those billed at the lower price for cached ones.
     pub cached_tokens: u64,
-    /// The tier that it was charged by, where the service says so.
+    /// The service tier it was billed at, if reported.
     pub service_tier: Option<String>,
-    /// What it cost in pages.
+    /// The pages used.
     pub pages: u64,
-    /// What had to be replaced or repaired to read it.
+    /// What had to be replaced or repaired to parse it.
     pub note: Option<String>,
-    /// Why it is an answer and of no use, where that is so; then `text` is what came.
+    /// Why the answer cannot be used, if so; `text` is then the body.
     pub unusable: Option<String>,
 }
 
-/// Reads the body of an answer.
+/// Parses the body of an answer.
 ///
 /// # Errors
-/// Which part is missing, as an end to "the answer …".
+/// The missing part, worded to follow "the answer …".
 pub fn read_reply(endpoint: Endpoint, body: &Value) -> Result<Reply, String> {
     let text = endpoint.text(body)?;
     Ok(Reply { text, ..cost(body) })
 }
 
-/// An answer without its text: who gave it, why it ended, what it cost.
+/// An answer without its text: the model, the finish reason and the usage.
 pub(super) fn cost(body: &Value) -> Reply {
     let usage = usage(&body["usage"]);
     let details = &body["usage"]["prompt_tokens_details"]["cached_tokens"];
@@ -68,7 +66,7 @@ fn usage(usage: &Value) -> TokenUsage {
     TokenUsage { prompt_tokens, completion_tokens, total_tokens }
 }
 
-/// A number that is there, or none; capped, so that sums of what a server claims cannot overflow.
+/// A number, or 0 if missing; capped, so that sums of a server's claims cannot overflow.
 fn count(value: &Value) -> u64 {
     value.as_u64().unwrap_or_default().min(1 << 40)
 }

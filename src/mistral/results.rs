@@ -4,20 +4,20 @@ use serde_json::Value;
 
 use super::ApiError;
 
-/// What became of one request of a job.
+/// The outcome of one request of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResultRow {
-    /// The `custom_id` that the request was sent under.
+    /// The `custom_id` that the request was sent with.
     pub custom_id: String,
-    /// The body of the answer, for [`read_reply`](super::read_reply) to judge, or the refusal.
+    /// The body of the answer, to be parsed by [`read_reply`](super::read_reply), or the refusal.
     pub outcome: Result<Value, ApiError>,
 }
 
-/// Reads a line, in whichever shape it comes: `response.body` an object or a text that holds one, an
-/// error there or in `error`, and refusals in the output file as well as in the error file.
+/// Parses a line of any shape: `response.body` an object or a JSON string of one, an error there or in `error`,
+/// and refusals in the output file as well as in the error file.
 ///
 /// # Errors
-/// Why the line can be assigned to no request, as an end to "the line …".
+/// Why the line matches no request, worded to follow "the line …".
 pub fn read_result(line: &str) -> Result<ResultRow, String> {
     let line: Value = serde_json::from_str(line.trim()).map_err(|error| format!("is not JSON ({error})"))?;
     let custom_id = match &line["custom_id"] {
@@ -38,7 +38,7 @@ fn outcome(line: &Value) -> Result<Value, ApiError> {
         .into_iter()
         .filter_map(Value::as_u64)
         .find_map(|status| u16::try_from(status).ok().filter(|status| !(200..300).contains(status)));
-    // A success by its status may still hold an error, and an error may come without a status.
+    // A success status may still carry an error, and an error may lack a status.
     let is_error = body["object"] == "error" || (body.is_object() && !body["error"].is_null());
     if line["error"].is_null() && status.is_none() && !is_error && !body.is_null() {
         return Ok(body);

@@ -1,31 +1,31 @@
-//! Thinking that a model writes into its answer between tags, and that is never part of the answer.
+//! Thinking that a model writes into its answer between tags; it is never part of the answer.
 //!
-//! Models and servers differ: `<think>…</think>`, `[THINK]…[/THINK]`, a closing tag whose opening one was
-//! part of the prompt, or an opening tag at which the answer was cut. [`answer`](super::answer) and the
-//! stages whose answers are plain text call it.
+//! Models and servers differ: `<think>…</think>`, `[THINK]…[/THINK]`, a closing tag whose opening tag was part of
+//! the prompt, or an opening tag without a closing one because the answer was cut off. Called by
+//! [`answer`](super::answer) and the stages with plain-text answers.
 
-/// Tags of thinking wherever they are, in lower case without their brackets.
+/// The tags of thinking, in lower case without brackets.
 const TAGS: &[&str] = &["think", "thinking", "thought", "thoughts", "reasoning", "scratchpad"];
 
-/// Of these, those that a plain text cannot mean as its own.
+/// Of these, the tags that never belong to a plain text itself.
 const PLAIN: &[&str] = &["think", "thinking"];
 
-/// A tag of thinking at a place.
+/// A thinking tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tag {
     /// Thinking begins.
     Opens {
-        /// Where the thinking ends, tag included; nothing if it does not.
+        /// The end of the thinking, including its tag; `None` if it is not closed.
         end: Option<usize>,
     },
-    /// Thinking ends that began before the text did.
+    /// The end of thinking that began before the text.
     Closes {
-        /// Where the tag ends.
+        /// The end of the tag.
         end: usize,
     },
 }
 
-/// The tag of thinking that begins at a place, if one does.
+/// The thinking tag at an offset, if any.
 pub(super) fn tag_at(text: &str, at: usize) -> Option<Tag> {
     tag(text, at, TAGS)
 }
@@ -44,7 +44,7 @@ fn tag(text: &str, at: usize, names: &[&str]) -> Option<Tag> {
         bytes.get(name_at..end).is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()))
             && bytes.get(end) == Some(&closing_bracket)
     })?;
-    // Lists such as `[thought]` are text; the template's own token is in capitals.
+    // A list such as `[thought]` is text; the template's own token is in capitals.
     let found = &bytes[name_at..name_at + name.len()];
     if brackets.0 == '[' && (*name != "think" || found != b"THINK") {
         return None;
@@ -59,10 +59,10 @@ fn tag(text: &str, at: usize, names: &[&str]) -> Option<Tag> {
     Some(Tag::Opens { end: found.map(|found| end + found + close.len()) })
 }
 
-/// A plain text without the thinking before it.
+/// Removes the thinking before a plain text.
 ///
 /// # Errors
-/// The text is thinking only, as a reason.
+/// The reason, if the text is only thinking.
 pub fn without_thinking(text: &str) -> Result<&str, String> {
     let mut rest = text.trim_start();
     while let Some(Tag::Opens { end }) = tag(rest, 0, PLAIN) {
@@ -72,7 +72,7 @@ pub fn without_thinking(text: &str) -> Result<&str, String> {
             return Err("the answer holds nothing but thinking".to_owned());
         }
     }
-    // An opening tag may have been part of the prompt; then the closing one ends a line of its own.
+    // If the opening tag was part of the prompt, the closing one is at the end of a line.
     let closing = rest.match_indices(['<', '[']).find_map(|(at, _)| match tag(rest, at, PLAIN)? {
         Tag::Closes { end } => Some((at, Some(end))),
         Tag::Opens { .. } => Some((at, None)),
@@ -86,7 +86,7 @@ pub fn without_thinking(text: &str) -> Result<&str, String> {
             return Err("the answer holds nothing but thinking".to_owned());
         }
     }
-    // Where nothing was left out, the text is as it came.
+    // Without thinking, the text stays unmodified.
     Ok(if rest.len() == text.trim_start().len() { text } else { rest })
 }
 

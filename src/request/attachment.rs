@@ -1,4 +1,4 @@
-//! What goes with a question beside its words: pictures and documents, by address or out of a file.
+//! Images and documents sent with a prompt, by URL or from a file.
 
 use std::{
     fs, io,
@@ -19,7 +19,7 @@ use crate::{
 
 use super::media_type;
 
-/// An address or a path that is made from a record.
+/// A URL or path rendered from a record.
 pub(crate) struct Attachment {
     template: Template,
     base: PathBuf,
@@ -27,14 +27,14 @@ pub(crate) struct Attachment {
     pub(crate) kind: Kind,
 }
 
-/// What it is sent as.
+/// How it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Image,
     Document,
 }
 
-/// Why a file cannot be sent along.
+/// Why a file cannot be attached.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttachmentError {
     #[error(transparent)]
@@ -72,7 +72,7 @@ impl Attachment {
         Ok(Self { template, base: base.clone(), within: within.clone(), kind })
     }
 
-    /// Its address for a record: as it is, or a `data:` address that holds the file.
+    /// Its URL for a record: unchanged, or a `data:` URL with the file.
     pub(crate) async fn url(&self, record: &Record) -> Result<String, AttachmentError> {
         let text = self.template.render(record)?;
         let text = text.trim();
@@ -102,7 +102,7 @@ fn data_url(path: &Path, within: &[PathBuf], kind: Kind) -> Result<String, Attac
         let why = why.split(" (os error").next().unwrap_or(&why).to_lowercase();
         AttachmentError::Io { path: shown.clone(), why }
     };
-    // Links are followed first, so that none leads out of the folder.
+    // Symbolic links are resolved first, so that none leads outside the folder.
     let real = path.canonicalize().map_err(io)?;
     if !within.iter().filter_map(|folder| folder.canonicalize().ok()).any(|folder| real.starts_with(folder)) {
         let folders = within.iter().map(|folder| format!("`{}`", folder.display()));
@@ -110,7 +110,7 @@ fn data_url(path: &Path, within: &[PathBuf], kind: Kind) -> Result<String, Attac
         return Err(AttachmentError::Outside { path: shown, folders });
     }
     let meta = fs::metadata(&real).map_err(io)?;
-    // A pipe or a device might never come to an end.
+    // A pipe or a device might never end.
     if !meta.is_file() {
         return Err(AttachmentError::NotAFile(shown));
     }

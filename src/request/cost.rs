@@ -1,7 +1,7 @@
-//! What requests cost: before they are sent, and once they are answered.
+//! The cost of requests, before they are sent and once they are answered.
 //!
-//! [`Costs`] is the one owner of both. What the dry run tells, what the budget reserves (for a single request
-//! and for a job) and what the ledger keeps are counted here, so that they cannot disagree.
+//! [`Costs`] computes both. The estimate of a dry run, the reservations of the budget (for single requests and
+//! for jobs) and the costs in the ledger all come from here, so that they cannot disagree.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -12,14 +12,14 @@ use crate::{
     units::Usd,
 };
 
-/// The pages that a document counts as where they cannot be counted: the most that the service reads.
+/// The pages assumed for a document that cannot be counted: the most that the service reads.
 pub(crate) const MOST_PAGES: u64 = 1000;
 
-/// What the requests of one stage cost.
+/// The costs of one stage's requests.
 pub(crate) struct Costs {
     prices: Prices,
     batch: bool,
-    /// Whether the service may take the priority tier, which costs more.
+    /// Whether the service may use the priority tier, which costs more.
     priority: bool,
 }
 
@@ -37,15 +37,15 @@ impl Costs {
         Some(if self.batch { price.in_batch() } else { price })
     }
 
-    /// What a request to a model costs at most, where its price is known: nothing of it is in the cache.
+    /// The maximum cost of a request to a model, if its price is known: nothing is cached.
     pub(crate) fn most(&self, model: &str, used: Used) -> Option<Usd> {
         let price = self.price(model)?;
         Some(if self.may_be_priority() { price.in_priority() } else { price }.of(used))
     }
 
-    /// What an answer of a model has cost, where its price is known.
+    /// The actual cost of an answer by a model, if its price is known.
     pub(crate) fn actual(&self, model: &str, reply: &Reply) -> Option<Usd> {
-        // A server may name the model in a way of its own.
+        // A server may report a different name for the model.
         let price = self.price(&reply.model).or_else(|| self.price(model))?;
         let priority = match reply.service_tier.as_deref() {
             Some(tier) => tier == "priority",
@@ -60,14 +60,14 @@ impl Costs {
         }))
     }
 
-    /// A job waits in a queue of its own, and has no tier.
+    /// A batch job has no service tier.
     fn may_be_priority(&self) -> bool {
         self.priority && !self.batch
     }
 }
 
-/// The pages that are paid for when a document is read: counted in the file, or else the most that the
-/// service reads; no more than `pages:` selects.
+/// The pages billed for a document: counted in the file, or else the most that the service reads; at most those
+/// selected by `pages:`.
 pub(crate) fn pages_of(url: Option<&String>, selected: Option<&str>) -> u64 {
     let counted = url.and_then(|url| {
         let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
@@ -81,7 +81,7 @@ pub(crate) fn pages_of(url: Option<&String>, selected: Option<&str>) -> u64 {
     counted.unwrap_or(MOST_PAGES).min(selected)
 }
 
-/// The pages of one part of a selection: `7` or `2-5`.
+/// The number of pages in one part of a selection: `7` or `2-5`.
 fn length(part: &str) -> u64 {
     let (from, to) = part.split_once('-').unwrap_or((part, part));
     match (from.trim().parse::<u64>(), to.trim().parse::<u64>()) {

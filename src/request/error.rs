@@ -9,7 +9,7 @@ use super::attachment::AttachmentError;
 pub(crate) enum SetupError {
     #[error(transparent)]
     Unusable(#[from] Unusable),
-    /// The file of `--answers` does not fit the pipeline.
+    /// The `--answers` file does not match the pipeline.
     #[error("{0}")]
     Answers(String),
 }

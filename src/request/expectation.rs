@@ -1,4 +1,4 @@
-//! What is expected of an answer for its record: `expect:`. Main type: [`Expectations`].
+//! The conditions on an answer for its record: `expect:`. Main type: [`Expectations`].
 
 use std::sync::{Arc, Mutex};
 
@@ -10,11 +10,11 @@ use crate::{
     sql::Engine,
 };
 
-/// Conditions over a record with its answer.
+/// Conditions over a record and its answer.
 pub(crate) struct Expectations(Option<(Vec<(String, String)>, Expressions)>);
 
 impl Expectations {
-    /// The conditions of a stage, over the fields that its records have with their answers.
+    /// The conditions of a stage, over the fields of its records including their answers.
     pub(crate) fn new(
         engine: &Mutex<Engine>,
         node: &Node,
@@ -38,10 +38,10 @@ impl Expectations {
         self.0.is_none()
     }
 
-    /// Whether a record with its answer meets all conditions.
+    /// Whether a record and its answer meet all conditions.
     ///
     /// # Errors
-    /// The names and texts of those that are false or NULL, or what keeps them from being evaluated.
+    /// The names and texts of the conditions that are false or NULL, or the evaluation error.
     pub(crate) fn check(&self, record: &Record) -> Result<(), Refusal> {
         let Some((conditions, expressions)) = &self.0 else { return Ok(()) };
         let refused = |reason: String| Refusal { kind: FailureKind::Expectation, reason };

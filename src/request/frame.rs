@@ -1,5 +1,5 @@
-//! All of a chat request but its messages: its fields, of which some are templates, and which of them identify
-//! it. Main type: [`Frame`], called when a request is written.
+//! A chat request without its messages: its fields, some of them templates, and which of them identify it. Main
+//! type: [`Frame`], called when a request is written.
 
 use std::sync::Arc;
 
@@ -14,28 +14,28 @@ use crate::{
     template::{RenderError, Template, TemplateMistake},
 };
 
-/// All of a chat request but its model and its messages.
+/// A chat request without its model and messages.
 pub(crate) struct Frame {
     request: ChatRequest,
-    /// Fields that do not belong to the identity of a request.
+    /// Fields that are not part of a request's identity.
     beside: Map<String, Value>,
     /// The fields that differ from record to record.
     varying: Vec<(&'static str, Part)>,
     sets_beside: bool,
 }
 
-/// The field by which requests share what the service has read of their common beginning.
+/// The field by which requests share the service's cache of their common prefix.
 const CACHE_KEY: &str = "prompt_cache_key";
 
 /// The frame for a record.
 pub(crate) struct Framed {
     pub(crate) request: ChatRequest,
     pub(crate) beside: Map<String, Value>,
-    /// Whether the spec sets a field that does not belong to the identity; older programs took it for a part.
+    /// Whether the spec sets a field outside the identity; older versions included it.
     pub(crate) sets_beside: bool,
 }
 
-/// A JSON value with templates in it.
+/// A JSON value that contains templates.
 enum Part {
     Constant(Value),
     Text(Box<Template>),
@@ -44,8 +44,8 @@ enum Part {
 }
 
 impl Frame {
-    /// The frame of a stage, with the key of its cache unless the spec sets one; nothing if the settings are none,
-    /// which a plan's are not.
+    /// The frame of a stage, with its cache key unless the spec sets one; `None` if the settings are invalid,
+    /// which a plan's never are.
     pub(crate) fn new(chat: &Chat, maps: &[Arc<str>], cache_key: Option<String>) -> Option<Self> {
         let (mut fields, mut beside) = (Map::new(), Map::new());
         fields.insert("model".to_owned(), "".into());
@@ -86,14 +86,14 @@ impl Frame {
 }
 
 impl Framed {
-    /// The identity that an older program gave the request, where it is another.
+    /// The identity of the request in older versions, if different.
     pub(crate) fn older(&self, endpoint: &str) -> Option<RequestId> {
         if !self.sets_beside {
             return None;
         }
         let set = |name: &str| self.beside.get(name).cloned();
         let request = ChatRequest {
-            // What is set by default did not exist.
+            // Fields that are now set by default did not exist then.
             prompt_cache_key: set(CACHE_KEY).and_then(|key| key.as_str().map(str::to_owned)),
             service_tier: set("service_tier").and_then(|tier| serde_json::from_value(tier).ok()),
             metadata: set("metadata").and_then(|metadata| metadata.as_object().cloned()),
@@ -103,9 +103,9 @@ impl Framed {
         Some(RequestId::of(endpoint, &body))
     }
 
-    /// The bytes that identify the request, and those that are sent.
+    /// The bytes that identify the request, and the bytes to send.
     pub(crate) fn bytes(&self) -> (Vec<u8>, Vec<u8>) {
-        // Texts and numbers, which always have a JSON form.
+        // Strings and numbers always serialize to JSON.
         let identity = serde_json::to_vec(&self.request).unwrap_or_default();
         let mut body = identity.clone();
         if !self.beside.is_empty() && body.pop() == Some(b'}') {
@@ -145,7 +145,7 @@ impl Part {
     }
 }
 
-/// Puts a rendered value in its place.
+/// Inserts a rendered value.
 fn put(request: &mut ChatRequest, name: &str, value: Value) -> Result<(), RenderError> {
     let wrong = |wanted: &str| {
         let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);

@@ -1,9 +1,9 @@
-//! Media types of files that go with a request, by the ending of a name. A type that is added here is sent as an image or
-//! as a document according to its own name. Its pages are counted in [`pages`](crate::pages).
+//! Media types of attached files, by extension. A type added here is sent as an image or a document according to
+//! its name. Its pages are counted in [`pages`](crate::pages).
 
 use std::path::Path;
 
-/// Media types by the ending of a file's name.
+/// Media types by file extension.
 const MEDIA_TYPES: &[(&str, &str)] = &[
     ("png", "image/png"),
     ("jpg", "image/jpeg"),
@@ -26,7 +26,7 @@ const MEDIA_TYPES: &[(&str, &str)] = &[
     ("txt", "text/plain"),
 ];
 
-/// All endings, as a message lists them.
+/// All extensions, as listed in a message.
 pub(super) fn endings() -> String {
     MEDIA_TYPES.iter().map(|(ending, _)| format!("`.{ending}`")).collect::<Vec<_>>().join(", ")
 }
@@ -37,12 +37,12 @@ pub(super) fn of_path(path: &Path) -> Option<&'static str> {
     MEDIA_TYPES.iter().find(|(known, _)| *known == ending).map(|(_, media_type)| *media_type)
 }
 
-/// Whether a media type is that of an image.
+/// Whether a media type is an image.
 pub(super) fn is_image(media_type: &str) -> bool {
     media_type.starts_with("image/")
 }
 
-/// Whether what an address leads to is an image: a `data:` address says it, others by the ending of their path.
+/// Whether a URL leads to an image: stated in a `data:` URL, otherwise judged by the extension of its path.
 pub(super) fn is_image_address(address: &str) -> bool {
     if let Some(rest) = address.strip_prefix("data:") {
         return is_image(rest);

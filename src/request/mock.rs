@@ -1,4 +1,4 @@
-//! What a simulator is to answer: `mock:` of a map, and the file of `--answers`. Main type: [`Mocks`].
+//! Answers for the simulator: `mock:` of a map, and the `--answers` file. Main type: [`Mocks`].
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,21 +18,21 @@ use crate::{
 
 use super::error::SetupError;
 
-/// The file of `--answers`.
+/// The `--answers` file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answers {
     /// Its name, for messages.
     name: String,
-    /// By stage.
+    /// Answers by stage.
     stages: Map<String, Json>,
 }
 
 impl Answers {
-    /// Reads the text of such a file: for each stage a mapping from key to answer, or a list of `when:` and
-    /// `answer:`, in YAML or JSON.
+    /// Parses such a file: for each stage a mapping from key to answer, or a list of `when:` and `answer:`, in
+    /// YAML or JSON.
     ///
     /// # Errors
-    /// Which part of it is wrong.
+    /// The invalid part.
     pub fn parse(name: &str, text: &str) -> Result<Self, String> {
         let mut options = serde_yaml::Options::default();
         // As in a spec: `no` and `on` are texts.
@@ -72,7 +72,7 @@ impl Answers {
     }
 }
 
-/// Keys of answers that no record has had so far, by stage: misspelt ones, as a rule.
+/// Keys of answers that no record has matched so far, by stage: usually misspelt.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct UnusedAnswers(Arc<Mutex<BTreeMap<String, BTreeSet<String>>>>);
 
@@ -87,7 +87,7 @@ impl UnusedAnswers {
         }
     }
 
-    /// Those of each stage that has any.
+    /// The unused keys of each stage that has any.
     pub(crate) fn by_stage(&self) -> Vec<(String, Vec<String>)> {
         let all = unpoisoned(&self.0);
         let any = all.iter().filter(|(_, keys)| !keys.is_empty());
@@ -95,24 +95,24 @@ impl UnusedAnswers {
     }
 }
 
-/// What the simulator of an offline run is given.
+/// The settings of an offline run's simulator.
 #[derive(Debug, Clone)]
 pub(crate) struct Offline {
-    /// The file of `--answers`, if there is one.
+    /// The `--answers` file, if any.
     pub(crate) answers: Option<Answers>,
-    /// Where the simulator finds what it is to answer.
+    /// Where the simulator looks up its answers.
     pub(crate) given: GivenAnswers,
-    /// What of it no record has had.
+    /// The answers that no record has matched.
     pub(crate) unused: UnusedAnswers,
 }
 
-/// A rule as it is written.
+/// A rule as written in the file.
 enum Written {
     ByKey(BTreeMap<String, String>),
     When(String, Json),
 }
 
-/// What a stage's simulator is to answer; the first rule that has an answer counts.
+/// The simulator's answers for a stage; the first rule with an answer wins.
 pub(crate) struct Mocks {
     rules: Vec<Rule>,
     given: GivenAnswers,
@@ -127,7 +127,7 @@ enum Rule {
 }
 
 impl Mocks {
-    /// The rules of a stage, which are none unless the run is offline.
+    /// The rules of a stage; none unless the run is offline.
     pub(crate) fn new(
         node: &Node,
         ask: &Ask,
@@ -174,7 +174,7 @@ impl Mocks {
         Ok(mocks)
     }
 
-    /// Notes that a record has reached the map, whether or not it is asked about.
+    /// Notes that a record has reached the map, whether or not a request is sent for it.
     pub(crate) fn saw(&self, record: &Record) {
         if !self.rules.is_empty() {
             self.unused.remove(&self.stage, &record.key);
@@ -185,7 +185,7 @@ impl Mocks {
         self.rules.is_empty()
     }
 
-    /// Tells the simulator what to answer to a body that is sent for a record.
+    /// Sets the simulator's answer to a body sent for a record.
     ///
     /// # Errors
     /// An expression that fails for this record.
@@ -212,10 +212,10 @@ impl Mocks {
     }
 }
 
-/// Checks the file of answers against the plan: its stages, and its conditions.
+/// Checks the `--answers` file against the plan: its stages and its conditions.
 ///
 /// # Errors
-/// The first mistake in it.
+/// The first mistake.
 pub(crate) fn check(answers: &Answers, plan: &Plan) -> Result<(), SetupError> {
     let asks = |node: &&Node| matches!(node.step, Step::Ask(_) | Step::Submit(_));
     let known: Vec<(&str, &Node)> = plan
@@ -253,7 +253,7 @@ pub(crate) fn check(answers: &Answers, plan: &Plan) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// What is given beside what is made up, as a hash: an edited answer is another.
+/// A hash of the supplied answers: an edited answer changes it.
 pub(crate) fn fingerprint(plan: &Plan, answers: Option<&Answers>) -> Option<String> {
     let mocks: Vec<String> = plan
         .nodes

@@ -1,9 +1,9 @@
-//! The requests of a map that calls a model: what is sent about a record, and what is made of the answer.
+//! The requests of a map that calls a model: how they are written, and how answers are judged.
 //!
-//! A [`question::Question`] is made from a node of the plan and a [`setup::Setup`]. Its [`write::Writer`] writes bodies
-//! and gives them their identity and their highest cost; its [`verdict::Judge`] says whether an answer counts and how a
-//! request continues. Knows the plan and Mistral's API, and nothing of streams, of a run, or of the store: everything
-//! here can be tried without a run.
+//! A [`question::Question`] is made from a node of the plan and a [`setup::Setup`]. Its [`write::Writer`] writes
+//! bodies and determines their identity and maximum cost; its [`verdict::Judge`] decides whether an answer counts
+//! and how a request continues. Knows the plan and Mistral's API, but not streams, runs or the store: everything
+//! here can be tested without a run.
 
 pub(crate) mod attachment;
 pub(crate) mod cost;

@@ -1,4 +1,4 @@
-//! A map that calls a model, ready to: its condition, its requests, its verdicts. Main type: [`Question`].
+//! A compiled map that calls a model: its condition, requests and verdicts. Main type: [`Question`].
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(crate) struct Question {
     pub(crate) stage: Arc<str>,
     pub(crate) ask: Ask,
     pub(crate) when: When,
-    /// The fields of the records that it reads.
+    /// The fields of its input records.
     pub(crate) input_schema: Arc<Schema>,
     pub(crate) endpoint: Endpoint,
     pub(crate) costs: Arc<Costs>,
@@ -50,12 +50,12 @@ impl Question {
         })
     }
 
-    /// Whether files go with the question.
+    /// Whether files are attached.
     pub(crate) fn attaches(&self) -> bool {
         self.writer.attaches()
     }
 
-    /// Tokens that an answer may have, about.
+    /// The estimated tokens of an answer.
     pub(crate) fn answer_tokens(&self) -> u64 {
         self.writer.answer_tokens()
     }
@@ -65,12 +65,12 @@ impl Question {
         self.writer.write(record).await
     }
 
-    /// The body of a request that has been written.
+    /// The body of a written request.
     pub(crate) async fn body(&self, record: &Record, written: &Written) -> Result<Bytes, WriteError> {
         self.writer.body(record, written).await
     }
 
-    /// What is sent for the next attempt after a history.
+    /// The body of the next attempt, given the history.
     pub(crate) async fn sending(
         &self,
         record: &Record,
@@ -82,7 +82,7 @@ impl Question {
         self.writer.sending(record, written, refused).await
     }
 
-    /// A row of the journal.
+    /// A journal row.
     pub(crate) fn entry(
         &self,
         request: RequestId,
@@ -104,12 +104,12 @@ impl Question {
         }
     }
 
-    /// A record that no request can be written for.
+    /// The failure of a record without a valid request.
     pub(crate) fn unwritten(&self, record: Record, error: &WriteError) -> Box<Failure> {
         self.failure(record, error.kind(), error.to_string(), 0)
     }
 
-    /// A record that has no answer and is no refusal either.
+    /// The failure of a record that has no answer and was not refused.
     pub(crate) fn failure(
         &self,
         record: Record,

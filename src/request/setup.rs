@@ -1,4 +1,4 @@
-//! What a run gives the requests of its stages. Main type: [`Setup`].
+//! What a run provides for the requests of its stages. Main type: [`Setup`].
 
 use std::sync::Mutex;
 
@@ -6,16 +6,16 @@ use crate::{mistral::Prices, sql::Engine};
 
 use super::mock::Offline;
 
-/// What a run gives the requests of its stages.
+/// What a run provides for the requests of its stages.
 #[derive(Clone, Copy)]
 pub(crate) struct Setup<'a> {
-    /// Where expressions are evaluated.
+    /// The engine that evaluates expressions.
     pub(crate) engine: &'a Mutex<Engine>,
     pub(crate) prices: &'a Prices,
-    /// Whether a model without a price may not be asked.
+    /// Whether models without a price are forbidden.
     pub(crate) priced: bool,
-    /// The pipeline whose requests share a cache at the server, where it has one.
+    /// The pipeline whose requests share a cache at the server, if any.
     pub(crate) cached_for: Option<&'a str>,
-    /// What a simulator is to answer, in an offline run.
+    /// The simulator's answers, in an offline run.
     pub(crate) offline: Option<&'a Offline>,
 }

@@ -1,4 +1,4 @@
-//! What is made of an answer: whether it counts, and how its request continues. Main type: [`Judge`].
+//! Judges answers: whether one counts, and how its request continues. Main type: [`Judge`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,19 +12,19 @@ use crate::{
 
 use super::{cost::Costs, expectation::Expectations, setup::Setup};
 
-/// What became of a request, in the end.
+/// The final outcome of a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Resolution {
-    /// An answer that fits.
+    /// A valid answer.
     Answered { value: Value, by: Answered },
-    /// No answer fits, and there are no attempts left.
+    /// No valid answer, and no attempts left.
     Failed { kind: FailureKind, reason: String, attempts: u32, reply: Option<String> },
 }
 
-/// An answer that fits.
+/// A valid answer.
 struct Judged {
     value: Value,
-    /// What was repaired to read it.
+    /// What was repaired to parse it.
     note: Option<String>,
 }
 
@@ -33,13 +33,13 @@ struct Judged {
 pub(crate) enum NextAction {
     /// It is decided.
     Resolution(Resolution),
-    /// It is to be asked, up to and with the attempt of this number.
+    /// More attempts follow, up to and including this number.
     Ask { until: u32 },
-    /// It is a line of a job that has not been read.
+    /// It is a line of a job whose results have not been read.
     Placed(String),
 }
 
-/// Whether the service refuses a request because it is longer than the model's context.
+/// Whether the service refuses a request because it exceeds the model's context.
 fn is_too_long(reason: &str) -> bool {
     let reason = reason.to_lowercase();
     ["maximum context length", "context_length_exceeded", "exceeds the context"]
@@ -54,7 +54,7 @@ pub(crate) struct Judge {
     expected: Option<Expected>,
     costs: Arc<Costs>,
     expectations: Expectations,
-    /// The fields of a record with its answer.
+    /// The fields of a record including its answer.
     output: Arc<Schema>,
 }
 
@@ -82,7 +82,7 @@ impl Judge {
         })
     }
 
-    /// The answer of a model that the ledger keeps, judged.
+    /// A model's answer for the ledger, judged.
     pub(crate) fn judged(
         &self,
         asked: &str,
@@ -92,7 +92,7 @@ impl Judge {
     ) -> Step {
         let cost = self.costs.actual(asked, &reply);
         let Reply { model, text, finish_reason, usage, cached_tokens, note, unusable, .. } = reply;
-        // A server that does not say who answered was asked for one model.
+        // If the server does not report a model, the requested one.
         let model = if model.is_empty() { asked.to_owned() } else { model };
         let mut answer = Answer {
             model,
@@ -160,13 +160,12 @@ impl Judge {
         }
     }
 
-    /// How a record's request continues after what the ledger has of it.
+    /// How a record's request continues, given its history in the ledger.
     ///
-    /// `until` is the last attempt that this run may make; nothing when it is looked at for the first time, and
-    /// then its earlier attempts count, unless failed ones are to be tried again.
+    /// `until` is the last attempt that this run may make; `None` at first, when earlier attempts count, unless
+    /// failed ones are to be retried.
     ///
-    /// Answers are judged again, not by what was found when they came: what counts is the program and
-    /// the schema that the record meets now.
+    /// Answers are judged again instead of reusing the earlier verdict: the current program and schema decide.
     pub(crate) fn next_action(
         &self,
         record: &Record,
@@ -192,7 +191,7 @@ impl Judge {
         let left = self.ask.attempts.saturating_sub(refusals);
         let (kind, reason) = match history.entries.last().map(|entry| &entry.step) {
             None => return NextAction::Ask { until: self.ask.attempts },
-            // What cannot fit is no refusal that another question would mend.
+            // A request that is too long cannot be helped by another attempt.
             Some(Step::Invalid(reason)) if is_too_long(reason) => (FailureKind::Context, reason.clone()),
             Some(Step::Invalid(reason)) => (FailureKind::Invalid, reason.clone()),
             Some(Step::Missing(reason)) => (FailureKind::Unanswered, reason.clone()),
@@ -202,7 +201,7 @@ impl Judge {
             },
         };
         let more = match (until, kind) {
-            // What the service refuses it refuses again; who wants to know starts a new run.
+            // The service would refuse it again; only a new run may retry it.
             (Some(_), FailureKind::Invalid | FailureKind::Context) => None,
             (Some(until), _) => (made < until).then_some(until),
             (None, _) if retry_failed => Some(made + self.ask.attempts),
@@ -217,16 +216,16 @@ impl Judge {
         NextAction::Resolution(Resolution::Failed { kind, reason, attempts: made, reply })
     }
 
-    /// The step that says that an answer which fitted by its schema, or for another record, does not fit this
-    /// one, if that is so: without it no other attempt could follow.
+    /// The step that refuses an answer accepted by its schema, or for another record, but not valid for this one;
+    /// `None` if it is valid. Without this step no other attempt could follow.
     pub(crate) fn revalidated(&self, record: &Record, last: &Entry) -> Option<Entry> {
         let Step::Answered(answer) = &last.step else { return None };
         let refusal = self.verdict(record, last, answer).err()?;
         Some(Entry { step: Step::Refused(answer.clone(), refusal), ..last.clone() })
     }
 
-    /// The value that an answer is for a record and who gave it, or why it is refused: by its schema, and by what
-    /// is expected of it for this record.
+    /// The value of an answer for a record and its source, or why it is refused: by the schema, and by the
+    /// expectations for this record.
     fn verdict(&self, record: &Record, entry: &Entry, answer: &Answer) -> Result<(Value, Answered), Refusal> {
         let Judged { value, .. } = self.judge(answer)?;
         let by = Answered {
@@ -244,18 +243,18 @@ impl Judge {
         Ok((value, by))
     }
 
-    /// The answers that a record has had, each with the reason why it was refused, in their order.
+    /// The refused answers of a record in order, each with its reason.
     pub(crate) fn refused(&self, record: &Record, history: &History) -> Vec<(String, String)> {
         let refused = history.answers().filter_map(|(entry, answer)| {
             let refusal = self.verdict(record, entry, answer).err()?;
-            // There is nothing to show of an answer that could not be read.
+            // An unreadable answer has nothing to show.
             let is_shown = answer.unusable.is_none() && !answer.reply.trim().is_empty();
             is_shown.then(|| (answer.reply.clone(), refusal.reason))
         });
         refused.collect()
     }
 
-    /// A record with its answer.
+    /// A record including its answer.
     fn answered(&self, record: &Record, value: Value, by: Answered) -> Record {
         let mut values = record.values.to_vec();
         values.resize(self.output.len(), Value::Null);
@@ -266,7 +265,7 @@ impl Judge {
         Record { about, ..record.with(&self.output, values) }
     }
 
-    /// The record with its answer, or the failure that it became.
+    /// The record including its answer, or its failure.
     pub(crate) fn outcome(&self, record: Record, settled: Resolution) -> Result<Record, Box<Failure>> {
         match settled {
             Resolution::Answered { value, by } => Ok(self.answered(&record, value, by)),

@@ -1,4 +1,4 @@
-//! What is sent about a record: bodies that are written from a plan, and known by their hash. Main type: [`Writer`].
+//! Request bodies, written from a plan and identified by their hash. Main type: [`Writer`].
 
 use std::sync::Arc;
 
@@ -34,46 +34,46 @@ struct Composed {
     id: RequestId,
     older: Option<RequestId>,
     body: Vec<u8>,
-    /// How many of its bytes do not identify it.
+    /// The bytes that are not part of its identity.
     beside: usize,
-    /// How many of its bytes are files.
+    /// The bytes of attached files.
     attached: usize,
-    /// The pages that it asks to be read, at most.
+    /// The most pages that it requests.
     pages: u64,
 }
 
-/// About the tokens of a picture of common size, or of a few pages.
+/// The estimated tokens of an image of common size, or of a few pages.
 const ATTACHED_TOKENS: u64 = 3000;
 
-/// Tokens that an answer may have where the stage sets no limit, for the limit on tokens.
+/// Tokens assumed for an answer without a limit, for the token rate limit.
 const ANSWER_TOKENS: u64 = 1000;
 
-/// The key of a stage's cache: requests of a stage begin alike.
+/// The key of a stage's cache: requests of a stage share a prefix.
 fn cache_key(pipeline: &str, stage: &str) -> String {
     let hash = blake3::hash(format!("{pipeline}\0{stage}").as_bytes());
     format!("etl-{}", &hash.to_hex()[..16])
 }
 
-/// What makes the body of a request.
+/// The template of a request body.
 enum Body {
-    /// The messages of a chat, and all beside them.
+    /// The messages and the other fields of a chat.
     Chat(Box<ChatBody>),
-    /// The fields of another call, in their order.
+    /// The fields of another endpoint, in order.
     Call(Vec<(&'static str, Part)>),
 }
 
-/// What makes the body of a chat.
+/// The template of a chat body.
 struct ChatBody {
     system: Option<Template>,
     prompt: Template,
     frame: Frame,
 }
 
-/// A field of a call.
+/// A field of a request other than chat.
 enum Part {
     Text(Box<Template>),
     Texts(Vec<Template>),
-    /// The next of the documents.
+    /// The next document.
     Document,
     Constant(Value),
 }
@@ -91,15 +91,15 @@ fn part(field: &Field, template: &impl Fn(&Prompt) -> Result<Template, Unusable>
 pub(crate) struct Writer {
     pub(super) ask: Ask,
     pub(crate) endpoint: Endpoint,
-    /// The template of the model's name, where it is one.
+    /// The template of the model's name, if it is one.
     model: Option<Template>,
     content: Body,
-    /// Images and documents that go with it.
+    /// Attached images and documents.
     attachments: Vec<Attachment>,
     costs: Arc<Costs>,
-    /// Whether a model without a price may not be asked.
+    /// Whether models without a price are forbidden.
     priced: bool,
-    /// What a simulator is to answer.
+    /// The simulator's answers.
     mocks: Mocks,
 }
 
@@ -155,7 +155,7 @@ impl Writer {
         })
     }
 
-    /// Whether files go with the question.
+    /// Whether files are attached.
     pub(crate) fn attaches(&self) -> bool {
         !self.attachments.is_empty()
     }
@@ -179,7 +179,7 @@ impl Writer {
             older,
             least: if self.attaches() { 0 } else { least_tokens(&body) },
             model: model.into(),
-            // Records wait in their hundreds, and a picture has megabytes.
+            // Hundreds of records may wait, and an image has megabytes.
             body: (!self.attaches()).then(|| body.into()),
             prompt,
             tokens: prompt + most,
@@ -188,26 +188,26 @@ impl Writer {
         })
     }
 
-    /// The body of a request that has been written: once more, if it holds files.
+    /// The body of a written request; written again if it contains files.
     pub(crate) async fn body(&self, record: &Record, written: &Written) -> Result<Bytes, WriteError> {
         if let Some(body) = &written.body {
             return Ok(body.clone());
         }
         let Composed { id, older, body, .. } = self.compose(record).await?;
-        // The answer is to be kept under what was really asked.
+        // The answer must be stored under the request really sent.
         match id == written.id || older == Some(written.id) {
             true => Ok(body.into()),
             false => Err(AttachmentError::Changed.into()),
         }
     }
 
-    /// Whether the next attempt is shown the refused answers.
+    /// Whether the next attempt includes the refused answers.
     pub(super) fn shows_refused(&self) -> bool {
         self.ask.feedback && matches!(self.ask.task, Task::Chat(_))
     }
 
-    /// What is sent for the next attempt: the request itself, or the conversation that continues with the refused
-    /// answers and the reasons.
+    /// The body of the next attempt: the request itself, or the conversation continued with the refused answers
+    /// and the reasons.
     pub(super) async fn sending(
         &self,
         record: &Record,
@@ -254,7 +254,7 @@ impl Writer {
         Ok(Sending { body: body.into(), tokens: written.tokens + more, cost })
     }
 
-    /// The body for a record, and its identity: of a sample from the second on another than the body alone gives.
+    /// The body for a record, and its identity; from the second sample on, the identity includes the sample number.
     async fn compose(&self, record: &Record) -> Result<Composed, WriteError> {
         let composed = self.composed(record).await?;
         Ok(match self.sample_number(record) {
@@ -263,7 +263,7 @@ impl Writer {
         })
     }
 
-    /// The number of a sample that is not the first.
+    /// The sample number, if not the first.
     fn sample_number(&self, record: &Record) -> Option<i64> {
         match self.ask.sample.as_ref().and_then(|field| record.get(field)) {
             Some(record::Value::Integer(number @ 2..)) => Some(*number),
@@ -313,13 +313,13 @@ impl Writer {
             };
             body.insert((*name).to_owned(), value);
         }
-        // Texts and numbers, which always have a JSON form.
+        // Strings and numbers always serialize to JSON.
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let id = RequestId::of(path, &body);
         Ok(Composed { model, id, older: None, body, beside: 0, attached, pages })
     }
 
-    /// The model that is asked for a record.
+    /// The model for a record.
     fn model_of(&self, record: &Record) -> Result<String, WriteError> {
         match (&self.ask.model, &self.model) {
             (Model::Named(name), _) => Ok(name.clone()),
@@ -336,14 +336,14 @@ impl Writer {
             return Content::Text(text);
         }
         let chunks = self.attachments.iter().zip(urls).map(|(attachment, url)| match attachment.kind {
-            // Mistral takes a bare text as well; servers that only resemble it do not.
+            // Mistral also accepts a bare string; compatible servers do not.
             Kind::Image => json!({ "type": "image_url", "image_url": { "url": url } }),
             Kind::Document => document_chunk(url),
         });
         Content::Chunks([text_chunk(&text)].into_iter().chain(chunks).collect())
     }
 
-    /// Tokens that an answer may have, about.
+    /// The estimated tokens of an answer.
     pub(crate) fn answer_tokens(&self) -> u64 {
         match &self.ask.task {
             Task::Chat(chat) => chat.settings.max_tokens().unwrap_or(ANSWER_TOKENS),
@@ -352,14 +352,14 @@ impl Writer {
     }
 }
 
-/// The body with the number of its sample, by which a simulator tells the answers that it is given apart.
+/// The body with its sample number, by which a simulator distinguishes the supplied answers.
 fn numbered(body: &Bytes, sample: i64) -> Bytes {
     let Ok(mut value) = serde_json::from_slice::<Value>(body) else { return body.clone() };
     value["metadata"]["sample"] = sample.to_string().into();
     serde_json::to_vec(&value).map_or_else(|_| body.clone(), Bytes::from)
 }
 
-/// What a model reads about an answer that was refused.
+/// The message to a model about a refused answer.
 fn feedback(reason: &str) -> String {
     format!("Your answer was refused: {reason}\n\nAnswer again, completely, and without this mistake.")
 }
@@ -370,7 +370,7 @@ fn messages(system: Option<String>, prompt: Content) -> Vec<Message> {
     system.into_iter().chain([prompt]).collect()
 }
 
-/// A document by its address, in the form that the service expects.
+/// A document by URL, in the form that the service expects.
 fn document(address: &str) -> Value {
     match is_image_address(address) {
         true => image_chunk(address),

@@ -1,4 +1,4 @@
-//! A request that has been written, and one on its way. Main type: [`Written`].
+//! A written request, and one to be sent. Main type: [`Written`].
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -13,32 +13,31 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Written {
     pub(crate) id: RequestId,
-    /// The identity that an older program gave it, where it is another.
+    /// Its identity in older versions, if different.
     pub(super) older: Option<RequestId>,
-    /// The model that is asked.
+    /// The requested model.
     pub(crate) model: Arc<str>,
-    /// Nothing where files go with the question: [`Writer::body`](super::write::Writer::body) reads them again.
+    /// `None` if files are attached: [`Writer::body`](super::write::Writer::body) reads them again.
     pub(super) body: Option<Bytes>,
-    /// About what it has in tokens.
+    /// The estimated tokens of the prompt.
     pub(crate) prompt: u64,
-    /// What it has at least.
+    /// The minimum tokens of the prompt.
     pub(crate) least: u64,
-    /// About what it will cost in tokens.
+    /// The estimated tokens of prompt and answer.
     pub(crate) tokens: u64,
-    /// The pages that it has at most.
+    /// The most pages.
     pub(crate) pages: u64,
-    /// What it will cost at most, as far as an answer has its limits.
+    /// The maximum cost, as far as the answer is limited.
     pub(crate) cost: Usd,
 }
 
 impl Written {
-    /// Under which identities the ledger may have it.
+    /// The identities that the ledger may have it under.
     pub(crate) fn ids(&self) -> impl Iterator<Item = RequestId> {
         [Some(self.id), self.older].into_iter().flatten()
     }
 
-    /// What the ledger has of it, also under the identity that an older program gave it: then it continues under
-    /// that one.
+    /// Its history in the ledger; if that is under an older version's identity, the request adopts this identity.
     pub(crate) fn history_in(&mut self, known: &HashMap<RequestId, History>) -> Option<History> {
         let older = self.older.filter(|_| !known.contains_key(&self.id));
         if let Some(older) = older.filter(|older| known.contains_key(older)) {
@@ -48,11 +47,11 @@ impl Written {
     }
 }
 
-/// A request on its way: of its first attempt, or of a later one.
+/// A request to be sent: the first attempt or a later one.
 pub(crate) struct Sending {
     pub(crate) body: Bytes,
-    /// About what it will cost in tokens.
+    /// The estimated tokens of prompt and answer.
     pub(crate) tokens: u64,
-    /// What it will cost at most, as far as an answer has its limits.
+    /// The maximum cost, as far as the answer is limited.
     pub(crate) cost: Usd,
 }

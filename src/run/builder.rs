@@ -1,4 +1,4 @@
-//! A run put together step by step, for programs that use the crate. Main type: [`RunBuilder`], made by
+//! Configures a run step by step, for programs that use the crate. Main type: [`RunBuilder`], created by
 //! [`Pipeline::builder`].
 
 use tokio::sync::mpsc;
@@ -11,14 +11,14 @@ use crate::{
 
 use super::{error::RunError, options::Options, pipeline::Pipeline};
 
-/// Events that may wait for the one who reads them; counts are sent again, the others wait for a place.
+/// The capacity of the event queue; counts are repeated later, other events wait for space.
 const EVENTS: usize = 64;
 
-/// What is called for each event.
+/// The callback for each event.
 type OnEvent<'a> = Box<dyn FnMut(&Event) + Send + 'a>;
 
-/// A run that has not begun. Without further words it calls the service with the key of the environment, and reports
-/// nothing but its end.
+/// A run that has not started. By default it calls the service with the key from the environment, and reports
+/// only its end.
 #[must_use = "nothing runs before `run` is awaited"]
 pub struct RunBuilder<'a> {
     pipeline: &'a Pipeline,
@@ -28,7 +28,7 @@ pub struct RunBuilder<'a> {
 }
 
 impl Pipeline {
-    /// A run of this pipeline, to be put together.
+    /// A run of this pipeline, to be configured.
     pub fn builder(&self) -> RunBuilder<'_> {
         RunBuilder {
             pipeline: self,
@@ -40,25 +40,25 @@ impl Pipeline {
 }
 
 impl<'a> RunBuilder<'a> {
-    /// All options at once, in place of those set so far.
+    /// Replaces all options set so far.
     pub fn options(mut self, options: Options) -> Self {
         self.options = options;
         self
     }
 
-    /// Answers come from a simulator within this process: nothing is sent, and nothing is paid.
+    /// Answers come from a simulator in this process: nothing is sent, and nothing is paid.
     pub fn offline(mut self) -> Self {
         self.options.offline = true;
         self
     }
 
-    /// Offline, with a simulator that behaves like this.
+    /// Offline, with this simulator configuration.
     pub fn simulator(mut self, config: SimConfig) -> Self {
         self.options.sim = config;
         self.offline()
     }
 
-    /// Calls go to this server, in place of the one in the spec.
+    /// Calls this server instead of the one in the spec.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.options.base_url = Some(url.into());
         self
@@ -70,22 +70,22 @@ impl<'a> RunBuilder<'a> {
         self
     }
 
-    /// Cancelling this token ends the run in order: requests in flight are finished, and their answers kept.
+    /// Cancelling this token stops the run cleanly: requests in flight are finished and their answers stored.
     pub fn stop(mut self, token: CancellationToken) -> Self {
         self.stop = token;
         self
     }
 
-    /// Called for each event, in order. The run waits for it: it should return soon.
+    /// Called for each event, in order. It blocks the run, so it should return quickly.
     pub fn on_event(mut self, on_event: impl FnMut(&Event) + Send + 'a) -> Self {
         self.on_event = Some(Box::new(on_event));
         self
     }
 
-    /// Runs it to its end.
+    /// Runs to the end.
     ///
     /// # Errors
-    /// What keeps it from beginning: no key, a database that cannot be opened. What happens later is its [`RunEnd`].
+    /// Why it cannot start: no key, a database that cannot be opened. Anything later is part of the [`RunEnd`].
     pub async fn run(self) -> Result<RunEnd, RunError> {
         let Self { pipeline, options, stop, mut on_event } = self;
         #[expect(clippy::disallowed_methods, reason = "events are for a program outside of this crate")]

@@ -1,4 +1,4 @@
-//! The client of a run: which server, with which key and limits.
+//! The client of a run: its server, key and limits.
 
 use crate::{
     mistral::{Client, Connection, Limits},
@@ -9,7 +9,7 @@ use crate::{
 
 use super::{drive::shutdown::Shutdown, error::RunError, options::Options};
 
-/// The client of a run, to a simulator where there is one.
+/// The client of a run, connected to a simulator if there is one.
 pub(crate) fn client(
     plan: &Plan,
     options: &Options,
@@ -21,7 +21,7 @@ pub(crate) fn client(
     let (base_url, api_key) = match (sim, key) {
         (Some(sim), _) => (sim.url(), "offline"),
         (None, Some(key)) => (options.base_url(plan).to_owned(), key),
-        // A server of one's own may want none.
+        // A self-hosted server may need no key.
         (None, None) if options.server(plan) != "mistral" => (options.base_url(plan).to_owned(), "none"),
         (None, None) => {
             let variable = mistral.and_then(|mistral| mistral.key_variable.clone());

@@ -1,5 +1,5 @@
-//! A run put together: what each group of stages gets of it. Main type: [`Context`], which only `drive::wire`, the
-//! pipeline and the dry run see whole.
+//! A configured run, and the part of it that each group of stages gets. Main type: [`Context`]; only
+//! `drive::wire`, the pipeline and the dry run see all of it.
 
 use std::sync::{Arc, Mutex};
 
@@ -30,7 +30,7 @@ use super::{
     stages::context::StageContext,
 };
 
-/// A run, by those who need a part of it.
+/// A run, divided by what each part needs.
 pub(crate) struct Context {
     pub(crate) calls: Arc<Calls>,
     pub(crate) jobs: Arc<JobContext>,
@@ -39,16 +39,16 @@ pub(crate) struct Context {
     pub(crate) meters: Arc<Meters>,
     pub(crate) shutdown: Shutdown,
     prices: Prices,
-    /// What the simulator is to answer, in an offline run.
+    /// The simulator's answers, in an offline run.
     offline: Option<Offline>,
 }
 
-/// What a run is for.
+/// The purpose of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Purpose {
-    /// To call and to write; `spent` is what the runs that it resumes have spent.
+    /// To call and to write; `spent` is the cost of the runs that it resumes.
     Run { spent: Usd },
-    /// To find out what a run would call.
+    /// To find out what a run would send.
     DryRun,
 }
 
@@ -111,7 +111,7 @@ impl Context {
         }
     }
 
-    /// What the requests of a stage need of the run.
+    /// What the requests of a stage need from the run.
     pub(crate) fn setup(&self) -> Setup<'_> {
         Setup {
             engine: &self.stages.engine,
@@ -122,7 +122,7 @@ impl Context {
         }
     }
 
-    /// Keys of mocked answers that no record had so far, by stage.
+    /// Unused keys of mocked answers, by stage.
     pub(crate) fn unused_answers(&self) -> Vec<(String, Vec<String>)> {
         self.offline.as_ref().map(|offline| offline.unused.by_stage()).unwrap_or_default()
     }

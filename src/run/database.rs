@@ -1,5 +1,5 @@
-//! The database as one run uses it: what the ledger has, and steps that become durable. Main type: [`Database`], which
-//! every stage has. An error of the database stops the run.
+//! A run's view of the database: lookups in the ledger, and durable steps. Main type: [`Database`], used by every
+//! stage. A database error stops the run.
 
 use std::collections::HashMap;
 
@@ -15,18 +15,18 @@ use super::drive::shutdown::Shutdown;
 pub(crate) struct Database {
     pub(crate) store: Store,
     pub(crate) run: Run,
-    /// Whose answers count: see [`Options::server`](super::options::Options::server).
+    /// The server whose answers count: see [`Options::server`](super::options::Options::server).
     pub(crate) server: String,
-    /// Whether answers of earlier runs do not count.
+    /// Whether answers of earlier runs are ignored.
     pub(crate) fresh: bool,
     pub(crate) shutdown: Shutdown,
 }
 
 impl Database {
-    /// What the ledger has of some requests; nothing of earlier runs in a fresh one.
+    /// The histories of some requests; without those of earlier runs in a fresh one.
     pub(crate) async fn known(&self, requests: Vec<RequestId>) -> HashMap<RequestId, History> {
         match self.shutdown.check(self.store.known(&self.server, requests).await) {
-            // What this run has asked itself it does know.
+            // Requests of this run itself are known.
             Some(known) if self.fresh => {
                 known.into_iter().filter(|(_, history)| history.generation == self.generation()).collect()
             }
@@ -35,13 +35,13 @@ impl Database {
         }
     }
 
-    /// Makes steps durable; gives whether they are.
+    /// Makes steps durable; returns whether that succeeded.
     pub(crate) async fn commit(&self, entries: Vec<Entry>) -> bool {
         let batch = Batch { entries, ..Batch::default() };
         self.shutdown.check(self.store.commit(self.run, &self.server, batch).await).is_some()
     }
 
-    /// Takes a step of a job, and makes it durable; gives whether it is.
+    /// Applies a step to a job and makes it durable; returns whether that succeeded.
     pub(crate) async fn job_step(&self, job: &mut JobRecord, step: JobStep, batch: Batch) -> bool {
         if self.shutdown.check(job.step(&step).map_err(StoreError::from)).is_none() {
             return false;
@@ -50,7 +50,7 @@ impl Database {
         self.shutdown.check(self.store.commit(self.run, &self.server, batch).await).is_some()
     }
 
-    /// The generation of requests that this run is the first to make.
+    /// The generation of requests that are new in this run.
     pub(crate) fn generation(&self) -> Generation {
         Generation(self.run.0)
     }

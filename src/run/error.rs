@@ -1,4 +1,4 @@
-//! What ends a run, or keeps it from beginning.
+//! Why a run ends early, or cannot start.
 
 use crate::{
     expressions::Unusable,
@@ -9,15 +9,15 @@ use crate::{
     units::Usd,
 };
 
-/// An error that no record can get past.
+/// An error that affects all records.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// There is no key to ask with.
+    /// There is no API key.
     #[error(
         "there is no API key: set it with `export {variable}=…`, or try the pipeline with `--offline`, which asks a simulator and costs nothing"
     )]
     NoKey {
-        /// The variable that the key was to come from.
+        /// The environment variable expected to hold it.
         variable: String,
     },
     /// The database failed.
@@ -26,7 +26,7 @@ pub enum RunError {
     /// No request can succeed.
     #[error("{}", stopped(.0))]
     Api(#[from] StopCause),
-    /// A stage asks a model that the server does not have.
+    /// The server does not have the model of a stage.
     #[error(
         "`{stage}` asks `{model}`, and there is no such model{}: check the `model:` of the stage",
         .near.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
@@ -36,10 +36,10 @@ pub enum RunError {
         stage: String,
         /// The model.
         model: String,
-        /// The nearest one that is there.
+        /// The most similar model available.
         near: Option<String>,
     },
-    /// A stage asks a model that is no more.
+    /// The model of a stage is retired.
     #[error(
         "`{stage}` asks `{model}`, which is retired{}",
         .instead.as_ref().map(|model| format!(": use `{model}`")).unwrap_or_default()
@@ -49,10 +49,10 @@ pub enum RunError {
         stage: String,
         /// The model.
         model: String,
-        /// What to use instead.
+        /// Its replacement.
         instead: Option<String>,
     },
-    /// An answer may be longer than the model's context.
+    /// The answer limit of a stage exceeds the model's context.
     #[error(
         "`{stage}` allows answers of {most} tokens, and the context of `{model}` has {context}: lower `max_tokens:`"
     )]
@@ -61,26 +61,26 @@ pub enum RunError {
         stage: String,
         /// The model.
         model: String,
-        /// Tokens of its context.
+        /// The context of the model, in tokens.
         context: u64,
-        /// Tokens that an answer may have.
+        /// The answer limit, in tokens.
         most: u64,
     },
-    /// The budget does not have the next request.
+    /// The budget does not cover the next request.
     #[error(
         "the budget of {budget} is reached: {spent} are spent, {reserved} were under way, and what comes next may cost {next}; raise `budget:` and run it again to resume"
     )]
     Budget {
-        /// What may be spent.
+        /// The budget.
         budget: Usd,
-        /// What was, by this run and those that it continues from.
+        /// The cost so far, including the runs that it resumes.
         spent: Usd,
-        /// What was under way when it was reached.
+        /// The cost in flight when the budget was reached.
         reserved: Usd,
-        /// What the request, or the job, that was to come next may cost.
+        /// The maximum cost of the next request or job.
         next: Usd,
     },
-    /// A wave went wrong.
+    /// The condition of a wave stopped the run.
     #[error(
         "wave `{wave}` stops the run, for `{condition}`: {failed} of {total} failed; nothing below it was asked, and what was answered is kept"
     )]
@@ -89,43 +89,43 @@ pub enum RunError {
         wave: String,
         /// Its condition.
         condition: String,
-        /// Records that failed above it.
+        /// Failed records above it.
         failed: u64,
-        /// Records in all.
+        /// All records above it.
         total: u64,
     },
-    /// The condition of a wave does not work out.
+    /// The condition of a wave cannot be evaluated.
     #[error("the condition of wave `{wave}` does not work out: {why}")]
     Condition {
         /// The wave.
         wave: String,
-        /// Why.
+        /// The cause.
         why: String,
     },
-    /// The file of `--answers` does not fit the pipeline.
+    /// The `--answers` file does not match the pipeline.
     #[error("the answers cannot be used: {0}")]
     Answers(String),
-    /// The service did not answer what was asked of it beside a run.
+    /// A call outside of a run failed.
     #[error("the service cannot be asked: {0}")]
     Call(#[from] CallError),
-    /// A file cannot be read to its end.
+    /// A file cannot be read completely.
     #[error(transparent)]
     Read(#[from] crate::read::ReadError),
-    /// A large file has other types than its beginning.
+    /// The types of a large file differ from those of its beginning.
     #[error(
         "column `{column}` is {checked} in what `check` read of the file, and {found} in all of it{place}: write `types: {{ {column}: {found} }}` on the source"
     )]
     ColumnType {
         /// The column.
         column: String,
-        /// Its type in the beginning.
+        /// Its type at the beginning.
         checked: String,
         /// Its type in the whole file.
         found: String,
-        /// Where the value is that shows it.
+        /// The place of the value that shows it.
         place: String,
     },
-    /// The client cannot be made.
+    /// The client cannot be created.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The simulator cannot start.
@@ -134,10 +134,10 @@ pub enum RunError {
     /// A stage of the run panicked.
     #[error("a bug in etl ended the run: {0}; what was answered is kept; please report it")]
     Panic(String),
-    /// A fault on purpose.
+    /// An injected fault.
     #[error(transparent)]
     Injected(#[from] crate::fault::Injected),
-    /// A plan that was compiled does not work out: a mistake of this program.
+    /// A compiled plan fails: a bug in this program.
     #[error("`{0}` passed the check and cannot be used: this is a mistake in etl, please report it")]
     Plan(String),
 }
@@ -158,13 +158,13 @@ impl From<SetupError> for RunError {
 }
 
 impl RunError {
-    /// Whether money is what is missing.
+    /// Whether money is the problem.
     pub fn is_about_money(&self) -> bool {
         matches!(self, Self::Budget { .. } | Self::Api(StopCause::Unpaid(_)))
     }
 }
 
-/// What to do about it, in the words of the one who has to do it.
+/// What to do about it, in the user's terms.
 fn stopped(cause: &StopCause) -> String {
     let kept = "answers are kept, and the same command resumes";
     match cause {

@@ -1,9 +1,9 @@
 //! A plan to rows: the only part that knows all the others.
 //!
-//! [`Pipeline`] is a compiled plan that can run; [`estimate`] says what a run would call, [`Jobs`] shows its batch jobs.
-//! A run is put together in `context`, and `drive::wire` gives each stage the part of it that the stage needs:
-//! `ask::calls` for maps that call a model, `jobs::context` for batch jobs, `stages::context` for everything else.
-//! Knows nothing of the terminal.
+//! [`Pipeline`] is a compiled plan that can run; [`estimate`] predicts what a run would send, [`Jobs`] shows its
+//! batch jobs. A run is set up in `context`, and `drive::wire` gives each stage the part it needs: `ask::calls`
+//! for maps that call a model, `jobs::context` for batch jobs, `stages::context` for everything else. Knows
+//! nothing about the terminal.
 
 mod ask;
 mod builder;

@@ -1,4 +1,4 @@
-//! How a pipeline is run, and whose answers that gives. Main type: [`Options`].
+//! How a pipeline is run, and whose answers it gets. Main type: [`Options`].
 
 use crate::{
     mistral::account,
@@ -7,41 +7,41 @@ use crate::{
     sim::SimConfig,
 };
 
-/// The name under which answers of the simulator are kept.
+/// The server name of the simulator's answers.
 const SIMULATOR: &str = "simulator";
 
-/// Whether a server, by its name in the ledger, is Mistral's own or the simulator of it.
+/// Whether a server name in the ledger means Mistral's own service or its simulator.
 pub(crate) fn is_mistral(server: &str) -> bool {
     server == "mistral" || server.split(':').next() == Some(SIMULATOR)
 }
 
-/// How to run it.
+/// How to run a pipeline.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Sources stop after so many records.
+    /// The most records of each source.
     pub limit: Option<u64>,
-    /// Answers come from a simulator within this process.
+    /// Answers come from a simulator in this process.
     pub offline: bool,
-    /// Another server than the spec says.
+    /// A server that replaces the one in the spec.
     pub base_url: Option<String>,
-    /// Everything is asked again, whatever the ledger has.
+    /// Every request is sent again, whatever is in the ledger.
     pub fresh: bool,
-    /// What failed for good is asked again.
+    /// Permanently failed requests are retried.
     pub retry_failed: bool,
-    /// Only the stage of this name asks; the others take what the ledger has.
+    /// Only this stage sends requests; the others use the ledger.
     pub only: Option<String>,
-    /// How the simulator of an offline run behaves.
+    /// The configuration of an offline run's simulator.
     pub sim: SimConfig,
-    /// What it answers where that is written out.
+    /// Its supplied answers.
     pub answers: Option<Answers>,
 }
 
 impl Options {
-    /// Whose answers these are, for the ledger: an answer of the simulator is never one of the service,
-    /// and the service is the same in every region.
+    /// The server name in the ledger: answers of the simulator never count as the service's, and the service is
+    /// the same in every region.
     pub(crate) fn server(&self, plan: &Plan) -> String {
         if self.offline {
-            // Answers that were given are kept apart from those that were made up, and from those of another text.
+            // Supplied answers are kept apart from generated ones, and from those with other contents.
             return match mock::fingerprint(plan, self.answers.as_ref()) {
                 Some(hash) => format!("{SIMULATOR}:{hash}"),
                 None => SIMULATOR.to_owned(),
@@ -56,7 +56,7 @@ impl Options {
         }
     }
 
-    /// Whose key is used, as a fingerprint.
+    /// A fingerprint of the key's account.
     pub(crate) fn account(&self, plan: &Plan) -> String {
         if self.offline {
             return "offline".to_owned();
@@ -65,7 +65,7 @@ impl Options {
         account(key.map_or("none", plan::Secret::expose), self.base_url(plan))
     }
 
-    /// What the simulator is to answer, where the run is offline.
+    /// The simulator's supplied answers, in an offline run.
     pub(crate) fn given(&self) -> Option<Offline> {
         self.offline.then(|| Offline {
             answers: self.answers.clone(),

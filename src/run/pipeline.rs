@@ -1,4 +1,4 @@
-//! A pipeline that can run, and its run from beginning to end. Main type: [`Pipeline`].
+//! A runnable pipeline, and its run from start to end. Main type: [`Pipeline`].
 
 use std::{
     panic::AssertUnwindSafe,
@@ -51,7 +51,7 @@ pub enum LoadError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: std::io::Error,
     },
     /// It has mistakes.
@@ -59,17 +59,17 @@ pub enum LoadError {
     Mistakes(#[from] Mistakes),
 }
 
-/// A pipeline that can run.
+/// A runnable pipeline.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
     plan: Plan,
 }
 
 impl Pipeline {
-    /// Reads, checks and compiles a pipeline file; `set` are values for its parameters, by name.
+    /// Reads, checks and compiles a pipeline file; `set` has values for its parameters, by name.
     ///
     /// # Errors
-    /// A file that cannot be read, or every mistake in it and in those that it names.
+    /// A file that cannot be read, or all mistakes in it and the files it refers to.
     pub fn from_file(path: impl AsRef<Path>, set: &[(String, String)]) -> Result<Self, LoadError> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path)
@@ -77,11 +77,11 @@ impl Pipeline {
         Ok(Self::from_text(path, &text, set)?)
     }
 
-    /// Checks and compiles the text of a pipeline, as it is in the file at `path`: there need be none, but its name is
-    /// that of the pipeline, and relative paths start in its folder.
+    /// Checks and compiles the text of a pipeline, as if in the file at `path`. The file need not exist, but the
+    /// pipeline is named after it, and relative paths start in its folder.
     ///
     /// # Errors
-    /// Every mistake in the text and in the files that it names.
+    /// All mistakes in the text and the files it refers to.
     pub fn from_text(path: &Path, text: &str, set: &[(String, String)]) -> Result<Self, Mistakes> {
         let env = |name: &str| std::env::var(name).ok();
         let spec = parse(&path.display().to_string(), text, &Variables { set, env: &env })?;
@@ -109,12 +109,12 @@ impl Pipeline {
         }
     }
 
-    /// What will be done.
+    /// The compiled plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// The contexts of the models that are written in the spec, in tokens, where they are known.
+    /// The context lengths of the models named in the spec, in tokens, where known.
     pub fn contexts(&self) -> Vec<(String, u64)> {
         let mut contexts: Vec<(String, u64)> = Vec::new();
         for node in &self.plan.nodes {
@@ -132,10 +132,10 @@ impl Pipeline {
         contexts
     }
 
-    /// Whether a stage of this name asks; the words for a person if none does.
+    /// Whether a stage with this name calls a model.
     ///
     /// # Errors
-    /// The stages that do.
+    /// A message that lists the stages that do.
     pub fn asks_at(&self, stage: &str) -> Result<(), String> {
         let asks = |node: &&Node| matches!(node.step, Step::Ask(_) | Step::Collect(_));
         let known: Vec<&str> = self.plan.nodes.iter().filter(asks).map(|node| &*node.name).collect();
@@ -147,12 +147,12 @@ impl Pipeline {
         Err(format!("no stage `{stage}` asks{near} (those that do: {})", known.join(", ")))
     }
 
-    /// Runs it. Events come through `events`; cancelling `stop` ends the run in good order: what is
-    /// under way is finished and kept. Dropping the future ends it at once; what was committed is kept.
+    /// Runs the pipeline. Events are sent through `events`; cancelling `stop` ends the run cleanly: work in
+    /// flight is finished and stored. Dropping the future ends it at once; committed work is kept.
     ///
     /// # Errors
-    /// What stands in the way before the first record: no key, a database that cannot be opened. What
-    /// comes later is reported as the run's end, after everything that was finished has been kept.
+    /// Why it cannot start: no key, a database that cannot be opened. Later errors are part of the run's end,
+    /// after all finished work has been stored.
     pub async fn run(
         &self,
         options: &Options,
@@ -181,7 +181,7 @@ impl Pipeline {
             _ => None,
         });
         store.prepare(&plan.name, tables.collect()).await?;
-        // What is asked again, or only in part, is no going on.
+        // Runs that repeat requests, or run only in part, do not resume.
         let goes_on = !options.fresh && !options.retry_failed && options.only.is_none();
         let mut closed = if goes_on { store.closed_waves(&plan.name, &server).await? } else { Vec::new() };
         let mut held = Vec::new();
@@ -218,9 +218,9 @@ impl Pipeline {
             plan.clone(),
         ));
         let drivers = wire::wire(&plan, &context, client.as_ref(), &resumed).await?;
-        // A sink that cannot write stops the others from taking more, but not from keeping what they have.
+        // A sink that cannot write stops the others from taking more, but not from storing what they have.
         let driven = drivers.into_iter().map(|driver| async {
-            // A panic anywhere above a driver arrives in it, as the end of a stream that it reads.
+            // A panic above a driver reaches it as the end of its input stream.
             match AssertUnwindSafe(driver).catch_unwind().await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => context.shutdown.fail(error),
@@ -239,9 +239,9 @@ impl Pipeline {
         let end = context.end();
         let whole = matches!(end, RunEnd::Complete | RunEnd::WithFailures | RunEnd::Pending);
         for node in &plan.nodes {
-            // A failure stops nothing any more; it is reported as the run's end.
+            // A failure no longer stops anything; it is reported as the run's end.
             let _: Option<()> = match &node.step {
-                // What a run that was cut off holds is what the next one continues from.
+                // The waves of an interrupted run are what the next one resumes from.
                 Step::Wave(what) if whole => {
                     let buffer = wave::buffer(node, what, &plan, &server);
                     context.shutdown.check(store.release(&buffer).await)
@@ -252,7 +252,7 @@ impl Pipeline {
         }
         let usage = context.meters.usage();
         let recorded = store.end(run, end.word(), usage).await;
-        // The disk that failed the run may fail its last line too; the first error is the one to tell.
+        // The disk that failed the run may fail this write too; the first error is reported.
         if end.exit_code() != 1 {
             recorded?;
         }

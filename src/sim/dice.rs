@@ -1,6 +1,6 @@
-//! Chance that comes out the same each time: draws from a hash.
+//! Reproducible randomness: draws from a hash.
 
-/// A stream of draws that depends on nothing but what it was made of.
+/// A stream of draws determined by its inputs alone.
 pub(crate) struct Dice(blake3::OutputReader);
 
 impl Dice {
@@ -28,7 +28,7 @@ impl Dice {
 
     /// From a normal distribution around 0 with a deviation of 1.
     pub(crate) fn normal(&mut self) -> f64 {
-        // Box and Muller's; `1 - unit` is never 0.
+        // Box-Muller; `1 - unit` is never 0.
         (-2.0 * (1.0 - self.unit()).ln()).sqrt() * (std::f64::consts::TAU * self.unit()).cos()
     }
 
@@ -50,7 +50,7 @@ impl Dice {
         from.get(self.below(from.len()))
     }
 
-    /// The place of one of the weights, as often as it weighs; 0 if nothing weighs anything.
+    /// The index of a weight, drawn in proportion to it; 0 if all weights are 0.
     pub(crate) fn weighed(&mut self, weights: &[f64]) -> usize {
         let mut at = self.unit() * weights.iter().sum::<f64>();
         for (place, weight) in weights.iter().enumerate() {
@@ -70,7 +70,7 @@ impl Dice {
         order
     }
 
-    /// Looks like one of version 4.
+    /// Looks like a version 4 UUID.
     pub(crate) fn uuid(&mut self) -> String {
         let (high, low) = (self.word(), self.word());
         format!(

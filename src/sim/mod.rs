@@ -1,10 +1,10 @@
-//! A Mistral that runs on loopback: chat, models, files, batch jobs, a limit, answers that look like answers.
+//! A simulated Mistral on loopback: chat, models, files, batch jobs, limits and realistic answers.
 //!
-//! A request goes one way: `api` reads it, `check` says what is wrong with it, `state::limits` and `config::faults` may
-//! refuse it, `endpoint` answers it with what is in `answer`, `state::stats` counts it; `batch` does the same with the lines of a job.
-//! Of this crate it uses the service's wire types, quantities, tasks and the count of pages. Deterministic: an answer depends
-//! on the seed, on the request, and on how often this request was asked before; never on when it
-//! came or what else was under way.
+//! A request passes through `api`, which parses it, `check`, which validates it, `state::limits` and
+//! `config::faults`, which may refuse it, `endpoint`, which answers it with the help of `answer`, and
+//! `state::stats`, which counts it; `batch` does the same with the lines of a job. It uses this crate's wire
+//! types, quantities, tasks and page count. Deterministic: an answer depends on the seed, on the request, and on
+//! how often the same request came before; never on timing or on other requests in flight.
 
 mod answer;
 mod api;
@@ -34,15 +34,15 @@ pub use state::stats::SimStats;
 
 use server::Server;
 
-/// Why a simulator does not start.
+/// Why a simulator fails to start.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
-    /// The port is taken, or may not be used.
+    /// The port is in use, or not permitted.
     #[error("the simulator cannot listen on 127.0.0.1:{port}: {source}")]
     Listen {
         /// The port.
         port: u16,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
 }
@@ -55,10 +55,10 @@ pub struct Sim {
 }
 
 impl Sim {
-    /// Starts to listen.
+    /// Starts listening.
     ///
     /// # Errors
-    /// A port that is taken.
+    /// The port is in use.
     pub async fn start(config: SimConfig) -> Result<Self, SimError> {
         let port = config.port;
         let failed = |source| SimError::Listen { port, source };
@@ -67,7 +67,7 @@ impl Sim {
         let server = Arc::new(Server::new(config));
         let router = api::router(Arc::clone(&server));
         let serve = async move {
-            // It only ends with the process or the handle: its errors are those of single connections.
+            // It ends only with the process or the handle: its errors are those of single connections.
             let _ = axum::serve(listener, router).await;
         };
         #[expect(clippy::disallowed_methods, reason = "the handle that ends it is made right here")]
@@ -80,14 +80,14 @@ impl Sim {
         format!("http://{}", self.address)
     }
 
-    /// What it was asked so far, and what its jobs have come to by now.
+    /// The counts so far, with all jobs up to date.
     pub fn stats(&self) -> SimStats {
         self.server.stats()
     }
 
     /// Serves until the process ends.
     pub async fn wait(self) {
-        // Aborted or ended: either way there is nothing more to serve.
+        // Aborted or ended: nothing more to serve either way.
         let _ = self.serving.await;
     }
 }

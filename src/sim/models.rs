@@ -1,4 +1,4 @@
-//! The models that there are.
+//! The simulated models.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::{mistral::wire::SIMULATOR_OWNER, sim::reply::Refusal};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Skill {
     Chat,
-    /// Chat, and thinking before it.
+    /// Chat with thinking before the answer.
     Reasoning,
     Code,
     Embeddings,
@@ -19,12 +19,12 @@ pub(crate) enum Skill {
 
 pub(crate) struct Model {
     pub(crate) id: &'static str,
-    /// The name that moves on to the next version.
+    /// The alias that moves to the next version.
     pub(crate) alias: Option<&'static str>,
     pub(crate) skill: Skill,
     /// The longest context, in tokens.
     pub(crate) context: u64,
-    /// When it was retired, and what replaces it.
+    /// When it was retired, and its replacement.
     retired: Option<(&'static str, &'static str)>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) const fn model(id: &'static str, alias: &'static str, skill: Skill, c
     Model { id, alias: Some(alias), skill, context, retired: None }
 }
 
-/// Those that are not one endpoint's own.
+/// The models not specific to one endpoint.
 pub(crate) const MODELS: &[Model] = &[
     model("mistral-large-2512", "mistral-large-latest", Skill::Chat, 262_144),
     model("mistral-medium-2604", "mistral-medium-latest", Skill::Reasoning, 131_072),
@@ -66,7 +66,7 @@ impl Model {
         self.id == name || self.alias == Some(name)
     }
 
-    /// Whether it can still be asked by this name.
+    /// Fails if it is retired; the message uses this name.
     pub(crate) fn in_service(&self, name: &str) -> Result<(), Refusal> {
         match self.retired {
             None => Ok(()),
@@ -77,7 +77,7 @@ impl Model {
         }
     }
 
-    /// Each name as a model of its own, as the service lists them.
+    /// Each name as a separate model, as the service lists them.
     pub(crate) fn cards(&self) -> impl Iterator<Item = Value> {
         self.alias.into_iter().chain([self.id]).map(|name| self.card(name))
     }

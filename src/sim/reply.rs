@@ -1,4 +1,4 @@
-//! What the service answers when it refuses, in its several shapes.
+//! Refusals, in the service's several shapes.
 
 use axum::{
     Json,
@@ -19,7 +19,7 @@ impl Refusal {
         Self { status, body }
     }
 
-    /// The form of errors about models and limits.
+    /// The shape of errors about models and limits.
     pub(crate) fn object(status: StatusCode, message: &str, kind: &str, code: &str) -> Self {
         Self::new(
             status,
@@ -27,17 +27,17 @@ impl Refusal {
         )
     }
 
-    /// The form of errors about keys and paths.
+    /// The shape of errors about keys and paths.
     pub(crate) fn detail(status: StatusCode, detail: &str) -> Self {
         Self::new(status, json!({ "detail": detail }))
     }
 
-    /// A request that is not what it should be: each complaint with its place.
+    /// An invalid request: each complaint with its place.
     pub(crate) fn complaints(complaints: Vec<Value>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, json!({ "detail": Value::Array(complaints) }))
     }
 
-    /// The complaints are there, one level deeper.
+    /// The complaints, nested one level deeper.
     pub(crate) fn complaints_within(complaints: Vec<Value>) -> Self {
         let message = json!({ "detail": Value::Array(complaints) });
         let body = json!({ "object": "error", "message": message, "type": "invalid_request_error", "param": null, "code": null });

@@ -1,4 +1,4 @@
-//! The simulator behind its endpoints: what it keeps, and its jobs. Main type: [`Server`], which the endpoints get.
+//! The simulator behind its endpoints: its state and its jobs. Main type: [`Server`], passed to the endpoints.
 
 use std::ops::Deref;
 
@@ -8,7 +8,7 @@ use crate::sim::{
     state::{State, stats::SimStats},
 };
 
-/// What it keeps, and its jobs.
+/// The state and the jobs.
 pub(crate) struct Server {
     state: State,
     pub(crate) jobs: Jobs,
@@ -19,7 +19,7 @@ impl Server {
         Self { state: State::new(config), jobs: Jobs::default() }
     }
 
-    /// What it was asked, and what its jobs have come to.
+    /// The counts so far, with all jobs up to date.
     pub(crate) fn stats(&self) -> SimStats {
         self.jobs.settle(&self.state);
         self.state.stats.read()

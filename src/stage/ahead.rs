@@ -1,13 +1,13 @@
-//! Runs a stream in a task of its own, a bounded number of items ahead of its reader.
+//! Runs a stream in a separate task, a bounded number of items ahead of its reader.
 
 use futures::{StreamExt, stream::BoxStream};
 
 use crate::task::feed;
 
-/// Lets `input` continue while its reader is busy, but never more than `items` ahead of it.
+/// Lets `input` continue while its reader is busy, at most `items` ahead of it.
 ///
-/// A chain of streams stands still while nobody pulls it: calls that have ended would not free
-/// their slots while a sink writes.
+/// A chain of streams makes no progress while it is not polled: completed calls would not free their slots while
+/// a sink writes.
 pub fn ahead<T: Send + 'static>(mut input: BoxStream<'static, T>, items: usize) -> BoxStream<'static, T> {
     feed(items, |feed| async move {
         while let Some(item) = input.next().await {
@@ -40,7 +40,7 @@ mod tests {
             .boxed();
         let mut out = ahead(input, 5);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        // Five wait in the queue, and one for a place in it.
+        // Five in the queue, and one waiting for space in it.
         assert_eq!(taken.load(Ordering::SeqCst), 6);
         assert_eq!(out.next().await, Some(0));
         assert_eq!(out.count().await, 99);

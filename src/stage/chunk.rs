@@ -1,4 +1,4 @@
-//! Gathers items into batches: as many as come within a time, up to a count and a weight.
+//! Collects items into batches, bounded by time, count and weight.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use futures::{
 };
 use tokio::time::{Instant, timeout_at};
 
-/// The bounds of a batch: it is given on when the first of them is reached.
+/// The bounds of a batch: it is emitted when the first of them is reached.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Items.
+    /// The number of items.
     pub items: usize,
-    /// The sum of what `weight` says of them.
+    /// The sum of their `weight`.
     pub weight: usize,
-    /// Time since the first item came.
+    /// The time since the first item arrived.
     pub wait: Duration,
 }
 
-/// Gathers items into batches that are never empty.
+/// Collects items into non-empty batches.
 pub fn chunk<T, W>(input: BoxStream<'static, T>, bounds: Bounds, weight: W) -> BoxStream<'static, Vec<T>>
 where
     T: Send + 'static,
@@ -53,7 +53,7 @@ mod tests {
 
     use super::*;
 
-    /// A stream with an item each `period`.
+    /// A stream with one item per `period`.
     mod tokio_stream_like {
         use super::*;
 

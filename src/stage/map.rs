@@ -10,10 +10,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::task::{joined, spawn};
 
-/// Applies `work` to each item, at most `slots` at a time, and gives the results as they come.
+/// Applies `work` to each item, at most `slots` at a time, and emits results in order of completion.
 ///
-/// Each piece of work is a task of its own: it continues while the consumer is busy, and ends when
-/// the stream is dropped.
+/// Each item is processed in a separate task, which continues while the consumer is busy, and ends when the
+/// stream is dropped.
 pub fn map<I, O, F, W>(input: BoxStream<'static, I>, slots: usize, work: W) -> BoxStream<'static, O>
 where
     I: Send + 'static,

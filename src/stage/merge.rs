@@ -1,4 +1,4 @@
-//! Several streams as one, in whatever order their items come.
+//! Merges several streams into one, without a fixed order.
 
 use futures::{
     StreamExt,

@@ -1,8 +1,7 @@
-//! stream → stream: the operators, one a file.
+//! Stream operators, one per file.
 //!
-//! Each is a free function over a lazy stream: nothing is taken from upstream before somebody
-//! pulls, every buffer is bounded, and dropping the stream ends what it started. Knows records and
-//! time; knows no HTTP, no SQL, no YAML.
+//! Each is a free function over a lazy stream: nothing is taken from upstream before a poll, every buffer is
+//! bounded, and dropping the stream ends what it started. Knows records and time, but not HTTP, SQL or YAML.
 
 mod ahead;
 mod chunk;
@@ -28,5 +27,5 @@ pub use wave::{Closed, Hold, Ports, Routed, Shelf, reopened, wave};
 
 use crate::record::Outcome;
 
-/// The records of an edge: lazy, bounded, ended by drop.
+/// The records of an edge: lazy, bounded, cancelled on drop.
 pub type RecordStream = BoxStream<'static, Outcome>;

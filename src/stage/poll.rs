@@ -1,4 +1,4 @@
-//! Poll: one check at once, then one after each pause, until it ends; the last state is always seen.
+//! Polling: one check at once, then one after each pause until the end; the last state is always reported.
 
 use std::{future::Future, time::Duration};
 
@@ -8,27 +8,27 @@ use tokio_util::sync::CancellationToken;
 
 use super::map;
 
-/// When checks are made.
+/// The timing of checks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timetable {
-    /// The interval between the first two checks.
+    /// The pause after the first check.
     pub every: Duration,
-    /// Each pause is so many times as long as the one before; 1 or more.
+    /// The factor by which each pause grows; 1 or more.
     pub factor: f64,
     /// The longest pause.
     pub max: Duration,
-    /// How long to continue in all. The last check is made when it is over.
+    /// The total time. The last check is made at its end.
     pub timeout: Duration,
 }
 
 impl Timetable {
-    /// When the check after the one at `elapsed` is made, in time since the beginning; nothing if that was the
-    /// last one. `pauses` is how many there have been.
+    /// The time of the check after the one at `elapsed`, since the beginning; `None` if that was the last one.
+    /// `pauses` is the number of pauses so far.
     pub fn next(&self, elapsed: Duration, pauses: u32) -> Option<Duration> {
         if elapsed >= self.timeout {
             return None;
         }
-        // A pause of nothing would be a busy loop.
+        // A zero pause would be a busy loop.
         let first = self.every.max(Duration::from_millis(1)).as_secs_f64();
         let longest = self.max.max(self.every).as_secs_f64();
         let pause = (first * self.factor.max(1.0).powi(pauses.min(1000) as i32)).min(longest);
@@ -37,32 +37,32 @@ impl Timetable {
     }
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checked {
     /// It continues.
     Pending,
     /// It has ended.
     Ended,
-    /// Nobody wants to know any more.
+    /// The result is no longer needed.
     Stopped,
 }
 
-/// How a poll came to its end.
+/// How polling ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Polled<T> {
-    /// It has ended; this is its last state.
+    /// The item has ended; this is its last state.
     Ended(T),
-    /// Its time is over; this is the state that was last seen.
+    /// The time is over; this is the last state seen.
     TimedOut(T),
     /// The run was stopped.
     Stopped(T),
 }
 
-/// Polls each item of a stream, at most `most` at once, and gives them as they end.
+/// Polls the items of a stream, at most `most` at once, and emits them as they end.
 ///
-/// `age` says how long an item has been under way already: its time began when it did, not with this
-/// program. `check` brings an item up to date. Between two checks an item is a timer and nothing else;
+/// `age` returns how long an item has been in flight already: its timeout counts from its own start, not from
+/// this program's. `check` updates an item. Between two checks an item is only a timer; `stop` ends all of them.
 /// `stop` ends them all where they are.
 pub fn poll<T, A, F, W>(
     input: BoxStream<'static, T>,
@@ -118,7 +118,7 @@ mod tests {
         Timetable { every: seconds(every), factor, max: seconds(max), timeout: seconds(timeout) }
     }
 
-    /// Polls one thing that ends with the check number `ends`; gives the times of the checks in milliseconds.
+    /// Polls an item that ends with check number `ends`; returns the times of the checks in milliseconds.
     async fn times(timetable: Timetable, age: u64, ends: usize) -> (Vec<u128>, Polled<usize>) {
         let started = Instant::now();
         let seen: Arc<Mutex<Vec<u128>>> = Arc::default();
@@ -150,9 +150,9 @@ mod tests {
             times(timetable(30, 1.0, 30, 70), 0, 100).await,
             (vec![0, 30_000, 60_000, 70_000], Polled::TimedOut(4))
         );
-        // What ended with the last check has ended.
+        // An item that ends with the last check has ended.
         assert_eq!(times(timetable(30, 1.0, 30, 70), 0, 4).await.1, Polled::Ended(4));
-        // Time that was over before the program began leaves one check.
+        // If the time was over before the program began, one check remains.
         assert_eq!(times(timetable(30, 1.0, 30, 70), 500, 100).await, (vec![0], Polled::TimedOut(1)));
         assert_eq!(times(timetable(30, 1.0, 30, 70), 60, 100).await, (vec![0, 10_000], Polled::TimedOut(2)));
     }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the numbers: checks continue, never twice at one time, up to the deadline and not past it.
+        /// For any timetable: checks continue, never twice at one time, up to the deadline and not past it.
         #[test]
         fn checks_go_on_to_the_deadline_and_no_further(
             every in 0u64..5000, factor in 0.0f64..5.0, max in 0u64..10_000, timeout in 1u64..100_000,

@@ -1,4 +1,4 @@
-//! One stream for several readers: each gets every record that is meant for it.
+//! Shares one stream among several readers: each gets every record meant for it.
 
 use futures::{StreamExt, stream::BoxStream};
 
@@ -7,24 +7,23 @@ use crate::{
     task::{Fate, open},
 };
 
-/// Which of a stage's outcomes a reader wants.
+/// Which outcomes of a stage a reader takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
-    /// The records that it gives on.
+    /// Its output records.
     Out,
     /// The records that failed in it, as records.
     Failed,
 }
 
-/// Outcomes that a reader may be behind the fastest one. Enough that readers do not wait for each
-/// other at every record, and few enough that large documents do not add up.
+/// How far a reader may lag behind the fastest one. Enough that readers do not wait for each other at every
+/// record, and few enough that large documents do not add up.
 const BEHIND: usize = 16;
 
-/// Shares a stream among readers; gives a stream to each, in their order.
+/// Shares a stream among readers; returns a stream for each, in order.
 ///
-/// `leaves` says of a failure whether it leaves by the `failed` port here. One that does not
-/// travels on with the first reader of the records, as one that nobody reads does. The slowest
-/// reader sets the pace; a reader that is dropped is no longer waited for.
+/// `leaves` is whether a failure leaves by the `failed` port here. Otherwise it stays with the first reader of
+/// the records. The slowest reader sets the pace; a dropped reader is no longer waited for.
 pub fn share(
     mut input: BoxStream<'static, Outcome>,
     readers: &[Reader],
@@ -51,10 +50,10 @@ pub fn share(
                     (Reader::Failed, Err(failure)) => Ok(failure.as_ref().clone().into_record()),
                     _ => outcome.clone(),
                 };
-                // A reader that is gone wants nothing more.
+                // A dropped reader needs nothing more.
                 let _ = sender.send(copy).await;
                 if failure && port == Reader::Out {
-                    // A failure is one row, however many read the records.
+                    // A failure is a single row, even with several readers of the records.
                     break;
                 }
             }

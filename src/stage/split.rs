@@ -1,9 +1,9 @@
-//! A text in pieces.
+//! Splits a text into pieces.
 
-/// The pieces of a text.
+/// Splits a text into pieces.
 ///
-/// A piece has at most `max` characters and begins with the last `overlap` of the one before; it
-/// ends at the end of a paragraph, a sentence or a word where there is one in its second half.
+/// A piece has at most `max` characters and begins with the last `overlap` of the previous one; it ends at the
+/// end of a paragraph, a sentence or a word if there is one in its second half.
 pub fn pieces(text: &str, max: usize, overlap: usize) -> Vec<&str> {
     let mut chunks = Vec::new();
     let (mut start, mut covered) = (0, 0);
@@ -13,7 +13,7 @@ pub fn pieces(text: &str, max: usize, overlap: usize) -> Vec<&str> {
             chunks.push(rest);
             break;
         };
-        // A good place within what the chunk before has covered already would lead nowhere.
+        // A boundary in the part covered by the previous piece would make no progress.
         let half = rest[..end].char_indices().nth(max / 2).map_or(0, |(at, _)| at).max(covered - start);
         let good = ["\n\n", ". ", "\n", " "].iter().find_map(|mark| {
             let at = rest[half..end].rfind(mark)?;
@@ -23,14 +23,14 @@ pub fn pieces(text: &str, max: usize, overlap: usize) -> Vec<&str> {
         chunks.push(&rest[..end]);
         covered = start + end;
         let back = rest[..end].char_indices().rev().take(overlap).last().map_or(end, |(at, _)| at);
-        // A chunk no longer than the overlap is not repeated whole.
+        // A piece no longer than the overlap is not repeated.
         start += if back == 0 { end } else { back };
     }
     chunks
 }
 
-/// A text cut between paragraphs, as many of them together as have at most `max` characters; a longer paragraph
-/// is alone.
+/// Splits a text between paragraphs, joining as many as fit into `max` characters; a longer paragraph is a
+/// separate piece.
 pub fn paragraphs(text: &str, max: usize) -> Vec<&str> {
     let mut groups = Vec::new();
     let (mut start, mut length) = (0, 0);
@@ -50,7 +50,7 @@ pub fn paragraphs(text: &str, max: usize) -> Vec<&str> {
     groups
 }
 
-/// A text cut before each heading of Markdown: a line of one to six `#` and a space. Code between fences has none.
+/// Splits a text before each Markdown heading, one to six `#` and a space, except in fenced code.
 pub fn sections(text: &str) -> Vec<&str> {
     let mut sections = Vec::new();
     let (mut start, mut at, mut in_code) = (0, 0, false);
@@ -118,7 +118,7 @@ mod tests {
             for chunk in &chunks {
                 prop_assert!(!chunk.is_empty() && chunk.chars().count() <= max);
             }
-            // Each chunk begins where the one before ended, or within it: together they cover the text.
+            // Each piece begins where the previous one ended, or within it: together they cover the text.
             let mut covered = 0;
             for chunk in &chunks {
                 let start = chunk.as_ptr() as usize - text.as_ptr() as usize;

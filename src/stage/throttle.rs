@@ -1,4 +1,4 @@
-//! Throttle: delays to a rate, keeps the order, drops nothing.
+//! Throttle: delays items to a rate, keeps their order, drops none.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,11 +11,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::units::Rate;
 
-/// When the next item may pass: evenly spaced, with at most a burst made up for after a pause.
+/// Schedules items: evenly spaced, with at most a burst to catch up after a pause.
 ///
-/// In any window of time `t` no more than `rate × t + burst` items pass, and a little for what a
-/// late timer may catch up: a bucket that starts full would let twice the rate through in its first
-/// second, and the service counts seconds as they come.
+/// In any window of time `t` at most `rate × t + burst` items pass, plus a little for late timers. A bucket that
+/// starts full would let through twice the rate in its first second, and the service counts every second.
 #[derive(Debug)]
 pub struct Pacer {
     period: Duration,
@@ -23,8 +22,8 @@ pub struct Pacer {
     next: Option<Instant>,
 }
 
-/// What a late timer may catch up. Timers wake a millisecond or two late; without grace each of
-/// these would be lost for good, and with much of it a stall would be followed by a burst.
+/// The delay that a late timer may make up for. Timers fire a millisecond or two late; without it the rate would
+/// never be reached, and with much of it a burst would follow a stall.
 const LATE: Duration = Duration::from_millis(4);
 
 impl Pacer {
@@ -34,19 +33,18 @@ impl Pacer {
         Self { period, grace: period * burst.saturating_sub(1) + LATE.min(period), next: None }
     }
 
-    /// Takes the next place in the sequence, and says when it is.
+    /// Reserves the next slot and returns its time.
     pub fn reserve(&mut self, now: Instant) -> Instant {
         let earliest = now.checked_sub(self.grace).unwrap_or(now);
-        // The first item has no predecessor that it could be late after.
+        // The first item has no predecessor to be late after.
         let place = self.next.map_or(now, |next| next.max(earliest));
         self.next = Some(place + self.period);
         place.max(now)
     }
 }
 
-/// Delays the items of a stream to the pacer's rate. Items that are `free` pass without a place in
-/// the sequence, but not past an item that waits. `waiting` is called for each that begins to wait
-/// (1) or ends to (-1).
+/// Delays the items of a stream to the pacer's rate. Items that are `free` need no slot, but do not overtake a
+/// waiting item. `waiting` is called with 1 when an item starts to wait, and with -1 when it stops.
 pub fn throttle<T, F, W>(
     input: BoxStream<'static, T>,
     pacer: Arc<Mutex<Pacer>>,
@@ -62,7 +60,7 @@ where
         let item = input.next().await?;
         if !free(&item) {
             let now = Instant::now();
-            // Nothing in here can panic while the lock is held.
+            // Nothing panics while holding the lock.
             let place = pacer.lock().map_or(now, |mut pacer| pacer.reserve(now));
             if place > now {
                 waiting(1);
@@ -98,7 +96,7 @@ mod tests {
     async fn items_pass_evenly_spaced_at_exact_times() {
         let ms = |values: Vec<Duration>| values.iter().map(Duration::as_millis).collect::<Vec<_>>();
         assert_eq!(ms(times(rate("5/s"), 1, 5).await), [0, 200, 400, 600, 800]);
-        // The burst is for after a pause: the first items are spaced like all others.
+        // The burst is only for after a pause: the first items are spaced like all others.
         assert_eq!(ms(times(rate("5/s"), 3, 5).await), [0, 200, 400, 600, 800]);
     }
 
@@ -136,8 +134,8 @@ mod tests {
     }
 
     proptest! {
-        /// However the items come and however late the timers are: never more than the rate and the
-        /// burst in any window, in order, and nothing waits longer than it must.
+        /// However items arrive and however late timers are: never more than the rate and the burst in any
+        /// window, in order, and nothing waits longer than it must.
         #[test]
         fn no_window_holds_more_than_rate_and_burst(
             gaps in proptest::collection::vec(0u64..400, 1..300),

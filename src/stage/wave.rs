@@ -1,4 +1,4 @@
-//! Wave: holds everything below it until everything above it has ended and is on disk (`store/wave_buffer.rs`).
+//! Wave: holds its records until everything above it has ended and is on disk (`store/wave_buffer.rs`).
 
 use std::{future::Future, sync::Arc};
 
@@ -14,44 +14,44 @@ use crate::{
     task::{self, Fate, Feed},
 };
 
-/// Where a wave puts what it holds: on disk, so that memory does not depend on how much it is.
+/// The storage of a wave: on disk, so that memory does not depend on its size.
 pub trait Hold: Send + Sync + 'static {
-    /// Adds records, the first of them at `place`; returns when they are durable.
+    /// Adds records, the first at `place`; returns when they are durable.
     fn add(&self, place: i64, records: Vec<(Shelf, Record)>) -> impl Future<Output = Option<()>> + Send;
 
-    /// The next records from `place` on, of those that failed or of the others, and where to read on.
+    /// The next records from `place` on, failed ones or the others, and where to continue.
     fn page(
         &self,
         failed: bool,
         place: i64,
         count: usize,
     ) -> impl Future<Output = Option<(Vec<Record>, Option<i64>)>> + Send;
-    /// Called once, when all is held: what it does is done before the ports open. It may change what is
-    /// held; nothing keeps the ports shut.
+    /// Called once when everything is held; completes before the ports open. It may change the held records;
+    /// `None` keeps the ports closed.
     fn seal(&self, counts: Closed) -> impl Future<Output = Option<Closed>> + Send;
 }
 
-/// Where a wave holds a record.
+/// The part of a wave that holds a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shelf {
-    /// For those that read the wave.
+    /// For readers of the wave.
     Ok,
-    /// For those that read its `failed` port.
+    /// For readers of its `failed` port.
     Failed,
-    /// For its query alone, as the records of another stage.
+    /// Only for its query, as records of another stage.
     Relation(usize),
 }
 
-/// What a wave does with an outcome.
+/// How a wave routes an outcome.
 #[derive(Debug)]
 pub enum Routed {
-    /// It holds it.
+    /// The wave holds it.
     Held(Shelf, Record),
-    /// It is no concern of the wave.
+    /// It bypasses the wave.
     Aside(Box<Failure>),
 }
 
-/// How many records a wave let through.
+/// The number of records that passed a wave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed {
     /// Records.
@@ -60,27 +60,26 @@ pub struct Closed {
     pub failed: u64,
 }
 
-/// The streams out of a wave. They begin when it has closed.
+/// The output streams of a wave. They start when it has closed.
 pub struct Ports {
-    /// The records that came through.
+    /// The records that succeeded.
     pub ok: BoxStream<'static, Outcome>,
     /// The records that failed above it, as records.
     pub failed: BoxStream<'static, Outcome>,
-    /// The failures that are no concern of it, as they come.
+    /// The failures that bypass it, immediately.
     pub aside: BoxStream<'static, Outcome>,
 }
 
-/// Records that are written together, and read back together. A page of large documents stays
-/// within tens of megabytes.
+/// Records per page read back. A page of large documents stays within tens of megabytes.
 const PAGE: usize = 64;
 
-/// How long a record may wait for others before it is written.
+/// The bounds of a batch of records written together.
 const GATHER: Bounds = Bounds { items: 1024, weight: 4_000_000, wait: std::time::Duration::from_millis(50) };
 
 /// Drains `input` into `hold`, then seals it and opens the ports.
 ///
-/// Each outcome comes with the shelf of its input; `route` says where it is held. `complete` is asked when the input has ended: an
-/// input that was cut off does not close a wave, and the ports end without a record.
+/// Each outcome comes with the shelf of its input; `route` decides where it is held. `complete` is called at the
+/// end of the input: an interrupted input does not close a wave, and the ports end without a record.
 pub fn wave<H: Hold>(
     input: BoxStream<'static, (Shelf, Outcome)>,
     hold: &Arc<H>,
@@ -104,7 +103,7 @@ pub fn wave<H: Hold>(
                         held.push((shelf, record));
                     }
                     Routed::Aside(failure) => {
-                        // If nobody takes these any more, the run is over.
+                        // Without a reader of these, the run is over.
                         let _ = aside.send(Err(failure)).await;
                     }
                 }
@@ -120,7 +119,7 @@ pub fn wave<H: Hold>(
         Some(())
     };
     let fate = Fate::of(async move {
-        // Without a result the run has been stopped, and the ports stay shut.
+        // Without a result the run has been stopped, and the ports stay closed.
         let _: Option<()> = drain(&aside).await;
         aside.end().await;
     });
@@ -128,7 +127,7 @@ pub fn wave<H: Hold>(
     Ports { ok: port(false), failed: port(true), aside: asides.into_stream(fate) }
 }
 
-/// The ports of a wave that was closed before: they are open from the beginning.
+/// The ports of a wave that was closed before: open from the beginning.
 pub fn reopened<H: Hold>(hold: &Arc<H>, counts: Closed) -> Ports {
     let (_, opened) = watch::channel(Some(counts));
     let port = |failed| pages(Arc::clone(hold), failed, opened.clone(), Fate::ended());
@@ -144,7 +143,7 @@ fn pages<H: Hold>(
     let open = async move {
         let counts = opened.wait_for(Option::is_some).await.ok().and_then(|counts| *counts);
         if counts.is_none() {
-            // The wave was never closed: its input was cut off, or it failed and says so here.
+            // The wave was never closed: its input was interrupted, or it failed, and its panic continues here.
             fate.wait().await;
         }
         let some = counts.is_some_and(|counts| if failed { counts.failed > 0 } else { counts.ok > 0 });

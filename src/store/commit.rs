@@ -20,10 +20,10 @@ use super::{
     sink_table, transaction, trim_memory,
 };
 
-/// Steps from which on a commit is one of a job, not of single answers as they come: so many have read much.
+/// From this number of steps on, a commit comes from a job rather than from single answers, and has read much.
 const LARGE: usize = 256;
 
-/// What becomes durable in one transaction.
+/// The content of one transaction.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Steps of requests.
@@ -32,9 +32,9 @@ pub struct Batch {
     pub jobs: Vec<(JobRecord, JobStep)>,
     /// Rows of sinks.
     pub rows: Vec<SinkRows>,
-    /// Records that failed for good.
+    /// Records that failed permanently.
     pub failures: Vec<FailureRow>,
-    /// What sources have read.
+    /// Records read by sources.
     pub read: Vec<Read>,
 }
 
@@ -52,11 +52,11 @@ pub struct SinkRows {
 pub struct SinkRow {
     /// Its values.
     pub values: Row,
-    /// The key of the record that it was made of.
+    /// The key of its record.
     pub record: Arc<str>,
-    /// The source records that it came from.
+    /// The source records of the row.
     pub sources: Arc<[i64]>,
-    /// Where it comes from, if it holds an answer.
+    /// Its origin, if it holds an answer.
     pub origin: Option<Origin>,
 }
 
@@ -67,33 +67,33 @@ pub struct FailureRow {
     pub stage: String,
     /// The record's key.
     pub key: String,
-    /// What sort of failure it is.
+    /// The kind of failure.
     pub kind: FailureKind,
-    /// Why.
+    /// The reason.
     pub reason: String,
     /// Requests sent for it.
     pub attempts: u32,
-    /// The answer that was refused.
+    /// The refused answer.
     pub reply: Option<String>,
-    /// The source records that it came from.
+    /// The source records of the failed record.
     pub sources: Arc<[i64]>,
 }
 
-/// Rows of a commit whose key came twice in one run.
+/// Rows of a commit whose key occurred before in the run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Committed {
-    /// Those that are failures now.
+    /// Duplicates recorded as failures.
     pub failures: u64,
-    /// Those that are not written, or that replaced another one.
+    /// Duplicates not written, or replacing another row.
     pub duplicates: u64,
 }
 
 impl Store {
-    /// Makes a batch durable; returns when it is. That wait is the backpressure on everything upstream. Gives
+    /// Makes a batch durable; returns when it is. This wait is the backpressure on everything upstream. Returns
     /// the number of rows whose key was written before in this run.
     ///
     /// # Errors
-    /// When the database fails; then nothing of the batch is there.
+    /// When the database fails; then nothing of the batch is stored.
     pub async fn commit(&self, run: Run, server: &str, batch: Batch) -> Result<Committed, StoreError> {
         let (server, readers) = (server.to_owned(), self.readers.clone());
         let limits = Arc::clone(&self.limits);
@@ -128,8 +128,8 @@ impl Store {
     }
 }
 
-/// Writes rows and where they come from; gives the failures of those whose key was written before, or how many
-/// duplicates there were where they are no failures.
+/// Writes rows and their origins; returns failures for rows whose key was written before, or the number of
+/// duplicates if they do not fail.
 fn write(
     connection: &Connection,
     run: Run,

@@ -1,6 +1,7 @@
-//! Rows of one run with the same key: which of them is written. Main type: [`Repeated`]. Called by the sink's insert.
+//! Rows of one run with the same key: decides which of them is written. Main type: [`Repeated`]. Called by the
+//! sink's insert.
 //!
-//! Keys that a run has written are in a temporary table of DuckDB, so that they take no memory of their own.
+//! The keys that a run has written are in a temporary table of DuckDB, so that they take no memory of this program.
 
 use duckdb::Connection;
 
@@ -9,18 +10,18 @@ use super::{
     table::{Duplicates, Table},
 };
 
-/// The rows of a batch whose key comes more than once in the run.
+/// The rows of a batch with a duplicate key.
 #[derive(Debug, Default)]
 pub(super) struct Repeated {
-    /// The places of those that are not written, in order.
+    /// The indices of rows that are not written, in order.
     pub(super) unwritten: Vec<usize>,
-    /// How many replace a row of an earlier batch.
+    /// The number of rows that replace a row of an earlier batch.
     pub(super) replacing: u64,
-    /// The places of those whose key is another pipeline's row, with its name.
+    /// The indices of rows whose key belongs to another pipeline's row, with its name.
     pub(super) foreign: Vec<(usize, String)>,
 }
 
-/// Removes the rows from `staged` that are not to be written, and remembers the keys of the others.
+/// Removes rows that must not be written from `staged`, and records the keys of the others.
 pub(super) fn remove(connection: &Connection, table: &Table) -> Result<Repeated, StoreError> {
     let foreign = ownership::foreign(connection, table)?;
     take_out(connection, foreign.iter().map(|(at, _)| *at))?;

@@ -1,4 +1,4 @@
-//! What can go wrong at the database. Each of these ends a run: what was committed is kept.
+//! Errors of the database. Each of them ends a run: committed work is kept.
 
 use std::path::{Path, PathBuf};
 
@@ -13,41 +13,41 @@ pub enum StoreError {
     Locked {
         /// The database.
         path: PathBuf,
-        /// Who has it, as far as DuckDB says.
+        /// Its holder, as far as DuckDB reports.
         holder: Option<String>,
     },
-    /// The file is no database, or a damaged one.
+    /// The file is not a database, or is damaged.
     #[error("`{}` is not a DuckDB database, or is damaged: restore a copy, or move it away to start with a new one ({why})", .path.display())]
     NotADatabase {
         /// The file.
         path: PathBuf,
-        /// What DuckDB says.
+        /// DuckDB's message.
         why: String,
     },
-    /// The file cannot be made, read or written.
+    /// The file cannot be created, read or written.
     #[error("the database `{}` cannot be opened for writing: {why}; `duckdb:` may name another place", .path.display())]
     Unwritable {
         /// The database.
         path: PathBuf,
-        /// What DuckDB says.
+        /// DuckDB's message.
         why: String,
     },
-    /// A newer program wrote the ledger.
+    /// A newer version wrote the ledger.
     #[error("the ledger in `{}` has layout {found}, and this program knows up to {known}: use the newer program", .path.display())]
     Newer {
         /// The database.
         path: PathBuf,
-        /// Its layout.
+        /// Its layout version.
         found: i64,
-        /// The layout that is known.
+        /// The known layout version.
         known: i64,
     },
-    /// The database's folder cannot be made.
+    /// The database's folder cannot be created.
     #[error("cannot create the folder `{}` for the database: {source}; `duckdb:` may name another place", .folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
@@ -58,12 +58,12 @@ pub enum StoreError {
         table: String,
         /// The column.
         column: String,
-        /// The type that it has.
+        /// Its type.
         has: String,
-        /// The type that would be written.
+        /// The type to be written.
         writes: String,
     },
-    /// An existing table whose rows have another key.
+    /// The rows of an existing table have another key.
     #[error(
         "the rows of table `{table}` have the key `{has}`, and this pipeline writes them by `{writes}`: use that key, \
          another table, or `mode: replace`"
@@ -71,12 +71,12 @@ pub enum StoreError {
     Key {
         /// The table.
         table: String,
-        /// The key that its rows have.
+        /// Their key.
         has: String,
-        /// The key that would be written.
+        /// The key to be written.
         writes: String,
     },
-    /// No room is left.
+    /// The disk is full.
     #[error("the disk is full: make room; what was committed is kept, and the same command resumes ({0})")]
     Full(String),
     /// A result file cannot be written.
@@ -84,16 +84,16 @@ pub enum StoreError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         why: String,
     },
-    /// Anything else that DuckDB says.
+    /// Any other message from DuckDB.
     #[error("the database refused: {0}")]
     Sql(String),
-    /// The ledger's steps do not follow on each other.
+    /// Invalid sequence of steps in the ledger.
     #[error(transparent)]
     Ledger(#[from] crate::ledger::IllegalTransition),
-    /// A fault on purpose.
+    /// An injected fault.
     #[error(transparent)]
     Injected(#[from] crate::fault::Injected),
     /// The runtime was stopped before the work was done.
@@ -126,7 +126,7 @@ impl StoreError {
         if is_full(&why) {
             return Self::Full(why);
         }
-        // The file could not be opened at all: nothing is known of what is in it.
+        // The file could not be opened, so its content is unknown.
         let closed = ["Cannot open file", "Could not create", "Could not write", "Is a directory"];
         if closed.iter().any(|closed| why.contains(closed)) {
             return Self::Unwritable { path, why };

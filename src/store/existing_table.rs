@@ -1,5 +1,5 @@
-//! A table that is there, beside the rows that a sink is going to write: which columns are new, which become wider, and
-//! what does not fit. Called when a spec is checked and when a run prepares its tables.
+//! Compares an existing table with the rows that a sink will write: which columns are new, which are widened, and
+//! what conflicts. Called when a spec is checked and when a run prepares its tables.
 
 use std::{cell::OnceCell, path::Path};
 
@@ -9,39 +9,39 @@ use crate::record::{LogicalType, parse_type, quote, same_name};
 
 use super::{StoreError, query};
 
-/// What keeps a sink from writing to a table that is there.
+/// Why a sink cannot write to an existing table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TableConflict {
     /// Its rows are identified by other columns.
     Key {
-        /// The key of the rows that are there.
+        /// The key of its rows.
         has: Vec<String>,
     },
     /// A column whose type would lose values.
     Column {
         /// The column.
         column: String,
-        /// The type that it has.
+        /// Its type.
         has: LogicalType,
-        /// The type that would be written.
+        /// The type to be written.
         writes: LogicalType,
     },
 }
 
-/// What becomes of a column when a sink writes to it.
+/// The change of a column when a sink writes to it.
 #[derive(Debug, PartialEq)]
 pub(super) enum ColumnChange {
     /// It is added.
     New,
-    /// It stays as it is.
+    /// It stays unchanged.
     None,
-    /// It gets a type that holds the values that are there and those that are written.
+    /// It gets a type that holds both existing and new values.
     Wider(LogicalType),
-    /// No such type is known.
+    /// There is no such type.
     Lossy(LogicalType),
 }
 
-/// The columns of a table of the schema `main`; none where there is no such table.
+/// The columns of a table in the schema `main`; empty if it does not exist.
 pub(super) fn columns(
     connection: &Connection,
     table: &str,
@@ -55,7 +55,7 @@ pub(super) fn columns(
     found.collect()
 }
 
-/// The key by which earlier runs wrote a table; none where that is not known.
+/// The key used by earlier runs for a table; `None` if unknown.
 pub(super) fn key(connection: &Connection, target: &str) -> Result<Option<Vec<String>>, duckdb::Error> {
     let mut statement = connection.prepare_cached(
         "SELECT unnest(key) FROM (SELECT key FROM etl.table_keys WHERE lower(target) = lower(?) LIMIT 1)",
@@ -64,8 +64,8 @@ pub(super) fn key(connection: &Connection, target: &str) -> Result<Option<Vec<St
     Ok((!names.is_empty()).then_some(names))
 }
 
-/// What becomes of a column of a table with these columns. Integers become DOUBLE where every one of them is also a
-/// DOUBLE: a table of whole prices takes the first price with cents.
+/// How a column of a table with these columns changes. Integers become DOUBLE if all of them can be represented:
+/// a table of whole prices accepts the first price with cents.
 pub(super) fn change(
     connection: &Connection,
     table: &str,
@@ -91,7 +91,7 @@ pub(super) fn change(
     })
 }
 
-/// The largest integer up to which every integer is a DOUBLE.
+/// The largest integer up to which every integer is exact as a DOUBLE.
 const EXACT: u64 = 1 << 53;
 
 /// Whether two keys are the same columns in the same order.
@@ -99,20 +99,20 @@ pub(super) fn is_same_key(a: &[String], b: &[String]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_name(a, b))
 }
 
-/// The tables of a database that is only read, opened with the first question.
+/// The tables of a read-only database, opened on first use.
 pub struct KnownTables<'a> {
     database: &'a Path,
     connection: OnceCell<Option<Connection>>,
 }
 
 impl<'a> KnownTables<'a> {
-    /// Those of a database, which need not be there.
+    /// The tables of a database, which need not exist.
     pub const fn of(database: &'a Path) -> Self {
         Self { database, connection: OnceCell::new() }
     }
 
-    /// What keeps rows of these columns and this key (none where rows are only added) from the table. A database
-    /// that cannot be read, because a run has it, says nothing: the run finds out.
+    /// The conflicts of rows with these columns and this key (`None` if rows are only appended) with the table. A
+    /// database locked by a run yields none: the next run finds them.
     pub fn conflicts(
         &self,
         table: &str,
@@ -136,7 +136,7 @@ fn conflicts(
         return Ok(Vec::new());
     }
     let mut found = Vec::new();
-    // A database of another program's has no keys of ours.
+    // Another program's database has no recorded keys.
     if let Some(writes) = writes_key
         && let Some(has) = key(connection, table).unwrap_or_default()
         && !is_same_key(&has, writes)

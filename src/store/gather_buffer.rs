@@ -1,4 +1,4 @@
-//! What a gather holds beyond its share of memory: records that wait for their pieces, and the pieces.
+//! The spilled part of a gather: records that wait for their pieces, and the pieces.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{
     transaction,
 };
 
-/// The place of a gather in the database.
+/// The tables of a gather in the database.
 #[derive(Debug, Clone)]
 pub struct GatherBuffer {
     name: String,
@@ -18,17 +18,17 @@ pub struct GatherBuffer {
     pieces: Arc<Schema>,
 }
 
-/// A record, or a piece of one, with the record's number.
+/// A record or a piece, with the record's number.
 pub type Numbered<T> = (i64, T);
 
-/// A piece and its place.
+/// A piece and its position.
 pub type PieceAt = (i64, Value);
 
-/// The one field of a piece's table.
+/// The only field of a table of pieces.
 const PIECE: &str = "piece";
 
 impl GatherBuffer {
-    /// The buffer of a gather whose records and pieces have these types.
+    /// The buffer of a gather with these types of records and pieces.
     pub fn new(stage: &str, records: &Arc<Schema>, piece: LogicalType) -> Self {
         Self {
             name: format!("gathered_{stage}"),
@@ -49,8 +49,8 @@ impl GatherBuffer {
 }
 
 impl Store {
-    /// Begins to hold records and pieces. What an earlier run left there is dropped: its answers are in the
-    /// ledger, and its records come again.
+    /// Prepares to hold records and pieces. Those of an earlier run are dropped: its answers are in the ledger,
+    /// and its records are read again.
     ///
     /// # Errors
     /// When the database fails.
@@ -89,7 +89,7 @@ impl Store {
         .await
     }
 
-    /// The records of these numbers, and their pieces.
+    /// The records with these numbers, and their pieces.
     ///
     /// # Errors
     /// When the database fails.
@@ -115,7 +115,7 @@ impl Store {
         .await
     }
 
-    /// Drops what a gather held.
+    /// Drops the records and pieces of a gather.
     ///
     /// # Errors
     /// When the database fails.

@@ -1,4 +1,4 @@
-//! Batch jobs in the ledger: every step of each, only ever added to.
+//! Batch jobs in the ledger: every step of each, append-only.
 
 use duckdb::{Connection, Row, params};
 
@@ -6,18 +6,18 @@ use crate::ledger::{JobState, JobStep};
 
 use super::{Run, Store, StoreError, ledger};
 
-/// A job as the ledger knows it.
+/// A job in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRecord {
-    /// What it is known by here, and at the service by its metadata.
+    /// Its unique token, also in its metadata at the service.
     pub token: String,
     /// The pipeline.
     pub pipeline: String,
     /// The stage that collects it.
     pub stage: String,
-    /// Who is asked.
+    /// The server.
     pub server: String,
-    /// Whose key it was created with, as a fingerprint.
+    /// A fingerprint of the account that created it.
     pub account: String,
     /// The endpoint of its requests.
     pub endpoint: String,
@@ -25,35 +25,35 @@ pub struct JobRecord {
     pub model: String,
     /// How many requests it has.
     pub requests: u64,
-    /// What its steps come to.
+    /// The state after its steps.
     pub state: JobState,
-    /// The service's id, once it is created.
+    /// The service's id, once created.
     pub job: Option<String>,
-    /// Its file of requests.
+    /// The id of its input file.
     pub input_file: Option<String>,
-    /// Its file of answers.
+    /// The id of its output file.
     pub output_file: Option<String>,
-    /// Its file of errors.
+    /// The id of its error file.
     pub error_file: Option<String>,
-    /// The status that was last seen.
+    /// The last status seen.
     pub status: Option<String>,
     /// Requests that have ended.
     pub completed: u64,
-    /// Requests with an answer.
+    /// Requests that succeeded.
     pub succeeded: u64,
-    /// Requests without one.
+    /// Requests that failed.
     pub failed: u64,
-    /// What it was thought to cost, in millionths of a dollar.
+    /// Its estimated cost, in millionths of a dollar.
     pub estimate: u64,
     /// When it was planned.
     pub planned_at: Option<jiff::civil::DateTime>,
 }
 
 impl JobRecord {
-    /// Takes a step.
+    /// Applies a step.
     ///
     /// # Errors
-    /// A step that cannot follow.
+    /// An invalid step in this state.
     pub fn step(&mut self, step: &JobStep) -> Result<(), crate::ledger::IllegalTransition> {
         self.state = self.state.next(step)?;
         Ok(())
@@ -66,10 +66,10 @@ const COLUMNS: &str =
     CAST(min(happened_at) OVER (PARTITION BY token) AS VARCHAR) AS planned, pipeline, estimate_usd";
 
 impl Store {
-    /// All jobs of a pipeline at a server, in the order in which they were planned.
+    /// All jobs of a pipeline at a server, in the order of planning.
     ///
     /// # Errors
-    /// When the database fails, or has steps that cannot follow on each other.
+    /// When the database fails, or has an invalid sequence of steps.
     pub async fn jobs(&self, pipeline: &str, server: &str) -> Result<Vec<JobRecord>, StoreError> {
         let (pipeline, server) = (pipeline.to_owned(), server.to_owned());
         self.with(move |connection| jobs(connection, &pipeline, &server)).await
@@ -124,7 +124,7 @@ fn record(row: &Row<'_>) -> Result<JobRecord, duckdb::Error> {
     })
 }
 
-/// Adds steps, within the transaction of the caller.
+/// Appends steps, within the caller's transaction.
 pub(super) fn add(
     connection: &Connection,
     run: Run,

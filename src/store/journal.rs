@@ -1,4 +1,4 @@
-//! The journal: every step of every request, only ever added to.
+//! The journal: every step of every request, append-only.
 
 use std::collections::HashMap;
 
@@ -12,22 +12,21 @@ use crate::{
 
 use super::{Run, Store, StoreError, ledger};
 
-/// In the column `refused`: the answer is none that any program could use.
+/// Value of the column `refused`: no program could use the answer.
 const UNUSABLE: &str = "unusable";
 
 const COLUMNS: &str =
     "request::VARCHAR, generation, attempt, state, stage, key, asked_model, job, model, reply,
     finish_reason, refused, reason, prompt_tokens, completion_tokens, cost_usd, latency_ms, correlation_id, cached_tokens";
 
-/// A statement over [`COLUMNS`]; over those of a ledger that is looked at and has been made by an older program.
+/// Prepares a statement over [`COLUMNS`], or over the columns of an older ledger opened read-only.
 fn prepared<'a>(connection: &'a Connection, sql: &str) -> Result<duckdb::Statement<'a>, duckdb::Error> {
     let older = || connection.prepare(&sql.replacen("cached_tokens", "NULL::BIGINT", 1));
     connection.prepare(sql).or_else(|_| older())
 }
 
 impl Store {
-    /// What the ledger has of some requests to a server: the steps of their newest generation. Requests
-    /// that nothing was done about are left out.
+    /// The histories of some requests to a server: the steps of their newest generation. Unknown requests are omitted.
     ///
     /// # Errors
     /// When the database fails.
@@ -40,7 +39,7 @@ impl Store {
         self.with(move |connection| known(connection, &server, &requests)).await
     }
 
-    /// The lines of a job that have not come to an end yet, by request.
+    /// The pending lines of a job, by request.
     ///
     /// # Errors
     /// When the database fails.
@@ -65,8 +64,7 @@ impl Store {
         .await
     }
 
-    /// What a pipeline has spent since its last run that came to its end: a run and those that continue
-    /// from it are one.
+    /// The cost of a pipeline since its last completed run: an interrupted run and those that resume it count as one.
     ///
     /// # Errors
     /// When the database fails.
@@ -99,7 +97,7 @@ fn known(
     if requests.is_empty() || !ledger::is_there(connection)? {
         return Ok(found);
     }
-    // Identities are hexadecimal, and cannot carry SQL.
+    // Identities are hexadecimal, so they cannot inject SQL.
     let list: Vec<String> = requests.iter().map(|id| format!("'{id}'")).collect();
     let mut statement = prepared(
         connection,
@@ -121,7 +119,7 @@ fn known(
     Ok(found)
 }
 
-/// An entry out of a row; nothing for a step that only a newer program knows.
+/// An entry from a row; `None` for a step known only to a newer version.
 fn entry(row: &Row<'_>) -> Result<Option<Entry>, duckdb::Error> {
     let Some(request) = RequestId::parse(&row.get::<_, String>(0)?) else { return Ok(None) };
     let text = |at: usize| row.get::<_, Option<String>>(at).map(Option::unwrap_or_default);
@@ -173,7 +171,7 @@ fn entry(row: &Row<'_>) -> Result<Option<Entry>, duckdb::Error> {
     }))
 }
 
-/// Adds steps, within the transaction of the caller.
+/// Appends steps, within the caller's transaction.
 pub(super) fn add(
     connection: &Connection,
     run: Run,

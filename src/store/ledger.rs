@@ -1,4 +1,4 @@
-//! The ledger's tables, and its runs.
+//! The ledger's tables and runs.
 
 use std::path::Path;
 
@@ -17,12 +17,12 @@ use super::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run(pub i64);
 
-/// What is written of a run when it begins.
+/// The record of a run at its start.
 #[derive(Debug, Clone)]
 pub struct RunRecord {
     /// The pipeline's name.
     pub pipeline: String,
-    /// Who is asked: answers of one server are no answers of another.
+    /// The server: answers of one server do not count for another.
     pub server: String,
 }
 
@@ -36,7 +36,7 @@ pub(super) fn is_there(connection: &Connection) -> Result<bool, duckdb::Error> {
     )
 }
 
-/// Makes the ledger, or brings an older one to this layout.
+/// Creates the ledger, or upgrades an older layout.
 pub(super) fn create(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     if is_there(connection)? {
         let found: i64 =
@@ -58,7 +58,7 @@ pub(super) fn create(connection: &Connection, path: &Path) -> Result<(), StoreEr
 }
 
 impl Store {
-    /// Begins a run, and gives it the next number.
+    /// Starts a run with the next number.
     ///
     /// # Errors
     /// When the database fails.
@@ -76,7 +76,7 @@ impl Store {
     async fn number(&self, record: RunRecord) -> Result<Run, StoreError> {
         self.with(move |connection| {
             transaction(connection, |t| {
-                // Nobody else has the file: a run without an end was killed.
+                // No other process has the file: a run without an end was killed.
                 t.execute("UPDATE etl.runs SET ended = 'killed' WHERE ended IS NULL", [])?;
                 let run: i64 = t.query_row("SELECT coalesce(max(run), 0) + 1 FROM etl.runs", [], |row| row.get(0))?;
                 t.execute(
@@ -89,7 +89,7 @@ impl Store {
         .await
     }
 
-    /// Ends a run: in which way, and what it used.
+    /// Ends a run, with its outcome and its usage.
     ///
     /// # Errors
     /// When the database fails.
@@ -116,7 +116,7 @@ impl Store {
     }
 }
 
-/// The present moment as DuckDB's appender takes a timestamp.
+/// The current time, in the format of DuckDB's appender for timestamps.
 pub(super) fn now() -> String {
     jiff::Timestamp::now().to_zoned_datetime(jiff::tz::TimeZone::UTC).datetime().to_string()
 }

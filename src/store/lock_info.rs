@@ -1,7 +1,7 @@
-//! Who holds a database: a note beside it, for the one who finds it locked.
+//! Who holds a database: a note beside it, for a user who finds it locked.
 //!
-//! The lock itself is DuckDB's. The note only says to a person what the lock cannot: which run it is, and
-//! since when. One that a killed process has left behind tells of nobody, and is written over.
+//! The lock itself is DuckDB's. The note only adds which run holds it, and since when. A note left by a killed
+//! process is ignored and overwritten.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// What the note says.
+/// The content of the note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockInfo {
     /// The process.
@@ -23,7 +23,7 @@ pub struct LockInfo {
     pub since: jiff::Timestamp,
 }
 
-/// The note of a run that continues; gone when dropped.
+/// The note of a running process; removed on drop.
 #[derive(Debug)]
 pub(super) struct Note(PathBuf);
 
@@ -34,7 +34,7 @@ fn beside(database: &Path) -> PathBuf {
 }
 
 impl Note {
-    /// Leaves a note. That it cannot be written is no reason not to run.
+    /// Writes the note. A failure to write it does not stop the run.
     pub(super) fn leave(database: &Path, holder: &LockInfo) -> Self {
         let path = beside(database);
         if let Ok(text) = serde_json::to_vec(holder) {
@@ -50,7 +50,7 @@ impl Drop for Note {
     }
 }
 
-/// What the note beside a database says of the process that holds it.
+/// Reads the note beside a database, if it is about the process that holds it.
 pub(super) fn read(database: &Path, process: Option<u32>) -> Option<LockInfo> {
     let holder: LockInfo = serde_json::from_slice(&fs::read(beside(database)).ok()?).ok()?;
     process.is_none_or(|process| process == holder.process).then_some(holder)

@@ -1,7 +1,7 @@
-//! The DuckDB edge: rows, ledger, what a wave holds, and queries as sources, all in one file.
+//! The DuckDB edge: rows, ledger, the records of waves, and queries as sources, all in one file.
 //!
-//! One connection writes, and only one piece of work has it at a time; it does so on a thread of
-//! its own, a batch at a time. Knows records and types; knows nothing of stages, YAML or HTTP.
+//! A single connection writes, used by one operation at a time, on a separate thread, in batches. Knows records
+//! and types, but not stages, YAML or HTTP.
 
 mod commit;
 mod duplicates;
@@ -63,24 +63,24 @@ pub use waves::{ClosedWave, Query, Transformation};
 #[derive(Clone)]
 pub struct Store {
     connection: Arc<Mutex<Connection>>,
-    /// Where relative paths in queries start.
+    /// The base folder of relative paths in queries.
     queries: Arc<Path>,
-    /// What each database may take.
+    /// The resource limits of each database.
     resources: Arc<Resources>,
     limits: Arc<Limits>,
     readers: Readers,
-    /// Jobs whose records have been given on.
+    /// Jobs whose records have been emitted.
     closed: Arc<std::sync::Mutex<HashSet<String>>>,
     /// The file, for the note beside it.
     path: Arc<Path>,
     note: Arc<std::sync::Mutex<Option<lock_info::Note>>>,
 }
 
-/// Queries that read the file while others write it.
+/// The number of queries that read the file concurrently with writes.
 #[derive(Clone, Default)]
 struct Readers(Arc<AtomicUsize>);
 
-/// One of them.
+/// One of these queries, for as long as this lives.
 struct Reading(Readers);
 
 impl Readers {
@@ -100,26 +100,27 @@ impl Drop for Reading {
     }
 }
 
-/// The memory that DuckDB keeps after a trim, and the bytes of the file in memory from which one is worth its time: see
-/// `docs/decisions/memory.md`.
+/// The memory limit of DuckDB during a trim, and the bytes of tables in memory from which a trim is worthwhile:
+/// see `docs/decisions/memory.md`.
 const CACHE: &str = "16MB";
 const TRIM_FROM: i64 = 8_000_000;
 
-/// How the file is laid out and written, so that a run holds as much for a million rows as for a hundred
-/// thousand: small groups of rows, written to their place every few megabytes. Of a result that is read row by row one
-/// vector is ready: DuckDB counts 16 bytes for a text, so that its own bound would be a gigabyte of documents.
+/// The layout and write settings, which keep memory constant from a hundred thousand rows to a million: small row
+/// groups, written every few megabytes. Results are streamed one vector at a time: DuckDB counts 16 bytes per
+/// string, so that its own bound would be a gigabyte of documents.
 const LAYOUT: &str = "ROW_GROUP_SIZE 20480";
 const SETTINGS: &str = "SET checkpoint_threshold = '4MB'; SET allocator_flush_threshold = '512KB';
     SET allocator_bulk_deallocation_flush_threshold = '1MB'; SET TimeZone = 'UTC';
     SET streaming_buffer_size = '1KB';";
 
 impl Store {
-    /// Opens a database, creating it and its folder where they are not there.
+    /// Opens a database, creating it and its folder if missing.
     ///
-    /// `queries` is the folder where relative paths in queries start.
+    /// `queries` is the base folder of relative paths in queries.
     ///
     /// # Errors
-    /// A database that another process holds, that a newer program wrote, that is none, or whose
+    /// The database is held by another process, was written by a newer version, is not a database, or its folder
+    /// cannot be written.
     /// folder cannot be written.
     pub async fn open(path: &Path, queries: &Path, resources: &Resources) -> Result<Self, StoreError> {
         let (file, queries, own) = (Arc::<Path>::from(path), Arc::<Path>::from(queries), resources.clone());
@@ -128,7 +129,7 @@ impl Store {
         Ok(Self::new(connection, file, queries, resources, limits))
     }
 
-    /// Opens a database to look at, and nothing else; one that is not there is as good as empty.
+    /// Opens a database read-only; a missing one counts as empty.
     ///
     /// # Errors
     /// A database that cannot be opened.
@@ -172,11 +173,10 @@ impl Store {
         }
     }
 
-    /// Lets a piece of work have the connection.
+    /// Runs an operation with exclusive use of the connection.
     ///
-    /// The waiting is done by a task of its own. Whoever calls this may stand in a stream that is not polled
-    /// for a while; in a queue that is served in turn it would be given the connection, not take it, and
-    /// nobody else would ever have it again.
+    /// A separate task waits for the lock. The caller may be in a stream that is not polled for a while; a fair
+    /// lock would be handed to it without being taken, and block all others.
     async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
@@ -191,7 +191,7 @@ impl Store {
 }
 
 impl Store {
-    /// Does what a statement says.
+    /// Executes a statement.
     async fn execute(&self, sql: String) -> Result<(), StoreError> {
         self.with(move |connection| Ok(connection.execute_batch(&sql)?)).await
     }
@@ -222,23 +222,23 @@ fn open(path: &Path, queries: &Path, resources: &Resources) -> Result<(Connectio
     Ok((connection, limits))
 }
 
-/// Attaches a file as the one that is written.
+/// Attaches a file for writing.
 fn attach(connection: &Connection, path: &Path) -> Result<(), duckdb::Error> {
     let literal = path.display().to_string().replace('\'', "''");
     connection.execute_batch(&format!("ATTACH '{literal}' AS {ATTACHED} ({LAYOUT})"))
 }
 
-/// The folder for what does not fit into memory: beside the file, as it would be for a file that is not attached.
+/// The spill folder: beside the file, as it would be for a database that is not attached.
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
     name.into()
 }
 
-/// The name under which a connection that writes has the file.
+/// The schema name of the attached file.
 const ATTACHED: &str = "results";
 
-/// The settings of a connection to the file that is written.
+/// The settings of a connection to the attached file.
 fn attached(connection: &Connection, queries: &Path, limits: &Limits) -> Result<(), StoreError> {
     connection.execute_batch(&format!("USE {ATTACHED}"))?;
     settle(connection, queries, limits)
@@ -252,8 +252,8 @@ fn settle(connection: &Connection, queries: &Path, limits: &Limits) -> Result<()
     Ok(())
 }
 
-/// Lets go of what commits have read, once it is much: of a table that grows, every batch reads all keys. Not while a
-/// query reads beside it, which would find itself without memory.
+/// Frees the table data cached by commits once it is large: for a growing table, every batch reads all keys. Not
+/// during a concurrent query, which would run out of memory.
 fn trim_memory(connection: &Connection, readers: &Readers, limits: &Limits) -> Result<(), StoreError> {
     if readers.any() {
         return Ok(());
@@ -263,13 +263,13 @@ fn trim_memory(connection: &Connection, readers: &Readers, limits: &Limits) -> R
     if connection.query_row(read, [], |row| row.get::<_, i64>(0))? < TRIM_FROM {
         return Ok(());
     }
-    // What is in use at the moment cannot be let go, and that is reported as an error.
+    // Memory in use cannot be freed, which is reported as an error.
     let _ = connection.execute_batch(&format!("SET memory_limit = '{CACHE}'"));
     connection.execute_batch(&limits.memory_sql())?;
     Ok(())
 }
 
-/// Does work in one transaction: all of it is durable afterwards, or none.
+/// Performs an operation in one transaction: all of it becomes durable, or none.
 fn transaction<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Connection) -> Result<T, StoreError>,

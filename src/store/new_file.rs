@@ -1,4 +1,4 @@
-//! A new database: made beside its place and put there whole, as a file of which a kill left a part is none.
+//! Creates a new database under a temporary name and moves it into place, so that a kill leaves no partial file.
 
 use std::{
     fs,
@@ -10,10 +10,10 @@ use duckdb::Connection;
 
 use super::{ATTACHED, StoreError, attach, ledger};
 
-/// Makes the file with its ledger. Another process that makes it at the same time may come first: then its file stays.
+/// Creates the file with its ledger. If another process creates it first, that file stays.
 pub(super) fn create(path: &Path) -> Result<(), StoreError> {
     let partial = partial(path);
-    // What a process that was killed has left.
+    // Files left by a killed process.
     for left in [partial.clone(), with_end(&partial, ".wal")] {
         let _ = fs::remove_file(left);
     }
@@ -22,10 +22,10 @@ pub(super) fn create(path: &Path) -> Result<(), StoreError> {
     connection.execute_batch(&format!("USE {ATTACHED}"))?;
     ledger::create(&connection, path)?;
     connection.execute_batch(&format!("USE memory; DETACH {ATTACHED}"))?;
-    // Unlike a rename, a link replaces nothing.
+    // Unlike a rename, a hard link replaces nothing.
     let linked = match fs::hard_link(&partial, path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        // A file system without links.
+        // The file system does not support hard links.
         Err(_) => fs::rename(&partial, path),
         Ok(()) => Ok(()),
     };
@@ -57,7 +57,7 @@ mod tests {
         let names: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["it's new.duckdb"]);
-        // Whoever comes second leaves it as it is.
+        // The second process leaves it unchanged.
         create(&path).unwrap();
         assert_eq!(fs::read(&path).unwrap(), written);
         let connection = Connection::open(&path).unwrap();

@@ -1,13 +1,13 @@
-//! Where the rows of sinks come from: for each row the record and the request whose answer it holds.
+//! The origins of sink rows: for each row the record and the request whose answer it holds.
 
 use duckdb::{Connection, params};
 
 use super::{Run, StoreError};
 
-/// Where a row comes from.
+/// The origin of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// The value of the row's key column, or the record's key where there is none.
+    /// The value of the row's key column, or the record's key if it has none.
     pub row: String,
     /// The record's key.
     pub record: String,
@@ -15,7 +15,7 @@ pub struct Origin {
     pub request: String,
 }
 
-/// Adds what is not known yet, within the transaction of the caller.
+/// Adds unknown origins, within the caller's transaction.
 pub(super) fn add(
     connection: &Connection,
     run: Run,

@@ -1,9 +1,10 @@
-//! Which rows go at the end of a run: those whose source records were all settled without writing them again.
+//! Which rows are removed at the end of a run: those whose source records were all settled without writing the
+//! rows again.
 //!
-//! A row belongs to its pipeline and to the source records that it came from. Those are identities of 64 bits
-//! ([`origin_of`](crate::record::origin_of)); several together are a set with an identity of its own, which is
-//! stored once. What a run reads, fails and writes is noted while it continues, without a look at what is there; only
-//! the end compares. So a run that is cut off removes nothing, and costs nothing.
+//! A row belongs to its pipeline and to its source records. These have 64-bit identities
+//! ([`origin_of`](crate::record::origin_of)); several form a set with a separate identity, which is stored once.
+//! During a run, the records read and failed and the rows written are only appended; the comparison happens at
+//! the end. So an interrupted run removes nothing, at no cost.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -17,7 +18,7 @@ use super::{
     transaction,
 };
 
-/// The identity of a set of source records; of one record its own.
+/// The identity of a set of source records; a single record keeps its own.
 pub(super) fn owner_of(records: &[i64]) -> i64 {
     if let [record] = records {
         return *record;
@@ -34,7 +35,7 @@ pub(super) fn owner_of(records: &[i64]) -> i64 {
     i64::from_le_bytes(bytes)
 }
 
-/// Stores the sets among these that are not stored yet.
+/// Stores the sets that are not stored yet.
 pub(super) fn add_sets<'a>(
     connection: &Connection,
     of: impl Iterator<Item = &'a [i64]>,
@@ -54,7 +55,7 @@ pub(super) fn add_sets<'a>(
         }
         appender.flush()?;
     }
-    // A member may be a set itself.
+    // A member may itself be a set.
     connection.execute_batch(
         "INSERT INTO etl.owner_sets
          SELECT DISTINCT s.owner, coalesce(inner_set.member, s.member) FROM temp.staged_sets AS s
@@ -65,13 +66,13 @@ pub(super) fn add_sets<'a>(
     Ok(())
 }
 
-/// The expression that identifies a row by its key, over columns of these names.
+/// The expression that identifies a row by its key, over columns with these names.
 fn row_of(columns: &[String]) -> String {
     let texts: Vec<String> = columns.iter().map(|column| format!("CAST({column} AS VARCHAR)")).collect();
     format!("hash({})", texts.join(", "))
 }
 
-/// Makes the tables of a run's own for a sink's target.
+/// Creates a run's temporary tables for a sink's target.
 pub(super) fn prepare(connection: &Connection, table: &Table, pipeline: &str) -> Result<(), StoreError> {
     if table.owned.is_none() {
         return Ok(());
@@ -92,7 +93,7 @@ pub(super) fn prepare(connection: &Connection, table: &Table, pipeline: &str) ->
     Ok(())
 }
 
-/// Notes the key of a table, or refuses another than the one that its rows were written by.
+/// Stores the key of a table; fails if its rows have another key.
 fn keep_key(connection: &Connection, table: &Table) -> Result<(), StoreError> {
     let target = table.name();
     match existing_table::key(connection, &target)? {
@@ -112,7 +113,7 @@ fn keep_key(connection: &Connection, table: &Table) -> Result<(), StoreError> {
     }
 }
 
-/// The rows of `staged` whose key is another pipeline's row, with its name.
+/// The rows of `staged` whose key belongs to another pipeline's row, with its name.
 pub(super) fn foreign(connection: &Connection, table: &Table) -> Result<Vec<(usize, String)>, StoreError> {
     if table.owned.is_none() {
         return Ok(Vec::new());
@@ -131,7 +132,7 @@ pub(super) fn foreign(connection: &Connection, table: &Table) -> Result<Vec<(usi
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// Notes the rows of `staged`, which are written, with their owners.
+/// Stores the rows of `staged`, which are being written, with their owners.
 pub(super) fn note(connection: &Connection, table: &Table) -> Result<(), StoreError> {
     if table.owned.is_some() {
         let row = row_of(&table.staged_key("s"));
@@ -143,7 +144,7 @@ pub(super) fn note(connection: &Connection, table: &Table) -> Result<(), StoreEr
     Ok(())
 }
 
-/// The records that a run failed.
+/// Stores the records that failed in a run.
 pub(super) fn add_unsettled<'a>(
     connection: &Connection,
     run: Run,
@@ -158,10 +159,10 @@ pub(super) fn add_unsettled<'a>(
     Ok(())
 }
 
-/// A record that a source has read; without one, that the source was read to its end.
+/// A record read by a source; `None` if the source was read to its end.
 pub type Read = (Arc<str>, Option<i64>);
 
-/// Notes what sources have read, within the transaction of the caller.
+/// Stores the records read by sources, within the caller's transaction.
 pub(super) fn add_read(connection: &Connection, run: Run, read: &[Read]) -> Result<(), StoreError> {
     if read.is_empty() {
         return Ok(());
@@ -174,7 +175,7 @@ pub(super) fn add_read(connection: &Connection, run: Run, read: &[Read]) -> Resu
 }
 
 impl Store {
-    /// Notes what sources have read.
+    /// Stores the records read by sources.
     ///
     /// # Errors
     /// When the database fails.
@@ -182,8 +183,8 @@ impl Store {
         self.with(move |connection| add_read(connection, run, &read)).await
     }
 
-    /// Drops what earlier runs of a pipeline that were cut off had read and failed. This run takes over what was
-    /// noted for these stages, which it does not run again.
+    /// Drops the records read and failed in interrupted runs of a pipeline. For these stages, which this run does
+    /// not repeat, it takes them over.
     ///
     /// # Errors
     /// When the database fails.
@@ -212,7 +213,7 @@ impl Store {
     }
 }
 
-/// Removes the rows of earlier runs that are gone, and notes who owns those that this run wrote.
+/// Removes outdated rows of earlier runs, and stores the owners of the rows this run wrote.
 pub(super) fn settle(
     connection: &Connection,
     run: Run,
@@ -251,8 +252,8 @@ pub(super) fn settle(
     Ok(changes)
 }
 
-/// The source records of a run: those that it read, those of them that are not settled, and those that have left
-/// their source.
+/// The source records of a run: those read, those not settled, those no longer in their source, and those of which
+/// nobody knows.
 fn gather(
     connection: &Connection,
     run: Run,
@@ -270,7 +271,7 @@ fn gather(
          LEFT JOIN etl.owner_sets AS s ON s.owner = u.record WHERE u.run = $1",
         params![run.0],
     )?;
-    // A source that gave no record at all may be one that was not there.
+    // A source that yielded no record may have been missing.
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE gone_now AS
          SELECT DISTINCT s.record FROM etl.source_records AS s
@@ -316,7 +317,7 @@ fn settle_table(connection: &Connection, pipeline: &str, table: &Table) -> Resul
         let gone = if owned.gone { "OR m.record IN (FROM temp.gone_now)" } else { "" };
         let stale =
             if owned.stale == Stale::Delete { "true" } else { "m.record NOT IN (FROM temp.unsettled_now)" };
-        // All source records of a row have to be settled, or it stays.
+        // A row is removed only if all its source records are settled.
         connection.execute_batch(&format!(
             "CREATE OR REPLACE TEMP TABLE members AS
              SELECT o.owner, coalesce(s.member, o.owner) AS record
@@ -365,7 +366,7 @@ fn settle_table(connection: &Connection, pipeline: &str, table: &Table) -> Resul
     Ok(change)
 }
 
-/// Notes who owns the rows that this run wrote.
+/// Stores the owners of the rows this run wrote.
 fn keep_owners(connection: &Connection, pipeline: &str, target: &str, rows: &str) -> Result<(), StoreError> {
     let of = params![target, pipeline];
     let any = "SELECT EXISTS (FROM etl.row_owners WHERE target = $1 AND pipeline = $2)";

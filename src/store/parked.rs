@@ -1,4 +1,4 @@
-//! Records whose requests are in batch jobs: on disk, by job, until their answers are there.
+//! Records with requests in batch jobs: stored on disk by job until their answers arrive.
 
 use std::sync::Arc;
 
@@ -18,9 +18,9 @@ use super::{
 /// A record that waits for a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parked {
-    /// Where it stands among all that the stage has parked.
+    /// Its unique place among the stage's parked records.
     pub place: i64,
-    /// The request that it waits for; nothing where it only passes by.
+    /// The request that it waits for; `None` if it only passes through.
     pub request: Option<RequestId>,
     /// The last attempt that this run may make.
     pub until: u32,
@@ -32,7 +32,7 @@ fn qualified(stage: &str) -> String {
     format!("etl.{}", quote(&format!("parked_{stage}")))
 }
 
-/// The layout for records of a schema.
+/// The table layout for records of a schema.
 fn layout(schema: &Arc<Schema>) -> RecordTable {
     let own = [
         ("place", LogicalType::BigInt),
@@ -44,8 +44,8 @@ fn layout(schema: &Arc<Schema>) -> RecordTable {
 }
 
 impl Store {
-    /// Begins to park records for a stage. What an earlier run left there is gone: its requests and jobs
-    /// are in the ledger, and its records come again.
+    /// Prepares to park the records of a stage. Those of an earlier run are dropped: its requests and jobs are in
+    /// the ledger, and its records are read again.
     ///
     /// # Errors
     /// When the database fails.
@@ -54,7 +54,7 @@ impl Store {
         self.execute(format!("CREATE OR REPLACE TABLE {table} ({definition})")).await
     }
 
-    /// Parks records with jobs, each by its token. Gives back those whose job has given on its records.
+    /// Parks records with jobs, by token. Returns those whose job has already emitted its records.
     ///
     /// # Errors
     /// When the database fails.
@@ -95,8 +95,8 @@ impl Store {
         self.with(move |connection| parked(connection, &table, &layout, &job, place, count)).await
     }
 
-    /// The same; and when there are none, the job is closed in the same moment: what it had is let go of, and
-    /// nothing is parked with it any more.
+    /// The same; if there are none, the job is closed atomically: its records are deleted, and no more are parked
+    /// with it.
     ///
     /// # Errors
     /// When the database fails.
@@ -123,7 +123,7 @@ impl Store {
         .await
     }
 
-    /// Gives records to another job.
+    /// Moves records to other jobs.
     ///
     /// # Errors
     /// When the database fails.
@@ -144,7 +144,7 @@ impl Store {
         .await
     }
 
-    /// Lets go of all that a stage has parked.
+    /// Deletes all parked records of a stage.
     ///
     /// # Errors
     /// When the database fails.

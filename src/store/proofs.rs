@@ -1,5 +1,5 @@
-//! What runs have proven of files, so that a later check or run of the same file need not prove it again. A check
-//! only reads it. Main type: [`Proven`].
+//! Types verified by runs, so that later checks and runs need not verify unchanged files again. A check only
+//! reads them. Main type: [`Proven`].
 
 use std::path::Path;
 
@@ -7,16 +7,16 @@ use duckdb::{Connection, params};
 
 use super::{Store, StoreError, query, transaction};
 
-/// What was proven of a file.
+/// The verified types of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Proven {
     /// The file's path.
     pub file: String,
-    /// Its size and time then.
+    /// Its size and modification time then.
     pub stamp: String,
-    /// How it was read.
+    /// The read options.
     pub options: String,
-    /// What was found.
+    /// The verified types.
     pub proof: String,
 }
 
@@ -24,7 +24,7 @@ const TABLE: &str =
     "CREATE TABLE IF NOT EXISTS etl.proofs (file VARCHAR, stamp VARCHAR, options VARCHAR, proof VARCHAR)";
 
 impl Store {
-    /// Keeps what was proven; a file has one proof for each way of reading it.
+    /// Stores verified types; a file has one entry per set of read options.
     ///
     /// # Errors
     /// When the database fails.
@@ -52,20 +52,19 @@ impl Store {
     }
 }
 
-/// A database whose proofs are looked up, opened with the first of them.
+/// The verified types in a database, opened on first use.
 pub struct KnownProofs<'a> {
     database: &'a Path,
     connection: std::cell::OnceCell<Option<Connection>>,
 }
 
 impl<'a> KnownProofs<'a> {
-    /// Those of a database, which need not be there.
+    /// The verified types in a database, which need not exist.
     pub const fn of(database: &'a Path) -> Self {
         Self { database, connection: std::cell::OnceCell::new() }
     }
 
-    /// What was proven of a file that is as it was. Without a database that can be read nothing is known: a proof
-    /// saves time, and nothing else.
+    /// The verified types of an unchanged file. `None` if the database cannot be read: this only costs time.
     pub fn find(&self, file: &str, stamp: &str, options: &str) -> Option<String> {
         let open = || query::read_only(self.database).ok().filter(|_| self.database.exists());
         let connection = self.connection.get_or_init(open).as_ref()?;

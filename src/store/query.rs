@@ -1,4 +1,4 @@
-//! Queries: as sources, row by row; described before they run; shown to a person.
+//! Queries: run as sources, described before they run, and shown to a user.
 
 use std::{path::Path, sync::Arc};
 
@@ -14,17 +14,17 @@ use crate::{
 
 use super::{Store, StoreError, attached, beside, settle};
 
-/// Batches of rows that are read before they are asked for.
+/// Batches of rows read ahead.
 const BATCHES_AHEAD: usize = 1;
 
-/// Rows of a query, some at a time; an error is the last item.
+/// Rows of a query in batches; an error is the last item.
 pub type Rows = BoxStream<'static, Result<Vec<Vec<Value>>, StoreError>>;
 
 impl Store {
-    /// The rows of a query, read as they are asked for, in the query's order.
+    /// The rows of a query, read on demand, in the query's order.
     ///
     /// # Errors
-    /// When the query fails; an error on the way is the last item of the stream.
+    /// When the query fails; a later error is the last item of the stream.
     pub async fn query(&self, sql: &str, schema: &Schema, limit: Option<u64>) -> Result<Rows, StoreError> {
         let limit = limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
         let sql = carried(&format!("SELECT * FROM ({sql}\n){limit}"), schema);
@@ -32,8 +32,8 @@ impl Store {
         let (resources, limits) = (Arc::clone(&self.resources), Arc::clone(&self.limits));
         let text = sql.clone();
         let connection = self.with(move |connection| {
-            // What needs nothing of the file is read apart from it: it neither waits for what is written nor
-            // shares its memory. Whatever is wrong with it is reported by the other way.
+            // A query that does not use the file runs in a separate database: it neither waits for writes nor
+            // shares their memory. If it fails there, the other way reports the error.
             if let Ok(apart) = apart(&queries, &resources)
                 && apart.prepare(&text).is_ok()
             {
@@ -46,7 +46,7 @@ impl Store {
         let (connection, reading) = connection.await?;
         Ok(blocking_feed(BATCHES_AHEAD, move |feed| {
             if let Err(error) = send_rows(&connection, &sql, feed) {
-                // Without a reader the error interests no one.
+                // Without a reader the error is not needed.
                 let _ = feed.blocking_send(Err(error));
             }
             drop(reading);
@@ -54,8 +54,8 @@ impl Store {
     }
 }
 
-/// Sends all rows. Where one of DuckDB's threads fails, it may report that it has interrupted another: then the query is
-/// run once more, for what was wrong.
+/// Sends all rows. If one of DuckDB's threads fails, it may report that another was interrupted: then the query
+/// runs again, to find the cause.
 fn send_rows(
     connection: &Connection,
     sql: &str,
@@ -79,7 +79,7 @@ fn cause(connection: &Connection, sql: &str) -> Option<StoreError> {
     })
 }
 
-/// How often the cause of an error is looked for.
+/// The most attempts to find the cause of an error.
 const ATTEMPTS: u32 = 3;
 
 fn send_each(
@@ -94,7 +94,7 @@ fn send_each(
         let bytes = values.iter().map(Value::bytes).sum();
         Ok(batches.add(values, bytes).is_ok())
     });
-    // Rows that were read before an error are still sent, unless the reader was dropped.
+    // Rows read before an error are still sent, unless the reader was dropped.
     let _ = batches.send();
     sent
 }
@@ -105,11 +105,11 @@ impl From<SqlError> for StoreError {
     }
 }
 
-/// The columns of a query against a database, which is only read, and need not be there yet; `tables` are taken
-/// to be there with these columns.
+/// The columns of a query against a database, which is read-only and may be missing; `tables` are assumed to
+/// exist with these columns.
 ///
 /// # Errors
-/// What DuckDB says of the query, or of the database.
+/// DuckDB's message about the query or the database.
 pub fn describe(
     database: &Path,
     queries: &Path,
@@ -117,7 +117,7 @@ pub fn describe(
     sql: &str,
     tables: &[(String, Schema)],
 ) -> Result<Schema, String> {
-    // What needs nothing of the file need not wait for another process that has it.
+    // A query that does not use the file need not wait for another process holding it.
     if let Ok(apart) = apart(queries, resources)
         && pretend(&apart, tables).is_ok()
         && let Ok(found) = sql::describe(&apart, sql)
@@ -132,7 +132,7 @@ pub fn describe(
     sql::describe(&connection, sql).map_err(|error| sql::explained(&error.0))
 }
 
-/// Makes empty tables that hide those of their names.
+/// Creates empty tables that shadow those with the same names.
 fn pretend(connection: &Connection, tables: &[(String, Schema)]) -> Result<(), duckdb::Error> {
     for (table, schema) in tables {
         let columns: Vec<String> = schema
@@ -154,7 +154,7 @@ pub(super) fn read_only(database: &Path) -> Result<Connection, duckdb::Error> {
     }
 }
 
-/// A database of its own, for what is in no file.
+/// A separate in-memory database.
 fn apart(queries: &Path, resources: &Resources) -> Result<Connection, StoreError> {
     let connection = Connection::open_in_memory()?;
     let folder = std::env::temp_dir().join(format!("etl-{}.tmp", std::process::id()));
@@ -163,13 +163,13 @@ fn apart(queries: &Path, resources: &Resources) -> Result<Connection, StoreError
     Ok(connection)
 }
 
-/// The names of the columns, and the rows as text; nothing for a null.
+/// The column names, and the rows as text; `None` for NULL.
 pub type Shown = (Vec<String>, Vec<Vec<Option<String>>>);
 
-/// The result of a query as columns of text with their names, for a person; the database is only read.
+/// The result of a query as text columns with their names, for display; the database is read-only.
 ///
 /// # Errors
-/// What DuckDB says of the query or the database.
+/// DuckDB's message about the query or the database.
 pub fn show(database: &Path, sql: &str) -> Result<Shown, StoreError> {
     let connection = read_only(database).map_err(|error| StoreError::opening(database, &error))?;
     let sql = sql.trim().trim_end_matches(';');

@@ -1,4 +1,4 @@
-//! Records in tables of the program's own: what a wave holds, what waits for a job. Main type: [`RecordTable`].
+//! Records in internal tables: those held by a wave or waiting for a job. Main type: [`RecordTable`].
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -11,8 +11,8 @@ use crate::{
 
 use super::StoreError;
 
-/// The columns of such a table: some of its own, then the record's key, what is known of it, and its fields,
-/// typed. The fields are called by their place, so that a user's column names cannot clash with ours.
+/// The columns of such a table: some specific ones, then the record's key, its metadata, and its typed fields.
+/// Field columns are numbered, so that a user's column names cannot clash with ours.
 #[derive(Debug, Clone)]
 pub(super) struct RecordTable {
     own: Vec<(&'static str, LogicalType)>,
@@ -32,7 +32,7 @@ impl RecordTable {
         Schema::new(own.chain(about).chain(fields))
     }
 
-    /// What stands in the brackets of CREATE TABLE.
+    /// The column definitions for CREATE TABLE.
     pub(super) fn definition(&self) -> String {
         let columns = self.columns();
         let columns: Vec<String> =
@@ -40,7 +40,7 @@ impl RecordTable {
         columns.join(", ")
     }
 
-    /// Adds records, each with the values of the table's own columns.
+    /// Adds records, each with the values of the specific columns.
     pub(super) fn insert(
         &self,
         connection: &Connection,
@@ -64,7 +64,7 @@ impl RecordTable {
         Ok(())
     }
 
-    /// The records that a clause (`WHERE … ORDER BY …`) chooses, each with the values of the own columns.
+    /// The records selected by a clause (`WHERE … ORDER BY …`), each with the values of the specific columns.
     pub(super) fn read(
         &self,
         connection: &Connection,
@@ -94,7 +94,7 @@ impl RecordTable {
     }
 }
 
-/// A value that the table's own columns hold as an integer.
+/// An integer from one of the specific columns.
 pub(super) fn integer(value: &Value) -> i64 {
     match value {
         Value::Integer(value) => *value,

@@ -1,12 +1,12 @@
-//! The layout of the schema `etl`: every table and view of the program's own, in one place.
+//! The schema `etl`: all internal tables and views, in one place.
 //!
-//! Tables of the user are made by sinks ([`sink_table`](super::sink_table)); what waves and jobs hold is in
-//! tables that are made when they are needed ([`record_table`](super::record_table)).
+//! A user's tables are created by sinks ([`sink_table`](super::sink_table)); the tables for the records of waves
+//! and jobs are created on demand ([`record_table`](super::record_table)).
 
-/// The layout; a database that says a higher number was written by a newer program.
+/// The layout version; a database with a higher number was written by a newer version of the program.
 pub(super) const VERSION: i64 = 2;
 
-/// What a new database has.
+/// The tables of a new database.
 pub(super) const TABLES: &str = "
     CREATE SCHEMA etl;
     CREATE TABLE etl.meta (version BIGINT);
@@ -42,7 +42,7 @@ pub(super) const TABLES: &str = "
         target VARCHAR, row_key VARCHAR, record VARCHAR, request UUID, server VARCHAR, run BIGINT
     );";
 
-/// What a person asks of them.
+/// Views for users.
 pub(super) const VIEWS: &str = "
     CREATE OR REPLACE VIEW etl.requests AS
         SELECT * FROM etl.journal
@@ -61,12 +61,12 @@ pub(super) const VIEWS: &str = "
             ON a.request = o.request AND a.server = o.server AND a.state = 'answered'
         QUALIFY row_number() OVER (PARTITION BY o.target, o.row_key ORDER BY o.rowid DESC, a.generation DESC) = 1;";
 
-/// What layout 1 lacks in its tables.
+/// Changes from layout 1 to the tables.
 pub(super) const UPGRADE: &str = "
     ALTER TABLE etl.journal ADD COLUMN IF NOT EXISTS cached_tokens BIGINT;
     ALTER TABLE etl.runs ADD COLUMN IF NOT EXISTS cached_tokens BIGINT;";
 
-/// What layout 2 adds: who owns the rows of a table.
+/// Additions of layout 2: the owners of rows.
 pub(super) const OWNERSHIP: &str = "
     -- Which source records a row of a table came from: one, or a set of them.
     CREATE TABLE IF NOT EXISTS etl.row_owners (target VARCHAR, pipeline VARCHAR, row_hash UBIGINT, owner BIGINT);

@@ -1,4 +1,4 @@
-//! Sink files: written whole by DuckDB when a run has ended, under another name first. Called at the end of a run, when the tables are in place.
+//! Sink files: written by DuckDB under a temporary name at the end of a run, once the tables are in place.
 
 use std::{
     fs::File,
@@ -12,7 +12,7 @@ use crate::files::FileFormat;
 
 use super::StoreError;
 
-/// Writes a table to a file: a reader of it sees all of it or the file before.
+/// Writes a table to a file: a reader sees either all of it or the previous file.
 pub(super) fn write(
     connection: &Connection,
     working: &str,
@@ -48,13 +48,13 @@ pub(super) fn write(
     std::fs::rename(&partial, &path).map_err(|error| failed(error.to_string()))
 }
 
-/// Whether a name in the header needs no quotes that DuckDB would leave out: with another separator in it, it would be
-/// read as several.
+/// Whether a header name is safe as DuckDB writes it: it does not quote separators other than a comma, at which
+/// a reader would split the name.
 fn is_plain(name: &str) -> bool {
     !name.contains([';', '\t', '|'])
 }
 
-/// The header line, every name in quotes.
+/// The header line, with every name in quotes.
 fn header(names: &[&str]) -> String {
     let names: Vec<String> = names.iter().map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
     format!("{}\n", names.join(","))

@@ -1,4 +1,4 @@
-//! Sink tables: made or checked before anything is requested, written in batches, put in place at the end.
+//! Sink tables: created or checked before any request, written in batches, put in place at the end.
 
 use std::sync::Arc;
 
@@ -20,14 +20,13 @@ use super::{
     transaction,
 };
 
-/// Writes rows, each with its owner, within the transaction of the caller. Gives those whose key is not theirs to
-/// write.
+/// Writes rows with their owners, within the caller's transaction. Returns the rows whose key must not be written.
 pub(super) fn insert<'a>(
     connection: &Connection,
     table: &Table,
     rows: impl Iterator<Item = (&'a [Value], i64)>,
 ) -> Result<Repeated, StoreError> {
-    // Columns by their place, so that a user's column names cannot clash with ours.
+    // Columns are numbered, so that a user's column names cannot clash with ours.
     let values = table.columns.iter().enumerate().map(|(at, (_, of))| (format!("v{at}"), of.clone()));
     let own = ["r", "o"].map(|name| (name.to_owned(), LogicalType::BigInt));
     let slot = Slot::new(Schema::new(own.into_iter().chain(values)));
@@ -55,7 +54,7 @@ pub(super) fn insert<'a>(
             places.iter().map(|at| format!("t.{} IS NOT DISTINCT FROM n.v{at}", names[*at])).collect();
         let mut set: Vec<String> =
             names.iter().zip(&values).map(|(name, value)| format!("{name} = {value}")).collect();
-        // A row belongs to one answer: columns that are no longer written do not keep an older one's values.
+        // A row belongs to one answer: columns no longer written do not keep values of an older one.
         let others = match table.mode {
             SinkMode::Upsert => columns_of(connection, table)?,
             SinkMode::Append | SinkMode::Replace => Vec::new(),
@@ -80,10 +79,10 @@ pub(super) fn insert<'a>(
 }
 
 impl Store {
-    /// Makes the tables of the sinks, or changes those that are there so that the rows fit.
+    /// Creates the tables of the sinks, or changes existing ones so that the rows fit.
     ///
     /// # Errors
-    /// A column whose type would lose values, before anything was requested; or when the database fails.
+    /// A column whose type would lose values, before any request is sent; or when the database fails.
     pub async fn prepare(&self, pipeline: &str, tables: Vec<Table>) -> Result<(), StoreError> {
         let pipeline = pipeline.to_owned();
         self.with(move |connection| {
@@ -97,9 +96,9 @@ impl Store {
         .await
     }
 
-    /// Puts the rows of all sinks in their place, at the end of a run that was not cut off: tables in one
-    /// transaction, then the files. Rows of earlier runs go whose records this run settled without writing them
-    /// again; gives what became of them, by table. `incomplete` are sources with records that cannot be read.
+    /// Puts the rows of all sinks in place, at the end of an uninterrupted run: tables in one transaction, then
+    /// the files. Removes rows of earlier runs whose records were settled without writing them again. Returns the
+    /// changes by table.
     ///
     /// # Errors
     /// A file that cannot be written; or when the database fails.
@@ -125,8 +124,8 @@ impl Store {
     }
 }
 
-/// Whether a table has rows that this run has not written. Where it has none, no key of a batch is there: those that
-/// come again are no longer in it.
+/// Whether a table has rows not written in this run. If not, no key of a batch exists there: duplicates within
+/// the run have been removed.
 fn holds_other_rows(connection: &Connection, table: &Table) -> Result<bool, StoreError> {
     let rows = |of: &str| -> Result<i64, StoreError> {
         Ok(connection.query_row(&format!("SELECT count(*) FROM {of}"), [], |row| row.get(0))?)
@@ -135,7 +134,7 @@ fn holds_other_rows(connection: &Connection, table: &Table) -> Result<bool, Stor
     Ok(table.mode == SinkMode::Upsert && rows(&table.working())? + new != rows(&table.written())?)
 }
 
-/// The columns of a sink's table, if it is one.
+/// The columns of a sink's table, if its target is one.
 fn columns_of(connection: &Connection, table: &Table) -> Result<Vec<(String, LogicalType)>, StoreError> {
     let SinkTarget::Table(name) = &table.target else { return Ok(Vec::new()) };
     Ok(existing_table::columns(connection, name)?)

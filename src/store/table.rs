@@ -1,4 +1,4 @@
-//! A sink as the database knows it. Main type: [`Table`], made by the sinks of a run.
+//! A sink's target in the database. Main type: [`Table`], created by the sinks of a run.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,12 @@ use crate::{
     record::{LogicalType, quote, same_name},
 };
 
-/// A sink as the database knows it.
+/// A sink's target in the database.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     /// The stage's name.
     pub stage: String,
-    /// Where its rows end up.
+    /// The target of its rows.
     pub target: SinkTarget,
     /// Its columns.
     pub columns: Vec<(String, LogicalType)>,
@@ -22,16 +22,16 @@ pub struct Table {
     pub owned: Option<Owned>,
     /// How new rows are combined with existing ones.
     pub mode: SinkMode,
-    /// What becomes of a second row with the same key in one run.
+    /// How a second row with the same key in one run is handled.
     pub duplicates: Duplicates,
 }
 
-/// Where the rows of a sink end up.
+/// The target of a sink's rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SinkTarget {
-    /// In a table.
+    /// A table.
     Table(String),
-    /// In a file, written by DuckDB.
+    /// A file, written by DuckDB.
     File {
         /// The file.
         path: PathBuf,
@@ -40,16 +40,16 @@ pub enum SinkTarget {
     },
 }
 
-/// What happens to rows of earlier runs that a run does not write.
+/// How rows of earlier runs are handled if a run does not write them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owned {
-    /// To those whose record failed.
+    /// How rows whose record failed are handled.
     pub stale: Stale,
-    /// Whether rows are removed whose record is no longer in its source.
+    /// Whether rows are removed if their record is no longer in its source.
     pub gone: bool,
 }
 
-/// What happens to an older row whose record failed.
+/// How an older row is handled if its record failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "as in the language")]
 pub enum Stale {
@@ -67,7 +67,7 @@ pub enum SinkMode {
     Replace,
 }
 
-/// What becomes of a second row with the same key in one run.
+/// How a second row with the same key in one run is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Duplicates {
     /// It is not written, and its record fails.
@@ -79,7 +79,7 @@ pub enum Duplicates {
 }
 
 impl Table {
-    /// What its rows are known by in the ledger: the table's name or the file's path.
+    /// The name of the target in the ledger: the table's name or the file's path.
     pub(super) fn name(&self) -> String {
         match &self.target {
             SinkTarget::Table(table) => table.clone(),
@@ -87,20 +87,20 @@ impl Table {
         }
     }
 
-    /// Whether a key identifies its rows: then it comes once in a run.
+    /// Whether a key identifies its rows, and is unique within a run.
     pub(super) fn is_keyed(&self) -> bool {
         !self.key.is_empty() && self.mode != SinkMode::Append
     }
 
-    /// The table that rows are written to while the run continues. What is to be replaced stays as it is
-    /// until the run has ended, so that a run that is cut off replaces nothing.
+    /// The table that rows are written to during the run. What will be replaced stays unchanged until the run has
+    /// ended, so that an interrupted run replaces nothing.
     pub(super) fn working(&self) -> String {
         match (&self.target, self.mode) {
             (SinkTarget::Table(table), SinkMode::Upsert | SinkMode::Append) => {
                 format!("main.{}", quote(table))
             }
-            // In the schema of the table that it replaces, because DuckDB renames a table and does not move it; under
-            // a name that needs quotes in SQL.
+            // In the schema of the table to be replaced, because DuckDB can rename a table but not move it, and
+            // under a name that needs quotes in SQL.
             (SinkTarget::Table(_), SinkMode::Replace) => {
                 format!("main.{}", quote(&format!("etl.next_{}", self.stage)))
             }
@@ -108,12 +108,12 @@ impl Table {
         }
     }
 
-    /// The keys that this run has written.
+    /// The keys written in this run.
     pub(super) fn written(&self) -> String {
         self.temporary("written")
     }
 
-    /// The rows that this run has written, with their owners.
+    /// The rows written in this run, with their owners.
     pub(super) fn owned_rows(&self) -> String {
         self.temporary("owned")
     }
@@ -123,18 +123,18 @@ impl Table {
         self.temporary("foreign")
     }
 
-    /// A table of the run's own, shared by all sinks of one target.
+    /// A temporary table of the run, shared by all sinks with the same target.
     pub(super) fn temporary(&self, what: &str) -> String {
         format!("temp.{}", quote(&format!("{what}_{}", self.name().to_lowercase())))
     }
 
-    /// The columns of the key, of a relation of this name.
+    /// The key columns of a relation.
     pub(super) fn key_columns(&self, relation: &str) -> Vec<String> {
         let places = self.key_places().into_iter();
         places.map(|at| format!("{relation}.{}", quote(&self.columns[at].0))).collect()
     }
 
-    /// The same in `staged`, of which `relation` is the alias.
+    /// The key columns of `staged`, whose alias is `relation`.
     pub(super) fn staged_key(&self, relation: &str) -> Vec<String> {
         self.key_places().into_iter().map(|at| format!("{relation}.v{at}")).collect()
     }
@@ -145,7 +145,7 @@ impl Table {
         columns.join(", ")
     }
 
-    /// The places of the key's columns.
+    /// The indices of the key columns.
     pub(super) fn key_places(&self) -> Vec<usize> {
         let place = |name: &String| self.columns.iter().position(|(column, _)| same_name(column, name));
         self.key.iter().filter_map(place).collect()

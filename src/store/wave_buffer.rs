@@ -1,4 +1,4 @@
-//! What a wave holds, on disk: memory does not grow with the number of records.
+//! The records of a wave, on disk, so that memory does not grow with their number.
 
 use std::sync::Arc;
 
@@ -15,33 +15,33 @@ use super::{
     transaction,
 };
 
-/// Records that a wave held, and where the next one begins.
+/// A page of a wave's records, and where the next one begins.
 #[derive(Debug)]
 pub struct Held {
     /// The records.
     pub records: Vec<Record>,
-    /// What to pass to read on; `None` when that was all.
+    /// The place to continue from; `None` at the end.
     pub next: Option<i64>,
 }
 
-/// A wave's place in the database: one table for the records that came through, one for those that failed,
-/// each with its own fields.
+/// The tables of a wave in the database: one for the records that succeeded, one for those that failed, each with
+/// its own fields.
 #[derive(Debug, Clone)]
 pub struct WaveBuffer {
     name: String,
-    /// The fields of the records that come in.
+    /// The fields of incoming records.
     input: Arc<Schema>,
-    /// The fields of those that a query gives in their place.
+    /// The fields of the records that replace them after a query.
     output: Arc<Schema>,
     failed: Arc<Schema>,
-    /// The fields of the records of other stages that its query reads.
+    /// The fields of records of other stages read by its query.
     relations: Vec<Arc<Schema>>,
 }
 
 const OWN: &[(&str, LogicalType)] = &[("place", LogicalType::BigInt)];
 
 impl WaveBuffer {
-    /// The buffer of a wave of a pipeline that calls a server.
+    /// The buffer of a wave, in a pipeline that calls `server`.
     pub fn new(
         (pipeline, server, wave): (&str, &str, &str),
         input: &Arc<Schema>,
@@ -68,7 +68,7 @@ impl WaveBuffer {
         format!("etl.{}", quote(&name))
     }
 
-    /// The fields of the records of a shelf, as they come in.
+    /// The fields of incoming records on a shelf.
     pub(super) fn schema(&self, shelf: Shelf) -> &Arc<Schema> {
         match shelf {
             Shelf::Ok => &self.input,
@@ -90,7 +90,7 @@ impl WaveBuffer {
         RecordTable::new(OWN, &self.output)
     }
 
-    /// How many records it holds: those that came through, and those that failed.
+    /// The number of records held: succeeded and failed.
     pub(super) fn count(&self, connection: &Connection) -> Result<Option<(u64, u64)>, StoreError> {
         let there: i64 = connection.query_row(
             "SELECT count(*) FROM duckdb_tables()
@@ -110,8 +110,8 @@ impl WaveBuffer {
 }
 
 impl Store {
-    /// Begins to hold records for a wave. What an earlier run left there is dropped: that run's answers are in
-    /// the ledger, and its records come again.
+    /// Prepares to hold the records of a wave. Those of an earlier run are dropped: its answers are in the
+    /// ledger, and its records are read again.
     ///
     /// # Errors
     /// When the database fails.
@@ -126,7 +126,7 @@ impl Store {
         self.execute(buffer.shelves().into_iter().map(create).collect()).await
     }
 
-    /// Adds records, the first of them at `place`.
+    /// Adds records, the first at `place`.
     ///
     /// # Errors
     /// When the database fails.
@@ -153,7 +153,7 @@ impl Store {
         .await
     }
 
-    /// Reads the next `count` records from `place` on, of those that failed or of the others.
+    /// Reads the next `count` records from `place` on, failed ones or the others.
     ///
     /// # Errors
     /// When the database fails.
@@ -181,7 +181,7 @@ impl Store {
         .await
     }
 
-    /// Drops what a wave held.
+    /// Drops the records of a wave.
     ///
     /// # Errors
     /// When the database fails.

@@ -1,4 +1,4 @@
-//! Waves: a query over all that one holds, and the line that says that it is closed.
+//! Waves: queries over the held records, and the row that marks a wave as closed.
 
 use std::sync::Arc;
 
@@ -12,52 +12,52 @@ use crate::{
 
 use super::{Run, Store, StoreError, WaveBuffer, ownership, transaction};
 
-/// A wave that has closed.
+/// A closed wave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClosedWave {
     /// Its name.
     pub wave: String,
-    /// What the plan says of it and of everything above it, as a fingerprint.
+    /// The fingerprint of the wave and everything above it in the plan.
     pub plan: String,
-    /// Records that came through.
+    /// Records that succeeded.
     pub ok: u64,
     /// Records that failed above it.
     pub failed: u64,
-    /// Records that got no answer, and come again with the next run.
+    /// Records without an answer, which the next run requests again.
     pub pending: u64,
 }
 
-/// What a wave makes of the records that came through.
+/// How a wave transforms the records that succeeded.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Transformation {
-    /// Other records in their place.
+    /// Replaces them by the rows of a query.
     Query(Query),
-    /// This many of them, by a hash of their keys.
+    /// Keeps this many, by a hash of their keys.
     Sample(u64),
-    /// The first by key for each value of an expression, and all for which it is NULL.
+    /// Keeps the first by key for each value of an expression, and all for which it is NULL.
     Unique(String),
 }
 
-/// A query over what a wave holds.
+/// A query over the records of a wave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
-    /// The query.
+    /// The SQL text.
     pub text: String,
-    /// A query whose last column has the source records of each row; without it, a row comes from all of them.
+    /// A query whose last column has the source records of each row; without it, each row has all of them.
     pub origins: Option<String>,
-    /// The names of the wave's own records in it.
+    /// The names of the wave's own records in the query.
     pub names: Vec<String>,
-    /// The names of the records of other stages, in the order of the buffer's shelves.
+    /// The names of other stages' records, in the order of the buffer's shelves.
     pub relations: Vec<String>,
-    /// The columns that identify a record; its number if there are none.
+    /// The columns that identify a record; if empty, its number does.
     pub key: Vec<String>,
     /// The fields of its result.
     pub output: Arc<Schema>,
 }
 
 impl Store {
-    /// Closes a wave: from here on it is closed, whatever becomes of the run. Gives the number of records
-    /// that came through, which a query may have changed.
+    /// Marks a wave as closed, whatever happens to the run. Returns the number of records that succeeded, which a
+    /// query may have changed.
     ///
     /// # Errors
     /// When the query fails over these records, or the database does.
@@ -92,8 +92,8 @@ impl Store {
         .await
     }
 
-    /// The waves that the pipeline's last run has closed, if that run was cut off: with the run that closed
-    /// each. Whether what the run held is still there is for [`Store::holds`] to say.
+    /// The waves closed by the pipeline's last run, if it was interrupted, each with the run that closed it.
+    /// [`Store::holds`] tells whether their records still exist.
     ///
     /// # Errors
     /// When the database fails.
@@ -126,7 +126,7 @@ impl Store {
         .await
     }
 
-    /// Whether a buffer holds just what a wave had when it closed.
+    /// Whether a buffer holds exactly the records of a wave when it closed.
     ///
     /// # Errors
     /// When the database fails.
@@ -167,14 +167,14 @@ fn transform(
     }
 }
 
-/// The fields of held records under their names.
+/// The fields of held records, with their names.
 fn named_fields(schema: &Schema) -> String {
     let fields = schema.fields().iter().enumerate();
     let fields: Vec<String> = fields.map(|(at, field)| format!("f{at} AS {}", quote(&field.name))).collect();
     if fields.is_empty() { "1 AS nothing".to_owned() } else { fields.join(", ") }
 }
 
-/// Keeps the held records whose place a query gives.
+/// Keeps only the held records at the places returned by a query.
 fn keep(connection: &Connection, held: &str, places: &str) -> Result<u64, StoreError> {
     connection.execute_batch(&format!("DELETE FROM {held} WHERE place NOT IN ({places})"))?;
     count(connection, held)
@@ -184,11 +184,11 @@ fn count(connection: &Connection, table: &str) -> Result<u64, StoreError> {
     Ok(connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0))? as u64)
 }
 
-/// The source records of a held record.
+/// The source records in a held record's metadata.
 const ABOUT_ORIGINS: &str = "CAST(json_extract(about, '$.origin') AS BIGINT[])";
 
 impl Query {
-    /// The relations that the query reads, as common table expressions; with their source records if asked for.
+    /// The relations that the query reads, as common table expressions; with their source records if `origins`.
     fn with(&self, buffer: &WaveBuffer, origins: bool) -> String {
         let own = self.names.iter().map(|name| (name, Shelf::Ok));
         let others = self.relations.iter().enumerate().map(|(at, name)| (name, Shelf::Relation(at)));
@@ -198,8 +198,8 @@ impl Query {
                 false => String::new(),
             };
             let fields = named_fields(buffer.schema(shelf));
-            // In the order of their keys, which is the same in every run: a list that a query makes becomes a
-            // prompt, and another order would be another request.
+            // Ordered by key, so that the order is the same in every run: a list built by the query becomes part
+            // of a prompt, and another order would make another request.
             format!(
                 "{} AS (SELECT {fields}{origins} FROM {} ORDER BY key, place)",
                 quote(name),
@@ -209,14 +209,14 @@ impl Query {
         own.chain(others).map(relation).collect::<Vec<_>>().join(", ")
     }
 
-    /// Puts the rows of the query in the place of the records that came through.
+    /// Replaces the records that succeeded by the rows of the query.
     fn put_in_place(
         &self,
         connection: &Connection,
         buffer: &WaveBuffer,
         wave: &str,
     ) -> Result<u64, StoreError> {
-        // With several threads, functions that fold would see the records in another order in each run.
+        // With several threads, the input order of list and fold functions would vary between runs.
         let threads: i64 = connection.query_row("SELECT current_setting('threads')", [], |row| row.get(0))?;
         connection.execute_batch("SET threads = 1")?;
         let result = self.transform(connection, buffer, wave);
@@ -275,7 +275,7 @@ impl Query {
         Ok(rows)
     }
 
-    /// Makes a table of the source records of each row, if there is a query for it that gives the same rows.
+    /// Creates a table of the source records of each row, if the query for them returns the same rows.
     fn origins_of_rows(&self, connection: &Connection, buffer: &WaveBuffer) -> Result<bool, StoreError> {
         let Some(query) = &self.origins else { return Ok(false) };
         let names: Vec<String> = (0..self.output.len()).map(|at| format!("c{at}")).collect();
@@ -311,7 +311,7 @@ impl Query {
         Ok(same.unwrap_or(false))
     }
 
-    /// All source records, as one set that every row has.
+    /// All source records, as one set shared by every row.
     fn origin_of_all(&self, connection: &Connection, buffer: &WaveBuffer) -> Result<(), StoreError> {
         let others = (0..self.relations.len()).map(Shelf::Relation);
         let shelves: Vec<String> = [Shelf::Ok]

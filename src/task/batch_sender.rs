@@ -2,13 +2,13 @@
 
 use super::{Feed, ReaderGone};
 
-/// The most items of a batch.
+/// The most items in a batch.
 const ITEMS: usize = 256;
 
-/// The size from which a batch is sent: long documents go one by one.
+/// The size in bytes from which a batch is sent: long documents are sent singly.
 const BYTES: usize = 256_000;
 
-/// Collects items, and sends them to a feed in batches.
+/// Collects items and sends them to a feed in batches.
 pub struct BatchSender<'a, T, E> {
     feed: &'a Feed<Result<Vec<T>, E>>,
     items: Vec<T>,
@@ -21,7 +21,7 @@ impl<'a, T, E> BatchSender<'a, T, E> {
         Self { feed, items: Vec::new(), bytes: 0 }
     }
 
-    /// Adds an item of a size in bytes, and sends the batch if it is full.
+    /// Adds an item with its size in bytes, and sends the batch if it is full.
     ///
     /// # Errors
     /// When the reader was dropped.
@@ -31,7 +31,7 @@ impl<'a, T, E> BatchSender<'a, T, E> {
         if self.items.len() < ITEMS && self.bytes < BYTES { Ok(()) } else { self.send() }
     }
 
-    /// Sends the items that are left. Items that were not sent are lost when the sender is dropped.
+    /// Sends the remaining items. Unsent items are lost when the sender is dropped.
     ///
     /// # Errors
     /// When the reader was dropped.

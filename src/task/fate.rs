@@ -29,12 +29,12 @@ impl Fate {
         Self(end.boxed().shared())
     }
 
-    /// A task that has ended well.
+    /// A task that has ended successfully.
     pub fn ended() -> Self {
         Self(futures::future::ready(Ok(())).boxed().shared())
     }
 
-    /// Waits until the task has ended. Its panic continues in every reader.
+    /// Waits for the end of the task. Its panic continues in every reader.
     pub async fn wait(&self) {
         if let Err(message) = self.0.clone().await {
             std::panic::resume_unwind(Box::new(message.to_string()));

@@ -1,7 +1,7 @@
-//! Streams out of tasks: a bounded queue whose end is a message with a count.
+//! Streams from tasks: a bounded queue whose end is a message with a count.
 //!
-//! A queue that closes without that message is an error and never the end of the data: the panic of the
-//! task continues in the reader. Main types: [`Feed`] (the writing end), [`FeedReader`] (the reading end).
+//! A queue that closes without that message is an error, not the end of the data: the task's panic continues in
+//! the reader. Main types: [`Feed`] (the sender), [`FeedReader`] (the receiver).
 
 use std::{
     future::Future,
@@ -18,27 +18,27 @@ use super::{Fate, joined, spawn_blocking};
 
 enum Message<T> {
     Item(T),
-    /// No item follows; so many were sent.
+    /// The end, with the number of items sent.
     End(u64),
 }
 
-/// The reader of a feed was dropped: no item is wanted any more.
+/// The reader of a feed was dropped: no more items are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReaderGone;
 
-/// The writing end of a queue.
+/// The sender of a queue.
 pub struct Feed<T> {
     queue: mpsc::Sender<Message<T>>,
     sent: Arc<AtomicU64>,
 }
 
-/// The reading end of a queue.
+/// The receiver of a queue.
 pub struct FeedReader<T> {
     queue: mpsc::Receiver<Message<T>>,
     received: u64,
 }
 
-/// A queue for `items` items at most.
+/// A queue for at most `items` items.
 pub fn open<T>(items: usize) -> (Feed<T>, FeedReader<T>) {
     #[expect(clippy::disallowed_methods, reason = "the lint points here")]
     let (sender, receiver) = mpsc::channel(items.max(1));
@@ -46,7 +46,7 @@ pub fn open<T>(items: usize) -> (Feed<T>, FeedReader<T>) {
 }
 
 impl<T> Feed<T> {
-    /// Sends an item; waits for a place in the queue.
+    /// Sends an item; waits for space in the queue.
     ///
     /// # Errors
     /// When the reader was dropped.
@@ -56,7 +56,7 @@ impl<T> Feed<T> {
         Ok(())
     }
 
-    /// Sends an item from a thread that may block.
+    /// Sends an item from a blocking thread.
     ///
     /// # Errors
     /// When the reader was dropped.
@@ -71,9 +71,9 @@ impl<T> Feed<T> {
         self.queue.is_closed()
     }
 
-    /// Ends the stream. A feed that is dropped without this is broken for its reader.
+    /// Ends the stream. For its reader, a feed dropped without this is broken.
     pub async fn end(self) {
-        // Without a reader the end interests no one.
+        // Without a reader the end is not needed.
         let _ = self.queue.send(Message::End(self.sent.load(Ordering::Relaxed))).await;
     }
 
@@ -113,14 +113,14 @@ impl<T: Send + 'static> FeedReader<T> {
     }
 }
 
-/// A queue that ended otherwise than by its last message, after so many items.
+/// A queue that ended without its last message, after this many items.
 struct Broken(u64);
 
 fn broken<T>(received: u64) -> T {
     panic!("a stream broke off after {received} items: its task ended without sending the end")
 }
 
-/// The items that a task sends.
+/// A stream of the items sent by a task.
 pub fn feed<T, F>(items: usize, work: impl FnOnce(Feed<T>) -> F) -> BoxStream<'static, T>
 where
     T: Send + 'static,
@@ -135,7 +135,7 @@ where
     reader.into_stream(fate)
 }
 
-/// The items that a blocking piece of work sends.
+/// A stream of the items sent by a blocking closure.
 pub fn blocking_feed<T: Send + 'static>(
     items: usize,
     work: impl FnOnce(&Feed<T>) + Send + 'static,

@@ -1,9 +1,9 @@
-//! Tasks that nobody can lose: the only place that starts one.
+//! Supervised tasks: the only place that starts one.
 //!
 //! A task ends when its handle is dropped, and its panic continues in whatever awaits it. The lint
-//! `clippy::disallowed_methods` refuses every other way to start a task or to open a queue, so an
-//! unsupervised one cannot be added unnoticed. Main types: [`Feed`] (a stream out of a task) and
-//! [`Fate`] (how a task ended, for several readers).
+//! `clippy::disallowed_methods` rejects every other way to start a task or create a queue, so that unsupervised
+//! ones cannot slip in. Main types: [`Feed`] (a stream from a task) and [`Fate`] (how a task ended, for several
+//! readers).
 
 mod batch_sender;
 mod fate;
@@ -28,20 +28,20 @@ where
     AbortOnDropHandle::new(tokio::spawn(future))
 }
 
-/// Starts work that blocks its thread. Such work cannot be aborted: it must end by itself, which it does at
-/// the latest when the queue that it writes to has no reader any more.
+/// Starts blocking work. It cannot be aborted, so it must return on its own, at the latest when the queue that it
+/// writes to has no reader.
 pub fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> AbortOnDropHandle<T> {
     #[expect(clippy::disallowed_methods, reason = "the lint points here")]
     AbortOnDropHandle::new(tokio::task::spawn_blocking(work))
 }
 
-/// Does work that blocks its thread and waits for it; `None` only while the runtime shuts down.
+/// Does blocking work and waits for it; `None` only while the runtime shuts down.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     joined(spawn_blocking(work).await)
 }
 
-/// What a task returned. Its panic continues here; `None` only for a task that the runtime cancelled while it
-/// shut down, whose result has no reader.
+/// The result of a task. Its panic continues here; `None` only for a task cancelled by the runtime's shutdown,
+/// whose result has no reader.
 pub fn joined<T>(result: Result<T, JoinError>) -> Option<T> {
     match result {
         Ok(value) => Some(value),

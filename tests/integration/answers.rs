@@ -1,5 +1,5 @@
-//! Answers of every kind with status 200, through a pipeline: each is a row or a refusal with its reason, is
-//! in the ledger with its cost, and is asked for once.
+//! Answers of every kind with status 200, through a pipeline: each becomes a row or a refusal with its reason, is
+//! in the ledger with its cost, and is requested once.
 
 use std::{io::Write, sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ pub(crate) fn cases() -> Vec<Value> {
     CASES.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The bytes of a case, and its headers.
+/// The bytes and headers of a case.
 pub(crate) fn step(case: &Value) -> Step {
     let message = json!({ "role": "assistant", "content": case["content"], "reasoning_content": case["reasoning_content"] });
     let reason = case["finish_reason"].as_str().unwrap_or("stop");
@@ -68,9 +68,10 @@ fn gzip(body: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-/// Brotli of one block that is not compressed.
+/// Brotli with one uncompressed block.
 fn brotli(body: &[u8]) -> Vec<u8> {
-    // Window of 22 bits, no last block, four nibbles of length less one, uncompressed; then a last, empty block.
+    // A window of 22 bits, not the last block, four nibbles of length minus one, uncompressed; then a last, empty
+    // block.
     let length = (body.len() - 1) as u32;
     let header = 0b1011 | (length << 7) | (1 << 23);
     let mut bytes = header.to_le_bytes()[..3].to_vec();
@@ -145,7 +146,7 @@ async fn each_is_a_row_or_a_refusal_and_is_asked_for_once() {
         assert_eq!(tokens, if paid { "13" } else { "0" }, "{name}: kept with its cost");
     }
     assert_eq!(server.count("POST", "/v1/chat/completions"), cases.len(), "none is sent twice");
-    // Nor by the next run: what is kept stays refused, whatever it looks like.
+    // Nor by the next run: a stored answer stays refused, whatever it looks like.
     run_in(&pipeline, &options, CancellationToken::new()).await.unwrap();
     assert_eq!(server.count("POST", "/v1/chat/completions"), cases.len());
 }

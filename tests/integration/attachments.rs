@@ -1,4 +1,4 @@
-//! Pictures and documents that go with a question, from end to end.
+//! Images and documents attached to a prompt, end to end.
 
 use std::time::Duration;
 
@@ -140,7 +140,7 @@ async fn pictures_go_through_jobs_as_well() {
     let ended = run(&folder, &stages, &sim).await;
     conserved(&ended);
     assert_eq!((ended.sum.rows, ended.sum.failures), (3, 0));
-    // The answers are the same as those that come at once.
+    // The answers equal the direct ones.
     conserved(&run(&folder, LOOK, &sim).await);
     assert_eq!(folder.sql("SELECT count(*) FROM etl.answers"), "3");
 }

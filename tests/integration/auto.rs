@@ -1,4 +1,4 @@
-//! `concurrency: auto` from end to end, against servers whose best number in flight the client does not know.
+//! `concurrency: auto` end to end, against servers whose optimal number in flight is unknown to the client.
 
 use std::{
     sync::{
@@ -20,20 +20,20 @@ use etl::{event::RunEnd, run::Options};
 use serde_json::json;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-/// A server that answers so many requests at once in 100 ms; more make all of them slower.
+/// A server that answers a number of requests at once in 100 ms; more make all of them slower.
 struct Load {
     capacity: AtomicUsize,
-    /// Latency grows with this power of what is in flight beyond the capacity: at 1 the server is as good as
-    /// at its best, whatever waits before it; above 1 it does less the more it is asked.
+    /// Latency grows with this power of the requests in flight relative to the capacity: at 1, throughput stays
+    /// at its best however many wait; above 1, it drops with more requests.
     power: f64,
-    /// What is in flight beyond this multiple of the capacity is refused with 429.
+    /// Requests in flight beyond this multiple of the capacity are refused with 429.
     refuses: f64,
     in_flight: AtomicUsize,
     answered: AtomicUsize,
     limited: AtomicUsize,
 }
 
-/// A request that is under way for as long as this lives.
+/// A request in flight for as long as this lives.
 struct InFlight(Arc<Load>);
 
 impl Drop for InFlight {
@@ -77,7 +77,7 @@ impl Load {
         (url, AbortOnDropHandle::new(serving))
     }
 
-    /// Answers a second over a while, how many were in flight on average, and 429s.
+    /// The answers per second over a period, the mean number in flight, and the 429s.
     async fn measure(&self, time: Duration) -> Figures {
         let started = Instant::now();
         let (answered, limited) =
@@ -139,8 +139,7 @@ stages:
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The best of the fixed numbers, and what `auto` comes to: when it has warmed up, and when the server has
-/// become four times slower.
+/// Compares the best fixed number with `auto`: after warming up, and after the server has become four times slower.
 async fn compare(capacity: usize, power: f64, refuses: f64) {
     let mut best = 0.0_f64;
     for fixed in [4, 8, 16, 32, 64] {

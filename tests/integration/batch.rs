@@ -1,4 +1,4 @@
-//! Batch jobs from end to end: against the simulator, over real HTTP, into a real database.
+//! Batch jobs end to end: against the simulator, over real HTTP, into a real database.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use etl::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Jobs that are polled quickly: the simulator passes an hour in a second.
+/// Frequent polling: an hour of the simulator takes a second.
 const POLL: &str = "every: 50ms, backoff: { factor: 1.2, max: 200ms }";
 
 fn head(records: usize, more: &str) -> String {
@@ -31,7 +31,7 @@ stages:
 const CHAT: &str = "{ model: mistral-small-latest, prompt: 'describe {{ text }}', schema: schema.json }";
 const REPAIR: &str = "{ model: mistral-medium-latest, prompt: 'Your last answer was refused: {{ etl.failure.reason }} {{ etl.failure.reply | default(\"\") }} {{ text }}', schema: schema.json }";
 
-/// One batched map, its rows and its failures in tables.
+/// One batched map, with tables for its rows and failures.
 fn one(records: usize, max_requests: usize, map: &str, more: &str) -> String {
     format!(
         "{}
@@ -55,7 +55,7 @@ fn folder() -> Folder {
 }
 
 fn quick() -> SimConfig {
-    // A job takes a quarter of a second and a little for each line.
+    // A job takes a quarter of a second, plus a little for each line.
     let text = "batch: { queue: { median: 5min, spread: 0.3 }, run: 5min, line: 1s }";
     SimConfig { latency: Duration::from_millis(5), ..SimConfig::default() }.with_yaml("quick", text).unwrap()
 }
@@ -65,7 +65,7 @@ async fn ask(folder: &Folder, spec: &str, sim: &Sim, options: Options) -> Ended 
     run_in(&folder.pipeline(spec, &[]), &options, CancellationToken::new()).await.unwrap()
 }
 
-/// Runs until the first event that `wanted` picks, then interrupts.
+/// Runs until the first event that `wanted` accepts, then interrupts.
 async fn interrupted_at(folder: &Folder, spec: &str, sim: &Sim, wanted: fn(&EventKind) -> bool) -> Ended {
     let stop = CancellationToken::new();
     let options = Options { base_url: Some(sim.url()), ..Options::default() };
@@ -146,18 +146,18 @@ async fn the_real_run_replayed() {
     let asked =
         |stage: &str| count(&folder, &format!("SELECT count(*) FROM etl.answers WHERE stage = '{stage}'"));
     assert_eq!((asked("extract"), refused("extract")), (723, 118));
-    // Wave two asks exactly the refused ones again, wave three what is still refused.
+    // Wave two requests exactly the refused ones again, wave three those still refused.
     assert_eq!(asked("repair"), 118);
     assert!((5..40).contains(&refused("repair")), "{}", refused("repair"));
     assert_eq!((asked("again"), refused("again")), (refused("repair"), rejected));
-    // Each refused answer is kept beside its reason.
+    // Each refused answer is stored with its reason.
     let bare =
         "SELECT count(*) FROM etl.answers WHERE refused IS NOT NULL AND (reason IS NULL OR reply IS NULL)";
     assert_eq!(count(&folder, bare), 0);
     let stats = sim.stats();
     assert_eq!((stats.duplicates, stats.jobs, stats.jobs_twice), (0, 3, 0));
     assert_eq!(stats.answered, 723 + asked("repair") + asked("again"));
-    // Where every row comes from.
+    // The origin of every row.
     let known = "SELECT count(*) FROM metadata m JOIN etl.origin o ON o.target = 'metadata' AND o.row_key = m.name AND o.job IS NOT NULL AND o.model LIKE 'simulated:%'";
     assert_eq!(count(&folder, known), rows);
 
@@ -179,7 +179,7 @@ batch: { queue: { median: 2min }, run: 2min, line: 1s, failed: 0.1, missing: 0.1
     let stats = sim.stats();
     assert!(stats.batch_failed > 5 && stats.batch_missing > 5, "{stats:?}");
     assert_eq!(ended.sum.rows + ended.sum.failures + ended.sum.unanswered, 200);
-    // Every answer that was given is kept, each as an attempt of its own.
+    // Every answer given is stored, each as a separate attempt.
     assert_eq!(count(&folder, "SELECT count(*) FROM etl.answers"), stats.answered);
     assert_eq!(folder.sql("SELECT max(attempt) BETWEEN 2 AND 4 FROM etl.requests"), "true");
     assert_eq!(count(&folder, "SELECT count(*) FROM etl.requests WHERE state = 'placed'"), 0);
@@ -202,7 +202,7 @@ batch:
     let spec = one(300, 20, "attempts: 3", "").replace("wait: 300ms", "wait: 300ms, timeout_hours: 1");
     let mut ended = ask(&folder, &spec, &sim, Options::default()).await;
     conserved(&ended);
-    // What a job left without an answer is pending, and continues with the next run.
+    // Requests that a job left unanswered are pending, and continue with the next run.
     for _ in 0..20 {
         if count(&folder, "SELECT count(*) FROM etl.failures WHERE run = (SELECT max(run) FROM etl.runs)")
             == 0
@@ -217,7 +217,7 @@ batch:
     assert_eq!(statuses, "3", "SUCCESS, FAILED, TIMEOUT_EXCEEDED");
     let stats = sim.stats();
     assert_eq!(count(&folder, "SELECT count(*) FROM etl.answers"), stats.answered, "{stats:?}");
-    // A refused answer is asked for again, and is a duplicate to the server; one that fits never is.
+    // A refused answer is requested again, a duplicate to the server; a valid one never is.
     let refused = count(&folder, "SELECT count(*) FROM etl.answers WHERE state = 'refused'");
     assert!(stats.duplicates <= refused, "{stats:?}, {refused} refused");
 }
@@ -241,7 +241,7 @@ async fn an_interrupted_run_leaves_its_jobs_and_the_next_one_comes_back_to_them(
         stats.answered,
         "the ledger knows every answer"
     );
-    // A refused answer is asked for again in a conversation that continues, which is another request.
+    // A refused answer is followed by a continued conversation, which is a different request.
     let again = count(&folder, "SELECT count(*) - count(DISTINCT request) FROM etl.answers");
     assert!(again > 0);
     assert_eq!((stats.duplicates, stats.jobs_twice), (0, 0));
@@ -290,7 +290,7 @@ async fn a_wave_that_is_closed_stays_closed() {
     assert_eq!(ended.sum.rows + ended.sum.failures, 60);
     let source = &ended.progress.stages[0];
     assert_eq!(source.taken, 0, "nothing above the wave is read again");
-    // The run has come to its end: the one after it starts from the top, and asks nothing.
+    // The run is complete: the next one starts from the top, and sends nothing.
     let again = ask(&folder, &spec, &sim, Options::default()).await;
     conserved(&again);
     assert_eq!((again.progress.stages[0].taken, again.progress.usage.requests), (60, 0));
@@ -362,7 +362,7 @@ async fn the_budget_stops_new_work_and_the_next_run_goes_on() {
             CHAT.replace("schema.json }", "schema.json, max_tokens: 200 }")
         )
     };
-    // An answer is reserved at 0.02 USD, and comes to less.
+    // An answer is reserved at 0.02 USD, and costs less.
     let ended = ask(&folder, &spec("0.10 USD"), &sim, Options::default()).await;
     let RunEnd::OutOfMoney(reported) = &ended.end else { panic!("{:?}", ended.end) };
     assert!(reported.starts_with("the budget of 0.1000 USD is reached"), "{reported}");
@@ -372,7 +372,7 @@ async fn the_budget_stops_new_work_and_the_next_run_goes_on() {
     assert_eq!(count(&folder, "SELECT count(*) FROM etl.answers"), answered, "what was under way is kept");
     let spent: f64 = folder.sql("SELECT sum(cost_usd) FROM etl.answers").parse().unwrap();
     assert!(spent <= 0.10, "{spent}");
-    // The same budget: what was spent counts on.
+    // The same budget: the amount spent still counts.
     let ended = ask(&folder, &spec("0.10 USD"), &sim, Options::default()).await;
     assert!(matches!(ended.end, RunEnd::OutOfMoney(_)));
     let spent: f64 = folder.sql("SELECT sum(cost_usd) FROM etl.answers").parse().unwrap();
@@ -396,7 +396,7 @@ async fn what_failed_for_good_is_asked_again_only_if_one_says_so() {
     conserved(&again);
     assert_eq!(again.progress.usage.requests, rejected);
     assert!(count(&folder, "SELECT count(*) FROM rejected") < rejected);
-    // Only at a stage that is named: here at none of this pipeline's.
+    // Only for a named stage, which this pipeline does not have.
     let only = Options { fresh: true, only: Some("elsewhere".to_owned()), ..Options::default() };
     let ended = ask(&folder, &spec, &sim, only).await;
     assert_eq!((ended.progress.usage.requests, ended.sum.unanswered), (0, 60));

@@ -1,4 +1,4 @@
-//! Pipelines that ask, from end to end: against the simulator, over real HTTP, into a real database.
+//! Pipelines that call a model, end to end: against the simulator, over real HTTP, into a real database.
 
 use std::{path::Path, time::Duration};
 
@@ -10,7 +10,7 @@ use etl::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Wave one, a barrier, repair, and a table for those that could not be repaired.
+/// Wave one, a barrier, repair, and a table for records that could not be repaired.
 fn waves(records: usize, more: &str) -> String {
     format!(
         "
@@ -102,7 +102,7 @@ async fn a_changed_prompt_asks_again_and_fresh_asks_everything() {
     let requests = |ended: &Ended| ended.progress.usage.requests;
     let spec = waves(20, "");
     assert_eq!(requests(&ask(&folder, &spec, &[], &sim, Options::default()).await.unwrap()), 20);
-    // More records: just the new ones.
+    // More records: only the new ones are sent.
     assert_eq!(requests(&ask(&folder, &waves(25, ""), &[], &sim, Options::default()).await.unwrap()), 5);
     assert_eq!(
         requests(&ask(&folder, &spec, &[("word", "explain")], &sim, Options::default()).await.unwrap()),
@@ -123,7 +123,7 @@ async fn what_is_answered_is_not_paced() {
     assert!(sim.stats().busiest_second <= 42);
     let started = std::time::Instant::now();
     conserved(&ask(&folder, &spec, &[], &sim, Options::default()).await.unwrap());
-    // Half the time that the pace would take.
+    // Half the time that the pace would need.
     assert!(started.elapsed() < Duration::from_millis(2_000), "{:?}", started.elapsed());
 }
 
@@ -139,7 +139,7 @@ async fn attempts_ask_again_and_every_answer_is_kept() {
         "SELECT max(attempt), count(*) FILTER (attempt = 2) > 5 FROM etl.answers WHERE stage = 'extract'",
     );
     assert_eq!(most, "3 | true");
-    // Attempts that are used up stay used up.
+    // Exhausted attempts stay exhausted.
     let again = ask(&folder, &spec, &[], &sim, Options::default()).await.unwrap();
     assert_eq!(again.progress.usage.requests, 0);
 }
@@ -183,7 +183,7 @@ async fn an_interrupted_run_keeps_what_it_has_and_goes_on() {
     let stop = CancellationToken::new();
     let later = stop.clone();
     let interrupt = async {
-        // From the first answer on, as a machine may take its time until then.
+        // From the first answer on, because a machine may be slow until then.
         while sim.stats().answered == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -272,7 +272,7 @@ async fn answers_of_the_simulator_are_no_answers_of_the_service() {
     assert!(other.progress.usage.requests >= 3);
 }
 
-/// Runs the shipped pipeline over a library; gives the number of texts.
+/// Runs the shipped pipeline over a library; returns the number of texts.
 async fn extract(library: &Path) -> u64 {
     let folder = Folder::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

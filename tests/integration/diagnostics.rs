@@ -1,4 +1,4 @@
-//! What a person sees of each mistake.
+//! Mistakes as shown to a user.
 
 use std::{fs, path::Path};
 
@@ -8,7 +8,7 @@ use etl::{
     spec::{Variables, parse},
 };
 
-/// A folder with what a good pipeline needs.
+/// A folder with the files of a valid pipeline.
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("library")).unwrap();
@@ -51,7 +51,7 @@ stages:
     table: rejected
 ";
 
-/// Everything that is reported about a spec, the folder's own name taken out.
+/// Everything reported about a spec, with the folder's name removed.
 fn reported(dir: &Path, spec: &str, set: &[(&str, &str)]) -> String {
     let set: Vec<(String, String)> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let name = dir.join("spec.yaml").display().to_string();
@@ -79,7 +79,7 @@ fn reported(dir: &Path, spec: &str, set: &[(&str, &str)]) -> String {
     .replace(&dir.display().to_string(), "FOLDER")
 }
 
-/// The good pipeline with one thing changed.
+/// The valid pipeline with one change.
 fn changed(from: &str, to: &str) -> String {
     assert!(GOOD.contains(from), "{from}");
     let dir = folder();
@@ -331,7 +331,7 @@ fn a_password_in_an_address_is_not_shown() {
     assert!(plan.contains("asks http://127.0.0.1:9") && !plan.contains("sEcReT"), "{plan}");
 }
 
-/// The good pipeline with its first map as the three stages of a batch, and one thing changed.
+/// The valid pipeline with its first map as the three stages of a batch, and one change.
 fn batched(from: &str, to: &str) -> String {
     const BATCH: &str = "\
   - map: job
@@ -350,7 +350,7 @@ fn batched(from: &str, to: &str) -> String {
 ";
     let start = GOOD.find("  - map: extract").unwrap();
     let end = GOOD.find("  - wave: extracted").unwrap();
-    // The line continuation above takes the first indent away.
+    // The line continuation above removes the first indent.
     let spec = format!("{}  {BATCH}{}", &GOOD[..start], &GOOD[end..]);
     assert!(spec.contains(from), "{from}");
     let dir = folder();

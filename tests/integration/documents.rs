@@ -1,5 +1,5 @@
-//! Documents fit: long texts from a file, from Parquet and from our own table, in bounded memory; what does not fit
-//! says what to set. `benches/documents.rs` has the figures for 2 GB.
+//! Long texts from a file, from Parquet and from our own table, in bounded memory; where the memory is too small,
+//! the error names the setting. `benches/documents.rs` has the figures for 2 GB.
 
 use std::{
     fs::File,
@@ -10,11 +10,11 @@ use std::{
 
 use crate::common::Folder;
 
-/// Bytes of a document, and their number: 200 MB.
+/// Bytes per document, and their number: 200 MB.
 const LENGTH: usize = 20_000;
 const DOCUMENTS: usize = 10_000;
 
-/// The most memory that a run may take, in MB; what it had before it read anything is in it.
+/// The memory limit of a run in MB, including what it uses before reading.
 const BOUND: u64 = 600;
 
 fn text(seed: usize) -> String {
@@ -46,7 +46,7 @@ stages:
     )
 }
 
-/// Runs the binary; gives its peak memory in MB as Linux counts it, looked at until it ends.
+/// Runs the binary; returns its peak memory in MB, polled from Linux until it ends.
 fn run(folder: &Folder, spec: &str) -> (Output, u64) {
     folder.write("spec.yaml", spec.as_bytes());
     let mut child = Command::new(crate::common::ETL)
@@ -76,7 +76,7 @@ fn documents_of_200_mb_pass_within_the_bound() {
         writeln!(file, "{{\"id\":{id},\"text\":\"{}\"}}", text(id)).unwrap();
     }
     drop(file);
-    // One group of rows, with pages as large as DuckDB makes them.
+    // One row group, with pages as large as DuckDB makes them.
     let connection = duckdb::Connection::open_in_memory().unwrap();
     let (from, to) = (folder.path("documents.jsonl"), folder.path("documents.parquet"));
     let columns = "columns = { id: 'BIGINT', text: 'VARCHAR' }";
@@ -94,7 +94,7 @@ fn documents_of_200_mb_pass_within_the_bound() {
     ] {
         let (output, peak) = run(&folder, &spec(source, target));
         assert_eq!(output.status.code(), Some(0), "{source}: {}", String::from_utf8_lossy(&output.stderr));
-        // By another reader than the program's: as many, and the same bytes.
+        // Read independently of the program: the same number of rows and bytes.
         let found =
             folder.sql(&format!("SELECT count(*), sum(length), count(DISTINCT md5(text)) FROM {target}"));
         let sum: usize = (0..DOCUMENTS).map(|id| text(id).chars().count()).sum();

@@ -1,4 +1,4 @@
-//! A key that comes twice in one run: which row is written, and that every record is counted once.
+//! A duplicate key in one run: which row is written, and that every record is counted once.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::common::{Ended, Folder, conserved};
 const ROWS: u64 = 25_000;
 const KEYS: u64 = 7_000;
 
-/// Keys repeat within a commit and between commits.
+/// Keys repeat within and between commits.
 fn spec(sink: &str, value: &str) -> String {
     format!(
         "
@@ -25,7 +25,7 @@ stages:
     )
 }
 
-/// What an independent count says: the first and the last value of each key.
+/// The expected rows: the first and the last value of each key, computed independently.
 fn wanted(offset: u64) -> (BTreeMap<u64, u64>, BTreeMap<u64, u64>) {
     let (mut first, mut last) = (BTreeMap::new(), BTreeMap::new());
     for number in 0..ROWS {
@@ -61,7 +61,7 @@ fn one_row_of_a_key_is_kept_in_a_table() {
     for mode in ["upsert", "replace"] {
         for (word, is_last) in [("first", false), ("last", true)] {
             let folder = Folder::new();
-            // The second run meets the rows of the first.
+            // The second run writes over the rows of the first.
             for offset in [0, 1_000_000] {
                 let sink = format!("table: kept\n    mode: {mode}\n    duplicates: {word}");
                 let ended = folder.run(&spec(&sink, &offset.to_string()));

@@ -1,5 +1,5 @@
-//! Values and names at the edges: what SQL gives that JSON has no word for, names that are no identifiers, and
-//! nested values in texts and files.
+//! Values and names at the edges: SQL values that JSON cannot express, names that are not identifiers, and nested
+//! values in texts and files.
 
 use crate::common::{Folder, conserved, run_in};
 use etl::{
@@ -17,7 +17,7 @@ fn spec(stages: &str) -> String {
     format!("pipeline: test\nmistral: {{ api_key: test }}\nduckdb: out.duckdb\nstages:\n{stages}")
 }
 
-/// The one request of an offline run, as the ledger has it: what a template wrote.
+/// The single request of an offline run from the ledger: the text rendered by a template.
 async fn prompt(source: &str, template: &str) -> String {
     let folder = Folder::new();
     let spec = spec(&format!(
@@ -72,7 +72,7 @@ async fn nested_values_are_json_in_texts_and_in_csv() {
     }
 }
 
-/// The cells of a line of CSV, its quotes taken off.
+/// The cells of a CSV line, without quotes.
 fn csv_cells(line: &str) -> Vec<String> {
     let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
     let mut chars = line.chars().peekable();
@@ -179,7 +179,7 @@ async fn records_that_a_condition_lets_pass_have_null_and_cost_nothing() {
     assert_eq!(folder.sql("SELECT id, there FROM out ORDER BY id"), "1 | true\n2 | false\n3 | true");
 }
 
-/// A simulator at an address costs nothing either, and the summary says so.
+/// A simulator at a URL costs nothing either, and the summary says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_simulator_at_an_address_is_recognised() {
     let folder = Folder::new();

@@ -1,7 +1,7 @@
-//! Random edits: inputs, conditions and limits change from run to run. After a complete run the table is that of a
-//! fresh database; in between no row of a record that failed or was not read is missing.
+//! Random edits: inputs, conditions and limits change from run to run. After a complete run the table equals that
+//! of a fresh database; in between, no row of a failed or unread record is missing.
 //!
-//! `ETL_SEEDS=2000` runs more of them; a failure says its seed.
+//! `ETL_SEEDS=2000` for more; a failure names its seed.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::common::{Dice, Ended, Folder, number, run};
 
-/// What a run is over: rows of `id,grp,words`, and the parts of the pipeline that are edited.
+/// The input of a run: rows of `id,grp,words`, and the edited parts of the pipeline.
 #[derive(Clone)]
 struct State {
     rows: Vec<(u64, String, String)>,
@@ -27,7 +27,7 @@ impl State {
             let group = dice.pick(&["p", "q", "r"]).to_owned();
             match dice.roll(6) {
                 0 => self.rows.retain(|(known, ..)| *known != id),
-                // A word that is no number fails its piece.
+                // A word that is not a number fails its piece.
                 1 => self.set(id, group, format!("{words} x")),
                 _ => self.set(id, group, words),
             }
@@ -74,7 +74,7 @@ impl State {
     sql: SELECT grp AS g, sum(n) AS n, count(*) AS of FROM groups GROUP BY g
   - sink: out"
                 .to_owned(),
-            // Pieces that are gathered, and a join with groups.
+            // Gathered pieces, and a join with groups.
             2 => "
   - map: word
     split: string_split(words, ' ')
@@ -88,7 +88,7 @@ impl State {
     key: [id, g]
   - sink: out"
                 .to_owned(),
-            // Two sinks into two tables, one record each.
+            // Two sinks into two tables, with one record each.
             _ => "
   - map: number
     fields: { n: \"list_sum([CAST(w AS BIGINT) FOR w IN string_split(words, ' ') IF w <> ''])\" }
@@ -133,14 +133,14 @@ fn table(folder: &Folder) -> BTreeSet<String> {
 fn edits(seed: u64) {
     let mut dice = Dice::new(seed);
     let mut state = State { rows: Vec::new(), keep: "true", when: "true", shape: seed % 4 };
-    // A source without a record never counts as gone.
+    // An empty source never counts as gone.
     state.set(99, "z".to_owned(), "1".to_owned());
     let kept = Folder::new();
     for step in 0..5 {
         state.edit(&mut dice);
         let before = if step == 0 { BTreeSet::new() } else { table(&kept) };
         if dice.roll(4) == 0 && step > 0 {
-            // Of what a limited run has not read, every row stays.
+            // Rows of records not read by a limited run stay.
             let limit = 1 + dice.roll(3);
             run_once(&kept, &state, Some(limit));
             if state.shape == 0 || state.shape == 3 {

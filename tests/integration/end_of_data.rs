@@ -1,4 +1,5 @@
-//! An error or a panic is never the end of the data: at each producer, at the first, a middle and the last record.
+//! An error or a panic never looks like the end of the data: at each producer, at the first, a middle and the
+//! last record.
 
 use std::process::{Command, Output};
 
@@ -6,7 +7,7 @@ use crate::common::Folder;
 
 const RECORDS: usize = 60;
 
-/// `salt` makes the requests of a run its own: what the ledger has is not requested.
+/// `salt` makes the requests of a run unique, so that none is found in the ledger.
 fn spec(source: &str, salt: &str) -> String {
     format!(
         "
@@ -54,7 +55,7 @@ fn tables(folder: &Folder) -> (String, String) {
     (folder.sql("SELECT count(*), sum(id) FROM numbers"), folder.read("numbers.jsonl"))
 }
 
-/// Commits hold many records, so their later passes are those that every run has.
+/// Commits contain many records, so the later passes are ones that every run reaches.
 fn faults_at(point: &str, passes: [usize; 3]) {
     let folder = Folder::new();
     folder.write("spec.yaml", spec(&rows(3), "before").as_bytes());

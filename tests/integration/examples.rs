@@ -1,4 +1,4 @@
-//! The examples do what they say.
+//! Runs the examples.
 #![allow(dead_code, clippy::print_stdout, reason = "an example has a `main` of its own")]
 
 use crate::common::Folder;

@@ -1,4 +1,4 @@
-//! The pipelines of docs/how-do-i.md: each is short, and gives the rows that stand here.
+//! The pipelines of docs/how-do-i.md: each is short, and produces the rows listed here.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::common::{Ended, Folder, conserved, run, sql};
 
-/// The pipelines of the page, by their names.
+/// The pipelines of the page, by name.
 fn pipelines() -> BTreeMap<String, String> {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/how-do-i.md")).unwrap();
     let blocks = page.split("```yaml\n# ").skip(1).map(|rest| rest.split("```").next().unwrap());
@@ -19,7 +19,7 @@ fn pipelines() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// A folder with files, and a pipeline of the page in it.
+/// A folder with files and a pipeline from the page.
 struct Job {
     folder: Folder,
     spec: String,
@@ -52,7 +52,7 @@ impl Job {
         sql(&self.folder.path("spec.duckdb"), query)
     }
 
-    /// Runs it twice: the rows are the same, and the second run sends nothing.
+    /// Runs it twice: the rows are equal, and the second run sends nothing.
     fn gives(&self, query: &str, rows: &str) {
         self.run();
         assert_eq!(self.sql(query), rows);

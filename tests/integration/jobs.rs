@@ -1,4 +1,4 @@
-//! `etl jobs`, from end to end: the program as a person calls it, against the simulator.
+//! `etl jobs` end to end: the program as a user runs it, against the simulator.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -11,7 +11,7 @@ use etl::{
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-/// More than a job carries itself, so that there is a file of requests, too.
+/// More than the inline limit of a job, so that there is a file of requests, too.
 const RECORDS: u64 = 120;
 
 const SPEC: &str = "
@@ -30,10 +30,10 @@ stages:
     table: metadata
 ";
 
-/// A job of 120 lines runs for some six seconds.
+/// A job of 120 lines takes about six seconds.
 const SCENARIO: &str = "{ misfits: { share: 0 }, batch: { queue: { median: 1min }, run: 1min, line: 3min } }";
 
-/// What a command printed, and that it went well.
+/// Runs a command that must succeed; returns its output.
 async fn etl(spec: PathBuf, url: String, arguments: &'static [&'static str]) -> String {
     let mut command = assert_cmd::Command::new(crate::common::ETL);
     command.arg(arguments[0]).arg(spec).args(&arguments[1..]).args(["--base-url", &url]);
@@ -44,7 +44,7 @@ async fn etl(spec: PathBuf, url: String, arguments: &'static [&'static str]) -> 
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// How many there are at the service.
+/// The number of items at the service.
 async fn there(sim: &Sim, path: &str) -> u64 {
     let url = format!("{}/v1/{path}", sim.url());
     let got = reqwest::Client::new().get(url).bearer_auth("test").send().await.unwrap();
@@ -89,12 +89,12 @@ async fn jobs_are_shown_told_to_end_collected_and_cleared_away() {
     );
     assert!(reported.contains("CANCEL"), "{reported}");
     assert_eq!(sim.stats().cancels, 1);
-    // Nothing of it is in the ledger yet: there is nothing to clear away.
+    // Its answers are not in the ledger yet: there is nothing to delete.
     let reported = call(&["jobs", "clean"]).await;
     assert!(reported.ends_with("\n0 deleted at the service, with their files\n"), "{reported}");
     assert_eq!(sim.stats().deletes, 0);
 
-    // The answers of the job whose cancellation was requested are taken, and the rest is asked in another.
+    // The answers of the job being cancelled are stored, and the rest is requested in another job.
     call(&["run", "--quiet", "--progress", "none"]).await;
     let count = |query: &str| folder.sql(query).parse::<u64>().unwrap();
     assert_eq!(count("SELECT count(*) FROM metadata"), RECORDS);
@@ -113,7 +113,7 @@ async fn jobs_are_shown_told_to_end_collected_and_cleared_away() {
     let reported = call(&["jobs", "clean"]).await;
     assert!(reported.ends_with("\n0 deleted at the service, with their files\n"), "{reported}");
 
-    // What is cleared away is not missed.
+    // Deleted files and jobs are not needed again.
     call(&["run", "--quiet", "--progress", "none"]).await;
     assert_eq!((sim.stats().jobs, sim.stats().answered), (2, RECORDS));
 }
@@ -141,7 +141,7 @@ async fn jobs_of_another_account_are_left_alone_and_a_server_that_is_gone_is_tol
     let stats = sim.stats();
     assert_eq!((stats.jobs, stats.cancels, stats.deletes), (1, 0, 0));
 
-    // Nobody is there: that is reported within seconds.
+    // Nothing listens there: that is reported within seconds.
     let url = sim.url();
     drop(sim);
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -152,7 +152,7 @@ async fn jobs_of_another_account_are_left_alone_and_a_server_that_is_gone_is_tol
     let reported = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{reported}");
     assert!(reported.starts_with("error: the service cannot be asked: "), "{reported}");
-    // Which comes first, the last retry or the time within which a server has to be reached, is a matter of milliseconds.
+    // Whether the last retry or the time limit for reaching a server comes first is a matter of milliseconds.
     assert!(
         reported.contains("no answer after 4 tries") || reported.contains("cannot connect to 127.0.0.1"),
         "{reported}"

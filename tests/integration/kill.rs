@@ -1,5 +1,5 @@
-//! The program is killed, at moments that chance chooses and at moments that matter, and started again: in the
-//! end the table is that of a run that nobody disturbed, and nothing was asked for again that was answered.
+//! The program is killed, at random and at critical moments, and restarted: in the end the table equals that of
+//! an undisturbed run, and no answered request was sent again.
 #![cfg(unix)]
 
 use std::{
@@ -60,7 +60,7 @@ fn start(folder: &Folder, url: &str, crash_at: Option<&str>) -> Child {
     command.spawn().unwrap()
 }
 
-/// Waits for the end; the exit code, or nothing after a signal.
+/// Waits for the end; returns the exit code, or `None` after a signal.
 fn finish(mut child: Child) -> Option<i32> {
     let deadline = Instant::now() + Duration::from_secs(60);
     while Instant::now() < deadline {
@@ -73,13 +73,13 @@ fn finish(mut child: Child) -> Option<i32> {
     panic!("the run does not end");
 }
 
-/// Everything but what tells of the asking: the rows that an undisturbed run writes as well.
+/// The rows without request metadata, for comparison with an undisturbed run.
 fn rows(folder: &Folder) -> String {
     folder.sql("SELECT name, title, kind, score, model FROM metadata ORDER BY name")
         + &folder.sql("SELECT name, reason FROM rejected ORDER BY name")
 }
 
-/// Runs it in peace, on a server of its own.
+/// An undisturbed run, on a separate server.
 fn undisturbed(records: usize, map: &str, scenario: &str) -> String {
     let folder = folder(records, map);
     let sim = SimProcess::start(&folder, scenario);
@@ -87,10 +87,10 @@ fn undisturbed(records: usize, map: &str, scenario: &str) -> String {
     rows(&folder)
 }
 
-/// Runs it until nothing is pending; gives how each run ended.
+/// Runs it until nothing is pending; returns how each run ended.
 fn to_the_end(folder: &Folder, sim: &SimProcess) -> Vec<Option<i32>> {
     let mut ends = Vec::new();
-    // What jobs have left without an answer as often as it may be asked in one run is asked again in the next.
+    // Requests that jobs left unanswered for all attempts of one run are sent again in the next.
     while ends.last().is_none_or(|end| matches!(end, Some(3 | 5))) && ends.len() < 5 {
         ends.push(finish(start(folder, &sim.url, None)));
     }
@@ -99,7 +99,7 @@ fn to_the_end(folder: &Folder, sim: &SimProcess) -> Vec<Option<i32>> {
     ends
 }
 
-/// Kills it so many times, then lets it come to its end; gives how many kills there were.
+/// Kills it up to `kills` times, then lets it finish; returns the number of kills.
 fn kill_and_finish(folder: &Folder, sim: &SimProcess, kills: usize, longest: u64, seed: u64) -> usize {
     let mut chance = StdRng::seed_from_u64(seed);
     let mut killed = 0;
@@ -107,10 +107,10 @@ fn kill_and_finish(folder: &Folder, sim: &SimProcess, kills: usize, longest: u64
         let mut child = start(folder, &sim.url, None);
         std::thread::sleep(Duration::from_millis(chance.random_range(150..longest)));
         if child.try_wait().unwrap().is_some() {
-            // It was through: there is nothing left to kill.
+            // It had finished: nothing is left to kill.
             break;
         }
-        // SIGKILL: no handler, no destructor, no last word.
+        // SIGKILL: no handler, no destructor, no output.
         child.kill().unwrap();
         child.wait().unwrap();
         killed += 1;
@@ -120,7 +120,7 @@ fn kill_and_finish(folder: &Folder, sim: &SimProcess, kills: usize, longest: u64
     killed
 }
 
-/// What the ledger must say when all is done, whatever happened on the way.
+/// What the ledger must contain in the end, whatever happened.
 fn accounted_for(folder: &Folder, records: u64) {
     let count = |query: &str| folder.sql(query).parse::<u64>().unwrap();
     assert_eq!(count("SELECT (SELECT count(*) FROM metadata) + (SELECT count(*) FROM rejected)"), records);
@@ -130,7 +130,7 @@ fn accounted_for(folder: &Folder, records: u64) {
     assert_eq!(count(twice), 0, "an answer that fits was asked for again");
 }
 
-/// How many kills and with which seed; longer by hand: `ETL_KILLS=500 ETL_SEED=7 cargo nextest run --test kill`.
+/// The number of kills and the seed; for longer: `ETL_KILLS=500 ETL_SEED=7 cargo nextest run --test kill`.
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
@@ -153,13 +153,13 @@ fn killed_fifty_times_over_two_thousand_records() {
     eprintln!(
         "{kills} kills: the server gave {answered} answers, {kept} are kept, {duplicates} were given twice"
     );
-    // What was in flight at a kill is all that can be paid for twice.
+    // Only requests in flight at a kill can be paid for twice.
     assert!(answered - kept <= (kills * slots) as u64, "{answered} given, {kept} kept, {kills} kills");
     assert!(kills >= 20, "only {kills} kills came in time");
 }
 
-/// After `pipelines/scenarios/hostile.yaml`, with short times: all that a server and the way to it can do, and
-/// moments in which it is not there, as when it starts again.
+/// Based on `pipelines/scenarios/hostile.yaml`, with short times: every fault of a server and its network, and
+/// periods without a server, as during a restart.
 const HOSTILE: &str = "
 seed: 3
 latency: { median: 60ms, spread: 0.8, tail: 0.03, tail_times: 5 }
@@ -183,7 +183,7 @@ faults:
 fn killed_again_and_again_while_everything_goes_wrong_at_the_server() {
     let (records, slots) = (400, 8);
     let folder = folder(records, &format!("concurrency: {slots}"));
-    // Patient enough for an outage, and not so patient that a request that hangs takes minutes.
+    // Patient enough for an outage, but not so patient that a hanging request takes minutes.
     let spec = folder.read("spec.yaml");
     let spec =
         spec.replace("api_key: test", "api_key: test, timeouts: { connect: 1s, first_byte: 2s, whole: 3s }");
@@ -194,7 +194,7 @@ fn killed_again_and_again_while_everything_goes_wrong_at_the_server() {
     let mut chance = StdRng::seed_from_u64(setting("ETL_SEED", 4));
     let (mut kills, mut ends) = (0, Vec::new());
     let started = Instant::now();
-    // A run may end with records that nobody answered, or because the server seemed dead: then it is run again.
+    // A run may end with unanswered records, or because the server seemed dead: then it is run again.
     let left = "SELECT count(*) FROM rejected WHERE reason LIKE '%no answer%'";
     while ends.last() != Some(&Some(0)) || folder.sql(left) != "0" {
         assert!(started.elapsed() < Duration::from_secs(120), "it does not come to its end: {ends:?}");
@@ -251,7 +251,7 @@ fn killed_twenty_times_over_ten_jobs() {
     assert!(kills >= 5, "only {kills} kills came in time");
 }
 
-/// Crashes at one point, then lets it come to its end; the rows are those of an undisturbed run.
+/// Crashes at one point, then lets it finish; the rows equal those of an undisturbed run.
 fn crashed_at(point: &str) {
     let records = 400;
     let map = BATCH.replace("max_requests: 200", "max_requests: 150");

@@ -1,5 +1,5 @@
-//! The ledger in the database: what is read back is what the program had, and nobody who waits for it holds up
-//! the others.
+//! The ledger in the database: reading it back restores the program's state, and no waiting operation blocks the
+//! others.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,7 +12,7 @@ use etl::{
 };
 use proptest::prelude::*;
 
-/// A step of one of a few requests or jobs, as chance has it; those that cannot follow are left out.
+/// A random step of one of a few requests or jobs; invalid ones are skipped.
 #[derive(Debug, Clone, Copy)]
 enum Thrown {
     Request {
@@ -24,9 +24,9 @@ enum Thrown {
         which: usize,
         step: usize,
     },
-    /// What was thrown so far is committed together.
+    /// Commits the steps so far together.
     Commit,
-    /// The program ends, and begins again.
+    /// Restarts the program.
     Reopen,
 }
 
@@ -109,7 +109,7 @@ fn job(token: &str) -> JobRecord {
 
 const SERVER: &str = "here";
 
-/// What the program has in memory while it continues.
+/// The program's state in memory.
 #[derive(Default)]
 struct Live {
     requests: HashMap<RequestId, (RequestState, Vec<Entry>)>,
@@ -117,7 +117,7 @@ struct Live {
 }
 
 impl Live {
-    /// Takes a step if it may follow; a request's goes into the batch with its entry, a job's with its record.
+    /// Applies a step if valid; a request's step goes into the batch with its entry, a job's with its record.
     fn take(&mut self, thrown: Thrown, batch: &mut Batch) {
         match thrown {
             Thrown::Request { which, step: at, next } => {
@@ -150,7 +150,7 @@ impl Live {
         }
     }
 
-    /// What is read back is what is here.
+    /// Reading back restores this state.
     async fn is_read_back(&self, store: &Store) {
         let ids = self.requests.keys().copied().collect();
         let known = store.known(SERVER, ids).await.unwrap();
@@ -173,8 +173,8 @@ impl Live {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever happens, in whatever groups it becomes durable, however often the program begins again: what
-    /// is read back comes to the state that the program had when it wrote it.
+    /// However steps are grouped into commits, and however often the program restarts: reading back restores the
+    /// state that the program had when it wrote them.
     #[test]
     fn the_ledger_replayed_is_the_live_state(steps in proptest::collection::vec(thrown(), 1..60)) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -213,7 +213,7 @@ async fn who_waits_and_is_not_polled_holds_up_nobody() {
         store.begin(RunRecord { pipeline: "test".to_owned(), server: SERVER.to_owned() }).await.unwrap();
     let entries = (0..60_000u32).map(|at| entry(RequestId::of("x", &at.to_le_bytes()), 1, 1));
     let batch = Batch { entries: entries.collect(), ..Batch::default() };
-    // Long work has the connection; one that waits behind it is polled once, and never again.
+    // A long operation has the connection; one that waits behind it is polled once, and never again.
     let long = store.commit(run, SERVER, batch);
     tokio::pin!(long);
     assert!(futures::poll!(&mut long).is_pending());
@@ -226,6 +226,6 @@ async fn who_waits_and_is_not_polled_holds_up_nobody() {
         let others = tokio::time::timeout(Duration::from_secs(1), store.spent("test", SERVER));
         others.await.expect("it gets its turn").unwrap();
     }
-    // And whoever comes back to it later has its answer.
+    // When polled again later, it has its answer.
     assert!(tokio::time::timeout(Duration::from_secs(1), left).await.unwrap().unwrap().is_empty());
 }

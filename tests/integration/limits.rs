@@ -1,4 +1,4 @@
-//! Limits from end to end: a pipeline against a simulator that enforces them, as the simulator saw it.
+//! Limits end to end: a pipeline against a simulator that enforces them, from the simulator's view.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use etl::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// What came of a run.
+/// The figures of a run.
 struct Figures {
     seconds: f64,
     stats: SimStats,

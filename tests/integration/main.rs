@@ -1,4 +1,4 @@
-//! The tests that see the crate from outside, in one binary: a module for each subject.
+//! The integration tests, in one binary: a module per subject.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,

@@ -1,4 +1,4 @@
-//! Asking over real HTTP: every way in which an answer may fail to come, and what becomes of it.
+//! Requests over real HTTP: every way in which an answer can fail to arrive, and the consequences.
 
 use crate::common::script;
 
@@ -116,7 +116,7 @@ async fn what_is_refused_is_not_tried_again_and_says_why() {
     }
 }
 
-/// A server that refuses the first request with a status, and answers later ones after a while.
+/// A server that refuses the first request with a status, and answers later ones after a delay.
 async fn first_refused(status: u16) -> Server {
     Server::start(move |_, nth| match (nth, answer()) {
         (0, _) => say(status, json!({ "message": "not this one" })),
@@ -136,7 +136,7 @@ async fn a_refusal_that_others_do_not_meet_is_the_requests_own() {
         assert!(matches!(refused[..], [CallError::Refused(error)] if error.status == status), "{refused:?}");
         assert!(ask(&client).await.is_ok(), "{status}");
     }
-    // An answer before it is enough, and it is decided at once.
+    // An earlier answer is enough to decide at once.
     let server = Server::start(|_, nth| if nth == 0 { answer() } else { say(403, "{}") }).await;
     let client = client(&server);
     ask(&client).await.unwrap();
@@ -269,7 +269,7 @@ async fn a_short_outage_stops_nothing() {
 
 #[tokio::test]
 async fn a_busy_service_answers_everything_in_the_end() {
-    // Thirty in half a second, now and then no capacity, and not a word of it in the headers.
+    // Thirty per half second, occasionally no capacity, and nothing about it in the headers.
     let window: Mutex<VecDeque<Instant>> = Mutex::default();
     let server = Server::start(move |asked, nth| {
         let mut window = window.lock().unwrap();

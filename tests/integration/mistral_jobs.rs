@@ -1,4 +1,4 @@
-//! Files and batch jobs over real HTTP: created once, found again, whatever happens on the way.
+//! Files and batch jobs over real HTTP: created once and found again, whatever happens.
 
 use crate::common::script;
 
@@ -123,7 +123,7 @@ async fn jobs_are_found_on_every_page_and_by_their_own_metadata() {
             _ => json!({ "id": format!("{page}-{nth}"), "status": "SUCCESS", "metadata": { "etl_wave": 1 } }),
         });
         let jobs: Vec<Value> = jobs.take(if page < 3 { 100 } else { 0 }).collect();
-        // No total: the end is where nothing comes.
+        // No total: the list ends at an empty page.
         say(200, json!({ "data": jobs }))
     })
     .await;

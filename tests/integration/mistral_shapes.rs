@@ -1,4 +1,4 @@
-//! Answers, errors and results as the service has been seen to send them, read and put into words.
+//! Answers, errors and results as seen from the service, parsed and described.
 
 use std::{fs, path::Path};
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/mistral");
 
-/// Each fixture of a folder and what `words` makes of it, one a line.
+/// Each fixture of a folder and its description by `words`, one per line.
 fn reported(folder: &str, words: impl Fn(&Value) -> String) -> String {
     let mut files: Vec<_> =
         fs::read_dir(Path::new(FOLDER).join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -111,7 +111,7 @@ fn every_ending_has_one_fate_and_the_manual_tells_the_same() {
     assert_eq!((Ending::of(None), Ending::of(Some("eos"))), (Ending::Whole, Ending::Whole));
 }
 
-/// JSON of the kind that the readers look into, with anything anywhere.
+/// JSON like that read here, with anything anywhere.
 fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -132,7 +132,7 @@ fn json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    /// Whatever comes, the readers say something and do not panic.
+    /// For any body, the readers return a result and do not panic.
     #[test]
     fn no_body_is_too_odd(status in any::<u16>(), text in ".*", json in json()) {
         for body in [text, json.to_string(), json.to_string().chars().skip(1).collect()] {

@@ -1,4 +1,4 @@
-//! What is paid, against what was allowed and what was said before.
+//! The cost compared with the budget and the estimate.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 const PDF: &[u8] = b"%PDF-1.4\n1 0 obj<</Type/Pages/Count 2>>2 0 obj<</Type/Page>>3 0 obj<</Type/Page>>";
 
-/// Twenty documents of two pages each, no two alike; at 4 USD for a thousand pages they cost 0.16 USD.
+/// Twenty documents of two pages each, all different; at 4 USD per thousand pages they cost 0.16 USD.
 fn documents(budget: &str, more: &str) -> (Folder, String) {
     let folder = Folder::new();
     let rows: Vec<String> = (0..20).map(|at| format!("{{ name: '{at}.pdf' }}")).collect();
@@ -56,7 +56,7 @@ async fn pages_are_reserved_before_they_are_paid() {
     let ended = run_in(&pipeline, &options, CancellationToken::new()).await.unwrap();
     let RunEnd::OutOfMoney(reported) = ended.end else { panic!("{:?}", ended.end) };
     assert!(reported.starts_with("the budget of 0.0500 USD is reached"), "{reported}");
-    // Six documents of 0.008 USD are 0.048 USD; those that had no slot yet are left for the next run.
+    // Six documents of 0.008 USD are 0.048 USD; those without a slot are left for the next run.
     for _ in 0..4 {
         let answered = sim.stats().answered;
         assert!((1..=6).contains(&answered), "{answered}");

@@ -1,11 +1,11 @@
-//! A table shows what the last runs say: which rows of earlier runs go, and which stay.
+//! A table reflects the latest runs: which rows of earlier runs are removed, and which stay.
 
 use etl::run::Options;
 use tokio_util::sync::CancellationToken;
 
 use crate::common::{Ended, Folder, conserved, run};
 
-/// Texts of a CSV file, split at commas, into a table; with more keys for the sink.
+/// Texts of a CSV file, split at commas, into a table; with further keys for the sink.
 fn words(sink: &str) -> String {
     format!(
         "
@@ -55,7 +55,7 @@ fn pieces_that_are_no_longer_there_go() {
     write(&folder, &[("a", "1"), ("b", "4 5")]);
     assert_eq!(removed(&folder.run(&words(""))), (2, 0));
     assert_eq!(ids(&folder), "a1 b1 b2");
-    // The last piece goes as well: NULL has none.
+    // The last piece is removed as well: NULL has none.
     write(&folder, &[("a", ""), ("b", "4 5")]);
     assert_eq!(removed(&folder.run(&words(""))), (1, 0));
     assert_eq!(ids(&folder), "b1 b2");
@@ -109,11 +109,11 @@ fn nothing_goes_of_records_that_were_not_read() {
     let ended = run(&pipeline, &limited, CancellationToken::new()).unwrap();
     assert_eq!(removed(&ended), (1, 0));
     assert_eq!(ids(&folder), "a1 b1 b2 c1 c2");
-    // A line that cannot be read may be any record.
+    // An unreadable line may be any record.
     folder.write("texts.csv", b"id,words\na,1\nb,4,9\nc,6\n");
     folder.run(&words("gone: delete"));
     assert_eq!(ids(&folder), "a1 b1 b2 c1");
-    // A source without a record may be one that was not there.
+    // An empty source may have been missing.
     folder.write("texts.csv", b"id,words\n");
     folder.run(&words("gone: delete"));
     assert_eq!(ids(&folder), "a1 b1 b2 c1");
@@ -144,7 +144,7 @@ stages:
     write(&folder, &[("a", "x"), ("b", "x"), ("c", "y")]);
     folder.run(spec);
     assert_eq!(folder.sql("FROM groups ORDER BY ALL"), "x | 2\ny | 1");
-    // `c` is not read, so that its group stays.
+    // `c` is not read, so its group stays.
     write(&folder, &[("a", "z"), ("b", "z"), ("c", "z")]);
     let limited = Options { limit: Some(2), ..Options::default() };
     run(&folder.pipeline(spec, &[]), &limited, CancellationToken::new()).unwrap();
@@ -203,7 +203,7 @@ fn a_table_is_written_by_the_key_that_its_rows_have() {
     );
     assert!(refused.contains("spec.yaml:13:"), "{refused}");
     assert!(folder.mistakes(&words("key: [id]")).contains("writes them by `id`"));
-    // Rows that are only added, or written whole, need no key.
+    // Rows that are only appended, or a table that is replaced, need no key.
     folder.pipeline(&words("mode: append"), &[]);
     folder.pipeline(&words("mode: replace\n    key: [id, word]"), &[]);
     assert_eq!(ids(&folder), "a1");
@@ -236,7 +236,7 @@ stages:
         folder.sql("SELECT id, size, words FROM words ORDER BY id"),
         "a | short | NULL\nb | long | 2 3"
     );
-    // A record that takes the other way keeps one row, and one that takes none keeps none.
+    // A record that takes the other branch keeps one row, and one that takes none keeps none.
     write(&folder, &[("a", "1 2"), ("b", "")]);
     conserved(&folder.run(spec));
     assert_eq!(folder.sql("SELECT id, size, words FROM words ORDER BY id"), "a | long | 1 2");

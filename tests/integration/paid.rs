@@ -1,6 +1,6 @@
-//! Properties of money: no more is spent than the budget, the ledger knows what the server knows, and nothing is
-//! paid for twice, over random pipelines, broken answers and kills. `ETL_SEEDS`, `ETL_SEED`, `ETL_RECORDS` and
-//! `ETL_KILLS` make it longer.
+//! Properties of money: no more is spent than the budget, the ledger agrees with the server, and nothing is paid
+//! for twice, over random pipelines, broken answers and kills. `ETL_SEEDS`, `ETL_SEED`, `ETL_RECORDS` and
+//! `ETL_KILLS` for longer runs.
 #![cfg(unix)]
 
 use std::{
@@ -29,7 +29,7 @@ fn start(folder: &Folder, url: &str) -> Child {
         .unwrap()
 }
 
-/// The exit code; nothing after a kill. `lives` is how long it may run before it is killed.
+/// The exit code; `None` after a kill. `lives` is the time after which it is killed.
 fn run(folder: &Folder, url: &str, lives: Option<Duration>) -> Option<i32> {
     let mut child = start(folder, url);
     let started = Instant::now();
@@ -48,7 +48,7 @@ fn run(folder: &Folder, url: &str, lives: Option<Duration>) -> Option<i32> {
     }
 }
 
-/// A random pipeline with a random price and budget, and what a million tokens and a thousand pages cost, in USD.
+/// A random pipeline with random prices and budget, in USD per million tokens and per thousand pages.
 struct Random {
     folder: Folder,
     what: String,
@@ -69,10 +69,10 @@ fn pipeline(dice: &mut Dice) -> Random {
         [0.1 + dice.roll(100) as f64 / 10.0, 0.1 + dice.roll(300) as f64 / 10.0, 1.0 + dice.roll(9) as f64];
     let each = match is_ocr {
         true => 2.0 * prices[2] / 1e3,
-        // Some 100 tokens read and 60 written.
+        // About 100 tokens read and 60 written.
         false => (100.0 * prices[0] + 60.0 * prices[1]) / 1e6,
     };
-    // From next to nothing to more than enough.
+    // From almost nothing to more than enough.
     let budget = each * records as f64 * [0.05, 0.3, 0.7, 1.2, 20.0][dice.roll(5) as usize];
     let budget = (budget * 1e4).ceil() / 1e4;
     let task = match is_ocr {
@@ -121,13 +121,13 @@ stages:
 }
 
 impl Random {
-    /// What the ledger says was spent.
+    /// The cost according to the ledger.
     fn spent(&self) -> f64 {
         let spent = "SELECT coalesce(sum(cost_usd), 0)::DOUBLE FROM etl.answers";
         self.folder.sql(spent).parse().unwrap()
     }
 
-    /// What the server has to bill: its tokens, or two pages for each document.
+    /// The server's bill: its tokens, or two pages per document.
     fn billed(&self, stats: &Value) -> f64 {
         let count = |name: &str| stats[name].as_u64().unwrap() as f64;
         let full = match self.what.contains("ocr:") {
@@ -171,7 +171,7 @@ fn no_more_is_spent_than_the_budget_and_the_ledger_knows_what_the_server_knows()
                 "{what}: {spent} spent, {billed} billed"
             );
             if killed == before {
-                // To the millionth that the ledger counts in, for each answer.
+                // Within the ledger's rounding to a millionth, for each answer.
                 let off = (billed - spent).abs();
                 assert!(
                     off <= 1e-6 * sim.count("answered") as f64 + 1e-9,
@@ -186,7 +186,7 @@ fn no_more_is_spent_than_the_budget_and_the_ledger_knows_what_the_server_knows()
     eprintln!("{seeds} pipelines, {killed} kills, {stopped} stopped by their budget");
 }
 
-/// Every twentieth request has a broken answer with status 200, of every kind in turn.
+/// Every twentieth request gets a broken answer with status 200, of each kind in turn.
 #[test]
 fn broken_answers_and_kills_pay_for_nothing_twice() {
     const SLOTS: u64 = 16;
@@ -248,7 +248,7 @@ stages:
     }
     let last = run(&folder, &server.url, None);
     assert!(matches!(last, Some(0 | 3)), "{last:?}");
-    // Once more: what failed for good is not asked again.
+    // Once more: permanently failed requests are not sent again.
     let before: u64 = given.lock().unwrap().values().sum();
     run(&folder, &server.url, None);
     let given = given.lock().unwrap();
@@ -263,8 +263,8 @@ stages:
         over(1, true)
     );
     assert!(killed > 0, "no kill came in time");
-    // What a kill can cost: what is in flight, and what was answered since the last commit, up to 20 ms before: at this
-    // latency as much again (docs/decisions/commits.md).
+    // The possible loss of a kill: requests in flight, and answers since the last commit, up to 20 ms earlier: at
+    // this latency the same number again (docs/decisions/commits.md).
     let lost = killed * SLOTS * 2;
     assert!(over(1, true) <= lost, "seed {seed}: {} requests answered twice", over(1, true));
     assert!(over(ATTEMPTS, false) <= lost, "seed {seed}: {} attempts too many", over(ATTEMPTS, false));

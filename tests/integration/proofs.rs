@@ -1,4 +1,4 @@
-//! What a run has proven of a file is kept: a later check or run of the same file does not prove it again.
+//! Types verified by a run are stored: a later check or run of the same file does not verify them again.
 
 use std::{fs::File, time::SystemTime};
 
@@ -15,7 +15,7 @@ stages:
     table: rows
 ";
 
-/// A file that was written to a while ago.
+/// A file modified some time ago.
 fn write(folder: &Folder, bytes: &[u8], seconds_ago: u64) {
     folder.write("numbers.csv", bytes);
     let at = SystemTime::now() - std::time::Duration::from_secs(seconds_ago);
@@ -39,7 +39,7 @@ fn a_file_that_has_not_changed_is_not_proven_again() {
     write(&folder, &table(), 60);
     conserved(&folder.run(SPEC));
     assert_eq!(folder.sql("SELECT count(*) FROM etl.proofs"), "1");
-    // A proof that says otherwise shows that it is read.
+    // A falsified entry shows that it is used.
     let connection = duckdb::Connection::open(folder.path("out.duckdb")).unwrap();
     connection
         .execute_batch("UPDATE etl.proofs SET proof = replace(proof, '{\"Of\":\"BigInt\"}', '\"Text\"'); DROP TABLE rows")
@@ -48,7 +48,7 @@ fn a_file_that_has_not_changed_is_not_proven_again() {
     let before = std::fs::read(folder.path("out.duckdb")).unwrap();
     assert_eq!(type_at_check(&folder), "VARCHAR");
     assert!(std::fs::read(folder.path("out.duckdb")).unwrap() == before, "a check writes nothing");
-    // Another time, another size, other options: the file is proven again.
+    // Another time, size or options: the file is verified again.
     write(&folder, &table(), 50);
     assert_eq!(type_at_check(&folder), "BIGINT");
     let longer = [table(), b"100000,1.5\n".to_vec()].concat();

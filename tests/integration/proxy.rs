@@ -1,4 +1,4 @@
-//! Proxies from the environment, which only a process of its own can be given.
+//! Proxies from the environment, which needs a separate process.
 
 use crate::common::script;
 
@@ -20,7 +20,7 @@ stages:
     table: out
 ";
 
-/// Runs the pipeline with a proxy in its environment, and gives what it printed.
+/// Runs the pipeline with a proxy in its environment; returns its output.
 async fn run(base_url: &str, proxy: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.txt"), "hello").unwrap();

@@ -2,7 +2,7 @@
 
 use crate::common::{Folder, conserved};
 
-/// A pipeline over the rows of a spec, of which only the stages are written.
+/// A pipeline with the given stages over inline rows.
 fn pipeline(stages: &str) -> String {
     format!("pipeline: test\nduckdb: out.duckdb\nstages:{stages}")
 }

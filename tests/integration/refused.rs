@@ -1,4 +1,4 @@
-//! Specs that would lose or hide values are mistakes or warnings at check, each at its place.
+//! Specs that would lose or hide values yield mistakes or warnings at check, each with its place.
 
 use std::process::Command;
 
@@ -37,7 +37,7 @@ fn a_sink_does_not_replace_a_file_that_the_pipeline_reads() {
     let sink = "  - sink: rows\n    csv: ./in.csv\n";
     let mistakes = folder.mistakes(&spec(sink));
     assert!(mistakes.contains("in.csv` is a file that the source `texts` reads"), "{mistakes}");
-    // Also one that a pattern would find on the next run.
+    // Also a file that a pattern would match on the next run.
     let new = spec(&sink.replace("in.csv", "new.csv"));
     for source in ["csv: \"*.csv\"\n    key: id", "files: \"**/*.csv\""] {
         let mistakes = folder.mistakes(&new.replace("csv: in.csv\n    key: id", source));

@@ -1,4 +1,4 @@
-//! What is sent for what a spec says: the first request of a pipeline, as a dry run shows it.
+//! The request for a spec: the first one of a pipeline, as shown by a dry run.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Pipelines from end to end, without anybody being asked.
+//! Pipelines end to end, without requests.
 
 use crate::common::{Folder, conserved};
 
@@ -144,7 +144,7 @@ stages:
     let tags = || folder.sql("SELECT id, tag FROM tags ORDER BY id, tag_index").replace('\n', "; ");
     conserved(&folder.run(&spec("[{ id: a, tags: [x, y, z] }, { id: b, tags: [u, v] }]")));
     assert_eq!(tags(), "a | x; a | y; a | z; b | u; b | v");
-    // A record that is not read keeps its rows.
+    // An unread record keeps its rows.
     conserved(&folder.run(&spec("[{ id: a, tags: [w] }]")));
     assert_eq!(tags(), "a | w; b | u; b | v");
     let ended = folder.run(&spec("[{ id: a, tags: [p] }, { id: a, tags: [r] }, { id: b, tags: [u] }]"));

@@ -1,4 +1,4 @@
-//! Several answers for a record, each in a record of its own.
+//! Several answers for a record, each in a separate record.
 
 use etl::run::Options;
 use tokio_util::sync::CancellationToken;
@@ -38,7 +38,7 @@ fn each_sample_is_a_request_of_its_own_and_the_next_run_asks_nothing() {
     );
     assert_eq!(folder.sql("FROM lists ORDER BY id"), "1 | 3 | [1, 2, 3]\n2 | 3 | [1, 2, 3]\n3 | 1 | [1]");
     assert_eq!(offline(&folder, SPEC).progress.usage.requests, 0);
-    // One sample is the request that a stage without `samples:` sends.
+    // One sample is the same request as without `samples:`.
     let one = offline(&folder, &SPEC.replace("    samples: 3\n", "    samples: 1\n"));
     assert_eq!(one.progress.usage.requests, 0);
     assert_eq!(folder.sql("SELECT count(*) FROM poems"), "3", "the samples that are no longer taken go");

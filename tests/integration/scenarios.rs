@@ -1,4 +1,4 @@
-//! Bad days from end to end: the shipped scenarios, played faster, and what the server says of the run afterwards.
+//! Bad days end to end: the shipped scenarios, accelerated, and the server's view of the run.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ const SCHEMA: &str = r#"{
   }
 }"#;
 
-/// The scenario with everything this many times faster: limits, latencies, when faults come and how long they last.
+/// The scenario with everything accelerated by this factor: limits, latencies, the timing of faults.
 fn faster(scenario: &str, times: u32) -> SimConfig {
     let mut config = SimConfig::default().with_scenario(scenario).unwrap();
     let rate = |rate: Rate| Rate::new(rate.per_second() * f64::from(times), Duration::from_secs(1)).unwrap();
@@ -32,7 +32,7 @@ fn faster(scenario: &str, times: u32) -> SimConfig {
         fault.lasting = fault.lasting.map(|lasting| lasting / times);
         fault.every = fault.every.map(|every| every / times);
         fault.retry_after = fault.retry_after.map(|wait| match wait {
-            // The other forms know no parts of a second.
+            // The other forms do not support fractions of a second.
             RetryAfter::Seconds(wait) | RetryAfter::Date(wait) | RetryAfter::Millis(wait) => {
                 RetryAfter::Millis(wait / times)
             }
@@ -44,8 +44,8 @@ fn faster(scenario: &str, times: u32) -> SimConfig {
     config
 }
 
-/// Asks about so many texts and once more about those whose answer was refused; gives what the server says of it,
-/// too. Each text ends in one of two tables, or the test.
+/// Sends requests about `texts` texts, and a second map for those refused; also returns the server's counts. Each
+/// text ends up in one of two tables, or the test fails.
 async fn run(texts: u64, concurrency: u32, retry: &str, config: SimConfig) -> (Ended, SimStats, Folder) {
     let folder = Folder::new();
     folder.write("schema.json", SCHEMA.as_bytes());

@@ -1,4 +1,4 @@
-//! The JSON Schema that editors check pipelines by.
+//! The JSON Schema by which editors check pipelines.
 
 use std::{fs, path::Path};
 

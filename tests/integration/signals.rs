@@ -1,4 +1,4 @@
-//! Signals that end a run: in good order where the program can hear them, and with a name of its own where it cannot.
+//! Signals that end a run: cleanly if the program can catch them, and recorded as killed if it cannot.
 
 use std::{
     process::{Child, Command, ExitStatus, Stdio},
@@ -26,7 +26,7 @@ fn start(folder: &Folder) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Sends a signal when the run has a row of its own.
+/// Sends a signal once the run has written a row.
 fn signal(folder: &Folder, child: &Child, name: &str) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !folder.path("out.duckdb").exists() {

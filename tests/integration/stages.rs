@@ -1,11 +1,11 @@
-//! The stages that call no model, each over a handful of records.
+//! The stages that call no model, each over a few records.
 
 use etl::run::Options;
 use tokio_util::sync::CancellationToken;
 
 use crate::common::{Folder, conserved, run};
 
-/// A pipeline over the rows of a spec, of which only the stages are written.
+/// A pipeline with the given stages over inline rows.
 fn pipeline(stages: &str) -> String {
     format!("duckdb: out.duckdb\nstages:{stages}")
 }
@@ -229,7 +229,7 @@ fn the_shortest_pipeline_takes_its_names_from_its_files() {
     assert_eq!(crate::common::sql(&folder.path("spec.duckdb"), "SELECT pipeline FROM etl.runs"), "spec");
 }
 
-/// Books whose chapters are split and gathered; `x` is no number.
+/// Books whose chapters are split and gathered; `x` is not a number.
 fn gathered(rows: &str, gather: &str) -> String {
     pipeline(&format!(
         "

@@ -1,5 +1,5 @@
-//! What stops a run, from end to end: no credit, or a server that is dead. Nothing counts as done that is not,
-//! what was answered is kept, and the next run continues.
+//! What stops a run, end to end: no credit, or a dead server. Unfinished work does not count as done, answers are
+//! kept, and the next run continues.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ stages:
     )
 }
 
-/// One address at which a server may be now of this kind and now of that.
+/// An address where different servers run in turn.
 struct Place {
     folder: Folder,
     port: u16,
@@ -45,14 +45,14 @@ impl Place {
         Self { folder, port: sim.url().rsplit(':').next().unwrap().parse().unwrap() }
     }
 
-    /// A server that goes by a scenario; it is gone when dropped.
+    /// A server with a scenario; stopped on drop.
     async fn serve(&self, scenario: &str) -> Sim {
         let quick = "batch: { queue: { median: 5min, spread: 0.3 }, run: 5min, line: 1s }";
         let config = SimConfig { latency: Duration::from_millis(5), misfits: 0.0, ..SimConfig::default() };
         let config = config.with_yaml("quick", quick).unwrap().with_yaml("scenario", scenario).unwrap();
         let config = SimConfig { port: self.port, ..config };
         for _ in 0..100 {
-            // The one before it may not have let go of the address yet.
+            // The previous server may not have released the address yet.
             match Sim::start(config.clone()).await {
                 Ok(sim) => return sim,
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -73,7 +73,7 @@ impl Place {
     }
 }
 
-/// Out of money, with the message that says so, and nobody's record has failed.
+/// Checks that the run ended for lack of money, with the right message, and without failed records.
 fn unpaid(ended: &Ended) {
     let RunEnd::OutOfMoney(reported) = &ended.end else { panic!("{:?}", ended.end) };
     assert!(reported.starts_with("the account has no credit or no payment method (402"), "{reported}");
@@ -83,7 +83,7 @@ fn unpaid(ended: &Ended) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_credit_stops_a_run_in_the_middle_and_the_next_one_goes_on() {
-    // Late enough for a slow machine to have begun, with more records than it can have asked for by then.
+    // Late enough for a slow machine to have started, with more records than it can have requested by then.
     let (place, spec) = (Place::new().await, spec(1000, "concurrency: 8"));
     let sim = place
         .serve(
@@ -134,7 +134,7 @@ async fn no_credit_for_a_job_stops_the_run_and_the_next_one_creates_it() {
     assert_eq!(place.count("SELECT count(*) FROM etl.jobs WHERE state NOT IN ('collected', 'lost')"), 0);
 }
 
-/// It stops with the cause; nothing counts as done, or as failed.
+/// It stops with the cause; nothing counts as done or failed.
 fn broken(place: &Place, ended: &Ended, cause: &str) {
     let RunEnd::Fatal(reported) = &ended.end else { panic!("{:?}", ended.end) };
     assert!(reported.contains(" requests in a row failed in the same way; the last one: "), "{reported}");
@@ -154,7 +154,7 @@ async fn a_dead_server_stops_the_run_after_a_few_dozen_calls() {
     let stats = sim.stats();
     assert!((24..=60).contains(&stats.requests), "{stats:?}");
     drop(sim);
-    // Nobody is there at all.
+    // No server is running.
     let ended = place.run(&spec, Options::default()).await;
     broken(&place, &ended, "refused");
     assert!(ended.progress.usage.requests <= 60, "{:?}", ended.progress.usage);

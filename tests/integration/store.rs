@@ -1,4 +1,4 @@
-//! The database when things go wrong with it: one message that says what to do, and nothing lost.
+//! The database under failure: one message that says what to do, and nothing is lost.
 
 use std::{
     fs,
@@ -39,7 +39,7 @@ stages:
     )
 }
 
-/// Runs the binary on the simulator; a hang fails.
+/// Runs the binary with the simulator; a hang fails.
 fn etl(folder: &Folder, database: &Path) -> Output {
     folder.write("schema.json", SCHEMA.as_bytes());
     folder.write("spec.yaml", spec(database, 10, "").as_bytes());
@@ -48,7 +48,7 @@ fn etl(folder: &Folder, database: &Path) -> Output {
     command.timeout(Duration::from_secs(60)).output().unwrap()
 }
 
-/// It could not continue: exit code 1, and one message.
+/// Checks that it failed with exit code 1 and one message.
 fn refused(output: &Output) -> String {
     let reported = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{reported}");
@@ -124,7 +124,7 @@ async fn a_damaged_log_is_left_as_it_is() {
         });
         store.commit(run, "here", Batch { entries: entries.collect(), ..Batch::default() }).await.unwrap();
     }
-    // As a kill would leave it: the last steps are only in the log that DuckDB writes ahead.
+    // As after a kill: the last steps are only in DuckDB's write-ahead log.
     let (database, whole) = (fs::read(&path).unwrap(), fs::read(log(&path)).unwrap());
     let left = |bytes: &[u8]| {
         fs::write(&copy, &database).unwrap();
@@ -133,7 +133,7 @@ async fn a_damaged_log_is_left_as_it_is() {
     let steps = "SELECT count(*) FROM etl.journal";
     left(&whole);
     assert_eq!(sql(&copy, steps), "800");
-    // A commit that was cut off was none; those before it are there.
+    // A truncated commit did not happen; earlier ones are intact.
     left(&whole[..whole.len() - 100]);
     assert_eq!(sql(&copy, steps), "780");
     let mut damaged = whole.clone();
@@ -149,8 +149,7 @@ async fn a_damaged_log_is_left_as_it_is() {
 #[test]
 fn a_folder_that_cannot_be_written() {
     let folder = Folder::new();
-    // Permissions do not bind a superuser; what stands where the folder should be does, and a file system that
-    // is mounted to be read does, too.
+    // Permissions do not bind a superuser; a file in place of the folder does, and so does a read-only file system.
     folder.write("file", b"");
     let reported = refused(&etl(&folder, &folder.path("file/out.duckdb")));
     eprintln!("{reported}");
@@ -174,11 +173,11 @@ fn a_folder_that_cannot_be_written() {
     assert!(fs::read(disk.path("out.duckdb")).unwrap() == before);
 }
 
-/// A file system of a few megabytes, in memory, for as long as this lives.
+/// An in-memory file system of a few megabytes, for as long as this lives.
 struct Disk(tempfile::TempDir);
 
 impl Disk {
-    /// Nothing where this may not be done.
+    /// `None` without the permission to mount.
     fn mount(size: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let options = format!("size={size}");
@@ -203,7 +202,7 @@ impl Disk {
         self.0.path().join(name)
     }
 
-    /// Takes all the room that is left.
+    /// Fills the file system.
     fn fill(&self) {
         let mut ballast = fs::File::create(self.path("ballast")).unwrap();
         while std::io::Write::write_all(&mut ballast, &[1; 4096]).is_ok() {}
@@ -232,7 +231,7 @@ async fn run(folder: &Folder, spec: &str, sim: &Sim, watch: impl FnMut(&EventKin
     running.unwrap()
 }
 
-/// The disk is full in the middle of a run, and has room again before the next one.
+/// The disk is full in the middle of a run, and has space again before the next one.
 async fn full_disk(map: &str, wanted: fn(&EventKind) -> bool) {
     let Some(disk) = Disk::mount("24m") else { return };
     let (folder, sim) = (Folder::new(), Sim::start(sim()).await.unwrap());
@@ -254,7 +253,7 @@ async fn full_disk(map: &str, wanted: fn(&EventKind) -> bool) {
     assert!(reported.contains("the same command resumes"), "{reported}");
     assert_eq!(ended.end.exit_code(), 1);
 
-    // As long as there is no room it asks no more than it can have under way.
+    // While the disk is full, it sends no more requests than it can have in flight.
     let first = sim.stats();
     let options = Options { base_url: Some(sim.url()), ..Options::default() };
     let again = run_watched(&folder.pipeline(&spec, &[]), &options, CancellationToken::new(), |_| ()).await;
@@ -284,10 +283,10 @@ async fn full_disk(map: &str, wanted: fn(&EventKind) -> bool) {
             records as u64 - kept,
             "what was kept is not asked again"
         );
-        // What was under way when it was full is all that is paid for twice.
+        // Only requests in flight when it was full are paid for twice.
         assert!(first.answered - kept <= 64 + 8, "{} given, {kept} kept", first.answered);
     } else {
-        // A job that was created stays; its answers wait at the service.
+        // A created job persists; its answers wait at the service.
         assert_eq!((stats.answered, stats.duplicates, stats.jobs_twice), (records as u64, 0, 0));
     }
 }

@@ -1,5 +1,5 @@
-//! What the program writes is obeyed by no terminal, whatever comes in names, files, answers and errors; and it
-//! shows no key of an account.
+//! Terminals never interpret the program's output, whatever is in names, files, answers and errors; and it never
+//! shows an API key.
 
 use std::{
     path::Path,
@@ -12,7 +12,7 @@ use crate::common::{
 };
 use serde_json::json;
 
-/// A screen that is cleared, a bell, a colour as a C1 control, a reversal of the text, a line begun again.
+/// Clear screen, a bell, a colour as a C1 control, bidirectional overrides, a carriage return.
 const HOSTILE: &str = "\u{1b}[2J\u{7}\u{9b}31m\u{202e}x\u{2066}y\u{7f}\rz";
 
 const SET: &str = "\u{1b}[2J\u{9b}=1";
@@ -27,7 +27,7 @@ fn etl(folder: &Folder, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// Nothing that a terminal obeys, on either side.
+/// Checks that neither output contains control or direction characters.
 fn harmless(arguments: &[&str], output: &Output) -> String {
     let mut text = String::new();
     for bytes in [&output.stdout, &output.stderr] {
@@ -71,7 +71,7 @@ stages:
     )
 }
 
-/// Every command on a spec; gives all that was written.
+/// Runs every command on a spec; returns all output.
 fn every_command(folder: &Folder, name: &str, url: &str, every_mode: bool) -> String {
     let mut all = String::new();
     let check = etl(folder, &["check", name]);
@@ -141,7 +141,7 @@ async fn no_command_hands_control_characters_on() {
         for (spec, shown) in [
             (spec("small", ""), "valid"),
             (spec("small", schema), "valid"),
-            // Mistakes of every reader, each with its excerpt.
+            // Mistakes in every kind of input, each with its excerpt.
             (spec(&quoted(HOSTILE), ", modle: 3"), "unknown key"),
             (spec("small", "").replace("say\n", &format!("{}\n", quoted(HOSTILE))), "cannot be a name"),
             (spec("small", "").replace("Say {{", "Say {% nothing {{"), "mistake"),

@@ -1,5 +1,5 @@
-//! Nothing is paid for twice, and nobody takes what is another's: stages, pipelines and servers that share a
-//! database or a question.
+//! Nothing is paid for twice, and nothing is taken from others: stages, pipelines and servers that share a
+//! database or a request.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ async fn run(folder: &Folder, spec: &str, sim: &Sim) -> Ended {
     tokio::time::timeout(Duration::from_secs(60), run).await.expect("the run does not end").unwrap()
 }
 
-/// Runs until the first job is there, then interrupts.
+/// Runs until the first job exists, then interrupts.
 async fn until_a_job(folder: &Folder, spec: &str, sim: &Sim) {
     let (stop, later) = (CancellationToken::new(), CancellationToken::new());
     let options = Options { base_url: Some(sim.url()), ..Options::default() };
@@ -91,7 +91,7 @@ async fn two_stages_with_one_question_pay_once() {
             ask("second", &format!("from: texts\n    {other}")),
         );
         let spec = spec("two", "range % 40", &stages);
-        // Whoever comes second may have to wait for the next run.
+        // The second one may have to wait for the next run.
         for _ in 0..4 {
             let ended = run(&folder, &spec, &sim).await;
             if ended.sum.failures == 0 {

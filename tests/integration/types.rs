@@ -2,8 +2,8 @@
 
 use crate::common::{Folder, conserved};
 
-/// A type, a value of it, the column that it becomes from `sql:` and its text there; the type of the column from a
-/// Parquet file, where that differs, or nothing if DuckDB writes no such file.
+/// A type, a value, the resulting column from `sql:` and its text there; the type of the column from a Parquet
+/// file, where different, or `No` if DuckDB cannot write it.
 struct Case(&'static str, &'static str, &'static str, &'static str, Parquet);
 
 enum Parquet {

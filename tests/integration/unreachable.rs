@@ -1,4 +1,4 @@
-//! Servers that cannot be reached: said within ten seconds, with what to check, and nothing counts as failed.
+//! Unreachable servers: reported within ten seconds, with what to check, and nothing counts as failed.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ stages:
     table: answers
 ";
 
-/// What ends a run against a server at this address.
+/// The error that ends a run against a server at this address.
 async fn reported(url: &str) -> String {
     let folder = Folder::new();
     let options = Options { base_url: Some(url.to_owned()), ..Options::default() };
@@ -45,7 +45,7 @@ async fn a_refused_connection_says_to_look_at_the_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_does_not_resolve_says_to_look_at_its_spelling() {
-    // A name that no server ever has (RFC 2606).
+    // A name that never resolves (RFC 2606).
     let reported = reported("http://api.mistral.invalid").await;
     assert!(reported.starts_with("cannot connect to api.mistral.invalid: "), "{reported}");
     assert!(

@@ -1,10 +1,10 @@
-//! What is valid and probably not meant is shown, and the spec runs.
+//! Valid but probably unintended specs yield warnings, and run.
 
 use etl::diagnostic::Mistakes;
 
 use crate::common::Folder;
 
-/// The warnings of the stages below a source with the fields `id`, `web` and `n`, as a person sees them.
+/// The warnings of the stages below a source with the fields `id`, `web` and `n`, as shown to a user.
 fn warned(stages: &str) -> String {
     let folder = Folder::new();
     let spec = format!(
@@ -21,7 +21,7 @@ stages:
     Mistakes(warnings).render(false).replace(&folder.path("").display().to_string(), "")
 }
 
-/// A map with these keys that asks, and what reads it.
+/// A chat map with these keys, and the stages that read it.
 fn asking(chat: &str, below: &str) -> String {
     format!("  - map: review\n    chat: {{ model: mistral-small-latest, {chat} }}\n{below}  - sink: rows\n")
 }
@@ -84,7 +84,7 @@ fn what_changes_with_each_run_is_shown_where_a_request_may_contain_it() {
             shown.contains(&format!("`{word}` gives another value on each run")),
             "{expression}: {shown}"
         );
-        // Without a request it costs nothing.
+        // Without requests it costs nothing.
         assert_eq!(warned(&format!("{fields}  - sink: rows\n")), "");
     }
     let query = "  - wave: w\n    sql: SELECT id, web, now() AS at FROM w\n";
@@ -99,7 +99,7 @@ fn what_changes_with_each_run_is_shown_where_a_request_may_contain_it() {
     );
 }
 
-/// The mistakes of a query over a wave `w` below the map `label`, whose answer has a `title`, as has the source.
+/// The mistakes of a query over a wave `w` below the map `label`; its answer has a `title`, as has the source.
 fn query(sql: &str) -> (String, String) {
     let folder = Folder::new();
     let spec = format!(

@@ -13,7 +13,7 @@ pub(super) static KIND: Kind = Kind { path: CHAT_PATH, largest: LARGEST, counts_
 
 fn text(body: &Value) -> Result<String, String> {
     let choice = first(body, "choices")?;
-    // The shape of older servers has the text beside the message's place.
+    // Older servers put `text` where the message belongs.
     let message = match (choice.get("message"), choice.get("text")) {
         (Some(message), _) => message,
         (None, Some(Value::String(text))) => return Ok(text.clone()),
@@ -21,7 +21,7 @@ fn text(body: &Value) -> Result<String, String> {
     };
     let text = match &message["content"] {
         Value::Null => String::new(),
-        // One chunk that is not in a list.
+        // A single chunk outside a list.
         Value::Object(chunk) if chunk.get("text").is_some_and(Value::is_string) => {
             Content::Chunks(vec![message["content"].clone()]).text()
         }
@@ -36,7 +36,7 @@ fn text(body: &Value) -> Result<String, String> {
         .map(|call| &call["function"]["arguments"])
         .collect();
     Ok(match calls[..] {
-        // What is said before a call that never came is half an answer.
+        // Text before a tool call that never arrived is half an answer.
         [] if choice["finish_reason"] == "tool_calls" => {
             return Err("ends with `finish_reason: tool_calls` and holds no call".to_owned());
         }
@@ -47,7 +47,7 @@ fn text(body: &Value) -> Result<String, String> {
     })
 }
 
-/// The arguments of a tool call: an object, or a text that holds one.
+/// The arguments of a tool call: an object, or a JSON string of one.
 fn arguments(call: &Value) -> String {
     call.as_str().map_or_else(|| call.to_string(), str::to_owned)
 }

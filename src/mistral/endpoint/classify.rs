@@ -1,4 +1,4 @@
-//! Classes by a classifier of one's own.
+//! Classification by a custom classifier.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! The endpoints that answer requests, at once or within a batch job. Main type: [`Endpoint`]; what is particular to one
-//! is in the file of its name.
+//! The endpoints that answer requests, directly or within a batch job. Main type: [`Endpoint`]; each endpoint's
+//! specifics are in the file named after it.
 
 mod chat;
 mod classify;
@@ -15,23 +15,23 @@ use serde_json::Value;
 
 use kind::Kind;
 
-/// What is asked for.
+/// An endpoint of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// Chat completions.
     Chat,
     /// Embeddings.
     Embed,
-    /// The text of documents and images.
+    /// Text recognition in documents and images.
     Ocr,
-    /// Whether a text is harmful, and how.
+    /// Detection of harmful text.
     Moderate,
-    /// Classes by a classifier of one's own.
+    /// Classification by a custom classifier.
     Classify,
 }
 
 impl Endpoint {
-    /// All of them.
+    /// All endpoints.
     pub const ALL: [Self; 5] = [Self::Chat, Self::Embed, Self::Ocr, Self::Moderate, Self::Classify];
 
     const fn kind(self) -> &'static Kind {
@@ -44,7 +44,7 @@ impl Endpoint {
         }
     }
 
-    /// Its path below the base URL, which is also what a batch job names it by.
+    /// Its path below the base URL, which also identifies it in a batch job.
     pub const fn path(self) -> &'static str {
         self.kind().path
     }
@@ -54,15 +54,15 @@ impl Endpoint {
         self.kind().largest
     }
 
-    /// Whether requests count as pages for the limits of rate.
+    /// Whether requests count as pages for the rate limits.
     pub(super) const fn counts_pages(self) -> bool {
         self.kind().counts_pages
     }
 
-    /// The useful part of an answer, as text.
+    /// Extracts the answer as text.
     ///
     /// # Errors
-    /// Which part is missing, as an end to "the answer …".
+    /// The missing part, worded to follow "the answer …".
     pub(super) fn text(self, body: &Value) -> Result<String, String> {
         (self.kind().text)(body)
     }

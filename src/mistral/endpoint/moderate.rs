@@ -1,4 +1,4 @@
-//! Whether a text is harmful, and how.
+//! Detection of harmful text.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ fn text(body: &Value) -> Result<String, String> {
     Ok(flagged(first(body, "results")?).to_string())
 }
 
-/// A moderation with `flagged`: whether any category is true.
+/// Adds `flagged` to a moderation: whether any category is true.
 fn flagged(result: &Value) -> Value {
     let mut result = result.clone();
     let categories = result["categories"].as_object();

@@ -1,10 +1,10 @@
-//! The text of documents and images.
+//! Text recognition in documents and images.
 
 use serde_json::{Map, Value, json};
 
 use super::{kind::Kind, parts::lacks};
 
-/// The pages of a document may come with their pictures.
+/// The answer may include the images of the pages.
 pub(super) static KIND: Kind = Kind { path: "/v1/ocr", largest: 256_000_000, counts_pages: true, text };
 
 fn text(body: &Value) -> Result<String, String> {
@@ -15,7 +15,7 @@ fn text(body: &Value) -> Result<String, String> {
     found.insert("pages".to_owned(), json!(pages));
     match &body["document_annotation"] {
         Value::Null => {}
-        // JSON within a string, if the model kept to what was asked for.
+        // A JSON string, if the model followed the instructions.
         Value::String(text) => {
             let read = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str()));
             found.insert("document_annotation".to_owned(), read);

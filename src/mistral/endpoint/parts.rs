@@ -1,8 +1,8 @@
-//! Parts of an answer that have to be there. Called by each endpoint.
+//! Required parts of an answer. Called by each endpoint.
 
 use serde_json::Value;
 
-/// Why an answer without a part is none, as an end to "the answer …".
+/// The error for a missing part, worded to follow "the answer …".
 pub(super) fn lacks(part: &str) -> String {
     format!("has no `{part}`")
 }

@@ -1,9 +1,9 @@
-//! JSON within a model's text, read byte by byte: where a value ends, and what is wrong with it and where.
+//! Scans JSON within a model's text byte by byte: finds the end of a value, its mistakes and their places.
 //!
-//! A JSON parser says "expected value at line 1 column 40" and stops. Here a [`Flaw`] names the mistake in
-//! words that a person and the next attempt can use, and [`scan`] finds where the broken value ends, so
-//! that no part of it is taken for an answer. Two mistakes have one meaning only and are repaired: a
-//! trailing comma, and raw control characters in a string. [`answer`](super::answer) calls it.
+//! A JSON parser reports "expected value at line 1 column 40" and stops. Here a [`Flaw`] describes the mistake in
+//! terms useful to a person and to the next attempt, and [`scan`] finds the end of the broken value, so that no
+//! part of it is mistaken for an answer. Two mistakes are unambiguous and are repaired: a trailing comma, and raw
+//! control characters in a string. Called by [`answer`](super::answer).
 
 mod place;
 mod words;
@@ -13,24 +13,24 @@ use std::collections::HashSet;
 pub(super) use place::place;
 use place::{around, closed};
 
-/// Deeper than this no answer is meant; the parser that reads the value has the same limit.
+/// The deepest nesting accepted; the parser that reads the value has the same limit.
 const DEEPEST: usize = 120;
 
-/// A value that can be read.
+/// A readable value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Scanned {
-    /// Where it ends in the text.
+    /// Its end offset in the text.
     pub(super) end: usize,
-    /// The value in valid JSON, and what was repaired in it; nothing for one that is valid already.
+    /// The repaired JSON and a note of the repairs; `None` if it was valid already.
     pub(super) repaired: Option<(String, String)>,
 }
 
-/// A value that cannot be read.
+/// An unreadable value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Broken {
     /// What is wrong and where.
     pub(super) reason: String,
-    /// Where the value ends by its brackets; nothing if the text ends first.
+    /// The end of the value according to its brackets; `None` if the text ends first.
     pub(super) end: Option<usize>,
 }
 
@@ -39,17 +39,17 @@ pub(super) struct Broken {
 pub(super) struct Flaw {
     at: usize,
     what: String,
-    /// Objects and arrays that are open there.
+    /// The number of open objects and arrays.
     open: usize,
-    /// Whether the place is within a string.
+    /// Whether the place is inside a string.
     in_string: bool,
-    /// Whether the text is over.
+    /// Whether the text ends here.
     cut: bool,
 }
 
 impl Flaw {
-    /// The words for it, and where the value ends: found out only for what is meant as JSON, because it
-    /// takes a look at the whole text.
+    /// The explanation, and the end of the value. Computed only for text meant as JSON, because it scans the
+    /// whole text.
     pub(super) fn explained(self, text: &str) -> Broken {
         let Self { at, what, open, in_string, cut } = self;
         let (line, column) = place(text, at);
@@ -61,7 +61,7 @@ impl Flaw {
     }
 }
 
-/// What may come next.
+/// The tokens allowed next.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     Value,
@@ -72,10 +72,10 @@ enum Next {
     CommaOrEnd,
 }
 
-/// What is open.
+/// An open array or object.
 enum Open<'a> {
     Array,
-    /// With the keys that it has so far, as they are written.
+    /// With its keys so far, as written.
     Object(HashSet<&'a str>),
 }
 
@@ -92,9 +92,9 @@ struct Scanner<'a> {
     text: &'a str,
     at: usize,
     open: Vec<Open<'a>>,
-    /// Where the last comma is.
+    /// The offset of the last comma.
     comma: usize,
-    /// Bytes that are left out, and what is put in their place.
+    /// Offsets of removed bytes, and their replacements.
     repairs: Vec<(usize, String)>,
 }
 
@@ -129,7 +129,7 @@ impl<'a> Scanner<'a> {
                 | (Next::CommaOrEnd | Next::KeyOrEnd | Next::Key, b'}')
                     if self.may_end(next, byte) =>
                 {
-                    // What may begin only after a comma, and ends instead: the comma was one too many.
+                    // A close where only an item may follow a comma: the comma is superfluous.
                     if matches!(next, Next::Value | Next::Key) {
                         self.repairs.push((self.comma, String::new()));
                     }
@@ -171,7 +171,7 @@ impl<'a> Scanner<'a> {
     fn may_end(&self, next: Next, byte: u8) -> bool {
         let matches =
             matches!((self.open.last(), byte), (Some(Open::Array), b']') | (Some(Open::Object(_)), b'}'));
-        // After a colon there must be a value.
+        // A colon must be followed by a value.
         matches && (next != Next::Value || matches!(self.open.last(), Some(Open::Array)))
     }
 
@@ -245,7 +245,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// The code unit that is escaped at a place.
+    /// The UTF-16 code unit escaped at an offset.
     fn unit(&self, at: usize) -> Option<u32> {
         let digits = self.text.get(at..at + 6)?.strip_prefix("\\u")?;
         digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
@@ -272,7 +272,7 @@ impl<'a> Scanner<'a> {
         Ok(Next::CommaOrEnd)
     }
 
-    /// What reaches to the next blank or sign of punctuation.
+    /// The text up to the next whitespace or punctuation.
     fn token(&self) -> &'a str {
         let rest = &self.text[self.at..];
         let end =
@@ -285,7 +285,7 @@ impl<'a> Scanner<'a> {
         self.flaw(words::unexpected(next, found, self.token()))
     }
 
-    /// The value in valid JSON, and what was done to it.
+    /// The value as valid JSON, and a note of the repairs.
     fn repaired(&mut self, start: usize) -> (String, String) {
         self.repairs.sort_unstable();
         let (mut json, mut from) = (String::with_capacity(self.at - start), start);

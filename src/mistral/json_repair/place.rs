@@ -1,8 +1,8 @@
-//! Positions in a text: line and column, the characters around them, matching brackets.
+//! Positions in a text: line and column, surrounding characters, matching brackets.
 
 use std::fmt::Write;
 
-/// Characters shown on each side of a place.
+/// Characters shown on each side of a position.
 const AROUND: usize = 20;
 
 /// The offset after the bracket that closes what is open at a position.
@@ -26,14 +26,14 @@ pub(super) fn closed(text: &str, from: usize, open: usize, in_string: bool) -> O
     None
 }
 
-/// Line and column of a place, from 1, in characters.
+/// Line and column of an offset, from 1, in characters.
 pub(in super::super) fn place(text: &str, at: usize) -> (usize, usize) {
     let before = &text[..at];
     let line = before.rfind('\n').map_or(0, |newline| newline + 1);
     (before.matches('\n').count() + 1, before[line..].chars().count() + 1)
 }
 
-/// The characters round a place, on one line.
+/// The characters around an offset, on one line.
 pub(super) fn around(text: &str, at: usize) -> String {
     let start = text[..at].char_indices().rev().nth(AROUND - 1).map_or(0, |(start, _)| start);
     let end = text[at..].char_indices().nth(AROUND).map_or(text.len(), |(end, _)| at + end);

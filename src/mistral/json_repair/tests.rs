@@ -1,4 +1,4 @@
-//! What is repaired, what is refused, and what is said about it.
+//! Repairs, refusals and their messages.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -67,7 +67,7 @@ fn json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    /// What a parser takes is valid here, to its last byte, whatever follows.
+    /// JSON that a parser accepts is valid here up to its last byte, whatever follows.
     #[test]
     fn valid_json_is_valid(value in json(), after in ".*") {
         let text = format!("[{value}]");
@@ -75,7 +75,7 @@ proptest! {
         prop_assert_eq!(scanned, Ok(Scanned { end: text.len(), repaired: None }));
     }
 
-    /// What is said to be valid, or was repaired, a parser takes; nothing panics.
+    /// A parser accepts everything reported as valid or repaired; nothing panics.
     #[test]
     fn what_is_taken_is_json(text in "[\\[{][\\[\\]{}\",:a-c0-2\\\\u\n nut\u{1}é.e-]{0,24}") {
         if let Ok(Scanned { end, repaired }) = scan(&text, 0) {

@@ -1,11 +1,11 @@
-//! The words for what is wrong in JSON.
+//! Messages for mistakes in JSON.
 
 use super::Next;
 
-/// Characters of a token that are shown.
+/// Characters shown of a token.
 const SHOWN: usize = 20;
 
-/// What is wrong with a character where something else may come; `token` is what it begins.
+/// The message for an unexpected character; `token` is the token it begins.
 pub(super) fn unexpected(next: Next, found: char, token: &str) -> String {
     let token = short(token);
     let value = matches!(next, Next::Value | Next::ValueOrEnd);

@@ -1,52 +1,52 @@
-//! How many requests to have under way: more as long as it helps, fewer as soon as it hurts.
+//! The number of requests in flight: raised while that helps, lowered as soon as it hurts.
 //!
-//! Additive increase, multiplicative decrease, decided once a round (as many answers as there are
-//! slots). Pure: no clock, no jitter. It decides by latency, and by refusals only where a row of them shows
-//! that too many are under way: how many may start in a second is the rate controller's affair. Latency is compared with the best that was seen; now and then a round
-//! with half the slots finds out again what the best is, so that a queue of one's own making is not taken
-//! for the server's nature, and a server that has become slower for good is taken as it is.
+//! Additive increase, multiplicative decrease, decided once per round (as many answers as there are slots). Pure:
+//! no clock, no jitter. It decides by latency; refusals count only if several in a row show that too many are in
+//! flight, because starts per second are up to the rate controller. Latency is compared with the best seen; an
+//! occasional round with half the slots measures the best again, so that a self-made queue is not mistaken for
+//! the server's latency, and a permanently slower server is accepted as such.
 
 use std::time::Duration;
 
-/// Latency above this multiple of the best is a sign of a queue at the server.
+/// Latency above this multiple of the best indicates a queue at the server.
 const TOLERANCE: f64 = 2.0;
 
-/// What is left after a decrease, at most and at least.
+/// The factor of a decrease, at most and at least.
 const DECREASE: (f64, f64) = (0.8, 0.5);
 
-/// Rounds between two with half the slots.
+/// Rounds between two rounds with half the slots.
 const PROBE: u32 = 60;
 
-/// So many refusals, nearly in a row, are one decrease.
+/// This many refusals, nearly in a row, cause a decrease.
 const SUDDEN: f64 = 3.0;
 
-/// The fewest answers that make a round: at the start, when being quick counts, and later, when a mean
-/// of a few would be led astray by one long answer.
+/// The fewest answers in a round: at the start, when speed matters, and later, when one long answer would distort
+/// the mean of a few.
 const ROUND: (usize, usize) = (4, 8);
 
-/// Finds the number in flight that gives the most.
+/// Finds the number in flight with the highest throughput.
 #[derive(Debug, Clone)]
 pub struct AdaptiveLimit {
     least: usize,
     most: usize,
     limit: usize,
-    /// Doubles each round until the first trouble.
+    /// Doubles each round until the first decrease.
     is_starting: bool,
     best: Option<f64>,
-    /// Rounds since the last one with half the slots, and what to return to while there is one.
+    /// Rounds since the last one with half the slots, and the limit to return to during one.
     since_probe: u32,
     probing: Option<usize>,
     answers: usize,
     latency: f64,
     peak: usize,
-    /// Refusals of late, less half the answers since.
+    /// Recent refusals, less half the answers since.
     refusals: f64,
-    /// Samples of attempts that began before the last decrease say nothing about it.
+    /// Samples to ignore: these attempts began before the last change and say nothing about it.
     stale: usize,
 }
 
 impl AdaptiveLimit {
-    /// A controller that stays between two numbers and begins with the lower one.
+    /// A controller that stays within bounds and starts at the lower one.
     pub fn new(least: usize, most: usize) -> Self {
         let least = least.max(1);
         Self {
@@ -65,13 +65,12 @@ impl AdaptiveLimit {
         }
     }
 
-    /// The number that may be under way now.
+    /// The number of attempts that may be in flight now.
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// An answer came after so long, with so many attempts under way, itself among them; gives the number
-    /// that may be under way.
+    /// Records an answer, its latency and the attempts then in flight, including its own; returns the new limit.
     pub fn answered(&mut self, latency: Duration, in_flight: usize) -> usize {
         self.refusals = (self.refusals - 0.5).max(0.0);
         if self.stale > 0 {
@@ -83,7 +82,7 @@ impl AdaptiveLimit {
         self.peak = self.peak.max(in_flight);
         let least = if self.is_starting { ROUND.0 } else { ROUND.1 };
         let round = self.limit.max(least);
-        // What is far too slow is known before the last answer is there.
+        // Excessive latency is known before the round's last answer.
         let slow = self.best.is_some_and(|best| self.latency > best * TOLERANCE * round as f64);
         if self.answers >= round || (slow && self.answers >= least && self.probing.is_none()) {
             self.end_round();
@@ -91,8 +90,8 @@ impl AdaptiveLimit {
         self.limit
     }
 
-    /// An attempt was refused with 429; gives the number that may be under way. A few in a row are too many
-    /// at once for the server, single ones are no sign of that, and many are the rate controller's affair.
+    /// Records a 429; returns the new limit. A few in a row mean too many at once, single ones do not, and
+    /// frequent ones are up to the rate controller.
     pub fn refused(&mut self) -> usize {
         self.refusals += 1.0;
         if self.refusals >= SUDDEN && self.stale == 0 {
@@ -108,13 +107,13 @@ impl AdaptiveLimit {
         self.begin_round();
         if let Some(limit) = self.probing.take() {
             match self.best {
-                // Slow with half the slots, too: that is no new best, it is time to come down.
+                // Slow even with half the slots: decrease instead of accepting a new best.
                 Some(best) if mean > best * TOLERANCE => self.decrease(best * TOLERANCE / mean),
                 _ => (self.best, self.limit) = (Some(mean), limit),
             }
             return;
         }
-        // With the lowest number there is no queue of one's own: that is how the server is now.
+        // At the lower bound there is no self-made queue: this is the server's latency now.
         let known = self.best.filter(|_| self.limit > self.least);
         let best = known.map_or(mean, |best| best.min(mean));
         self.best = Some(best);
@@ -149,14 +148,14 @@ impl AdaptiveLimit {
 mod tests {
     use super::*;
 
-    /// A server that answers `capacity` requests at once in `latency`, and the others in their turn.
+    /// A server that answers `capacity` requests at once in `latency`, and queues the others.
     struct Model {
         capacity: f64,
         latency: f64,
     }
 
     impl Model {
-        /// Answers a second over so many seconds with a way to find the number in flight.
+        /// The answers per second over `seconds` with a method of choosing the number in flight.
         fn run(
             &self,
             seconds: f64,

@@ -1,13 +1,13 @@
-//! All announced limits of one model or account, and what a request is expected to use of each.
+//! All announced limits of one model or account, and the expected use of each by a request.
 //!
-//! Main type: [`Windows`]. It holds a [`SlidingWindow`] for each limit that the service announces, and
-//! learns from answers how many tokens and pages a request really uses for each that was estimated.
+//! Main type: [`Windows`]. It holds a [`SlidingWindow`] for each announced limit, and learns from answers how
+//! many tokens and pages a request really uses per estimated one.
 
 use crate::mistral::rate_limit_headers::{AnnouncedLimit, Quantity};
 
 use super::window::{Room, SlidingWindow};
 
-/// What a request is estimated to use.
+/// The estimated use of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Cost {
     pub(super) tokens: f64,
@@ -24,14 +24,14 @@ impl Cost {
     }
 }
 
-/// What the answers say about the estimates: what was used for one that was estimated.
+/// The ratio of actual to estimated use.
 #[derive(Debug, Clone, Copy)]
 struct Ratio {
     mean: f64,
     deviation: f64,
 }
 
-/// How many mean deviations are kept free for what may turn out larger than the mean.
+/// The mean deviations reserved for use above the mean.
 const SPARE: f64 = 3.0;
 
 /// The weight of the newest answer.
@@ -47,14 +47,14 @@ impl Ratio {
     }
 }
 
-/// Whether a request may be sent.
+/// Whether a request may be sent, and when.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Admission {
     /// Now.
     Now,
-    /// Now, although the headers say that others use what is left: by now less is believed of it.
+    /// Now, although others use the remainder according to the headers: they are trusted less by now.
     Doubtful,
-    /// Now, although others use what is left: a trickle that tests the headers.
+    /// Now, although others use the remainder: a trickle that tests the headers.
     Trickle,
     /// Not before this time.
     At(f64),
@@ -66,14 +66,14 @@ pub(super) struct Windows {
     windows: Vec<(Quantity, u64, SlidingWindow)>,
     tokens: Ratio,
     pages: Ratio,
-    /// Requests without an answer.
+    /// Unanswered requests.
     pending: u32,
-    /// The share that is believed of what others use: headers can be misread.
+    /// The trusted share of what others use: headers can be misread.
     trust: f64,
-    /// When the next request of the trickle may be sent, and how long after it the one that follows.
+    /// The time of the next trickle request, and the gap to the one after it.
     trickle: f64,
     trickle_gap: f64,
-    /// When something was accepted for which there was no room: the headers are misread, or others stopped.
+    /// When something was last accepted without room for it: headers were misread, or others stopped.
     contradicted: f64,
 }
 
@@ -104,7 +104,7 @@ impl Windows {
         let (mut until, mut others, mut doubtful) = (now, false, false);
         let unknown = f64::from(self.pending + 1).sqrt();
         for (quantity, _, window) in &mut self.windows {
-            // What is out may turn out larger than the mean: so much is kept free for it.
+            // Requests in flight may use more than the mean: this reserve is for them.
             let (mean, spare) = match quantity {
                 Quantity::Requests => (1.0, 0.0),
                 Quantity::Tokens => (self.tokens.mean, self.tokens.deviation),
@@ -126,7 +126,7 @@ impl Windows {
         }
     }
 
-    /// A request is sent; they are numbered without gaps.
+    /// Records a sent request; requests are numbered without gaps.
     pub(super) fn sent(&mut self, now: f64, cost: Cost, admission: Admission) {
         self.pending += 1;
         for (quantity, _, window) in &mut self.windows {
@@ -142,7 +142,7 @@ impl Windows {
         }
     }
 
-    /// A request was accepted and used so much.
+    /// Records an accepted request and its use.
     pub(super) fn accepted(&mut self, now: f64, id: u64, cost: Cost, used: Cost, admission: Admission) {
         self.pending = self.pending.saturating_sub(1);
         self.tokens.learn(used.tokens, cost.tokens);
@@ -159,7 +159,7 @@ impl Windows {
         }
     }
 
-    /// A request was refused: it uses nothing.
+    /// Records a refused request: it uses nothing.
     pub(super) fn refused(&mut self, id: u64, admission: Admission) {
         self.pending = self.pending.saturating_sub(1);
         for (_, _, window) in &mut self.windows {
@@ -185,12 +185,12 @@ impl Windows {
         explained
     }
 
-    /// A request came to nothing; the service may have counted it.
+    /// Records a failed request; the service may have counted it.
     pub(super) fn failed(&mut self) {
         self.pending = self.pending.saturating_sub(1);
     }
 
-    /// The time in which twice the limit on requests allows one.
+    /// The gap at half the limit on requests.
     fn gap(&self) -> f64 {
         let of = |(quantity, span, window): &(Quantity, u64, SlidingWindow)| {
             (*quantity == Quantity::Requests).then(|| 2.0 * *span as f64 / window.limit)
@@ -198,8 +198,8 @@ impl Windows {
         self.windows.iter().filter_map(of).reduce(f64::max).unwrap_or(0.2)
     }
 
-    /// Applies a limit that the headers of an answer announce. `sent` is when the request was sent, and
-    /// `accepted` whether it was; `known` are the attempts and costs that a new window begins with.
+    /// Applies a limit announced in the headers of an answer. `sent` is the time of the request, `accepted`
+    /// whether it was accepted; `known` returns the attempts and costs that a new window starts with.
     pub(super) fn apply<I>(&mut self, announced: &AnnouncedLimit, sent: f64, accepted: bool, known: I)
     where
         I: FnOnce() -> (u64, Vec<(f64, Cost)>),

@@ -1,9 +1,9 @@
-//! How long to wait before a request is sent again, and when to give up: pure, the jitter is
-//! passed in. Main types: [`Backoff`], one for each request, and [`RetryPolicy`], which a stage sets.
+//! How long to wait before a retry, and when to give up: pure, the jitter is passed in. Main types: [`Backoff`],
+//! one for each request, and [`RetryPolicy`], set by a stage.
 //!
-//! Three counts, because three things go wrong: faults of the server or the network, this account's
-//! limit (code 1300), and the service's own capacity (code 3505). A request that is held up by a limit
-//! is not a faulty one, and is sent again far more often; how long it waits is the limiter's affair.
+//! There are three counts, for three kinds of failure: faults of the server or the network, this account's limit
+//! (code 1300), and the service's own capacity (code 3505). A request held up by a limit is not faulty and is
+//! retried far more often; its wait is up to the limiter.
 
 use std::time::Duration;
 
@@ -11,30 +11,30 @@ use rand::RngExt;
 
 use crate::mistral::{ApiError, ErrorAction, StopCause, fault::Fault};
 
-/// How long to continue with a request that gets no answer. What is held up by a rate limit is no fault, and
-/// is retried four times as often, and [`MIN_RATE_LIMIT_RETRIES`] times at least.
+/// How long to retry a request that gets no answer. Being held up by a rate limit is not a fault, and is retried
+/// four times as often, and at least [`MIN_RATE_LIMIT_RETRIES`] times.
 pub use crate::policy::Retry as RetryPolicy;
 
-/// The least times that a request is sent again after each kind of 429.
+/// The minimum number of retries after each kind of 429.
 pub const MIN_RATE_LIMIT_RETRIES: u32 = 20;
 
 /// What a request does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::mistral) enum Next {
-    /// It waits alone.
+    /// It alone waits.
     Wait(Duration),
-    /// It waits as the limiter says.
+    /// It waits as the limiter requires.
     Queue,
 }
 
-/// Why a request does nothing more.
+/// Why a request is not retried.
 #[derive(Debug)]
 pub(in crate::mistral) enum End {
-    /// It is the request's own fault.
+    /// The request itself is at fault.
     Refused(ApiError),
     /// No request can succeed.
     Stop(StopCause),
-    /// It has been sent as often as it may.
+    /// Its retries are used up.
     GaveUp(String),
 }
 
@@ -52,7 +52,7 @@ impl Backoff {
         Self { policy, faults: 0, limit: 0, capacity: 0 }
     }
 
-    /// What a request does after a fault. `jitter` is 0 to 1.
+    /// The next step after a fault. `jitter` is 0 to 1.
     pub(in crate::mistral) fn next(&mut self, fault: &Fault, jitter: f64) -> Result<Next, End> {
         let error = match fault {
             Fault::Api(error, _) => error,
@@ -62,7 +62,7 @@ impl Backoff {
             Fault::Unreachable(cause) => return Err(End::Stop(cause.clone())),
         };
         match error.action() {
-            // Whether it concerns all is the limiter's to find out.
+            // The limiter finds out whether it concerns all requests.
             ErrorAction::Fail | ErrorAction::Doubt => Err(End::Refused(error.clone())),
             ErrorAction::Stop => Err(End::Stop(StopCause::Refused(error.clone()))),
             ErrorAction::Unpaid => Err(End::Stop(StopCause::Unpaid(error.clone()))),
@@ -87,8 +87,8 @@ impl Backoff {
     }
 }
 
-/// The wait after so many failures: what the service asks for, or anything from nothing to the doubled wait, so that
-/// those who failed together do not come back together.
+/// The wait after `count` failures: what the service asks for, or a random part of the doubled wait, so that requests
+/// that failed together are not retried together.
 pub(in crate::mistral) fn delay(
     first: Duration,
     most: Duration,

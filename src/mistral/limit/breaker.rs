@@ -1,8 +1,8 @@
-//! The breaker: sees when everything fails in the same way, and ends it before all is asked in vain.
+//! The circuit breaker: detects that everything fails in the same way, and stops before all requests are wasted.
 //!
-//! A few dozen faults without an answer between them open it. Then one request at a time is sent, as a
-//! probe, with growing pauses in which everybody waits; an answer closes it, and so many probes without
-//! one end the run. Being held up by a limit is no fault, and counts for nothing here.
+//! A few dozen consecutive faults open it. Then single requests are sent as probes, with growing pauses in which
+//! all others wait; an answer closes it, and too many failed probes end the run. Being held up by a limit is not
+//! a fault and does not count.
 
 use std::time::Duration;
 
@@ -10,35 +10,35 @@ use crate::mistral::{ErrorAction, StopCause, fault::Fault};
 
 use super::{RetryPolicy, backoff::delay};
 
-/// So many faults in a row open the breaker. More than a moment's trouble gives to a dozen calls.
+/// Consecutive faults that open the breaker; more than a brief disturbance causes in a dozen calls.
 pub(super) const STREAK: u32 = 24;
 
-/// So many probes at least fail before the run is ended.
+/// The minimum number of failed probes before the run ends.
 const PROBES: u32 = 3;
 
-/// What sort of trouble it is.
+/// The kind of fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
-    /// Nobody is there.
+    /// There is no connection.
     Unreachable,
-    /// Somebody is there and gives no answer.
+    /// There is a connection, but no answer.
     Faulty,
     /// The same refusal.
     Refused(u16, Option<String>),
 }
 
-/// What follows from a fault.
+/// The consequence of a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is the request's own affair.
+    /// It concerns only the request.
     Alone,
-    /// Everybody waits, then one tries.
+    /// All requests wait, then one is sent as a probe.
     Probe(Duration),
-    /// It is over.
+    /// The run ends.
     Broken(StopCause),
 }
 
-/// Counts the faults of one limiter.
+/// Counts the consecutive faults of one limiter.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     streak: u32,
@@ -49,27 +49,27 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
-    /// Whether one at a time is sent.
+    /// Whether only probes are sent.
     pub(super) fn is_open(&self) -> bool {
         self.streak >= STREAK && !matches!(self.kind, Some(Kind::Refused(..)))
     }
 
-    /// Why it is over, once it is.
+    /// Why no request is sent any more, once that is decided.
     pub(super) fn broken(&self) -> Option<&StopCause> {
         self.broken.as_ref()
     }
 
-    /// Whether there has been an answer.
+    /// Whether any request has been answered.
     pub(super) fn has_answered(&self) -> bool {
         self.answered
     }
 
-    /// An answer came.
+    /// Records an answer.
     pub(super) fn answered(&mut self) {
         *self = Self { answered: true, broken: self.broken.take(), ..Self::default() };
     }
 
-    /// A fault came of a request; `probe` says whether that was sent while the breaker was open.
+    /// Records a fault; `probe` is whether the request was sent while the breaker was open.
     pub(super) fn fault(&mut self, fault: &Fault, probe: bool, policy: RetryPolicy, jitter: f64) -> Verdict {
         if let Some(cause) = final_word(fault) {
             return self.end(cause);
@@ -90,7 +90,7 @@ impl Breaker {
             return Verdict::Alone;
         }
         if refusal {
-            // Once there has been an answer, a row of refusals is a row of bad records, not a bad setting.
+            // After an answer, consecutive refusals are bad records, not a bad configuration.
             return match fault {
                 _ if self.answered => Verdict::Alone,
                 Fault::Api(error, _) if error.action() == ErrorAction::Doubt => {
@@ -99,12 +99,12 @@ impl Breaker {
                 _ => self.give_up(fault),
             };
         }
-        // A `Retry-After` is for its request alone; a failed connection sets the pause for all.
+        // A `Retry-After` applies only to its request; a failed connection sets the pause for all.
         let asked = match fault {
             Fault::Network { retry_after, .. } => *retry_after,
             Fault::Api(..) | Fault::Unreachable(_) => None,
         };
-        // What was under way when it opened says nothing new.
+        // Requests in flight when it opened add no information.
         self.probes += u32::from(probe);
         if self.probes > policy.times.max(PROBES) {
             return self.give_up(fault);
@@ -116,13 +116,13 @@ impl Breaker {
         self.end(StopCause::Broken { count: self.streak, last: fault.to_string() })
     }
 
-    /// From now on nothing is sent. The first cause is the one to tell.
+    /// Stops sending. The first cause is kept.
     pub(super) fn end(&mut self, cause: StopCause) -> Verdict {
         Verdict::Broken(self.broken.get_or_insert(cause).clone())
     }
 }
 
-/// What no other request will fare better than.
+/// The cause, if every other request would fail the same way.
 fn final_word(fault: &Fault) -> Option<StopCause> {
     let error = match fault {
         Fault::Api(error, _) => error,

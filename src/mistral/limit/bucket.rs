@@ -1,4 +1,4 @@
-//! A configured rate as a leaky bucket: the upper bound that `limits:` sets over whatever the service allows.
+//! A configured rate as a leaky bucket: the upper bound set by `limits:`, regardless of what the service allows.
 //! Main type: [`Bucket`]; the [`Limiter`](super::limiter::Limiter) has one for requests and one for tokens.
 
 use std::{sync::Mutex, time::Duration};
@@ -7,16 +7,16 @@ use leaky_bucket::RateLimiter;
 
 use crate::{mistral::lock::unpoisoned, units::Rate};
 
-/// The grain of refills. Below it a bucket holds several requests at once; above it, one.
+/// The shortest refill interval. For faster rates, a refill holds several requests.
 const GRAIN: Duration = Duration::from_millis(20);
 
-/// What may be saved up of what was reserved and not used: as much as comes in within this time.
+/// The most unused reservation that is saved: the amount refilled in this time.
 const SAVED: Duration = Duration::from_secs(10);
 
-/// A bucket, or none where nothing limits.
+/// A bucket, or none without a limit.
 pub(super) struct Bucket {
     flow: Option<(Rate, RateLimiter)>,
-    /// Reserved and not used, or used and not reserved where it is negative.
+    /// The unused reservations; negative if more was used than reserved.
     balance: Mutex<i64>,
 }
 
@@ -25,13 +25,13 @@ impl Bucket {
         Self { flow: rate.map(|rate| (rate, flow(rate))), balance: Mutex::new(0) }
     }
 
-    /// Waits until so many may be taken. What was saved is taken first, what is owed as well. The limiter
-    /// lets one wait at a time, so that a large request is not passed by small ones for ever.
+    /// Waits until `amount` may be taken; savings and debts are settled first. The limiter lets one request wait
+    /// at a time, so that small requests do not starve a large one.
     pub(super) async fn take(&self, amount: u64) {
         let Some((_, limiter)) = &self.flow else { return };
         let mut left = self.balanced(amount);
         while left > 0 {
-            // A bucket never holds more than its maximum, and a request larger than that would wait for ever.
+            // A bucket never holds more than its maximum; a larger request would wait forever.
             let part = usize::try_from(left).unwrap_or(usize::MAX).min(limiter.max());
             limiter.acquire(part).await;
             left -= part as u64;
@@ -45,7 +45,7 @@ impl Bucket {
         wanted.max(0) as u64
     }
 
-    /// Reconciles what was reserved by an estimate with what was used.
+    /// Reconciles the reserved estimate with the actual use.
     pub(super) fn reconcile(&self, reserved: u64, used: u64) {
         let Some((rate, _)) = &self.flow else { return };
         let most = (rate.per_second() * SAVED.as_secs_f64()) as i64;
@@ -54,7 +54,7 @@ impl Bucket {
         *balance = balance.saturating_add(difference).min(most.max(reserved as i64));
     }
 
-    /// Whether nobody would have to wait now.
+    /// Whether a request could start without waiting.
     pub(super) fn is_open(&self) -> bool {
         self.flow.as_ref().is_none_or(|(_, limiter)| limiter.balance() > 0)
     }
@@ -62,7 +62,7 @@ impl Bucket {
 
 fn flow(rate: Rate) -> RateLimiter {
     let period = rate.period();
-    // Evenly spaced where the grain allows it; the bucket begins with one refill, not full.
+    // Evenly spaced where the interval allows; the bucket starts with one refill, not full.
     let (interval, refill) = match period >= GRAIN {
         true => (period, 1),
         false => (GRAIN, (rate.per_second() * GRAIN.as_secs_f64()).floor().max(1.0) as usize),

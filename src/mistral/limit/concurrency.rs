@@ -1,7 +1,6 @@
-//! ConcurrencyLimiter: how many attempts of a stage may be under way at once, as a fixed number or one that is found.
+//! Limits the attempts of a stage in flight to a fixed or an adaptive number. Main type: [`ConcurrencyLimiter`].
 //!
-//! A slot is held for one attempt, from before it is sent until it has ended. A request that waits for
-//! its next attempt holds none.
+//! A slot is held for one attempt, from before it is sent until it has ended, and not while waiting for a retry.
 
 use std::{
     sync::{Arc, Mutex},
@@ -22,22 +21,22 @@ pub struct ConcurrencyLimiter {
 }
 
 struct State {
-    /// What finds the number, unless it is fixed.
+    /// The adaptive limit, unless the number is fixed.
     auto: Option<AdaptiveLimit>,
     limit: usize,
     held: usize,
-    /// ConcurrencyLimiter that are given up as soon as they come back.
+    /// Slots that are dropped as soon as they are released.
     surplus: usize,
 }
 
 impl ConcurrencyLimiter {
-    /// So many, at least one.
+    /// A fixed number of slots, at least one.
     pub fn fixed(count: usize) -> Self {
         let count = count.clamp(1, Semaphore::MAX_PERMITS);
         Self::new(count, count, None)
     }
 
-    /// As many as give the most, within bounds.
+    /// An adaptive number within bounds, for the highest throughput.
     pub fn auto(least: usize, most: usize) -> Self {
         let auto = AdaptiveLimit::new(least, most.min(Semaphore::MAX_PERMITS));
         Self::new(auto.limit(), most.max(auto.limit()), Some(auto))
@@ -48,12 +47,12 @@ impl ConcurrencyLimiter {
         Self { semaphore: Arc::new(Semaphore::new(limit)), most, state }
     }
 
-    /// The most that there can ever be.
+    /// The maximum number of slots.
     pub fn most(&self) -> usize {
         self.most
     }
 
-    /// How many there are now.
+    /// The current number of slots.
     pub fn limit(&self) -> usize {
         unpoisoned(&self.state).limit
     }
@@ -66,7 +65,7 @@ impl ConcurrencyLimiter {
         Slot { slots: Arc::clone(self), permit }
     }
 
-    /// What came of an attempt may change the limit; `report` is called with how many are held.
+    /// Lets the outcome of an attempt change the limit; `report` receives the number of slots held.
     fn adapt(&self, report: impl Fn(&mut AdaptiveLimit, usize) -> usize) {
         let mut state = unpoisoned(&self.state);
         let held = state.held;
@@ -85,19 +84,19 @@ impl ConcurrencyLimiter {
     }
 }
 
-/// A slot; dropping it gives it back.
+/// A slot; released on drop.
 pub(in crate::mistral) struct Slot {
     slots: Arc<ConcurrencyLimiter>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Slot {
-    /// An answer came after so long.
+    /// Records an answer and its latency.
     pub(in crate::mistral) fn answered(&self, latency: Duration) {
         self.slots.adapt(|auto, in_flight| auto.answered(latency, in_flight));
     }
 
-    /// It was refused with 429.
+    /// Records a 429.
     pub(in crate::mistral) fn refused(&self) {
         self.slots.adapt(|auto, _| auto.refused());
     }

@@ -1,13 +1,12 @@
 //! The rate controller: when the next request may start, and how long a refused one waits.
 //!
-//! A refusal is a fact about capacity; slowing down is an experiment that is kept only if it helps. After
-//! too many refusals the controller sends well below the rate that was accepted lately and listens: are
-//! refusals as frequent as before? Then they are sporadic, and slowing down does not help. Are they nearly
-//! gone? Then there is a limit, and starts are paced. Any such decision may be wrong, so that each is cheap.
+//! A refusal is a fact about capacity; slowing down is an experiment that is kept only if it helps. After too
+//! many refusals the controller sends well below the recently accepted rate and observes: are refusals as
+//! frequent as before? Then they are sporadic, and slowing down does not help. Are they nearly gone? Then there
+//! is a limit, and starts are paced. Any such decision may be wrong, so each must be cheap.
 //!
-//! Main type: [`Controller`], a state machine without a clock and without randomness: times are seconds
-//! since any beginning, and a jitter from 0 to 1 is passed in. The [`Limiter`](super::limiter::Limiter)
-//! calls it.
+//! Main type: [`Controller`], a state machine without a clock or randomness: times are seconds since an arbitrary
+//! start, and a jitter from 0 to 1 is passed in. The [`Limiter`](super::limiter::Limiter) calls it.
 
 use crate::mistral::{WaitCause, rate_limit_headers::AnnouncedLimit};
 
@@ -19,25 +18,25 @@ use super::{
     phase::{Phase, SlowStart, probe_distance},
 };
 
-/// Attempts that are looked at after a refusal.
+/// Attempts examined after a refusal.
 const RECENT: u32 = 40;
 
-/// So many refusals in a row for want of capacity are an outage.
+/// Consecutive capacity refusals that count as an outage.
 const CAPACITY_ROW: u32 = 16;
 
-/// A slowing down that is being tried.
+/// A slowdown on trial.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Experiment {
-    /// What made the controller slow down.
+    /// The attempts that caused the slowdown.
     pub(super) before: Counts,
-    /// The rate and the baseline known by then.
+    /// The rate and the baseline known at that time.
     pub(super) rate: f64,
     pub(super) baseline: f64,
-    /// From when on attempts count: before that the server's window may still be full.
+    /// When counting starts: before that, the server's window may still be full.
     pub(super) since: f64,
 }
 
-/// An attempt that was let through.
+/// An admitted attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Start {
     id: u64,
@@ -46,14 +45,14 @@ pub(super) struct Start {
     admission: Admission,
 }
 
-/// What is known of a refusal with 429.
+/// The details of a 429.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Refusal<'a> {
-    /// The limits that its headers announce.
+    /// The limits announced in its headers.
     pub(super) announced: &'a [AnnouncedLimit],
-    /// When to come back, in seconds, where the service says so.
+    /// The requested wait in seconds, if any.
     pub(super) retry_after: Option<f64>,
-    /// Whether the service itself has no room (code 3505), whatever this account sends.
+    /// Whether the service itself lacks capacity (code 3505), regardless of this account's requests.
     pub(super) is_capacity: bool,
     /// How often this request was refused before.
     pub(super) before: u32,
@@ -64,9 +63,9 @@ pub(super) struct Refusal<'a> {
 /// No attempt may start now.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Wait {
-    /// Not before this time; without one, not before an answer has come.
+    /// The earliest time; `None` if it must wait for an answer.
     pub(super) until: Option<f64>,
-    /// What holds it up; nothing in particular during a slow start.
+    /// What holds it up; `None` during a slow start.
     pub(super) cause: Option<WaitCause>,
 }
 
@@ -76,30 +75,30 @@ pub(super) struct Controller {
     pub(super) history: History,
     pub(super) windows: Windows,
     pub(super) phase: Phase,
-    /// Starts a second; 0 without a pace.
+    /// Starts per second; 0 without pacing.
     pub(super) pace: f64,
-    /// The earliest time of the next start, by the pace.
+    /// The earliest next start according to the pace.
     pub(super) next: f64,
-    /// The rate that is known to be accepted.
+    /// The rate known to be accepted.
     pub(super) known_rate: f64,
     pub(super) former: Former,
-    /// The share that is refused whatever the pace.
+    /// The share refused at any pace.
     pub(super) baseline: f64,
     /// When the last slow start began.
     pub(super) released: f64,
-    /// From when on attempts say something about the present pace.
+    /// Since when attempts are evidence about the current pace.
     pub(super) evidence: f64,
     pub(super) experiment: Experiment,
-    /// How much slower the pace grows: after the same closing has happened again.
+    /// How much slower the pace grows, after the same kind of closing has recurred.
     pub(super) caution: f64,
-    /// How many were accepted by when, for the mean between two closings.
+    /// Accepted requests by time, for the mean between two closings.
     pub(super) marks: Vec<(f64, u64)>,
     pub(super) mean_rate: Option<f64>,
     pub(super) accepted: u64,
 }
 
 impl Controller {
-    /// A controller that begins its slow start now.
+    /// A controller that starts its slow start now.
     pub(super) fn new(now: f64) -> Self {
         Self {
             history: History::default(),
@@ -120,7 +119,7 @@ impl Controller {
         }
     }
 
-    /// Lets an attempt start, or says what it waits for.
+    /// Admits an attempt, or returns what it waits for.
     pub(super) fn admit(&mut self, now: f64, cost: Cost) -> Result<Start, Wait> {
         let wait = |until, cause| Err(Wait { until: Some(until), cause });
         let limit = Some(WaitCause::AccountLimit);
@@ -136,8 +135,7 @@ impl Controller {
             Phase::Closed { probe, .. } if probe > now => return wait(probe, Some(WaitCause::Outage)),
             Phase::Closed { .. } => {}
             Phase::SlowStart { since, started, spread } => {
-                // By time alone: clients that begin together take equal parts of a limit, whoever is
-                // answered first.
+                // By time alone: clients that start together get equal shares of a limit, whichever is answered first.
                 let next = spread.time_of(started).map_or(now, |after| since + after);
                 if next > now {
                     return wait(next, None);
@@ -159,7 +157,7 @@ impl Controller {
         match &mut self.phase {
             Phase::SlowStart { started, .. } => *started += 1,
             Phase::Closed { probing, .. } => *probing = true,
-            // At most one start is made up for after a pause.
+            // After a pause, at most one start is made up for.
             Phase::Listening | Phase::Paced { .. } | Phase::Rising { .. } => {
                 self.next = self.next.max(now - 1.0 / self.pace) + 1.0 / self.pace;
             }
@@ -167,7 +165,7 @@ impl Controller {
         Start { id, sent: now, cost, admission }
     }
 
-    /// Applies a limit that the headers of an answer to this attempt announce.
+    /// Applies a limit announced in the headers of an answer to this attempt.
     pub(super) fn apply(&mut self, announced: &AnnouncedLimit, start: &Start, accepted: bool) {
         let history = &self.history;
         let known = || {
@@ -183,7 +181,7 @@ impl Controller {
         self.windows.apply(announced, start.sent, accepted, known);
     }
 
-    /// An attempt was accepted and used so much. Headers are applied before.
+    /// Records an accepted attempt and its use. Its headers are applied before.
     pub(super) fn on_accepted(&mut self, now: f64, start: &Start, used: Cost) {
         self.history.set(start.id, Response::Accepted);
         self.windows.accepted(now, start.id, start.cost, used, start.admission);
@@ -195,8 +193,7 @@ impl Controller {
         }
     }
 
-    /// An attempt was refused with 429; gives how long the request itself waits, in seconds, before it may
-    /// be sent again, and what for.
+    /// Records a 429; returns how long the request waits before its retry, in seconds, and why.
     pub(super) fn on_refused(&mut self, now: f64, start: &Start, refusal: &Refusal<'_>) -> (f64, WaitCause) {
         let Refusal { retry_after, jitter, .. } = *refusal;
         self.history.refusal_took(now - start.sent);
@@ -236,8 +233,7 @@ impl Controller {
         (wait, cause)
     }
 
-    /// An attempt came to nothing that says something about limits: a cut connection, an error of the
-    /// server, a request that was dropped.
+    /// Records a failed attempt that says nothing about limits: a cut connection, a server error, a dropped request.
     pub(super) fn on_failed(&mut self, now: f64, start: &Start, jitter: f64) {
         self.history.set(start.id, Response::Failed);
         self.windows.failed();
@@ -249,15 +245,15 @@ impl Controller {
         }
     }
 
-    /// The service has no room, outside of a closing. That says nothing about the pace: it is an outage if
-    /// nothing else is answered, else each request waits for itself.
+    /// Handles a capacity refusal, except while closed. It says nothing about the pace: it is an outage if
+    /// nothing else is accepted, otherwise only the request itself waits.
     fn weigh_capacity(&mut self, now: f64, jitter: f64) {
         if self.history.refused_in_a_row(now, self.evidence) >= CAPACITY_ROW {
             self.close(now, jitter, true);
         }
     }
 
-    /// What a refusal means, outside of a closing.
+    /// Interprets a refusal, except while closed.
     fn weigh(&mut self, now: f64, start: &Start, jitter: f64) {
         let counts = self.history.counts(now, self.evidence, RECENT, f64::INFINITY);
         let listening = matches!(self.phase, Phase::Listening);
@@ -275,7 +271,7 @@ impl Controller {
             Phase::SlowStart { .. } => {
                 let sudden = counts.row >= 4 && counts.sent >= 12;
                 if sudden && counts.row == counts.sent {
-                    // Nothing is accepted: there is no rate to slow down from.
+                    // Nothing is accepted, so there is no rate to slow down from.
                     self.close(now, jitter, false);
                 } else if sudden && evidence::exceeds(counts, self.baseline, 0.1)
                     || counts.sent >= 24 && evidence::exceeds(counts, self.baseline, 0.2)
@@ -285,7 +281,7 @@ impl Controller {
             }
             Phase::Listening => {
                 if start.sent < self.evidence {
-                    // It was still out when the controller slowed down, and counted as accepted.
+                    // It was in flight when the controller slowed down, and counted as accepted.
                     self.measure();
                 }
                 self.judge(now);

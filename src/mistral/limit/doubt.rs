@@ -1,7 +1,7 @@
-//! A refusal that may concern all requests or this one only: a 403, a 404, a redirect. Once any request of the
-//! model has had an answer, it is the request's own; if all that were sent are refused like it, the run ends.
+//! A refusal that may concern all requests or only one: a 403, a 404, a redirect. Once any request to the model
+//! has been answered, it concerns only this request; if all requests sent are refused alike, the run ends.
 //!
-//! The request waits here until one of the two is known; [`Client::ask`](crate::mistral::Client::ask) calls.
+//! The request waits here until that is known; called by [`Client::ask`](crate::mistral::Client::ask).
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::mistral::{ApiError, StopCause};
 
 use super::limiter::Limiter;
 
-/// So long nothing is under way: then no answer will come from what was sent.
+/// How long nothing must be in flight before no answer is expected any more.
 const QUIET: Duration = Duration::from_millis(250);
 
 impl Limiter {
-    /// Waits until it is known whom a refusal concerns; gives the cause if it is all requests.
+    /// Waits until it is known which requests a refusal concerns; returns the cause if it concerns all.
     ///
     /// # Errors
     /// Why no request is sent any more.

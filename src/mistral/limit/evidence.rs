@@ -1,33 +1,32 @@
-//! The statistics behind the controller's decisions: is a share of refusals more than chance, and which of
-//! two explanations fits it better. Pure functions over counts; called by the controller.
+//! The statistics behind the controller's decisions: whether refusals exceed chance, and which of two
+//! explanations fits better. Pure functions over counts, called by the controller.
 
 use super::history::Counts;
 
-/// The largest share of refusals that can be a baseline.
+/// The largest share of refusals accepted as a baseline.
 pub(super) const MOST_BASELINE: f64 = 0.6;
 
-/// Whether more was refused than the baseline and some slack explain.
+/// Whether refusals exceed what the baseline and some slack explain.
 pub(super) fn exceeds(counts: Counts, baseline: f64, slack: f64) -> bool {
     let expected = f64::from(counts.sent) * (baseline + slack);
     f64::from(counts.refused) > expected + (2.0 + 5.0 * baseline) * expected.sqrt()
 }
 
-/// How many refusals in a row come by chance once in a thousand times, where this share is refused.
+/// The length of a row of refusals that has a probability of one in a thousand, given the share refused.
 pub(super) fn improbable_row(share: f64) -> f64 {
     7.0 / -(share + 0.01).min(MOST_BASELINE).ln()
 }
 
-/// Log odds of "as many are refused as before" against "hardly more than the baseline is refused".
+/// Log odds of "the share refused is unchanged" against "hardly more than the baseline is refused".
 ///
-/// `before` counts at half its weight: a run of bad luck, too, makes the controller slow down.
+/// `before` counts at half its weight: a streak of bad luck also makes the controller slow down.
 pub(super) fn log_odds(before: Counts, counts: Counts, baseline: f64) -> f64 {
     let (sent, refused) = (f64::from(before.sent) / 2.0, f64::from(before.refused) / 2.0);
     let as_before = log_predictive(counts, refused + 1.0, sent - refused + 1.0);
     as_before - log_predictive(counts, 0.5 + 15.0 * baseline, 15.0)
 }
 
-/// The logarithm of the probability of one order of outcomes, whose share of refusals has a beta
-/// distribution.
+/// The log probability of one sequence of outcomes whose share of refusals has a beta distribution.
 fn log_predictive(counts: Counts, refused: f64, accepted: f64) -> f64 {
     let rising = |from: f64, steps: u32| (0..steps).map(|step| (from + f64::from(step)).ln()).sum::<f64>();
     rising(refused, counts.refused) + rising(accepted, counts.sent - counts.refused)

@@ -1,16 +1,16 @@
-//! A rate from before the pace fell: an outage that refuses most and not all looks like a limit, and when it
-//! is over, the pace must not creep up from what was accepted during it.
+//! The rate from before the pace fell: an outage that refuses most but not all requests looks like a limit, and
+//! after it the pace must not creep up from the low rate accepted meanwhile.
 //!
-//! Main type: [`Former`]; the [`Controller`](super::controller::Controller) has one. Rising to the former rate
-//! is an attempt that may fail, and is made at doubled distances.
+//! Main type: [`Former`], held by the [`Controller`](super::controller::Controller). A rise to the former rate
+//! may fail, so the intervals between attempts double.
 
-/// A former rate this many times as high is tried before the cubic comes near it: the pace has collapsed.
+/// The multiple of the known rate from which the former one is tried, because the pace has collapsed.
 const COLLAPSE: f64 = 2.5;
 
-/// So often it is tried before it is forgotten.
+/// Failed attempts before it is forgotten.
 const TRIES: u32 = 5;
 
-/// A rate from before, or 0.
+/// A former rate, or 0.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Former {
     rate: f64,
@@ -18,21 +18,21 @@ pub(super) struct Former {
 }
 
 impl Former {
-    /// The pace falls from this rate.
+    /// Records that the pace falls from this rate.
     pub(super) fn fell_from(&mut self, rate: f64) {
         if rate.is_finite() {
             self.rate = self.rate.max(rate);
         }
     }
 
-    /// The rate to rise to, if it is far above the known one and nothing has slowed the pace down for long
-    /// enough: a first distance in seconds, doubled with each attempt that failed.
+    /// The rate to rise to, if it is far above the known rate and nothing has slowed the pace down for long
+    /// enough: `first` seconds, doubled with each failed attempt.
     pub(super) fn due(&self, known: f64, quiet: f64, first: f64) -> Option<f64> {
         let distance = first * f64::from(1_u32 << self.tries);
         (self.rate > COLLAPSE * known && quiet > distance).then_some(self.rate)
     }
 
-    /// On the way to it, more was refused than before.
+    /// Records that refusals increased during the rise.
     pub(super) fn failed(&mut self) {
         self.tries += 1;
         if self.tries >= TRIES {
@@ -40,14 +40,14 @@ impl Former {
         }
     }
 
-    /// So high a rate was reached and nothing was refused.
+    /// Records a rate that was reached without refusals.
     pub(super) fn reached(&mut self, rate: f64) {
         if rate >= self.rate {
             self.forget();
         }
     }
 
-    /// It means nothing any more.
+    /// Discards the former rate.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
     }

@@ -1,10 +1,10 @@
-//! A gate that is shut for a while after a 429, for all calls about files and jobs. Main type: [`Gate`]; the
-//! client has one, beside the limiters of its models.
+//! A gate that closes for a while after a 429, for all calls about files and jobs. Main type: [`Gate`]; the
+//! client has one, separate from the limiters of its models.
 //!
-//! The wait belongs to the gate, not to the request that met the 429: each request would begin on the
-//! lowest step, and together they would ask far too often. There are two backoff, because this account's
-//! limit (code 1300) and the service's own capacity (code 3505) last differently. An answer to what was
-//! sent since brings both back to the ground; 429s of what was under way before say nothing new.
+//! The backoff belongs to the gate, not to the request that got the 429: otherwise each request would start at
+//! the lowest step, and together they would send far too often. There are two backoffs, because this account's
+//! limit (code 1300) and the service's own capacity (code 3505) last differently. An answer to a request sent
+//! since resets both; 429s for requests already in flight add no information.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -14,24 +14,24 @@ use crate::mistral::{ApiError, lock::unpoisoned};
 
 use super::{RetryPolicy, backoff::delay};
 
-/// The first wait after a capacity error, which lasts tens of seconds.
+/// The first wait after a capacity error, which lasts for tens of seconds.
 const CAPACITY: Duration = Duration::from_secs(5);
 
-/// A gate; open until somebody shuts it.
+/// A gate, initially open.
 #[derive(Debug, Default)]
 pub(in crate::mistral) struct Gate(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     until: Option<Instant>,
-    /// When the last 429 came that counted.
+    /// When the last 429 that counted arrived.
     met: Option<Instant>,
     limit: u32,
     capacity: u32,
 }
 
 impl Gate {
-    /// A 429 came to what was sent then. `jitter` is 0 to 1.
+    /// Records a 429 for a request sent at `sent`. `jitter` is 0 to 1.
     pub(in crate::mistral) fn on_rate_limited(
         &self,
         error: &ApiError,
@@ -58,7 +58,7 @@ impl Gate {
         state.until = Some(state.until.map_or(until, |known| known.max(until)));
     }
 
-    /// An answer came to what was sent then.
+    /// Records an answer to a request sent at `sent`.
     pub(in crate::mistral) fn answered(&self, sent: Instant) {
         let mut state = unpoisoned(&self.0);
         if state.met.is_none_or(|met| sent >= met) {
@@ -66,7 +66,7 @@ impl Gate {
         }
     }
 
-    /// When it opens again, if it is shut now.
+    /// When it reopens, if it is closed now.
     pub(in crate::mistral) fn until(&self) -> Option<Instant> {
         unpoisoned(&self.0).until.filter(|until| *until > Instant::now())
     }
@@ -93,7 +93,7 @@ mod tests {
         error
     }
 
-    /// How long the gate stays shut each time that what is sent after a pause meets the same again.
+    /// How long the gate stays closed each time that a request sent after a pause gets the same error.
     async fn waits(error: &ApiError, times: usize, jitter: f64) -> Vec<f64> {
         let gate = Gate::default();
         let mut waits = Vec::new();

@@ -1,32 +1,32 @@
-//! The attempts of the last minute in the order in which they were sent, and what became of each.
+//! The attempts of the last minute in sending order, and their outcomes.
 //!
-//! Refusals come back within milliseconds, answers within seconds: evidence is therefore counted in the
-//! order of sending, and an attempt that has been out for longer than refusals take counts as accepted.
-//! Main type: [`History`]; the [`Controller`](super::controller::Controller) writes and reads it.
+//! Refusals arrive within milliseconds, answers within seconds. Evidence is therefore counted in sending order,
+//! and an attempt in flight for longer than refusals take counts as accepted. Main type: [`History`]; the
+//! [`Controller`](super::controller::Controller) writes and reads it.
 
 use std::collections::VecDeque;
 
-/// How long an attempt is remembered where a pace or an announced limit needs it.
+/// How long an attempt is kept if a pace or an announced limit needs it, in seconds.
 const MINUTE: f64 = 61.0;
 
-/// How long it is remembered otherwise, in seconds.
+/// How long it is kept otherwise, in seconds.
 const BRIEF: f64 = 3.0;
 
-/// What is remembered at least, so that there is evidence at any pace.
+/// The minimum number kept, so that there is evidence at any pace.
 const LEAST: usize = 120;
 
-/// What became of an attempt.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Response {
     /// No answer yet.
     Pending,
-    /// The service took it.
+    /// Accepted by the service.
     Accepted,
     /// Refused with 429.
     Refused,
-    /// Refused, because the service has no room for anybody: it says nothing about the pace.
+    /// Refused because the service lacks capacity: says nothing about the pace.
     Overloaded,
-    /// It says nothing about limits: a cut connection, an error of the server.
+    /// Says nothing about limits: a cut connection, a server error.
     Failed,
 }
 
@@ -35,12 +35,12 @@ pub(super) enum Response {
 pub(super) struct Attempt {
     /// When it was sent, in seconds.
     pub(super) sent: f64,
-    /// The pace in starts a second at which it was sent; 0 without one.
+    /// The pace when it was sent, in starts per second; 0 without one.
     pub(super) pace: f64,
     pub(super) response: Response,
 }
 
-/// How many attempts were sent, how many of these were refused, and how many of the newest in a row.
+/// Attempts sent, how many were refused, and how many of the newest were refused in a row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) sent: u32,
@@ -49,7 +49,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Without the newest refusals in a row: perhaps an outage begins, which says nothing about a limit.
+    /// Without the newest row of refusals: it may be the start of an outage, which says nothing about a limit.
     pub(super) fn without_row(self) -> Self {
         Self { sent: self.sent - self.row, refused: self.refused - self.row, row: 0 }
     }
@@ -60,7 +60,7 @@ impl Counts {
 pub(super) struct History {
     attempts: VecDeque<Attempt>,
     first: u64,
-    /// How long refusals take, in seconds: the slowest of late.
+    /// How long refusals take, in seconds: the slowest recent one.
     refusal_delay: f64,
 }
 
@@ -71,7 +71,7 @@ impl Default for History {
 }
 
 impl History {
-    /// Adds an attempt and gives its number. `long` says whether a whole minute has to be remembered.
+    /// Adds an attempt and returns its number. `long` is whether a whole minute must be kept.
     pub(super) fn push(&mut self, sent: f64, pace: f64, long: bool) -> u64 {
         self.attempts.push_back(Attempt { sent, pace, response: Response::Pending });
         let oldest = sent - if long { MINUTE } else { BRIEF };
@@ -82,7 +82,7 @@ impl History {
         self.first + self.attempts.len() as u64 - 1
     }
 
-    /// Sets what became of an attempt; one that is no longer remembered needs no entry.
+    /// Sets the outcome of an attempt; ignored if it is no longer kept.
     pub(super) fn set(&mut self, id: u64, response: Response) {
         let at = id.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
         if let Some(attempt) = at.and_then(|at| self.attempts.get_mut(at)) {
@@ -90,17 +90,17 @@ impl History {
         }
     }
 
-    /// A refusal came after so many seconds.
+    /// Records how long a refusal took.
     pub(super) fn refusal_took(&mut self, seconds: f64) {
         self.refusal_delay = (0.9 * self.refusal_delay).max(seconds);
     }
 
-    /// How long a refusal may still come.
+    /// How long a refusal may still arrive.
     fn patience(&self) -> f64 {
         2.0 * self.refusal_delay + 0.2
     }
 
-    /// Attempts sent since a time, newest first, with whether they count as accepted.
+    /// Attempts sent since a time and decided by now, newest first, and whether each counts as accepted.
     fn decided(&self, now: f64, since: f64) -> impl Iterator<Item = (&Attempt, bool)> {
         let patience = self.patience();
         let mut refusal_seen = false;
@@ -111,7 +111,7 @@ impl History {
                 refusal_seen = true;
                 None
             }
-            // Whatever was sent before a refused attempt would have been refused by now.
+            // Anything sent before a refused attempt would have been refused by now.
             Response::Pending if !refusal_seen && now - attempt.sent < patience => None,
             Response::Pending | Response::Accepted => Some((attempt, true)),
             Response::Refused => {
@@ -121,7 +121,7 @@ impl History {
         })
     }
 
-    /// Counts the newest attempts since a time, at most so many of them, sent at no more than this pace.
+    /// Counts the newest attempts since a time, at most `most`, sent at this pace or below.
     pub(super) fn counts(&self, now: f64, since: f64, most: u32, pace: f64) -> Counts {
         let mut counts = Counts::default();
         for (_, accepted) in self.decided(now, since).filter(|(attempt, _)| attempt.pace <= pace) {
@@ -135,7 +135,7 @@ impl History {
         counts
     }
 
-    /// How many of the newest attempts since a time were refused in a row, for whatever reason.
+    /// How many of the newest attempts since a time were refused in a row, for any reason.
     pub(super) fn refused_in_a_row(&self, now: f64, since: f64) -> u32 {
         let patience = self.patience();
         let recent = self.attempts.iter().rev().take_while(|attempt| attempt.sent >= since);
@@ -151,7 +151,7 @@ impl History {
         row
     }
 
-    /// How many attempts were sent after a time and up to another and were not refused.
+    /// How many attempts sent after one time and up to another were not refused.
     pub(super) fn accepted(&self, after: f64, to: f64) -> usize {
         let recent = self.attempts.iter().rev().take_while(|attempt| attempt.sent > after);
         let refused =
@@ -159,7 +159,7 @@ impl History {
         recent.filter(|attempt| attempt.sent <= to && !refused(attempt)).count()
     }
 
-    /// The pace of the first attempt since a time that was refused.
+    /// The pace of the first refused attempt since a time.
     pub(super) fn first_refused_pace(&self, since: f64) -> Option<f64> {
         let recent = self.attempts.iter().rev().take_while(|attempt| attempt.sent >= since);
         recent.filter(|attempt| attempt.response == Response::Refused).last().map(|attempt| attempt.pace)

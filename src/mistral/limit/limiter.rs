@@ -1,9 +1,9 @@
-//! The limiter: one for a connection and model, for everybody who asks that model.
+//! The limiter: one for each connection and model, shared by all its callers.
 //!
-//! Main types: [`Limits`], which holds the limiters of a connection, [`Limiter`], and [`Permit`], the leave
-//! to send one request, which each attempt of [`Client::ask`](crate::mistral::Client::ask) acquires. What is
-//! configured is an upper bound (leaky buckets), what is announced and learned is the rate controller's, and
-//! the breaker sees when nothing works any more. Whoever waits does so in a queue whose head waits for all.
+//! Main types: [`Limits`], which holds the limiters of a connection, [`Limiter`], and [`Permit`], the permission
+//! to send one request, acquired by each attempt of [`Client::ask`](crate::mistral::Client::ask). Configured
+//! limits are upper bounds (leaky buckets), announced and learned limits belong to the rate controller, and the
+//! breaker detects that nothing works any more. Requests wait in a queue whose head waits for all.
 
 use std::{
     collections::HashMap,
@@ -36,7 +36,7 @@ use super::{
     controller::{Controller, Refusal, Start, Wait},
 };
 
-/// The limiters of a connection, made as models are asked.
+/// The limiters of a connection, created when a model is first used.
 pub struct Limits {
     requests: Option<Rate>,
     tokens: Option<Rate>,
@@ -44,7 +44,7 @@ pub struct Limits {
     models: Mutex<HashMap<String, Arc<Limiter>>>,
 }
 
-/// The limits that all models of the account share.
+/// The limits shared by all models of the account.
 #[derive(Default)]
 struct Account {
     windows: Windows,
@@ -52,7 +52,7 @@ struct Account {
 }
 
 impl Limits {
-    /// The rates that no model may exceed, whatever the service announces.
+    /// Rates that no model may exceed, whatever the service announces.
     pub fn new(requests: Option<Rate>, tokens: Option<Rate>) -> Self {
         Self { requests, tokens, account: Arc::default(), models: Mutex::default() }
     }
@@ -75,11 +75,11 @@ pub(in crate::mistral) struct Limiter {
     tokens: Bucket,
     state: Mutex<State>,
     account: Arc<Mutex<Account>>,
-    /// The head of the queue; the others wait for the lock, in their order.
+    /// Held by the head of the queue; the others wait for the lock, in order.
     turn: tokio::sync::Mutex<()>,
-    /// Something has come that may let the head continue sooner.
+    /// Notified when the head may be able to continue sooner.
     changed: Notify,
-    /// There was a first answer, or no request is sent any more.
+    /// Notified at the first answer, and when no request is sent any more.
     pub(super) decided: Notify,
     begun: Instant,
 }
@@ -87,21 +87,21 @@ pub(in crate::mistral) struct Limiter {
 pub(super) struct State {
     controller: Controller,
     pub(super) breaker: Breaker,
-    /// Requests sent, and how many of them are under way.
+    /// Requests sent, and how many of them are in flight.
     pub(super) sent: u64,
     pub(super) under_way: u64,
-    /// While the breaker is half open: when the next probe may be sent, and whether one is under way.
+    /// While the breaker is open: when the next probe may be sent, and whether one is in flight.
     resume: Option<Instant>,
     probing: bool,
 }
 
-/// Why the head of the queue waits, and until when if that is known.
+/// Why the head of the queue waits, and until when if known.
 struct Held {
     until: Option<Instant>,
     cause: Option<WaitCause>,
 }
 
-/// Leave to send one request. What becomes of it must be said; dropped, it counts as failed.
+/// Permission to send one request. Its outcome must be reported; a dropped one counts as failed.
 pub(in crate::mistral) struct Permit<'a> {
     limiter: &'a Limiter,
     start: Start,
@@ -133,7 +133,7 @@ impl Limiter {
         }
     }
 
-    /// Waits until a request may be sent that uses about so many tokens and pages.
+    /// Waits until a request may be sent that uses about this many tokens and pages.
     ///
     /// # Errors
     /// Why none may be sent any more.
@@ -176,7 +176,7 @@ impl Limiter {
         }
     }
 
-    /// Lets the head of the queue go, or says what it waits for.
+    /// Admits the head of the queue, or returns what it waits for.
     fn admit(&self, cost: Cost) -> Result<Result<Permit<'_>, Held>, StopCause> {
         let (instant, now) = (Instant::now(), self.now());
         let mut account = unpoisoned(&self.account);
@@ -215,18 +215,18 @@ impl Limiter {
         unpoisoned(&self.state)
     }
 
-    /// Wakes whoever waits: no request is sent any more.
+    /// Wakes all waiting requests: no request is sent any more.
     pub(super) fn wake_all(&self) {
         self.changed.notify_one();
         self.decided.notify_waiters();
     }
 
-    /// Seconds since this limiter began, by which the controller counts.
+    /// Seconds since this limiter was created, the controller's time.
     fn now(&self) -> f64 {
         self.begun.elapsed().as_secs_f64()
     }
 
-    /// The time of such a second; a little later rather than a little earlier.
+    /// Converts the controller's time to an instant, rounding up.
     fn at(&self, seconds: f64) -> Instant {
         let after = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(1));
         self.begun + after + Duration::from_micros(1)
@@ -234,20 +234,20 @@ impl Limiter {
 }
 
 impl Permit<'_> {
-    /// The tokens that were reserved for it.
+    /// The tokens reserved for it.
     fn reserved(&self) -> u64 {
         self.cost.tokens as u64
     }
 
-    /// Whether the breaker was half open when it was given: no other request is sent beside it.
+    /// Whether it was issued while the breaker was open: no other request is sent beside it.
     fn is_probe(&self) -> bool {
         self.is_probe
     }
 
-    /// Applies the limits the service reports.
+    /// Applies the limits announced by the service.
     ///
     /// # Errors
-    /// The limit of which there is nothing at all.
+    /// The limit that is 0.
     pub(in crate::mistral) fn apply_headers(
         &self,
         headers: &RateLimitHeaders,
@@ -264,8 +264,8 @@ impl Permit<'_> {
             if limit.account {
                 let mut account = unpoisoned(&self.limiter.account);
                 let (first, cost) = (account.next, self.cost);
-                // What was sent before the first announcement is this attempt and those under way: the
-                // service counts them among what is used.
+                // Requests sent before the first announcement are this attempt and those in flight; the service
+                // counts them as used.
                 account.windows.apply(limit, self.start.sent, accepted, || {
                     (first.saturating_sub(1), vec![(self.start.sent, cost)])
                 });
@@ -276,7 +276,7 @@ impl Permit<'_> {
         Ok(())
     }
 
-    /// An answer came, which used so much; nothing where the estimate holds.
+    /// Records an answer and its use; `None` if the estimate holds.
     pub(in crate::mistral) fn accepted(mut self, tokens: Option<u64>, pages: Option<u64>) {
         let used = Cost {
             tokens: tokens.map_or(self.cost.tokens, |tokens| tokens as f64),
@@ -287,7 +287,7 @@ impl Permit<'_> {
         self.limiter.decided.notify_waiters();
     }
 
-    /// The service refused the request for its own sake: it used nothing, and no limit stood in its way.
+    /// Records a refusal on the request's own account: it used nothing, and no limit prevented it.
     pub(in crate::mistral) fn rejected(mut self) {
         self.take_as_accepted(Cost::default());
     }
@@ -301,7 +301,7 @@ impl Permit<'_> {
         self.is_open = false;
     }
 
-    /// The request was refused with 429; gives how long it waits itself before it asks again, and why.
+    /// Records a 429; returns how long the request itself waits before its retry, and why.
     pub(in crate::mistral) fn rate_limited(
         mut self,
         error: &ApiError,
@@ -329,7 +329,7 @@ impl Permit<'_> {
         (Duration::try_from_secs_f64(wait).unwrap_or(policy.max_wait).min(policy.max_wait), cause)
     }
 
-    /// A fault came that says nothing about limits.
+    /// Records a fault that says nothing about limits.
     ///
     /// # Errors
     /// Why no request is sent any more.

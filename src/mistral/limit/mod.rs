@@ -1,6 +1,6 @@
-//! Limits of rate and concurrency: when a request may be sent, and what a refused or failed one does next.
+//! Rate and concurrency limits: when a request may be sent, and what follows a refusal or a failure.
 //!
-//! The [`Limiter`](limiter::Limiter) is the doorway: it holds the clock, the locks and the queue around the
+//! The [`Limiter`](limiter::Limiter) is the entry point: it holds the clock, the locks and the queue around the
 //! pure [`Controller`](controller::Controller). `docs/decisions/pacing.md` explains the controller.
 
 mod adaptive;

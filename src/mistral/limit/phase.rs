@@ -1,57 +1,57 @@
-//! The phases of the rate controller, and what each knows. Main type: [`Phase`], held by the controller.
+//! The phases of the rate controller and their data. Main type: [`Phase`], held by the controller.
 
-/// Where the controller is.
+/// The current phase.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Phase {
-    /// No pace; only the first starts are spread.
+    /// No pacing; only the first starts are spread out.
     SlowStart { since: f64, started: u32, spread: SlowStart },
-    /// Well below the rate that was accepted, to see whether that helps.
+    /// Well below the accepted rate, to see whether that helps.
     Listening,
-    /// Starts are spread evenly; the pace follows a cubic around the rate known to be accepted.
+    /// Starts are evenly spaced; the pace follows a cubic around the rate known to be accepted.
     Paced { since: f64 },
-    /// The pace doubles: far above that rate nothing is refused, or an outage is over.
+    /// The pace doubles: nothing is refused far above that rate, or an outage is over.
     Rising { since: f64, from: f64, ceiling: f64 },
-    /// Nothing is accepted: one probe at a time, at growing distances.
+    /// Nothing is accepted: one probe at a time, at growing intervals.
     Closed { since: f64, probing: bool, probe: f64, before: Before },
 }
 
-/// What a closing came upon.
+/// The state before a closing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Before {
-    /// The rate that was accepted; infinite if nothing is known of it.
+    /// The accepted rate; infinite if unknown.
     pub(super) rate: f64,
-    /// Whether there was a pace.
+    /// Whether starts were paced.
     pub(super) is_paced: bool,
-    /// Whether the service itself had no room: then the rate from before still holds.
+    /// Whether the service itself lacked capacity: then the former rate still holds.
     pub(super) is_capacity: bool,
 }
 
-/// The spread of the first starts after a beginning.
+/// How the first starts are spread out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct SlowStart {
-    /// The time in which the number of starts doubles, in seconds, until there are [`SLOW`]; then it is [`FAST`].
+    /// The time in which starts double until [`SLOW`], in seconds; then it is [`FAST`].
     doubling: f64,
 }
 
-/// Starts that nothing holds up.
+/// Starts without any delay.
 const FREE: u32 = 4;
 
-/// Starts after which their number doubles faster.
+/// The number of starts from which they double faster.
 const SLOW: u32 = 24;
 
-/// Starts after which nothing is held up any more.
+/// The number of starts from which there is no delay.
 const END: u32 = 64;
 
-/// The time in which their number doubles between the two, in seconds.
+/// The time in which starts double between the two, in seconds.
 const FAST: f64 = 0.07;
 
 impl SlowStart {
-    /// Slow: clients that begin a tenth of a second apart take nearly equal parts of a limit.
+    /// Slow: clients that start a tenth of a second apart get nearly equal shares of a limit.
     pub(super) const FIRST: Self = Self { doubling: 0.12 };
-    /// Later ones: what limit others share is known, or there is none.
+    /// Later: the limit shared with others is known, or there is none.
     pub(super) const AGAIN: Self = Self { doubling: FAST };
 
-    /// How long after the beginning the next start is due, when so many have started.
+    /// When the next start is due, in seconds since the beginning; `None` if nothing delays it.
     pub(super) fn time_of(self, started: u32) -> Option<f64> {
         let doublings = |from: u32, to: u32| (f64::from(to) / f64::from(from)).log2();
         let next = started + 1;
@@ -61,8 +61,7 @@ impl SlowStart {
     }
 }
 
-/// How long after one probe the next one is sent, in seconds: half the time since the closing, between half
-/// a second and thirty.
+/// The time between two probes, in seconds: half the time since the closing, between 0.5 and 30.
 pub(super) fn probe_distance(closed: f64, jitter: f64) -> f64 {
     (closed / 2.0).min((closed / 15.0).max(4.0)).clamp(0.5, 30.0) * (0.8 + 0.2 * jitter)
 }

@@ -1,4 +1,4 @@
-//! How the rate controller gets from one phase to another.
+//! The transitions between the phases of the rate controller.
 //!
 //! ```text
 //! slow start --refusals--> listening --nearly gone--> paced <--> rising
@@ -16,38 +16,37 @@ use super::{
     phase::{Before, Phase, SlowStart, probe_distance},
 };
 
-/// What is left of the rate that was accepted while the controller listens.
+/// The share of the accepted rate at which the controller listens.
 const LISTENING: f64 = 0.7;
 
-/// Where the cubic begins, as a share of the rate known to be accepted, and how fast it grows.
+/// The start of the cubic, as a share of the rate known to be accepted, and its growth.
 const CUBIC: (f64, f64) = (0.97, 0.0004);
 
-/// The pace, as a multiple of the known rate, above which it doubles instead.
+/// The multiple of the known rate above which the pace doubles instead.
 const RISING: f64 = 1.3;
 
 /// The time in which a rising pace doubles, in seconds.
 const DOUBLING: f64 = 0.4;
 
-/// Starts a second above which a pace means nothing.
+/// Starts per second above which a pace is meaningless.
 const UNLIMITED: f64 = 5000.0;
 
 /// The lowest pace: one start in five seconds.
 const LOWEST: f64 = 0.2;
 
-/// Seconds after which a rate that held is not a burst that a window let through.
+/// Seconds after which a sustained rate is not a burst let through by a window.
 const HELD: f64 = 2.0;
 
-/// A closing shorter than this is none: what was accepted then is accepted now.
+/// A shorter closing does not count: what was accepted then is accepted now.
 const HICCUP: f64 = 2.0;
 
 impl Controller {
-    /// What follows from the time alone.
+    /// Advances the state by time alone.
     pub(super) fn advance(&mut self, now: f64) {
         match self.phase {
             Phase::Listening => self.judge(now),
             Phase::Paced { since } => {
-                // Below ten a second the cubic counts starts rather than seconds: few starts, little
-                // evidence.
+                // Below ten per second the cubic counts starts instead of seconds: few starts give little evidence.
                 let time = (now - since) * (self.known_rate / 10.0).sqrt().min(1.0) / self.caution;
                 let (share, growth) = CUBIC;
                 let flat = ((1.0 - share) / growth).cbrt();
@@ -90,11 +89,11 @@ impl Controller {
         self.begin_experiment(now, before);
         self.former.fell_from(self.known_rate);
         self.measure();
-        // Then the first of the last second has left a window of a second.
+        // By then, the first attempt of the last second has left a one-second window.
         self.next = self.history.first_after(now - 1.0).unwrap_or(now) + 1.02;
     }
 
-    /// Takes what was accepted in the second before the slowing down as the known rate.
+    /// Takes the rate accepted in the second before the slowdown as the known rate.
     pub(super) fn measure(&mut self) {
         let accepted = self.history.accepted(self.evidence - 1.0, self.evidence);
         self.known_rate = (accepted as f64).max(1.0);
@@ -102,12 +101,12 @@ impl Controller {
         self.pace = LISTENING * self.known_rate;
     }
 
-    /// The attempts of this experiment, sent at no more than this pace.
+    /// The attempts of this experiment, sent at this pace or below.
     fn tried(&self, now: f64, pace: f64) -> Counts {
         self.history.counts(now, self.experiment.since, 120, pace).without_row()
     }
 
-    /// Decides what the refusals were, once enough is known or forty answers have come.
+    /// Decides what the refusals were, once there is enough evidence or forty answers have arrived.
     pub(super) fn judge(&mut self, now: f64) {
         let counts = self.tried(now, f64::INFINITY);
         if counts.sent < 8 {
@@ -125,14 +124,14 @@ impl Controller {
         }
     }
 
-    /// Whether as much is refused as before, although the pace is lower.
+    /// Whether as much is refused as before, despite the lower pace.
     pub(super) fn slowing_is_useless(&self, now: f64) -> bool {
         let counts = self.tried(now, f64::INFINITY);
         let expected = f64::from(counts.sent) * (self.experiment.baseline + 0.1);
         self.caution == 1.0 && counts.sent >= 20 && f64::from(counts.refused) > expected
     }
 
-    /// Refusals do not depend on the pace: their share is the baseline, and there is no pace.
+    /// Refusals do not depend on the pace: their share becomes the baseline, and pacing ends.
     pub(super) fn take_as_sporadic(&mut self, now: f64) {
         let counts = self.tried(now, f64::INFINITY);
         let share = f64::from(counts.refused) / f64::from(counts.sent + 5);
@@ -158,7 +157,7 @@ impl Controller {
         self.phase = Phase::Rising { since: now, from: self.pace, ceiling };
     }
 
-    /// The pace is above what is accepted: back to just below the pace at which refusals began.
+    /// The pace exceeds what is accepted: returns to just below the pace at which refusals began.
     pub(super) fn slow_down(&mut self, now: f64) {
         let below = self.tried(now, 0.85 * self.experiment.rate);
         if below.sent >= 10 {
@@ -181,18 +180,18 @@ impl Controller {
         self.settle(now);
     }
 
-    /// What was accepted a second, over the last twenty starts or so.
+    /// The accepted rate per second, over about the last twenty starts.
     fn rate(&self, now: f64) -> f64 {
         let span = if self.pace > 0.0 { (20.0 / self.pace).clamp(1.0, 60.0) } else { 1.0 };
         (self.history.accepted(now - span, now) as f64).max(1.0) / span
     }
 
-    /// Nothing is accepted any more; `is_capacity` says whether that is the service's own affair.
+    /// Nothing is accepted any more; `is_capacity` is whether the service itself lacks capacity.
     pub(super) fn close(&mut self, now: f64, jitter: f64, is_capacity: bool) {
         let lately = self.rate(now);
         let is_paced = !matches!(self.phase, Phase::SlowStart { .. });
         let rate = match self.phase {
-            // So soon after a slow start nothing is known of the rate.
+            // So soon after a slow start the rate is unknown.
             Phase::SlowStart { since, .. } if now - since < 1.0 => f64::INFINITY,
             Phase::Listening if self.evidence - self.released < 1.0 => f64::INFINITY,
             _ => lately.max(self.known_rate),
@@ -207,15 +206,15 @@ impl Controller {
 
     /// A probe was accepted.
     ///
-    /// After a short closing the pace is what was accepted then. A long one was an outage, and the pace
-    /// rises to the rate from before; or it comes from a long window, if it has come before at the same
-    /// mean rate: then the pace stays close to that mean.
+    /// After a short closing the pace is the rate accepted before. A long closing was an outage, and the pace
+    /// rises to the former rate; or a long window caused it, if it has happened before at the same mean rate:
+    /// then the pace stays close to that mean.
     pub(super) fn reopen(&mut self, now: f64) {
         let Phase::Closed { since, before, .. } = self.phase else { return };
         self.next = now;
         let is_short = now - since < HICCUP;
         if self.accepted == 1 || is_short && before.is_capacity && !before.is_paced {
-            // Nothing was accepted before, or nothing has changed: it is as at the beginning.
+            // Nothing was accepted before, or nothing has changed: start over.
             self.begin_experiment(now, Counts::default());
             return self.release(now);
         }
@@ -242,7 +241,7 @@ impl Controller {
         }
     }
 
-    /// Takes the mean since the last closing as the known rate, and says whether it is as it was then.
+    /// Takes the mean since the last closing as the known rate; returns whether it is unchanged.
     fn has_closed_before(&mut self, now: f64, since: f64) -> bool {
         while self.marks.get(1).is_some_and(|(at, _)| *at < now - 60.0) {
             self.marks.remove(0);

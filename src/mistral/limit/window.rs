@@ -1,68 +1,68 @@
 //! One announced limit as a window that slides over what was sent. Main type: [`SlidingWindow`];
 //! [`Windows`](super::announced::Windows) holds one for each limit.
 //!
-//! What others on the account use is read from the headers of accepted answers: the least of the last
-//! five, because what is under way elsewhere may be refused yet.
+//! The use by others on the account is read from the headers of accepted answers: the least of the last five,
+//! because requests in flight elsewhere may still be refused.
 
 use std::collections::VecDeque;
 
-/// How much longer than announced a window is taken to be: at the server, requests do not arrive in the
-/// rhythm in which they were sent. Half a second for a minute, less for a second.
+/// The margin added to an announced window: requests arrive at the server with other gaps than they were sent.
+/// Half a second for a minute, less for a second.
 fn margin(span: f64) -> f64 {
     (span / 40.0).min(0.5)
 }
 
-/// What the margin of a short window may grow to, in seconds, where refusals show that requests arrive less evenly.
+/// The largest margin of a short window, in seconds, if refusals show that requests arrive less evenly.
 const WIDEST: f64 = 0.1;
 
-/// Samples of what others use.
+/// Samples of the use by others.
 const SAMPLES: usize = 5;
 
-/// The part of a limit that has to be used from here for a refusal to be explained by it.
+/// The share of a limit that must be used from here for the limit to explain a refusal.
 const OWN_PART: f64 = 0.2;
 
-/// Why nothing may be sent before a time.
+/// Whether there is room, and why not.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Room {
     /// There is room.
     Free,
-    /// There is room if less is believed of what others use than the headers say.
+    /// There is room if others are assumed to use less than the headers report.
     Doubtful,
-    /// There would be, if others did not use it.
+    /// There would be room without the use by others.
     UsedByOthers,
-    /// There is none before this time.
+    /// There is no room before this time.
     FullUntil(f64),
 }
 
-/// A limit on what may be used in any stretch of its span.
+/// A limit on the use within any span of time.
 #[derive(Debug)]
 pub(super) struct SlidingWindow {
     span: f64,
     margin: f64,
     pub(super) limit: f64,
-    /// When it was used and how much, oldest first.
+    /// The time and amount of each use, oldest first.
     uses: VecDeque<(f64, f64)>,
-    /// The number of the oldest one.
+    /// The number of the oldest use.
     first: u64,
     used: f64,
-    /// How much others used when an attempt was sent, as the newest answers say.
+    /// The use by others when an attempt was sent, from the newest answers.
     others: VecDeque<(f64, f64)>,
 }
 
 impl SlidingWindow {
-    /// An empty window; the first use will have this number.
+    /// An empty window; the first use will have the number `first`.
     pub(super) fn new(span: f64, limit: f64, first: u64) -> Self {
         let (uses, others) = (VecDeque::new(), VecDeque::new());
         Self { span, margin: margin(span), limit, uses, first, used: 0.0, others }
     }
 
-    /// Something is used now; uses are numbered without gaps.
+    /// Records a use; uses are numbered without gaps.
     pub(super) fn push(&mut self, now: f64, amount: f64) {
         self.uses.push_back((now, amount));
         self.used += amount;
     }
 
-    /// What was used was another amount than estimated; nothing if it was refused.
+    /// Corrects an estimated use; 0 if it was refused.
     pub(super) fn correct(&mut self, id: u64, amount: f64) {
         let at = id.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
         if let Some((_, known)) = at.and_then(|at| self.uses.get_mut(at)) {
@@ -71,7 +71,7 @@ impl SlidingWindow {
         }
     }
 
-    /// An accepted answer to what was sent then says how much was left.
+    /// Records the remainder reported by an accepted answer to a request sent at `sent`.
     pub(super) fn remaining(&mut self, sent: f64, remaining: f64) {
         let own = self.own(sent);
         if self.others.len() == SAMPLES {
@@ -80,8 +80,8 @@ impl SlidingWindow {
         self.others.push_back((sent, (self.limit - remaining - own).max(0.0)));
     }
 
-    /// Whether a refusal of what was sent then is no surprise: nothing was left, and a good part of the
-    /// limit was used from here. Otherwise the headers may be about another window than they say.
+    /// Whether the limit explains the refusal of a request sent at `sent`: nothing remained, and a good part of
+    /// the limit was used from here. Otherwise the headers may describe another window than they claim.
     pub(super) fn explains_refusal(&mut self, sent: f64, remaining: f64, amount: f64) -> bool {
         let explained = remaining < amount && self.own(sent) >= OWN_PART * self.limit;
         if explained {
@@ -91,14 +91,14 @@ impl SlidingWindow {
         explained
     }
 
-    /// What was used from here in the span up to this time.
+    /// The use from here within the span up to this time.
     fn own(&self, sent: f64) -> f64 {
         let later = self.uses.iter().rev().take_while(|(at, _)| *at > sent);
         let earlier = self.uses.iter().take_while(|(at, _)| *at <= sent - self.span);
         self.used - later.chain(earlier).map(|(_, amount)| amount).sum::<f64>()
     }
 
-    /// Whether there is room for so much; of what others use, only this share is believed.
+    /// Whether there is room for an amount; only the share `trust` of the use by others is believed.
     pub(super) fn room(&mut self, now: f64, amount: f64, trust: f64) -> Room {
         let kept = self.span + self.margin;
         while let Some((at, used)) = self.uses.front().copied() {
@@ -112,10 +112,10 @@ impl SlidingWindow {
         if self.uses.is_empty() {
             self.used = 0.0;
         }
-        // What is larger than the limit would wait for ever: the service has to refuse it.
+        // An amount above the limit would wait forever: it is left to the service to refuse it.
         let mut room = self.limit - self.used - amount.min(self.limit);
         if room >= 0.0 {
-            // What others had used then has left the window by now.
+            // Older use by others has left the window by now.
             let recent = self.others.iter().filter(|(sent, _)| *sent > now - kept);
             let others = recent.map(|(_, used)| *used).reduce(f64::min).unwrap_or(0.0);
             return match others {

@@ -1,4 +1,4 @@
-//! Batch jobs: many requests to one endpoint and one model, answered when there is time.
+//! Batch jobs: many requests to one endpoint and one model, answered with low priority.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -7,18 +7,18 @@ use serde_json::{Value, value::RawValue};
 
 use super::or_default;
 
-/// The path of batch jobs; `/{id}` and `/{id}/cancel` stand below it.
+/// The path of batch jobs; `/{id}` and `/{id}/cancel` are below it.
 pub const JOBS_PATH: &str = "/v1/batch/jobs";
 
-/// The most requests that a job may carry in its own body instead of in a file.
+/// The most requests that a job may carry in its body instead of in a file.
 pub const MAX_INLINE_REQUESTS: usize = 10_000;
 
 /// One request of a job: a line of its input file, or an element of `requests`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BatchLine {
-    /// What its answer will be found by. The service takes lines without one, and lines with the same one.
+    /// Identifies the answer. The service accepts lines without one, and duplicates.
     pub custom_id: String,
-    /// The body, as it would be sent to the endpoint.
+    /// The body, as it would be sent to the endpoint directly.
     pub body: Box<RawValue>,
 }
 
@@ -26,7 +26,7 @@ pub struct BatchLine {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreateJob {
-    /// The endpoint that each body is for.
+    /// The endpoint for all requests.
     pub endpoint: String,
     /// The files with the requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,10 +34,10 @@ pub struct CreateJob {
     /// The requests themselves, at most [`MAX_INLINE_REQUESTS`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<Vec<BatchLine>>,
-    /// The model of all requests; a `model` on a line is ignored.
+    /// The model for all requests; a `model` in a line is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// What the job can be found by: keys of 1 to 32 characters, values of 1 to 512.
+    /// Metadata to find the job by: keys of 1 to 32 characters, values of 1 to 512.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<BTreeMap<String, String>>,
     /// 1 to 168.
@@ -45,29 +45,29 @@ pub struct CreateJob {
     pub timeout_hours: Option<u32>,
 }
 
-/// How far a job is.
+/// The status of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum JobStatus {
-    /// It waits for its turn.
+    /// Waiting for its turn.
     Queued,
     /// Its requests are being answered.
     Running,
-    /// It has ended; single requests may have failed.
+    /// Ended; single requests may have failed.
     Success,
-    /// It has ended, and may have answers all the same.
+    /// Ended, but may have answers.
     Failed,
-    /// Its `timeout_hours` are over; it may have answers.
+    /// `timeout_hours` has passed; may have answers.
     TimeoutExceeded,
-    /// Its cancellation was requested.
+    /// Cancellation was requested.
     CancellationRequested,
-    /// It was ended; it may have answers.
+    /// Cancelled; may have answers.
     Cancelled,
-    /// A status that came to be after this program.
+    /// A status unknown to this program.
     Other(String),
 }
 
 impl JobStatus {
-    /// The word on the wire.
+    /// The status as sent on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Queued => "QUEUED",
@@ -81,7 +81,7 @@ impl JobStatus {
         }
     }
 
-    /// The status of a word.
+    /// Parses a status from the wire.
     pub fn of(word: &str) -> Self {
         match word {
             "QUEUED" => Self::Queued,
@@ -95,7 +95,7 @@ impl JobStatus {
         }
     }
 
-    /// Whether nothing more will come of the job. An unknown status is no end: the next check will tell.
+    /// Whether the job has ended. An unknown status does not count as an end: the next poll will tell.
     pub const fn is_terminal(&self) -> bool {
         matches!(self, Self::Success | Self::Failed | Self::TimeoutExceeded | Self::Cancelled)
     }
@@ -130,7 +130,7 @@ pub struct Job {
     /// The files with its requests.
     #[serde(default, deserialize_with = "or_default")]
     pub input_files: Vec<String>,
-    /// What it was created with; other clients may have put any JSON there.
+    /// The metadata that it was created with; other clients may have used any JSON.
     #[serde(default)]
     pub metadata: Option<serde_json::Map<String, Value>>,
     /// The endpoint that its requests are for.
@@ -139,16 +139,16 @@ pub struct Job {
     /// The model of all its requests.
     #[serde(default)]
     pub model: Option<String>,
-    /// The answers; may be there whatever the status, and may not.
+    /// The file with the answers; may be present or absent whatever the status.
     #[serde(default)]
     pub output_file: Option<String>,
-    /// The requests that failed.
+    /// The file with the failed requests.
     #[serde(default)]
     pub error_file: Option<String>,
-    /// What went wrong, summed up.
+    /// A summary of the errors.
     #[serde(default, deserialize_with = "or_default")]
     pub errors: Vec<BatchError>,
-    /// How far it is.
+    /// Its status.
     pub status: JobStatus,
     /// Seconds since 1970.
     #[serde(default, deserialize_with = "or_default")]
@@ -159,26 +159,26 @@ pub struct Job {
     /// Seconds since 1970.
     #[serde(default)]
     pub completed_at: Option<i64>,
-    /// Its requests; 0 right after creation.
+    /// The number of requests; 0 right after creation.
     #[serde(default, deserialize_with = "or_default")]
     pub total_requests: u64,
-    /// Requests that have ended either way.
+    /// Requests that have succeeded or failed.
     #[serde(default, deserialize_with = "or_default")]
     pub completed_requests: u64,
-    /// Requests with an answer.
+    /// Requests that succeeded.
     #[serde(default, deserialize_with = "or_default")]
     pub succeeded_requests: u64,
-    /// Requests without one.
+    /// Requests that failed.
     #[serde(default, deserialize_with = "or_default")]
     pub failed_requests: u64,
 }
 
-/// An error of a job, and how often it happened.
+/// An error of a job and its number of occurrences.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchError {
-    /// What went wrong.
+    /// The error message.
     pub message: String,
-    /// How often.
+    /// The number of occurrences.
     #[serde(default = "one")]
     pub count: u64,
 }
@@ -187,7 +187,7 @@ const fn one() -> u64 {
     1
 }
 
-/// The answer of `GET /v1/batch/jobs`.
+/// The response to `GET /v1/batch/jobs`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobList {
     /// The jobs of one page.
@@ -196,28 +196,28 @@ pub struct JobList {
     /// `list`.
     #[serde(default)]
     pub object: String,
-    /// How many there are in all.
+    /// The number of jobs in all.
     #[serde(default)]
     pub total: u64,
 }
 
-/// The answer of `DELETE /v1/batch/jobs/{id}`.
+/// The response to `DELETE /v1/batch/jobs/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeletedJob {
-    /// The job.
+    /// The job's id.
     pub id: String,
     /// `batch`.
     #[serde(default)]
     pub object: String,
-    /// Whether it is gone.
+    /// Whether it was deleted.
     #[serde(default)]
     pub deleted: bool,
 }
 
-/// A line of an output or an error file, in whichever shape it comes.
+/// A line of an output or error file, in any shape.
 ///
-/// An answer is a line without `error`, with a status of 2xx and a body that is one; every other line
-/// is a refusal. `response.body` may be an object or a string that holds one.
+/// An answer is a line without `error`, with a 2xx status and a valid body; every other line is a refusal.
+/// `response.body` may be an object or a JSON string of one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResultLine {
     /// The line's own id.
@@ -226,7 +226,7 @@ pub struct ResultLine {
     /// The request's `custom_id`.
     #[serde(default)]
     pub custom_id: Option<String>,
-    /// What the endpoint said.
+    /// The endpoint's response.
     #[serde(default)]
     pub response: Option<ResultResponse>,
     /// An object with a `message`, or `null`.
@@ -234,13 +234,13 @@ pub struct ResultLine {
     pub error: Option<Value>,
 }
 
-/// What an endpoint said to one request of a job.
+/// The endpoint's response to one request of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResultResponse {
     /// The HTTP status.
     #[serde(default)]
     pub status_code: u16,
-    /// The body; an error's may be a JSON text within a string.
+    /// The body; for an error it may be JSON in a string.
     #[serde(default)]
     pub body: Value,
 }

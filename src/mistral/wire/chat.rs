@@ -8,15 +8,15 @@ use super::options::{Prediction, PromptMode, ReasoningEffort, ServiceTier, Stop,
 /// The path of chat completions below the base URL.
 pub const CHAT_PATH: &str = "/v1/chat/completions";
 
-/// The body of a chat request: every field that the service takes; it refuses any other.
+/// The body of a chat request, with every field that the service accepts; it refuses all others.
 ///
-/// What is not set is not written, and a new field belongs at the end: the identity of a request is the
-/// hash of its bytes without the fields that change nothing about the answer ([`FIELDS`](super::FIELDS)), and
-/// what was paid for must be found again.
+/// Unset fields are not serialized, and new fields are appended at the end: a request is identified by the hash
+/// of its bytes, without the fields that do not affect the answer ([`FIELDS`](super::FIELDS)), and paid answers
+/// must still be found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChatRequest {
-    /// The model asked for.
+    /// The requested model.
     pub model: String,
     /// The conversation so far.
     pub messages: Vec<Message>,
@@ -29,64 +29,64 @@ pub struct ChatRequest {
     /// The longest answer, in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
-    /// For answers that can be had again.
+    /// Makes answers reproducible.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub random_seed: Option<u64>,
-    /// What the answer must look like.
+    /// The format of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_format: Option<ResponseFormat>,
-    /// Where the answer ends.
+    /// Texts that end the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
-    /// How many answers are wanted; the first one counts here.
+    /// The number of answers; only the first is used here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n: Option<u32>,
-    /// -2 to 2: against words that were used at all.
+    /// -2 to 2: penalizes words that were used at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub presence_penalty: Option<f64>,
-    /// -2 to 2: against words by how often they were used.
+    /// -2 to 2: penalizes words by how often they were used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frequency_penalty: Option<f64>,
-    /// What the model may call.
+    /// The tools that the model may call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tools: Option<Vec<Tool>>,
-    /// Whether it must.
+    /// Whether it must call one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_choice: Option<ToolChoice>,
-    /// Whether several may be called at once.
+    /// Whether it may call several at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parallel_tool_calls: Option<bool>,
     /// How much the model thinks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<ReasoningEffort>,
-    /// Instructions that the service adds.
+    /// Instructions added by the service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_mode: Option<PromptMode>,
-    /// What the answer will mostly be.
+    /// The expected content of most of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prediction: Option<Prediction>,
-    /// Requests with the same key share what was read of their common beginning.
+    /// Requests with the same key share the cache of their common prefix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_cache_key: Option<String>,
-    /// Which capacity is used.
+    /// The capacity to use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<ServiceTier>,
     /// Checks of request and answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guardrails: Option<Vec<Value>>,
-    /// Kept beside the request.
+    /// Stored by the service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,
-    /// Whether the service puts its own words about safety first.
+    /// Whether the service prepends its own safety prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub safe_prompt: Option<bool>,
-    /// Whether the answer comes in pieces. This client reads whole answers only, and leaves it unset.
+    /// Whether the answer is streamed. This client reads whole answers only and leaves it unset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<bool>,
 }
 
 impl ChatRequest {
-    /// A request with nothing but its messages.
+    /// A request with only its messages.
     pub fn new(model: impl Into<String>, messages: Vec<Message>) -> Self {
         Self {
             model: model.into(),
@@ -119,19 +119,19 @@ impl ChatRequest {
 /// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
-    /// Who says it.
+    /// Its author.
     pub role: Role,
-    /// What is said.
+    /// Its content.
     pub content: Content,
 }
 
-/// Who says a message.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Instructions.
     System,
-    /// The one who asks.
+    /// The user.
     User,
     /// The model.
     Assistant,
@@ -145,12 +145,12 @@ pub enum Role {
 pub enum Content {
     /// Plain text.
     Text(String),
-    /// Chunks; those of type `text`, or of none, are the answer, those of type `thinking` are not.
+    /// Chunks; those of type `text`, or without a type, are the answer; those of type `thinking` are not.
     Chunks(Vec<Value>),
 }
 
 impl Content {
-    /// All text chunks joined: the answer, without the thinking.
+    /// All text chunks joined, without the thinking.
     pub fn text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -163,37 +163,37 @@ impl Content {
     }
 }
 
-/// What an answer must look like.
+/// The format of an answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ResponseFormat {
     /// Free text.
     Text,
-    /// Some JSON, with no promise of which.
+    /// Any JSON.
     JsonObject,
-    /// JSON that fits a schema; the model mostly keeps to it.
+    /// JSON that fits a schema; models mostly comply.
     JsonSchema {
         /// The schema.
         json_schema: NamedSchema,
     },
 }
 
-/// A JSON Schema as the service wants it.
+/// A JSON Schema as the service expects it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NamedSchema {
     /// Letters, digits, `_` and `-`.
     pub name: String,
-    /// What it describes.
+    /// What the schema describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The schema itself.
     pub schema: Value,
-    /// Whether the service should hold the model to it.
+    /// Whether the service should enforce it.
     #[serde(default)]
     pub strict: bool,
 }
 
-/// The body of a chat answer.
+/// The response to a chat request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatResponse {
     /// The answer's id.
@@ -205,11 +205,11 @@ pub struct ChatResponse {
     /// Seconds since 1970.
     #[serde(default)]
     pub created: i64,
-    /// The model that answered; not always the one that was asked.
+    /// The model that answered; not always the requested one.
     pub model: String,
-    /// The answers, one unless `n` asked for more.
+    /// The answers, one unless `n` is larger.
     pub choices: Vec<Choice>,
-    /// What it cost in tokens.
+    /// The tokens used.
     #[serde(default)]
     pub usage: TokenUsage,
 }
@@ -217,12 +217,12 @@ pub struct ChatResponse {
 /// One of the answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
-    /// Its place in the list.
+    /// Its index in the list.
     #[serde(default)]
     pub index: u32,
-    /// What was said.
+    /// The message.
     pub message: Reply,
-    /// Why it ended: `stop`, `length`, `model_length`, `error`, `tool_calls`, and whatever comes to be added.
+    /// The finish reason: `stop`, `length`, `model_length`, `error`, `tool_calls`, or a newer one.
     #[serde(default)]
     pub finish_reason: Option<String>,
 }
@@ -233,18 +233,18 @@ pub struct Reply {
     /// `assistant`.
     #[serde(default)]
     pub role: Option<String>,
-    /// What was said; `null` beside tool calls.
+    /// The text; `null` beside tool calls.
     #[serde(default)]
     pub content: Option<Content>,
 }
 
-/// Tokens of one request.
+/// Token usage of one request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenUsage {
-    /// Tokens that were read.
+    /// Tokens read.
     #[serde(default)]
     pub prompt_tokens: u64,
-    /// Tokens that were written.
+    /// Tokens written.
     #[serde(default)]
     pub completion_tokens: u64,
     /// Their sum.

@@ -1,14 +1,14 @@
-//! Files: the input of a batch job, and its output.
+//! Files: the input and output of batch jobs.
 
 use serde::{Deserialize, Serialize};
 
-/// The path of files; `/{id}`, `/{id}/content` and `/{id}/url` stand below it.
+/// The path of files; `/{id}`, `/{id}/content` and `/{id}/url` are below it.
 pub const FILES_PATH: &str = "/v1/files";
 
 /// The largest file that may be uploaded, in bytes.
 pub const MAX_FILE_BYTES: u64 = 512_000_000;
 
-/// A file that the service keeps.
+/// A file stored by the service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileObject {
     /// A UUID.
@@ -16,13 +16,13 @@ pub struct FileObject {
     /// `file`.
     #[serde(default)]
     pub object: String,
-    /// Its size; the service does not always say.
+    /// Its size; not always reported.
     #[serde(default)]
     pub bytes: Option<u64>,
     /// Seconds since 1970.
     #[serde(default)]
     pub created_at: i64,
-    /// The name that it was uploaded under.
+    /// The name it was uploaded under.
     #[serde(default)]
     pub filename: String,
     /// `batch` for the input and the output of a job.
@@ -34,12 +34,12 @@ pub struct FileObject {
     /// `upload` or `mistral`.
     #[serde(default)]
     pub source: Option<String>,
-    /// Lines of a JSONL file.
+    /// The number of lines of a JSONL file.
     #[serde(default)]
     pub num_lines: Option<u64>,
 }
 
-/// The answer of `GET /v1/files`.
+/// The response to `GET /v1/files`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileList {
     /// The files of one page.
@@ -48,19 +48,19 @@ pub struct FileList {
     /// `list`.
     #[serde(default)]
     pub object: String,
-    /// How many there are in all.
+    /// The number of files in all.
     #[serde(default)]
     pub total: Option<u64>,
 }
 
-/// The answer of `DELETE /v1/files/{id}`.
+/// The response to `DELETE /v1/files/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeletedFile {
-    /// The file.
+    /// The file's id.
     pub id: String,
     /// `file`.
     #[serde(default)]
     pub object: String,
-    /// Whether it is gone.
+    /// Whether it was deleted.
     pub deleted: bool,
 }

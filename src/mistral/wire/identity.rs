@@ -1,12 +1,12 @@
-//! Which fields of a chat request belong to its identity: by these an answer that was paid for is found again.
-//! Main item: [`FIELDS`], which the code, the docs and a test share.
+//! Which fields of a chat request belong to its identity, by which a paid answer is found again. Main item:
+//! [`FIELDS`], shared by the code, the docs and a test.
 
 /// A field of a chat request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FieldIdentity {
     /// Its name.
     pub name: &'static str,
-    /// Whether a request with another value is another request.
+    /// Whether it belongs to the identity: another value makes another request.
     pub counts: bool,
     /// Why.
     pub why: &'static str,
@@ -20,7 +20,7 @@ const fn beside(name: &'static str, why: &'static str) -> FieldIdentity {
     FieldIdentity { name, counts: false, why }
 }
 
-/// All fields, in the order in which they are sent.
+/// All fields, in the order sent.
 pub const FIELDS: &[FieldIdentity] = &[
     counts("model", "another model answers"),
     counts("messages", "the question"),
@@ -47,12 +47,12 @@ pub const FIELDS: &[FieldIdentity] = &[
     counts("stream", "is never sent"),
 ];
 
-/// Whether a field belongs to the identity; one that is not known does.
+/// Whether a field belongs to the identity; an unknown one does.
 pub fn is_identity(name: &str) -> bool {
     FIELDS.iter().find(|field| field.name == name).is_none_or(|field| field.counts)
 }
 
-/// The table of the docs.
+/// The table for the docs.
 pub fn identity_table() -> String {
     let mut table = "| field | part of the identity | |\n|---|---|---|\n".to_owned();
     for FieldIdentity { name, counts, why } in FIELDS {
@@ -80,7 +80,7 @@ mod tests {
             "service_tier": "standard_only", "guardrails": [], "metadata": {}, "safe_prompt": true, "stream": false
         });
         let request: ChatRequest = serde_json::from_value(all).unwrap();
-        // Without a default: a new field of the request does not compile here.
+        // Without `..`: a new field of the request fails to compile here.
         let ChatRequest {
             model: _,
             messages: _,

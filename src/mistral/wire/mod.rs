@@ -1,7 +1,7 @@
-//! The shapes on the wire, as the service sends them; shared by the client and the simulator.
+//! The wire types of the service's API; shared by the client and the simulator.
 //!
-//! Reading is tolerant (unknown fields are ignored, content may be text or chunks), because the
-//! service adds fields without notice; writing is exact, because it refuses unknown ones.
+//! Deserializing is tolerant (unknown fields are ignored, content may be text or chunks), because the service
+//! adds fields without notice; serializing is strict, because it refuses unknown ones.
 
 mod batch;
 mod chat;
@@ -28,7 +28,7 @@ pub use options::{
 };
 pub use requests::{ClassifyRequest, EmbedRequest, OcrRequest};
 
-/// Reads `null` as what is not there: the service writes both.
+/// Deserializes `null` like a missing field: the service sends both.
 fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,

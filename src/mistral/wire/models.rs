@@ -7,10 +7,10 @@ use super::or_default;
 /// The path of the list of models.
 pub const MODELS_PATH: &str = "/v1/models";
 
-/// Who owns the models of the simulator.
+/// The owner of the simulator's models.
 pub const SIMULATOR_OWNER: &str = "etl-simulator";
 
-/// The answer of `GET /v1/models`.
+/// The response to `GET /v1/models`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelList {
     /// `list`.
@@ -23,24 +23,24 @@ pub struct ModelList {
 /// One model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Model {
-    /// Its id, or one of its aliases listed as a model of its own.
+    /// Its id, or one of its aliases listed as a separate model.
     pub id: String,
     /// `model`.
     #[serde(default)]
     pub object: String,
-    /// Who owns it.
+    /// Its owner.
     #[serde(default, deserialize_with = "or_default")]
     pub owned_by: String,
     /// Other names for it.
     #[serde(default, deserialize_with = "or_default")]
     pub aliases: Vec<String>,
-    /// How many tokens a request and its answer may have together.
+    /// The most tokens of a request and its answer together.
     #[serde(default)]
     pub max_context_length: Option<u64>,
     /// When it was or will be retired.
     #[serde(default)]
     pub deprecation: Option<String>,
-    /// What to use instead.
+    /// Its replacement.
     #[serde(default)]
     pub deprecation_replacement_model: Option<String>,
 }

@@ -1,9 +1,9 @@
-//! What a chat request may say beside its messages: the values of its rarer fields.
+//! Options of a chat request: the values of its rarer fields.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Where an answer ends: it is cut before any of these texts.
+/// Texts that end an answer: it is cut off before the first of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Stop {
@@ -13,11 +13,11 @@ pub enum Stop {
     Any(Vec<String>),
 }
 
-/// A function that the model may call; what it calls it with is an answer that fits a schema.
+/// A function that the model may call; the arguments of the call are an answer that fits a schema.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
-    /// Always a function: the service's own tools belong to conversations.
+    /// Always a function: the service's own tools work only in conversations.
     #[serde(rename = "type", default)]
     pub kind: ToolKind,
     /// The function.
@@ -33,34 +33,34 @@ pub enum ToolKind {
     Function,
 }
 
-/// A function as it is described to the model.
+/// A function, as described to the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Function {
     /// Its name.
     pub name: String,
-    /// What it is for.
+    /// Its purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Whether the service should hold the model to the schema.
+    /// Whether the service should enforce the schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
     /// The JSON Schema of its arguments.
     pub parameters: Value,
 }
 
-/// Whether and which tools are called.
+/// Whether tools are called, and which.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ToolChoice {
-    /// As the model likes, or not, or at least one.
+    /// The model decides, or none, or at least one.
     Mode(ToolMode),
-    /// This one.
+    /// A specific one.
     Named {
         /// Always a function.
         #[serde(rename = "type", default)]
         kind: ToolKind,
-        /// Which one.
+        /// Its name.
         function: FunctionName,
     },
 }
@@ -69,13 +69,13 @@ pub enum ToolChoice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolMode {
-    /// As the model likes.
+    /// The model decides.
     Auto,
     /// Never.
     None,
     /// At least one.
     Any,
-    /// At least one; another name for it.
+    /// At least one; a synonym.
     Required,
 }
 
@@ -87,7 +87,7 @@ pub struct FunctionName {
     pub name: String,
 }
 
-/// How much a model thinks before it answers; some models take only the first and `high`.
+/// How much a model thinks before it answers; some models accept only the first and `high`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names say it")]
@@ -100,15 +100,15 @@ pub enum ReasoningEffort {
     Xhigh,
 }
 
-/// A way of prompting that the service adds.
+/// A prompt added by the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptMode {
-    /// The instructions of a reasoning model.
+    /// The prompt of a reasoning model.
     Reasoning,
 }
 
-/// What the answer will mostly be, so that it comes quicker.
+/// The expected content of most of the answer, to speed it up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Prediction {
@@ -119,32 +119,32 @@ pub enum Prediction {
     },
 }
 
-/// Which capacity a request may use.
+/// The capacity that a request may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceTier {
-    /// What the account has.
+    /// Any available to the account.
     Auto,
-    /// The common one only.
+    /// Only the standard capacity.
     StandardOnly,
 }
 
-/// A piece of text in a message of several chunks.
+/// A text chunk of a message.
 pub fn text_chunk(text: &str) -> Value {
     json!({ "type": "text", "text": text })
 }
 
-/// An image in a message: an address, or a `data:` URL that holds it.
+/// An image chunk of a message: a URL, or a `data:` URL with the content.
 pub fn image_chunk(url: &str) -> Value {
     json!({ "type": "image_url", "image_url": url })
 }
 
-/// A document in a message, or for OCR: an address, or a `data:` URL that holds it.
+/// A document chunk of a message, or for OCR: a URL, or a `data:` URL with the content.
 pub fn document_chunk(url: &str) -> Value {
     json!({ "type": "document_url", "document_url": url })
 }
 
-/// A file that was uploaded, in a message or for OCR.
+/// An uploaded file, as a chunk of a message or for OCR.
 pub fn file_chunk(id: &str) -> Value {
     json!({ "type": "file", "file_id": id })
 }

@@ -1,4 +1,4 @@
-//! The bodies of requests other than chat. Each object is closed: an unknown field is refused.
+//! The bodies of requests other than chat. Unknown fields are refused in each object.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ pub struct EmbedRequest {
     pub model: String,
     /// A text, or a list of texts.
     pub input: Value,
-    /// How many numbers an embedding has, where the model lets one choose.
+    /// The dimension of an embedding, where the model supports a choice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_dimension: Option<u32>,
     /// `float`, `int8`, `uint8`, `binary`, `ubinary`.
@@ -22,7 +22,7 @@ pub struct EmbedRequest {
     /// `float` or `base64`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding_format: Option<String>,
-    /// Kept beside the request.
+    /// Stored by the service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,
 }
@@ -35,7 +35,7 @@ pub struct ClassifyRequest {
     pub model: String,
     /// A text, or a list of texts.
     pub input: Value,
-    /// Kept beside the request.
+    /// Stored by the service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,
 }
@@ -49,37 +49,37 @@ pub struct OcrRequest {
     /// See [`document_chunk`](super::document_chunk), [`image_chunk`](super::image_chunk) and
     /// [`file_chunk`](super::file_chunk).
     pub document: Value,
-    /// Numbers from 0, as a list or as a text such as `0-3`.
+    /// Page numbers from 0, as a list or as a text such as `0-3`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pages: Option<Value>,
-    /// Whether images come along, as text.
+    /// Whether images are included, as base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub include_image_base64: Option<bool>,
-    /// The most images.
+    /// The most images to return.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_limit: Option<u32>,
-    /// The least height and width of an image.
+    /// The minimum height and width of an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_min_size: Option<u32>,
-    /// What is to be said of each image.
+    /// The format for annotating each image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bbox_annotation_format: Option<ResponseFormat>,
-    /// What is to be said of the whole document.
+    /// The format for annotating the whole document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_annotation_format: Option<ResponseFormat>,
-    /// Instructions for that.
+    /// Instructions for the document annotation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_annotation_prompt: Option<String>,
     /// `markdown` or `html`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table_format: Option<String>,
-    /// Whether headers are kept apart.
+    /// Whether headers are extracted separately.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extract_header: Option<bool>,
-    /// Whether footers are kept apart.
+    /// Whether footers are extracted separately.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extract_footer: Option<bool>,
-    /// Whether pages come in blocks, too.
+    /// Whether pages are also returned as blocks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub include_blocks: Option<bool>,
     /// `word`, `page` or `block`.

@@ -1,4 +1,4 @@
-//! What a map that calls a model has of its run: the ledger, the budget, and whether it may call. Main type: [`Calls`].
+//! A run's resources for maps that call a model: ledger, budget, and permission to call. Main type: [`Calls`].
 
 use crate::{
     run::{
@@ -9,20 +9,20 @@ use crate::{
     units::Usd,
 };
 
-/// What all maps that call a model share in a run.
+/// Shared by all maps that call a model in a run.
 pub(crate) struct Calls {
     pub(crate) database: Database,
     pub(crate) in_flight: InFlightRequests,
     pub(crate) preflight: Preflight,
     pub(crate) budget: Budget,
-    /// Whether what failed for good is asked again.
+    /// Whether permanently failed requests are retried.
     pub(crate) retry_failed: bool,
-    /// The only stage that may call.
+    /// The only stage that may call, if set.
     pub(crate) only: Option<String>,
 }
 
 impl Calls {
-    /// Whether a stage may call in this run, or why not.
+    /// Whether a stage may call in this run; the error is the reason.
     pub(crate) fn may_call(&self, stage: &str) -> Result<(), String> {
         match &self.only {
             Some(only) if only != stage => Err(format!("left for later: this run asks only at `{only}`")),
@@ -30,7 +30,7 @@ impl Calls {
         }
     }
 
-    /// Reserves the cost of a request, or stops the run: no new work, what is in flight is finished.
+    /// Reserves the cost of a request, or stops the run: no new work starts, requests in flight are finished.
     pub(crate) fn reserve(&self, cost: Usd) -> Option<Reserved> {
         self.database.shutdown.check(self.budget.reserve(cost))
     }

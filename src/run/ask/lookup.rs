@@ -1,5 +1,5 @@
-//! Records of a map that calls a model are looked up in the ledger, before anything paces or sends them. Main type:
-//! [`LookedUp`], a stream of them is [`Lookups`], taken by `send`.
+//! Looks up the records of a map that calls a model in the ledger, before they are paced or sent. Main type:
+//! [`LookedUp`]; a stream of them is [`Lookups`], consumed by `send`.
 
 use std::{
     sync::{Arc, Mutex},
@@ -30,36 +30,35 @@ use crate::{
     stage::{Bounds, Pacer, RecordStream, ahead, chunk, throttle},
 };
 
-/// Records that are looked up in the ledger together, and how long one waits for others: a look
-/// costs the same for one as for hundreds.
+/// The batch of records looked up together: a lookup costs the same for one record as for hundreds.
 const LOOK_UP: Bounds = Bounds { items: 256, weight: 2_000_000, wait: Duration::from_millis(5) };
 
-/// Fewer where files are read for it: the first is not to wait until hundreds are read.
+/// Smaller if files are read: the first record must not wait until hundreds are read.
 const LOOK_UP_FILES: Bounds = Bounds { items: 8, ..LOOK_UP };
 
-/// Looked-up records that may wait for a slot. They hold their texts.
+/// The most looked-up records that wait for a slot; they hold their texts.
 const LOOKED_UP: usize = 16;
 
-/// A record on its way to a chat stage.
+/// A record on its way to a map that calls a model.
 pub(crate) enum LookedUp {
-    /// Nothing is to be asked for it: it failed above, or its condition is false.
+    /// No request is needed: it failed upstream, or its condition is false.
     Pass(Outcome),
-    /// The ledger has its answer, or the failure that all its attempts came to.
+    /// The ledger has its answer, or its final failure.
     Known(Record, Resolution),
-    /// Another record asks the same.
+    /// Another record has the same request.
     Shared(Box<Follower>),
-    /// It is to be asked.
+    /// A request is needed.
     Ask(Box<Ask>),
 }
 
-/// A record whose request another one has claimed.
+/// A record whose request is claimed by another one.
 pub(crate) struct Follower {
     pub(crate) record: Record,
     pub(crate) written: Written,
     pub(crate) shared: Shared,
 }
 
-/// A question that is to be asked.
+/// A request to be sent.
 pub(crate) struct Ask {
     pub(crate) record: Record,
     pub(crate) written: Written,
@@ -70,7 +69,7 @@ pub(crate) struct Ask {
 }
 
 impl LookedUp {
-    /// The record alone.
+    /// The outcome without its lookup.
     fn into_outcome(self) -> Outcome {
         match self {
             Self::Pass(outcome) => outcome,
@@ -80,13 +79,13 @@ impl LookedUp {
         }
     }
 
-    /// Whether nothing will be sent for it.
+    /// Whether it needs no request.
     fn is_free(&self) -> bool {
         !matches!(self, Self::Ask(_))
     }
 }
 
-/// The records of a stage that have been looked up, on their way to the stage.
+/// The looked-up records of a stage.
 pub(crate) struct Lookups {
     pub(crate) records: BoxStream<'static, LookedUp>,
     pub(crate) question: Arc<Question>,
@@ -96,7 +95,7 @@ impl Lookups {
     /// Looks up the requests of a stage.
     ///
     /// Each request is claimed, so that records with the same request share an answer; a stage that submits jobs
-    /// finds them by itself.
+    /// claims and looks up requests itself.
     pub(crate) fn of(
         input: RecordStream,
         question: Arc<Question>,
@@ -114,7 +113,7 @@ impl Lookups {
         Self { records: ahead(looked_up.flatten().boxed(), LOOKED_UP), question }
     }
 
-    /// The same at a pace, which only requests that will be sent wait for.
+    /// The same, paced; only requests that will be sent wait.
     pub(crate) fn paced(self, pacer: Arc<Mutex<Pacer>>, meter: &Arc<Meter>) -> Self {
         let (taken, counted) = (Arc::clone(meter), Arc::clone(meter));
         let records = self.records.inspect(move |_| taken.taken.add(1)).boxed();
@@ -123,7 +122,7 @@ impl Lookups {
         Self { records, ..self }
     }
 
-    /// The records, for a stage that looks into the ledger itself.
+    /// The plain records, for a stage that looks into the ledger itself.
     pub(crate) fn into_records(self) -> RecordStream {
         self.records.map(LookedUp::into_outcome).boxed()
     }
@@ -162,7 +161,7 @@ async fn look_up(
                     revalidated.push(entry);
                 }
             }
-            // The stage that submits finds the answer itself.
+            // The submitting stage looks up the answer itself.
             NextAction::Resolution(_) if !claim => *looked_up = LookedUp::Pass(Ok(ask.record.clone())),
             NextAction::Resolution(settled) => {
                 meter.reused.add(1);
@@ -177,7 +176,7 @@ async fn look_up(
                     question.failure(ask.record.clone(), FailureKind::Unanswered, in_a_job(&job), 0);
                 *looked_up = LookedUp::Pass(Err(failure));
             }
-            // The stage that submits comes back to its own job, which costs nothing.
+            // The submitting stage resumes its own job, at no cost.
             NextAction::Placed(_) => *looked_up = LookedUp::Pass(Ok(ask.record.clone())),
         }
     }
@@ -209,7 +208,7 @@ async fn looked_up(
     }
     let written = match question.when.holds(&record) {
         Ok(true) => question.write(&record).await,
-        // A stage that submits counts, and fails, its records itself.
+        // A submitting stage counts and fails its records itself.
         Ok(false) if !claim => return LookedUp::Pass(Ok(record)),
         Ok(false) => {
             meter.done.add(1);

@@ -1,7 +1,8 @@
-//! A map that calls a model request by request: look into the ledger, send what is not there, keep each answer.
+//! Maps that call a model with single requests: look into the ledger, send what is missing, store each answer.
 //!
-//! [`lookup::Lookups`] and [`send::ask`] are the streams, called by `drive::wire`. [`single_flight`] lets records with the same
-//! request share one answer, [`preflight`] checks a model before its first request. Knows nothing of batch jobs.
+//! [`lookup::Lookups`] and [`send::ask`] are the streams, called by `drive::wire`. [`single_flight`] lets records
+//! with the same request share one answer, [`preflight`] checks a model before its first request. Knows nothing
+//! about batch jobs.
 
 pub(crate) mod calls;
 pub(crate) mod lookup;

@@ -1,4 +1,4 @@
-//! Before the first request: the key works, the model is there, is not retired, and takes what it is asked.
+//! Checks before the first request: the key works, and the model exists, is not retired and accepts the request.
 
 use std::sync::{
     Arc,
@@ -17,22 +17,22 @@ use crate::{
     run::error::RunError,
 };
 
-/// The models that the server has, asked for once and only when something is to be asked.
+/// The server's models, listed once and only when a request is due.
 pub(crate) struct Preflight {
     models: OnceCell<Vec<Model>>,
     is_mistral: bool,
-    /// Set once the server says that it is a simulator.
+    /// Set once the server identifies itself as a simulator.
     simulated: Arc<AtomicBool>,
 }
 
 impl Preflight {
-    /// Nothing has been asked for yet. Only Mistral's own list of models is complete.
+    /// Nothing is listed yet. Only Mistral's own list of models is complete.
     pub(crate) fn new(is_mistral: bool, simulated: Arc<AtomicBool>) -> Self {
         Self { models: OnceCell::new(), is_mistral, simulated }
     }
 
-    /// Checks a stage's model. A server that lists no models, or not this one's, is no reason to stop: only
-    /// Mistral's own list is complete.
+    /// Checks a stage's model. Another server may list no models, or not this one; only Mistral's own list is
+    /// complete.
     pub(crate) async fn check(
         &self,
         client: &Client,
@@ -57,10 +57,10 @@ impl Preflight {
         check(models, question, model)
     }
 
-    /// Whether a record's model may be asked. One that only the record names is the record's failure.
+    /// Whether a request to a record's model may be sent. An unknown model from a template fails only its record.
     ///
     /// # Errors
-    /// A model of the spec that is not there, and a server that cannot be asked.
+    /// An unknown model in the spec, or a server that cannot be reached.
     pub(crate) async fn may_be_sent(
         &self,
         client: &Client,
@@ -79,8 +79,8 @@ impl Preflight {
         }
     }
 
-    /// Why a request can never fit into its model's context, if that is so. A prompt that is near the limit is
-    /// sent: the service counts it, and refuses it at no cost.
+    /// Why a request can never fit into its model's context, if so. A prompt near the limit is sent: the service
+    /// counts it, and refuses it at no cost.
     pub(crate) fn too_long(&self, question: &Question, written: &Written) -> Option<WriteError> {
         let listed = self.models.get().and_then(|models| {
             let model = models.iter().find(|model| is_called(model, &written.model))?;

@@ -1,4 +1,4 @@
-//! Looked-up records are sent where they must be, and each answer is kept before anything depends on it.
+//! Sends looked-up records if needed, and stores each answer before anything depends on it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,10 +31,10 @@ use crate::{
     stage::{self, Bounds, RecordStream, ahead, chunk},
     store::StoreError,
 };
-/// Answers that are committed together. A kill loses what was answered within this time.
+/// The batch of answers committed together. A kill loses the answers of this time.
 const COMMIT: Bounds = Bounds { items: 1024, weight: usize::MAX, wait: Duration::from_millis(20) };
 
-/// A record with its last step.
+/// A record and its last step.
 struct Answered {
     record: Record,
     settled: Resolution,
@@ -43,16 +43,16 @@ struct Answered {
     claim: Option<Leader>,
 }
 
-/// A record that has been asked for, before its answer is durable.
+/// A record after its request, before its answer is durable.
 enum Asked {
     Done(Outcome),
-    /// The last answer is still to be committed.
+    /// The last answer is not committed yet.
     Answered(Box<Answered>),
-    /// The run was stopped before there was an answer: the record is pending.
+    /// The run was stopped before an answer: the record is pending.
     Pending,
 }
 
-/// Asks what is to be asked, and gives each record on when its answer is durable.
+/// Sends the due requests, and emits each record when its answer is durable.
 pub(crate) fn ask(
     Lookups { records, question }: Lookups,
     meter: Arc<Meter>,
@@ -63,10 +63,10 @@ pub(crate) fn ask(
         Concurrency::Fixed(count) => ConcurrencyLimiter::fixed(count),
         Concurrency::Auto { min, max } => ConcurrencyLimiter::auto(min, max),
     });
-    // As many again may wait for their next attempt, without a slot; and no more, for they hold their texts.
+    // As many again may wait for a retry without a slot; no more, because they hold their texts.
     let inside = slots.most().saturating_mul(2);
     let client = client.with_slots(slots);
-    // Tickets that are left when the run is stopped are pending.
+    // Records left when the run is stopped are pending.
     let records = records.take_until(calls.database.shutdown.token().cancelled_owned()).boxed();
     let work = {
         let (question, meter, calls) = (Arc::clone(&question), Arc::clone(&meter), Arc::clone(&calls));
@@ -85,18 +85,18 @@ pub(crate) fn ask(
             }
         }
     };
-    // Calls that have ended free their slots while a commit is under way.
+    // Completed calls free their slots during a commit.
     let asked = ahead(stage::map(records, inside, work), inside);
     let batches = chunk(asked, COMMIT, |_| 1);
     let kept = batches.then(move |batch| {
         let (question, meter, calls) = (Arc::clone(&question), Arc::clone(&meter), Arc::clone(&calls));
         async move { stream::iter(keep(batch, &question, &meter, &calls).await) }
     });
-    // Commits continue while what is downstream is busy.
+    // Commits continue while downstream is busy.
     ahead(kept.flatten().boxed(), inside)
 }
 
-/// Makes answers durable, then lets them be seen.
+/// Makes answers durable, then emits them.
 async fn keep(batch: Vec<Asked>, question: &Question, meter: &Meter, calls: &Calls) -> Vec<Outcome> {
     let entries = batch
         .iter()
@@ -128,8 +128,8 @@ fn counted(outcome: Outcome, meter: &Meter) -> Outcome {
     outcome
 }
 
-/// Waits for the answer that another record asked for, and judges it for this one. If it is refused here, this
-/// record asks on.
+/// Waits for the answer to another record's request, and judges it for this record. If it is refused here, this
+/// record continues with the next attempt.
 async fn shared(
     follower: Follower,
     question: &Question,
@@ -149,7 +149,7 @@ async fn shared(
             if calls.database.shutdown.is_stopped() {
                 return Asked::Pending;
             }
-            // What keeps it from being asked keeps this one, too.
+            // Whatever prevents the other request prevents this one, too.
             if let Ok(Err(error)) = calls.preflight.may_be_sent(client, question, &written).await {
                 return Asked::Done(counted(Err(question.unwritten(record, &error)), meter));
             }
@@ -170,7 +170,7 @@ async fn shared(
                 continue;
             }
         };
-        // Others may have asked on in the meantime.
+        // Others may have made further attempts meanwhile.
         let known = calls.database.known(written.ids().collect()).await;
         let mut history = written.history_in(&known).unwrap_or((*history).clone());
         let NextAction::Ask { until } = question.judge.next_action(&record, &history, None, false) else {
@@ -192,7 +192,7 @@ async fn shared(
     }
 }
 
-/// Asks until there is an answer that fits or no attempt is left.
+/// Sends attempts until an answer is accepted or none are left.
 async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, calls: &Calls) -> Asked {
     let Ask { record, written, claim, mut history, until } = ask;
     let policy = question.ask.retry;
@@ -221,7 +221,7 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
         let step = match asked {
             Ok(said) => question.judge.judged(model, said.reply, Some(said.latency), said.correlation_id),
             Err(CallError::Stopped) => return Asked::Pending,
-            // A model that only the record names: the others may be there.
+            // Only this record uses the model: others may exist.
             Err(CallError::Stop(StopCause::Refused(error)))
                 if (error.status == 404 || error.is_about_the_model())
                     && !question.ask.model.is_written(model) =>
@@ -253,7 +253,7 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
         {
             return Asked::Answered(Box::new(Answered { record, settled, history, last, claim }));
         }
-        // The next attempt depends on this one having been made.
+        // The next attempt depends on this one being recorded.
         if !calls.database.commit(vec![last]).await || calls.database.shutdown.is_stopped() {
             return Asked::Pending;
         }

@@ -1,4 +1,4 @@
-//! One question, one payment: records that ask the same thing at the same time share the answer.
+//! Single flight: concurrent records with the same request share one paid answer.
 
 use std::{
     collections::HashMap,
@@ -9,35 +9,35 @@ use tokio::sync::watch;
 
 use crate::ledger::{History, RequestId};
 
-/// What became of a request, once it is in the ledger. Each record judges it for itself.
+/// The history of a request, once it is in the ledger. Each record judges it for itself.
 pub(crate) type Shared = watch::Receiver<Option<Arc<History>>>;
 
-/// Requests that somebody is on the way to an answer of.
+/// The requests in flight.
 ///
-/// A claim is made before the ledger is looked into, and given up after the answer is in it:
-/// whoever finds no claim finds the answer.
+/// A claim is made before the lookup in the ledger, and released after the answer is stored: without a claim, the
+/// ledger has the answer.
 #[derive(Clone, Default)]
 pub(crate) struct InFlightRequests(Arc<Mutex<HashMap<RequestId, Shared>>>);
 
-/// The right to ask; given up when dropped.
+/// The right to send a request; released on drop.
 pub(crate) struct Leader {
     id: RequestId,
     claims: InFlightRequests,
     settled: watch::Sender<Option<Arc<History>>>,
 }
 
-/// What comes of claiming a request.
+/// The result of claiming a request.
 pub(crate) enum Joined {
-    /// It is ours to ask.
+    /// This record sends it.
     Leader(Leader),
-    /// Another record asks it already.
+    /// Another record is sending it.
     Follower(Shared),
 }
 
 impl InFlightRequests {
     pub(crate) fn join(&self, id: RequestId) -> Joined {
         let (settled, receiver) = watch::channel(None);
-        // Nothing in here can panic while the lock is held.
+        // Nothing panics while holding the lock.
         if let Ok(mut claims) = self.0.lock() {
             if let Some(theirs) = claims.get(&id) {
                 return Joined::Follower(theirs.clone());
@@ -49,7 +49,7 @@ impl InFlightRequests {
 }
 
 impl Leader {
-    /// Tells those who wait. Only what is in the ledger may be reported.
+    /// Notifies the followers. Only history in the ledger may be reported.
     pub(crate) fn settle(self, history: History) {
         self.settled.send_replace(Some(Arc::new(history)));
     }

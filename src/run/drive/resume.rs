@@ -1,4 +1,4 @@
-//! Which waves of a run that was cut off stay closed, and what need not be run again above them.
+//! Which waves of an interrupted run stay closed, and which stages above them need not run again.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,20 +8,20 @@ use crate::{
     store::ClosedWave,
 };
 
-/// What an earlier run has left behind for this one.
+/// What an earlier run left for this one.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Resumed {
     /// Waves that stay closed, with the run that closed them and their counts.
     pub(crate) waves: HashMap<NodeId, (i64, Closed)>,
-    /// Stages above them whose work is done.
+    /// The stages above them that are complete.
     pub(crate) done: HashSet<NodeId>,
 }
 
-/// Finds the waves that stay closed: of the same plan, complete, and the only ones to read what is above
-/// them. Above any other wave everything runs again, and costs nothing, for the answers are in the ledger.
+/// Finds the waves that stay closed: unchanged in the plan, complete, and the only readers of the stages above
+/// them. Above any other wave everything runs again at no cost, because the answers are in the ledger.
 pub(crate) fn resumed(plan: &Plan, closed: &[(i64, ClosedWave)]) -> Resumed {
     let mut resumed = Resumed::default();
-    // The lowest wave first: what is above it includes the waves above it.
+    // The lowest wave first: the stages above it include higher waves.
     for node in plan.nodes.iter().rev() {
         let Step::Wave(_) = node.step else { continue };
         if resumed.done.contains(&node.id) {

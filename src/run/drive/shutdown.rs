@@ -1,5 +1,5 @@
-//! What ends a run early: the user (Ctrl-C and other signals, which `cli/run.rs` receives), or an error that no record
-//! can get past.
+//! What ends a run early: the user (Ctrl-C and other signals, which `cli/run.rs` receives), or an error that
+//! affects all records.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,8 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{event::RunEnd, run::error::RunError};
 
-/// Shared by everything that runs. Once it is stopped nothing new is begun; what is under way is
-/// finished and kept.
+/// Shared by all tasks. Once it is stopped, nothing new starts; work in flight is finished and stored.
 #[derive(Clone, Default)]
 pub(crate) struct Shutdown {
     stop: CancellationToken,
@@ -16,7 +15,7 @@ pub(crate) struct Shutdown {
 }
 
 impl Shutdown {
-    /// One that the user's own token stops too.
+    /// One that the user's token stops as well.
     pub(crate) fn new(stop: CancellationToken) -> Self {
         Self { stop, fatal: Arc::default() }
     }
@@ -25,16 +24,16 @@ impl Shutdown {
         self.stop.clone()
     }
 
-    /// Stops everything because of an error; the first one is reported.
+    /// Stops everything because of an error; only the first one is reported.
     pub(crate) fn fail(&self, error: impl Into<RunError>) {
         if let Ok(mut fatal) = self.fatal.lock() {
-            // Later errors mostly follow from the first.
+            // Later errors usually follow from the first.
             fatal.get_or_insert(error.into());
         }
         self.stop.cancel();
     }
 
-    /// The value, or nothing after an error that stops everything.
+    /// The value, or `None` after an error that stops everything.
     pub(crate) fn check<T, E: Into<RunError>>(&self, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.fail(error)).ok()
     }
@@ -43,12 +42,12 @@ impl Shutdown {
         self.stop.is_cancelled()
     }
 
-    /// The error that stopped everything, if one did.
+    /// The error that stopped everything, if any.
     pub(crate) fn take(&self) -> Option<RunError> {
         self.fatal.lock().ok().and_then(|mut fatal| fatal.take())
     }
 
-    /// The end that the error which stopped everything makes.
+    /// The end of the run, if an error stopped it.
     pub(crate) fn end(&self) -> Option<RunEnd> {
         let fatal = self.fatal.lock().ok()?;
         let error = fatal.as_ref()?;

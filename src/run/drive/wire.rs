@@ -1,4 +1,4 @@
-//! Plan → streams: each stage over the streams of what it reads.
+//! Plan to streams: connects each stage to its inputs.
 
 use std::{
     collections::HashMap,
@@ -33,24 +33,24 @@ use crate::{
     task::{self, Fate, Feed},
 };
 
-/// What drives a run: each pulls a stream to its end.
+/// The futures that drive a run: each drains a stream.
 pub(crate) type Drivers = Vec<BoxFuture<'static, Result<(), RunError>>>;
 
-/// The streams that wait for their readers, while the graph is being built.
+/// Streams not yet connected to their readers, while the graph is being built.
 struct Wiring<'a> {
     plan: &'a Plan,
     context: &'a Context,
     client: Option<&'a Client>,
-    /// By reader, and the index of its input.
+    /// By reader and input index.
     edges: HashMap<(NodeId, usize), RecordStream>,
-    /// Between a stage that submits and the one that collects, by the stage that read last.
+    /// From submitting to collecting stages, by the last stage that read them.
     jobs: HashMap<NodeId, JobStream>,
-    /// What the two share, by the one that submits.
+    /// Shared state of each pair, by the submitting stage.
     batch_stages: HashMap<NodeId, Arc<BatchStage>>,
-    /// Between a look into the ledger and the stage that calls, by that stage.
+    /// From a ledger lookup to the calling stage, by that stage.
     lookups: HashMap<NodeId, Lookups>,
     pacers: HashMap<Arc<str>, Arc<Mutex<Pacer>>>,
-    /// Between a split and the gather that undoes it, by that gather.
+    /// From a split to its gather, by that gather.
     parents: HashMap<NodeId, BoxStream<'static, Parent>>,
     drivers: Drivers,
 }
@@ -125,7 +125,7 @@ impl Wiring<'_> {
                     .boxed();
                 let out = throttle(input, pacer, Outcome::is_err, paced(meter));
                 let out = out.inspect(move |outcome| counted.done.add(u64::from(outcome.is_ok())));
-                // What waits when the run is stopped is pending.
+                // Records that wait when the run is stopped are pending.
                 out.take_until(context.shutdown.token().cancelled_owned()).boxed()
             }
             Step::Ask(_) => {
@@ -136,7 +136,7 @@ impl Wiring<'_> {
             }
             Step::Submit(asks) => {
                 let Some(client) = self.client else { return Ok(()) };
-                // Failures and answers are reported under the name of the stage that collects.
+                // Failures and answers are reported under the name of the collecting stage.
                 let collects = |other: &&Node| matches!(other.step, Step::Collect(id) if id == node.id);
                 let named = self.plan.nodes.iter().find(collects).unwrap_or(node);
                 let asking = Node { name: Arc::clone(&named.name), ..node.clone() };
@@ -188,18 +188,18 @@ impl Wiring<'_> {
         Ok(())
     }
 
-    /// The jobs that a stage reads, if it does.
+    /// The job stream that a stage reads, if any.
     fn jobs_of(&mut self, node: &Node) -> Option<JobStream> {
         self.jobs.remove(&node.inputs.first()?.node)
     }
 
-    /// All that a stage reads, as one stream.
+    /// All inputs of a stage, merged.
     fn input(&mut self, node: &Node) -> RecordStream {
         let inputs = (0..node.inputs.len()).filter_map(|at| self.edges.remove(&(node.id, at))).collect();
         conformed(merge(inputs), &node.input.schema)
     }
 
-    /// Where a split hands over its records, if a gather undoes it.
+    /// Where a split announces its records, if it has a gather.
     fn parents_of(&mut self, split: &Node) -> Option<Feed<Parent>> {
         let undoes = |node: &&Node| matches!(&node.step, Step::Gather(gather) if gather.split == split.id);
         let gather = self.plan.nodes.iter().find(undoes)?;
@@ -208,7 +208,7 @@ impl Wiring<'_> {
         Some(feed)
     }
 
-    /// All that a wave reads: the records that it holds, and those that its query alone reads.
+    /// All inputs of a wave: the records that it holds, and those read only by its query.
     fn shelves(&mut self, node: &Node, wave: &Wave) -> Vec<(Shelf, RecordStream)> {
         let relations = match &wave.set {
             Some(Set::Query(query)) => &query.relations[..],
@@ -234,7 +234,7 @@ impl Wiring<'_> {
         self.copy(node, Port::Failed, ports.failed);
     }
 
-    /// Gives a stream of records to the readers of a port.
+    /// Connects a stream to the readers of a port.
     fn copy(&mut self, node: &Node, port: Port, stream: RecordStream) {
         let readers: Vec<(NodeId, usize)> = self.plan.readers(node.id, port).collect();
         match readers[..] {
@@ -248,8 +248,8 @@ impl Wiring<'_> {
         }
     }
 
-    /// Gives a stage's outcomes to the readers of its ports. Without a reader of `failed`, failures
-    /// travel on with the records, to the next wave or sink.
+    /// Distributes a stage's outcomes to the readers of its ports. If nothing reads `failed`, failures stay with
+    /// the records up to the next wave or sink.
     fn distribute(&mut self, node: &Node, stream: RecordStream) {
         let failed: Vec<(NodeId, usize)> = self.plan.readers(node.id, Port::Failed).collect();
         if failed.is_empty() {
@@ -281,7 +281,7 @@ impl Wiring<'_> {
         self.edges.extend(out.into_iter().chain(failed).zip(streams));
     }
 
-    /// Counts the copies that several readers make of each record.
+    /// Counts the copies of each record for several readers.
     fn counted(&self, stream: RecordStream, readers: usize) -> RecordStream {
         let meters = Arc::clone(&self.context.meters);
         let count = move |outcome: &Outcome| {
@@ -293,7 +293,7 @@ impl Wiring<'_> {
     }
 }
 
-/// Records with the fields that a stage reads: what one of its inputs lacks is NULL.
+/// Records with the fields that a stage reads; fields that an input lacks are NULL.
 pub(crate) fn conformed(stream: RecordStream, schema: &Arc<Schema>) -> RecordStream {
     let schema = Arc::clone(schema);
     stream.map(move |outcome| outcome.map(|record| record.conformed(&schema))).boxed()

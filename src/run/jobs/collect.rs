@@ -1,4 +1,4 @@
-//! Collect: what a job has answered goes into the ledger, then its records continue.
+//! Collect: stores the answers of a job in the ledger, then continues its records.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -25,16 +25,16 @@ use crate::{
     units::Usd,
 };
 
-/// Jobs that are read at once: each holds its output.
+/// The most jobs read at once: each holds its output.
 const AT_ONCE: usize = 2;
 
-/// Steps that become durable together.
+/// Steps per commit.
 const COMMIT: usize = 10_000;
 
-/// Records that are read back together.
+/// Parked records per page.
 const PAGE: usize = 256;
 
-/// The records of jobs that have ended, each answered, failed, or sent to be asked again.
+/// The records of ended jobs: answered, failed, or sent to be requested again.
 pub(crate) fn collect(
     input: JobStream,
     shared: &Arc<BatchStage>,
@@ -70,7 +70,7 @@ pub(crate) fn collect(
     records.flatten().boxed()
 }
 
-/// Reads the answers of a job into the ledger; nothing if the run cannot continue.
+/// Reads the answers of a job into the ledger; `None` if the run cannot continue.
 async fn read(
     mut in_flight: InFlightJob,
     shared: &BatchStage,
@@ -86,7 +86,7 @@ async fn read(
     let mut placed =
         context.calls.database.shutdown.check(context.calls.database.store.placed(&job.token).await)?;
     let mut cost = 0;
-    // Both files, whatever the status: a job that was cancelled or has failed may have answers.
+    // Both files, whatever the status: a cancelled or failed job may have answers.
     let files = [job.output_file.clone(), job.error_file.clone()];
     for file in files.into_iter().flatten() {
         let lines = match client.download(&file).await {
@@ -134,8 +134,7 @@ async fn read(
     Some(in_flight)
 }
 
-/// The step that a line of a result file makes; nothing for a line of a request that is not, or no longer,
-/// waited for.
+/// The step for a line of a result file; `None` if its request is not placed, or no longer.
 fn entry(line: &[u8], placed: &mut HashMap<RequestId, Entry>, shared: &BatchStage) -> Option<Entry> {
     let line = String::from_utf8_lossy(line);
     let row = match read_result(line.trim_start_matches('\u{feff}')) {
@@ -153,7 +152,7 @@ fn entry(line: &[u8], placed: &mut HashMap<RequestId, Entry>, shared: &BatchStag
             Err(why) => Step::Missing(format!("the answer {why}")),
         },
         Err(error) => match error.action() {
-            // What the service could not do it may do another time.
+            // The service may succeed another time.
             _ if error.status == 0 => Step::Missing(error.to_string()),
             ErrorAction::Retry | ErrorAction::RateLimited => Step::Missing(error.to_string()),
             _ => Step::Invalid(error.to_string()),
@@ -162,7 +161,7 @@ fn entry(line: &[u8], placed: &mut HashMap<RequestId, Entry>, shared: &BatchStag
     Some(Entry { step, ..entry })
 }
 
-/// Gives records on.
+/// Emits records.
 struct Giving {
     shared: Arc<BatchStage>,
     meter: Arc<Meter>,
@@ -170,7 +169,7 @@ struct Giving {
 }
 
 impl Giving {
-    /// Counts a record that passes by. One that failed before it was asked, or above, was counted there.
+    /// Counts a record passed through. A failure from upstream, or from before the request, was counted there.
     fn count(&self, outcome: &Outcome) {
         match outcome {
             Ok(_) => {
@@ -185,7 +184,7 @@ impl Giving {
         }
     }
 
-    /// The records that are parked with a job, page by page.
+    /// The records parked with a job, page by page.
     fn records(self: Arc<Self>, in_flight: InFlightJob) -> BoxStream<'static, Outcome> {
         let state = (self, Arc::new(in_flight), Some(0));
         stream::unfold(state, |(giving, in_flight, place)| async move {
@@ -196,7 +195,7 @@ impl Giving {
         .boxed()
     }
 
-    /// The next page, and where to read on.
+    /// The next page, and where to continue.
     async fn page(&self, in_flight: &InFlightJob, place: i64) -> Option<(Vec<Outcome>, Option<i64>)> {
         let (store, token) = (&self.context.calls.database.store, &in_flight.job.token);
         let page = store
@@ -227,13 +226,13 @@ impl Giving {
             let question = &self.shared.question;
             let outcome = match question.judge.next_action(&record, history, Some(until), false) {
                 NextAction::Resolution(settled) => {
-                    // It fits its schema, and not what is expected of it for this record.
+                    // It fits its schema, but not the expectations for this record.
                     let last =
                         history.entries.last().filter(|_| matches!(settled, Resolution::Failed { .. }));
                     revalidated.extend(last.and_then(|last| question.judge.revalidated(&record, last)));
                     question.judge.outcome(record, settled)
                 }
-                // The run is over before it had an answer: it is pending, and has not failed.
+                // The run ended before it had an answer: it is pending, not failed.
                 NextAction::Ask { .. } | NextAction::Placed(_)
                     if self.context.calls.database.shutdown.is_stopped() =>
                 {

@@ -1,10 +1,10 @@
-//! What the stages of batch jobs have of their run. Main type: [`JobContext`].
+//! A run's resources for the stages of batch jobs. Main type: [`JobContext`].
 
 use std::sync::Arc;
 
 use crate::run::{ask::calls::Calls, progress::events::Events};
 
-/// What the stages of batch jobs have of their run.
+/// A run's resources for the stages of batch jobs.
 pub(crate) struct JobContext {
     pub(crate) calls: Arc<Calls>,
     pub(crate) events: Arc<Events>,
@@ -12,8 +12,8 @@ pub(crate) struct JobContext {
     pub(crate) pipeline: String,
     /// The stages that collect batch jobs, by name.
     pub(crate) batches: Vec<Arc<str>>,
-    /// Whose jobs are this run's to look after: see [`account`](crate::mistral::account).
+    /// The account whose jobs this run manages: see [`account`](crate::mistral::account).
     pub(crate) account: String,
-    /// How much faster than on the wall time passes for jobs: only in a simulator is it not 1.
+    /// How much faster than wall-clock time jobs run; 1 except in a simulator.
     pub(crate) speed: f64,
 }

@@ -1,4 +1,4 @@
-//! Jobs come to be, once: created, or found again after a run that was cut off.
+//! Creates each job once, or finds it again after an interrupted run.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -30,24 +30,24 @@ use crate::{
     units::Usd,
 };
 
-/// A job up to this size carries its requests itself: one call instead of two, and no file is left behind.
+/// The largest job with inline requests: one call instead of two, and no file is left behind.
 const INLINE_REQUESTS: u64 = 100;
 const INLINE_BYTES: usize = 1_000_000;
 
-/// A job that was planned so lately may not be listed yet.
+/// A job planned this recently may not be listed yet.
 const YOUNG: Duration = Duration::from_secs(120);
 const LOOKS: u32 = 3;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
 
 /// The jobs of earlier runs.
 pub(crate) struct Recovered {
-    /// Those that continue.
+    /// The jobs that continue.
     pub(crate) open: Vec<JobRecord>,
-    /// Those that are out of reach, and why.
+    /// The jobs that cannot be reached, and why.
     pub(crate) unreachable_jobs: HashMap<String, String>,
 }
 
-/// Finds the jobs that earlier runs have left: each is taken up again, or known to be lost.
+/// Finds the jobs left by earlier runs: each is resumed, or recorded as lost.
 pub(crate) async fn recover(shared: &BatchStage, client: &Client, context: &JobContext) -> Option<Recovered> {
     let mut recovered = Recovered { open: Vec::new(), unreachable_jobs: HashMap::new() };
     let jobs =
@@ -66,7 +66,7 @@ pub(crate) async fn recover(shared: &BatchStage, client: &Client, context: &JobC
             recovered.unreachable_jobs.insert(job.token, reason);
             continue;
         }
-        // Jobs of a stage that is not there any more, renamed perhaps, are the first one's.
+        // Jobs of a stage that no longer exists, perhaps renamed, belong to the first one.
         let known = context.batches.iter().any(|stage| **stage == *job.stage);
         let owner =
             if known { Some(job.stage.as_str()) } else { context.batches.first().map(|stage| &**stage) };
@@ -74,7 +74,7 @@ pub(crate) async fn recover(shared: &BatchStage, client: &Client, context: &JobC
             continue;
         }
         if job.state != JobState::Created {
-            // It was cut off between the intent and the answer: the service knows whether it is there.
+            // Interrupted between planning and creation: the service knows whether it exists.
             let found = match look_for(&job, client).await {
                 Ok(found) => found,
                 Err(CallError::Stop(cause)) => {
@@ -97,14 +97,14 @@ pub(crate) async fn recover(shared: &BatchStage, client: &Client, context: &JobC
                 return None;
             }
         }
-        // What continues may yet cost something; it may not be refused any more.
+        // A resumed job may still incur costs, and can no longer be rejected.
         shared.keep(&job.token, context.calls.budget.reserve_unchecked(Usd::from_micros(job.estimate)));
         recovered.open.push(job);
     }
     Some(recovered)
 }
 
-/// Looks for a job that may have been created. A list may lag behind: one that is young is looked for again.
+/// Looks for a job that may have been created. A list may lag behind, so a recent job is looked for repeatedly.
 async fn look_for(job: &JobRecord, client: &Client) -> Result<Option<Job>, CallError> {
     let young = age(job.planned_at) < YOUNG;
     for look in 0..if young { LOOKS } else { 1 } {
@@ -119,7 +119,7 @@ async fn look_for(job: &JobRecord, client: &Client) -> Result<Option<Job>, CallE
     Ok(None)
 }
 
-/// Writes down that nothing will come of a job: its requests are to be asked again.
+/// Records that a job is lost: its requests must be sent again.
 pub(crate) async fn lose(job: &mut JobRecord, why: &str, context: &JobContext) -> Option<()> {
     let placed =
         context.calls.database.shutdown.check(context.calls.database.store.placed(&job.token).await)?;
@@ -128,7 +128,7 @@ pub(crate) async fn lose(job: &mut JobRecord, why: &str, context: &JobContext) -
     context.calls.database.job_step(job, JobStep::Lost, batch).await.then_some(())
 }
 
-/// Creates the job of a group that is written down.
+/// Creates the job of a planned group.
 pub(crate) async fn create(
     group: Group,
     node: NodeId,
@@ -152,7 +152,7 @@ pub(crate) async fn create(
             }
         }
         Err(CallError::Refused(error)) => {
-            // The requests were checked line by line; what is wrong is wrong with all of them.
+            // The lines were validated one by one, so the error concerns all of them.
             let reason = format!("the service refused the job: {error}");
             let step = || Step::Invalid(reason.clone());
             match context.calls.database.shutdown.check(context.calls.database.store.placed(&job.token).await)
@@ -177,7 +177,7 @@ pub(crate) async fn create(
     Batched::Job(Box::new(InFlightJob { job, pending }))
 }
 
-/// A line as it must be: the service takes lines without an id, and two with one.
+/// A line as required here: the service accepts lines without an id, and duplicate ids.
 #[derive(Deserialize)]
 struct Line<'a> {
     custom_id: &'a str,
@@ -185,7 +185,7 @@ struct Line<'a> {
     _body: &'a RawValue,
 }
 
-/// Whether there are so many lines, each JSON, each with an id of its own.
+/// Whether there are exactly this many lines, each valid JSON with a unique id.
 fn is_sound(lines: &[u8], requests: u64) -> bool {
     let mut ids = HashSet::new();
     let mut all = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -193,7 +193,7 @@ fn is_sound(lines: &[u8], requests: u64) -> bool {
         && ids.len() as u64 == requests
 }
 
-/// Uploads the lines, unless they are few, and creates the job.
+/// Uploads the lines, unless they are sent inline, and creates the job.
 async fn send(
     job: &mut JobRecord,
     lines: Bytes,

@@ -1,4 +1,4 @@
-//! A job that is being put together: the lines of its input file, and what they answer.
+//! A job being assembled: the lines of its input file, and the requests behind them.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -21,22 +21,22 @@ use crate::{
     units::Usd,
 };
 
-/// A job that is being put together.
+/// A job being assembled.
 pub(crate) struct Group {
     pub(crate) job: JobRecord,
-    /// The input file: a line for each request.
+    /// The input file, one line per request.
     pub(crate) lines: Vec<u8>,
     pub(crate) placed: HashMap<RequestId, Entry>,
-    /// The right to ask these requests, until the ledger has them.
+    /// The claims on its requests, held until the ledger has them.
     pub(crate) claims: Vec<Leader>,
-    /// Records that wait for it; two that ask the same are one request.
+    /// Records that wait for it; records with the same request share a line.
     pub(crate) records: u64,
     pub(crate) cost: u64,
     pub(crate) deadline: Instant,
 }
 
 impl Group {
-    /// One without a line, for requests to a model.
+    /// An empty group, for requests to a model.
     pub(crate) fn new(shared: &BatchStage, context: &JobContext, model: &str, wait: Duration) -> Self {
         let question = &shared.question;
         let job = JobRecord {
@@ -72,12 +72,12 @@ impl Group {
         }
     }
 
-    /// Whether a line is one too many, or makes it too large.
+    /// Whether another line would exceed its number of lines or its size.
     pub(crate) fn is_full(&self, line: &[u8], batch: &BatchSpec) -> bool {
         self.placed.len() >= batch.max_requests || (self.lines.len() + line.len()) as u64 > batch.max_bytes.0
     }
 
-    /// Adds the line of a request; gives the group's token.
+    /// Adds the line of a request; returns the group's token.
     pub(crate) fn add(
         &mut self,
         record: &Record,
@@ -107,8 +107,8 @@ impl Group {
     }
 }
 
-/// A line of an input file. The identity is what its answer is found by; the body is as it was hashed, so
-/// that an answer out of a job and one that came at once are the same answer.
+/// A line of an input file. Its id is the request's identity; the body is unchanged, so that answers from jobs
+/// and direct answers are interchangeable.
 pub(crate) fn line(id: RequestId, body: &Bytes) -> Vec<u8> {
     let mut line = format!("{{\"custom_id\":\"{id}\",\"body\":").into_bytes();
     line.extend_from_slice(body);

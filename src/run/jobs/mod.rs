@@ -1,8 +1,8 @@
-//! Batch jobs: records become the lines of jobs, jobs are created, polled and collected.
+//! Batch jobs: records become lines of jobs, which are created, polled and collected.
 //!
-//! A job goes through [`submit`], [`create`], [`poll`] and [`collect`], which are streams that `drive::wire` connects;
-//! [`shared`] is what they have in common, [`view`] is what `etl jobs` shows and does. Knows nothing of the stages
-//! around them: what flows between two of these streams is a [`shared::Batched`].
+//! A job passes through [`submit`], [`create`], [`poll`] and [`collect`], streams connected by `drive::wire`;
+//! [`shared`] is their common state, [`view`] implements `etl jobs`. Knows nothing about other stages: a
+//! [`shared::Batched`] flows between two of these streams.
 
 pub(crate) mod collect;
 pub(crate) mod context;

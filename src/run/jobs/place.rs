@@ -1,5 +1,5 @@
-//! Where a record belongs: it is answered, it waits for a job that is there, or it is a line of the next one. Main
-//! type: [`Submitting`], driven by `submit`.
+//! Assigns a record: it is answered, waits for an existing job, or becomes a line of the next one. Main type:
+//! [`Submitting`], driven by `submit`.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -27,53 +27,52 @@ use crate::{
     store::{Batch, Parked},
     task::Feed,
 };
-/// Jobs that are put together at once, each for another model; the oldest is sent to make room for a ninth.
+/// The most jobs assembled at once, each for another model; the oldest is sent to make room.
 const MOST_GROUPS: usize = 8;
 
-/// What leaves the loop: a group that is written down and not yet sent, or something that is done with.
+/// The output of the loop: a planned group that is not sent yet, or a finished item.
 pub(crate) enum Out {
     Group(Box<Group>),
     Done(Batched),
 }
 
-/// A stage that submits, at work.
+/// The state of a submitting stage.
 pub(crate) struct Submitting {
     pub(crate) shared: Arc<BatchStage>,
     pub(crate) batch: BatchSpec,
     pub(crate) meter: Arc<Meter>,
     pub(crate) context: Arc<JobContext>,
     pub(crate) out: Feed<Out>,
-    /// Jobs that are out of this run's reach, and why.
+    /// Jobs that this run cannot reach, and why.
     pub(crate) unreachable_jobs: HashMap<String, String>,
-    /// Jobs whose records this stage gives on: those of earlier runs that continue, and its own.
+    /// Jobs whose records this stage emits: resumed ones and its own.
     pub(crate) owned_jobs: HashSet<String>,
-    /// The jobs that are being put together, one for each model, the oldest first.
+    /// The jobs being assembled, one per model, the oldest first.
     pub(crate) groups: Vec<Group>,
     pub(crate) client: Client,
-    /// Requests of groups that were written down since the last look into the ledger, which did not have
-    /// them then.
+    /// Requests of groups planned since the last ledger lookup, which therefore did not find them.
     pub(crate) recent: HashMap<RequestId, Entry>,
-    /// Records that are to be parked with the next look.
+    /// Records to be parked at the next commit.
     pub(crate) parking: Vec<(String, Parked)>,
-    /// Records that are parked, and are to be with another job.
+    /// Parked records to be moved to another job.
     pub(crate) moving: Vec<(i64, String)>,
 }
 
-/// The run is over, and so is the loop.
+/// The run is over, and the loop ends.
 pub(crate) struct Over;
 
-/// What became of a record.
+/// The result of assigning a record.
 pub(crate) enum Placed {
     /// The ledger has its answer.
     Known,
     /// It waits for a job.
     Waits,
-    /// It has failed, and is counted as that.
+    /// It has failed and is counted.
     Failed,
 }
 
 impl Submitting {
-    /// Puts a record where it belongs. One that is parked already has a place.
+    /// Assigns a record. `parked` is its place if it is already parked.
     pub(crate) async fn place(
         &mut self,
         record: Record,
@@ -106,8 +105,8 @@ impl Submitting {
                 let left = shared.question.ask.attempts.saturating_sub(history.refusals() + 1);
                 let until = until.unwrap_or(history.next_attempt() - 1 + left);
                 let in_group = self.groups.iter().any(|group| group.job.token == token);
-                // The records of another job may be given on at this moment: whoever is too late for that
-                // is reported so when it is parked.
+                // The records of another job may be emitted at this moment; a record that comes too late is
+                // detected when it is parked.
                 let parked = if in_group { parked } else { self.release(parked).await? };
                 self.push(token, record, written.id, until, parked);
                 Ok(Placed::Waits)
@@ -141,7 +140,7 @@ impl Submitting {
         }
     }
 
-    /// A record that no request can be written for has failed.
+    /// Fails a record for which no request can be written.
     async fn unwritten(
         &mut self,
         record: Record,
@@ -166,7 +165,7 @@ impl Submitting {
         Ok(Placed::Failed)
     }
 
-    /// A record that was parked is so no more; it has no place then.
+    /// Ends the parking of a record, which then has no place.
     async fn release(&mut self, parked: Option<i64>) -> Result<Option<i64>, Over> {
         if let Some(place) = parked {
             let moved = self
@@ -195,8 +194,8 @@ impl Submitting {
         }
     }
 
-    /// Makes the places of records durable. Those whose job has given on its records in the meantime are
-    /// looked up again: their answers are in the ledger now.
+    /// Parks records durably. Those whose job has emitted its records meanwhile are looked up again: their
+    /// answers are in the ledger now.
     pub(crate) async fn park(&mut self) -> Result<(), Over> {
         loop {
             let (records, moves) = (std::mem::take(&mut self.parking), std::mem::take(&mut self.moving));
@@ -228,8 +227,8 @@ impl Submitting {
         }
     }
 
-    /// Adds a line to the group of its model, which begins with it or is given on before it; gives the group's
-    /// token.
+    /// Adds a line to the group of its model, starting a new group if there is none or it is full; returns the
+    /// group's token.
     pub(crate) async fn line(
         &mut self,
         record: &Record,
@@ -244,7 +243,7 @@ impl Submitting {
         {
             self.flush(at).await?;
         }
-        // Each holds the lines of its job.
+        // Each group holds the lines of its job.
         if self.groups.len() >= MOST_GROUPS && !self.groups.iter().any(is_of) {
             self.flush(0).await?;
         }
@@ -258,9 +257,9 @@ impl Submitting {
         Ok(self.groups[at].add(record, written, (&line, sending.cost), history, &self.shared))
     }
 
-    /// Writes a group down, and gives it on to be created.
+    /// Records a group as planned, and passes it on to be created.
     pub(crate) async fn flush(&mut self, at: usize) -> Result<(), Over> {
-        // A record that was too late for another job may join the group, or begin one behind it.
+        // A record that came too late for another job may join this group or start the next one.
         self.park().await?;
         if at >= self.groups.len() {
             return Ok(());
@@ -278,19 +277,19 @@ impl Submitting {
         self.send(Out::Group(Box::new(group))).await
     }
 
-    /// Looks into the ledger; from here on it knows what was written down before.
+    /// Looks into the ledger, which by now has everything recorded before.
     pub(crate) async fn look(&mut self, requests: Vec<RequestId>) -> HashMap<RequestId, History> {
         self.recent.clear();
         self.context.calls.database.known(requests).await
     }
 
-    /// The step of a request that the last look could not find.
+    /// The step of a request that the last lookup could not find yet.
     pub(crate) fn entry(&self, request: RequestId) -> Option<&Entry> {
         let group = self.groups.iter().find_map(|group| group.placed.get(&request));
         group.or_else(|| self.recent.get(&request))
     }
 
-    /// What the last look has found of a request, and what has happened since.
+    /// The history of a request from the last lookup, plus later steps.
     pub(crate) fn history(&self, written: &mut Written, known: &HashMap<RequestId, History>) -> History {
         let none = || History::new(self.context.calls.database.generation());
         let mut history = written.history_in(known).unwrap_or_else(none);

@@ -1,4 +1,4 @@
-//! Poll: jobs are checked until they end.
+//! Poll: checks jobs until they end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,14 +23,14 @@ use crate::{
     store::{Batch, JobRecord},
 };
 
-/// Jobs that are polled at once. Between two checks a job is a timer; the service allows a million pending
-/// requests, which are a thousand jobs of a thousand.
+/// The most jobs polled at once. Between two checks a job is a timer; the service allows a million pending
+/// requests, which is a thousand jobs of a thousand.
 const MOST: usize = 1000;
 
-/// The shortest pause of a poll that is sped up.
+/// The shortest interval of accelerated polling.
 const LEAST: Duration = Duration::from_millis(250);
 
-/// How long to wait for a job after its cancellation was requested.
+/// The timetable after a cancellation was requested.
 const CANCELLED: Timetable = Timetable {
     every: Duration::from_secs(2),
     factor: 1.5,
@@ -38,7 +38,7 @@ const CANCELLED: Timetable = Timetable {
     timeout: Duration::from_secs(120),
 };
 
-/// What a poll needs to know.
+/// The context of polling.
 struct Polling {
     node: Node,
     until: When,
@@ -50,7 +50,7 @@ struct Polling {
     context: Arc<JobContext>,
 }
 
-/// The jobs of a stream as they end; records pass by.
+/// Emits the jobs of a stream as they end; records pass through.
 pub(crate) fn poll(
     input: JobStream,
     node: &Node,
@@ -60,7 +60,7 @@ pub(crate) fn poll(
     context: &Arc<JobContext>,
 ) -> JobStream {
     let schedule = poll.schedule;
-    // Where time is sped up, so are the checks; not so far that they come at every turn.
+    // Polling is accelerated like the jobs, but not without limit.
     let here = |time: Duration| time.div_f64(context.speed).max(time.min(LEAST));
     let timetable = Timetable {
         every: here(schedule.every),
@@ -94,7 +94,7 @@ pub(crate) fn poll(
     out.boxed()
 }
 
-/// How long a job has been under way; a record that passes by is not.
+/// The age of a job; 0 for a record that passes through.
 fn job_age(batched: &Batched) -> Duration {
     match batched {
         Batched::Job(in_flight) => age(in_flight.job.planned_at),
@@ -138,7 +138,7 @@ impl Polling {
                 return Checked::Stopped;
             }
             Err(CallError::Stopped) => return Checked::Stopped,
-            // The next check may fare better; a deadline there is.
+            // The next check may succeed; the deadline still applies.
             Err(error) => {
                 tracing::warn!("cannot check batch job {id}: {error}");
                 return Checked::Pending;
@@ -151,7 +151,7 @@ impl Polling {
     async fn ended(&self, polled: Polled<Batched>, timeout: Duration, then: OnTimeout) -> Option<Batched> {
         let batched = match polled {
             Polled::Ended(batched) => batched,
-            // The job continues by itself when the run is stopped, and the next run comes back to it.
+            // The job continues at the service when the run is stopped, and the next run resumes it.
             Polled::Stopped(_) => return None,
             Polled::TimedOut(Batched::Job(in_flight)) => {
                 Batched::Job(Box::new(self.timed_out(*in_flight, timeout, then).await?))

@@ -1,4 +1,4 @@
-//! What the stages of a batch share: the one that submits jobs and the one that collects them.
+//! The shared state of a batch's stages: the submitting and the collecting one.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -21,9 +21,9 @@ use crate::{
     store::JobRecord,
 };
 
-/// What flows from the stage that submits to the one that collects.
+/// An item between the submitting and the collecting stage.
 pub(crate) enum Batched {
-    /// A record that waits for no job: answered by the ledger, failed, or not meant for the stage.
+    /// A record that waits for no job: answered in the ledger, failed, or not meant for the stage.
     Record(Outcome),
     /// A job; its records are parked on disk.
     Job(Box<InFlightJob>),
@@ -32,24 +32,24 @@ pub(crate) enum Batched {
 /// The stream between the stages of a batch.
 pub(crate) type JobStream = BoxStream<'static, Batched>;
 
-/// A job on its way to be collected.
+/// A job waiting to be collected.
 pub(crate) struct InFlightJob {
     pub(crate) job: JobRecord,
-    /// Why its records get no answer now, where that is so: the job itself continues, or may yet be found.
+    /// Why its records get no answer in this run, if so: the job continues, or may yet be found.
     pub(crate) pending: Option<String>,
 }
 
-/// The job under which records are parked that are to be asked again.
+/// The pseudo-job of parked records that need another request.
 pub(crate) const AGAIN: &str = "again";
 
-/// What both stages know.
+/// The state shared by both stages.
 pub(crate) struct BatchStage {
-    /// The stage that submits; its records are parked under this name.
+    /// The submitting stage; its records are parked under this name.
     pub(crate) stage: Arc<str>,
     pub(crate) question: Question,
-    /// Records that are parked: each is given on in the end.
+    /// Parked records; each is emitted eventually.
     inside: AtomicU64,
-    /// Of these, records that are to be asked again.
+    /// Of these, records that need another request.
     again: AtomicU64,
     changed: Notify,
     place: AtomicI64,
@@ -69,7 +69,7 @@ impl BatchStage {
         }
     }
 
-    /// A place of its own for a record that is parked.
+    /// A unique place for a parked record.
     pub(crate) fn next_place(&self) -> i64 {
         self.inside.fetch_add(1, Ordering::Relaxed);
         self.place.fetch_add(1, Ordering::Relaxed)
@@ -79,55 +79,55 @@ impl BatchStage {
         self.inside.load(Ordering::Acquire)
     }
 
-    /// Records have been given on.
+    /// Counts emitted records.
     pub(crate) fn leave(&self, records: u64) {
         self.inside.fetch_sub(records, Ordering::AcqRel);
         self.changed.notify_one();
     }
 
-    /// Records are parked to be asked again.
+    /// Counts parked records that need another request.
     pub(crate) fn ask_again(&self, records: u64) {
         self.again.fetch_add(records, Ordering::AcqRel);
         self.changed.notify_one();
     }
 
-    /// How many are to be asked again; from now on they are somebody's.
+    /// Takes over the records that need another request; returns their number.
     pub(crate) fn take_again(&self) -> u64 {
         self.again.swap(0, Ordering::AcqRel)
     }
 
-    /// Waits until records leave or are to be asked again.
+    /// Waits until records leave or need another request.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// Keeps what a job may cost until it is collected.
+    /// Keeps the reservation for a job until it is collected.
     pub(crate) fn keep(&self, token: &str, reserved: Reserved) {
         if let Ok(mut kept) = self.reserved.lock() {
             kept.insert(token.to_owned(), reserved);
         }
     }
 
-    /// What a job was thought to cost.
+    /// Takes the reservation for a job.
     pub(crate) fn reserved(&self, token: &str) -> Option<Reserved> {
         self.reserved.lock().ok()?.remove(token)
     }
 }
 
-/// The name under which a job's token stands in its metadata.
+/// The metadata key of a job's token.
 const TOKEN: &str = "etl_job";
 
-/// A name for a job that no other has.
+/// A unique token for a job.
 pub(crate) fn new_token() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
-/// What a job is found again by.
+/// The metadata that a job is found by.
 pub(crate) fn token_metadata(token: &str) -> BTreeMap<String, String> {
     BTreeMap::from([(TOKEN.to_owned(), token.to_owned())])
 }
 
-/// Puts what the service says of a job into its record; whether its status has changed.
+/// Updates a job's record from the service; returns whether its status has changed.
 pub(crate) fn update(record: &mut JobRecord, job: &Job) -> bool {
     let changed = record.status.as_deref() != Some(job.status.as_str());
     record.job = Some(job.id.clone());
@@ -149,7 +149,7 @@ pub(crate) fn age(planned_at: Option<jiff::civil::DateTime>) -> Duration {
     })
 }
 
-/// Whether nothing more will come of a job.
+/// Whether a job has ended.
 pub(crate) fn has_ended(record: &JobRecord) -> bool {
     record.state == JobState::Lost
         || record.status.as_deref().is_some_and(|status| JobStatus::of(status).is_terminal())

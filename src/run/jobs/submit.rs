@@ -1,4 +1,4 @@
-//! Submit: records become the lines of jobs, jobs are written down, then created.
+//! Submit: records become lines of jobs, which are planned, then created.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -28,10 +28,10 @@ use crate::{
     stage::{self, Bounds, RecordStream, chunk},
     task::{self, Fate},
 };
-/// Records that are looked up in the ledger together.
+/// The batch of records looked up in the ledger together.
 const LOOK_UP: Bounds = Bounds { items: 256, weight: 2_000_000, wait: Duration::from_millis(20) };
 
-/// Groups and records on their way out: few, because a group holds the lines of its job.
+/// Groups and records waiting downstream: few, because a group holds the lines of its job.
 const AHEAD: usize = 2;
 
 /// The jobs of a stream, and the records that need none.
@@ -76,7 +76,7 @@ pub(crate) fn submit(
 
 impl Submitting {
     async fn run(mut self, input: RecordStream, client: Client) {
-        // Whoever is not there any more wants no more.
+        // If the receiver is gone, nothing more is needed.
         let _: Result<(), Over> = self.work(input, &client).await;
         self.out.end().await;
     }
@@ -116,7 +116,7 @@ impl Submitting {
             };
             tokio::select! {
                 biased;
-                // What is not in a job yet is pending.
+                // Records not yet in a job are pending.
                 () = stopped.cancelled() => return Err(Over),
                 () = shared.changed() => {}
                 batch = input.next(), if !ended => match batch {
@@ -129,7 +129,7 @@ impl Submitting {
                 self.again().await?;
             }
             let waiting: u64 = self.groups.iter().map(|group| group.job.requests).sum();
-            // Nothing will join the groups any more: all that is inside is in them.
+            // Nothing more will join the groups: they contain all remaining records.
             if ended
                 && waiting > 0
                 && self.groups.iter().map(|group| group.records).sum::<u64>() >= shared.inside()
@@ -195,7 +195,7 @@ impl Submitting {
                 Placed::Waits => self.meter.done.add(1),
                 Placed::Failed => {}
             }
-            // Held until the ledger has the request: whoever finds no claim finds it there.
+            // Held until the ledger has the request: without a claim, it is found there.
             let group = self.groups.iter_mut().find(|group| group.placed.contains_key(&written.id));
             if let Some((group, claim)) = group.zip(claims.remove(&claimed)) {
                 group.claims.push(claim);
@@ -204,7 +204,7 @@ impl Submitting {
         self.park().await
     }
 
-    /// Takes the records that are to be asked again.
+    /// Processes the records that need another request.
     async fn again(&mut self) -> Result<(), Over> {
         loop {
             let page = self
@@ -234,7 +234,7 @@ impl Submitting {
         }
     }
 
-    /// Gives on the groups that have waited long enough.
+    /// Flushes the groups whose waiting time has passed.
     async fn flush_due(&mut self) -> Result<(), Over> {
         let now = tokio::time::Instant::now();
         while let Some(at) = self.groups.iter().position(|group| group.deadline <= now) {

@@ -1,4 +1,4 @@
-//! The batch jobs of a pipeline, for a person: their state, their cancellation, their deletion at the service.
+//! The batch jobs of a pipeline, for a person: their status, cancellation, and deletion at the service.
 
 use std::time::Duration;
 
@@ -16,31 +16,31 @@ use crate::{
     },
     store::{JobRecord, Store},
 };
-/// A person waits for it: minutes of silence, as a run may have them, would be too long.
+/// A person is waiting: minutes of silence, acceptable in a run, would be too long.
 const POLICY: RetryPolicy =
     RetryPolicy { times: 3, wait: Duration::from_secs(1), max_wait: Duration::from_secs(10) };
 
-/// A job, and whose it is.
+/// A job and its ownership.
 #[derive(Debug, Clone)]
 pub struct JobView {
-    /// What the ledger and, where it was asked, the service know of it.
+    /// The state in the ledger, and from the service if it was queried.
     pub job: JobRecord,
-    /// Whether the key at hand created it.
+    /// Whether it was created with the current key.
     pub own: bool,
 }
 
-/// The jobs of a pipeline, and what may be done about them. Nothing is written to the database: what is
-/// changed here, the next run finds out at the service.
+/// The jobs of a pipeline, and operations on them. Nothing is written to the database: the next run learns of
+/// changes from the service.
 pub struct Jobs {
     client: Option<Client>,
     jobs: Vec<JobView>,
 }
 
 impl Pipeline {
-    /// Reads the jobs of the ledger.
+    /// Reads the jobs from the ledger.
     ///
     /// # Errors
-    /// A database that cannot be read, or a key that is none. Without a key the service is not asked.
+    /// A database that cannot be read, or an invalid key. Without a key the service is not queried.
     pub async fn jobs(&self, options: &Options) -> Result<Jobs, RunError> {
         let plan = self.plan();
         let store = Store::open_read_only(&plan.database, &plan.folder, &plan.resources).await?;
@@ -61,15 +61,15 @@ impl Pipeline {
 }
 
 impl Jobs {
-    /// All of them, in the order in which they were planned.
+    /// All jobs, in the order of planning.
     pub fn all(&self) -> &[JobView] {
         &self.jobs
     }
 
-    /// Asks the service how those stand that have not ended.
+    /// Queries the service for the status of jobs that have not ended.
     ///
     /// # Errors
-    /// A service that does not answer.
+    /// The service does not respond.
     pub async fn look(&mut self) -> Result<(), RunError> {
         let Some(client) = &self.client else { return Ok(()) };
         for view in self.jobs.iter_mut().filter(|view| view.own && view.job.state.is_open()) {
@@ -81,10 +81,10 @@ impl Jobs {
         Ok(())
     }
 
-    /// Tells those to end that have not; gives how many.
+    /// Cancels the jobs that have not ended; returns their number.
     ///
     /// # Errors
-    /// No key, or a service that does not answer.
+    /// No key, or the service does not respond.
     pub async fn cancel(&mut self) -> Result<usize, RunError> {
         self.look().await?;
         let client = self.client()?;
@@ -97,11 +97,11 @@ impl Jobs {
         Ok(cancelled)
     }
 
-    /// Deletes what those have left at the service whose answers are in the ledger: the job and its files.
-    /// Gives how many.
+    /// Deletes the job and its files at the service for each job whose answers are in the ledger. Returns their
+    /// number.
     ///
     /// # Errors
-    /// No key, or a service that does not answer.
+    /// No key, or the service does not respond.
     pub async fn clean(&mut self) -> Result<usize, RunError> {
         let client = self.client()?;
         let mut cleaned = 0;

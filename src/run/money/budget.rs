@@ -1,10 +1,10 @@
-//! The budget: what is under way is reserved, what has come is spent.
+//! The budget: costs in flight are reserved, answered requests are spent.
 
 use std::sync::{Arc, Mutex};
 
 use crate::{run::error::RunError, units::Usd};
 
-/// What may be spent, what was, and what may yet be by what is under way.
+/// The budget, the amount spent, and the amount reserved for requests in flight.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget(Arc<Mutex<Sums>>);
 
@@ -15,14 +15,14 @@ struct Sums {
     reserved: u64,
 }
 
-/// The cost of a request that is under way; given back when dropped.
+/// The reserved cost of a request in flight; released on drop.
 pub(crate) struct Reserved {
     budget: Budget,
     micros: u64,
 }
 
 impl Budget {
-    /// A budget out of which something has been spent before.
+    /// A budget, of which some has been spent before.
     pub(crate) fn new(budget: Option<Usd>, spent: Usd) -> Self {
         let sums = Sums { budget: budget.map(Usd::micros), spent: spent.micros(), reserved: 0 };
         Self(Arc::new(Mutex::new(sums)))
@@ -33,10 +33,10 @@ impl Budget {
         self.0.lock().is_ok_and(|sums| sums.budget.is_some())
     }
 
-    /// Reserves the cost of a request; nothing if the budget does not have it.
+    /// Reserves the cost of a request; fails if it exceeds the budget.
     pub(crate) fn reserve(&self, cost: Usd) -> Result<Reserved, RunError> {
         let micros = cost.micros();
-        // Nothing in here can panic while the lock is held.
+        // Nothing panics while holding the lock.
         if let Ok(mut sums) = self.0.lock() {
             if let Some(budget) = sums.budget
                 && sums.spent + sums.reserved + micros > budget
@@ -53,7 +53,7 @@ impl Budget {
         Ok(Reserved { budget: self.clone(), micros })
     }
 
-    /// Reserves the cost of what is under way already, whatever the budget says.
+    /// Reserves the cost of work already in flight, whatever the budget.
     pub(crate) fn reserve_unchecked(&self, cost: Usd) -> Reserved {
         if let Ok(mut sums) = self.0.lock() {
             sums.reserved += cost.micros();
@@ -61,7 +61,7 @@ impl Budget {
         Reserved { budget: self.clone(), micros: cost.micros() }
     }
 
-    /// Something has been spent.
+    /// Adds a cost.
     pub(crate) fn spend(&self, cost: Usd) {
         if let Ok(mut sums) = self.0.lock() {
             sums.spent += cost.micros();
@@ -70,7 +70,7 @@ impl Budget {
 }
 
 impl Reserved {
-    /// What was reserved has become this cost.
+    /// Replaces the reservation with the actual cost.
     pub(crate) fn settle(self, cost: Usd) {
         self.budget.spend(cost);
     }

@@ -1,4 +1,4 @@
-//! What a run would ask and cost, found out without asking: nothing is sent, nothing is written.
+//! Estimates the requests and the cost of a run: nothing is sent, nothing is written.
 
 use std::collections::BTreeMap;
 
@@ -27,56 +27,56 @@ use crate::{
     store::{Run, Store},
     units::{Size, Usd},
 };
-/// What a run would do.
+/// The estimate of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Estimate {
-    /// Records that the sources give.
+    /// Records from the sources.
     pub records: u64,
-    /// Records that the sources cannot read.
+    /// Records that the sources fail to read.
     pub unreadable: u64,
-    /// By stage that asks, and by model where a template names it.
+    /// By calling stage, and by model where a template names it.
     pub stages: Vec<StageEstimate>,
 }
 
-/// What one stage would ask.
+/// The estimate of one stage.
 #[derive(Debug, Clone)]
 pub struct StageEstimate {
     /// The stage.
     pub stage: String,
-    /// The model that it asks.
+    /// Its model.
     pub model: String,
-    /// What is known of it; nothing where it depends on answers that are not there yet.
+    /// The requests, as far as known; `None` if they depend on missing answers.
     pub asks: Option<Asks>,
 }
 
 /// The requests of a stage.
 #[derive(Debug, Clone, Default)]
 pub struct Asks {
-    /// Requests that would be sent, each once.
+    /// Different requests that would be sent.
     pub requests: u64,
-    /// Records whose answer is in the ledger.
+    /// Records with an answer in the ledger.
     pub answered: u64,
-    /// Records that no request can be written for.
+    /// Records for which no request can be written.
     pub broken: u64,
-    /// Tokens that these requests have, about.
+    /// Estimated tokens of these requests.
     pub prompt_tokens: u64,
-    /// Tokens that their answers may have, about.
+    /// Estimated tokens of their answers.
     pub completion_tokens: u64,
-    /// Pages that these requests have, where documents are read; as many as may be where they cannot be counted.
+    /// Pages of documents in these requests; the maximum where they cannot be counted.
     pub pages: u64,
-    /// What that costs, where the model's price is known.
+    /// The cost, if the model's price is known.
     pub cost: Option<Usd>,
-    /// The first request, as JSON; one that is in the ledger if all are.
+    /// The first request, as JSON; one from the ledger if all are answered.
     pub first: Option<String>,
 }
 
-/// Tokens of an answer, where nothing limits it: about what metadata of a document takes.
+/// The assumed tokens of an answer without a limit: typical for metadata of a document.
 const ANSWER_TOKENS: u64 = 300;
 
-/// Records that are looked up together.
+/// The batch of records looked up together.
 const LOOK_UP: Bounds = Bounds { items: 256, weight: 4_000_000, wait: std::time::Duration::from_millis(20) };
 
-/// Finds out what running a pipeline with these options would ask.
+/// Estimates what running a pipeline with these options would send.
 ///
 /// # Errors
 /// A database or a source that cannot be read.
@@ -109,7 +109,7 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
             asks: Some(asks),
         }));
     }
-    // Counted apart, because a source may have several readers or none that asks.
+    // Counted separately, because a source may have several readers, or none that calls a model.
     for node in &plan.nodes {
         if let Step::Source(from) = &node.step {
             let mut records = source::source(node, from, &context.stages).await;
@@ -125,7 +125,7 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
     }
 }
 
-/// The records that some inputs give, as far as they can be had without asking anybody.
+/// The records of some inputs, as far as they are available without a request.
 fn records<'a>(
     plan: &'a Plan,
     reads: &'a Node,
@@ -166,7 +166,7 @@ fn records<'a>(
     .boxed()
 }
 
-/// What a stage asks of each model.
+/// The requests of a stage by model.
 async fn asks(
     records: RecordStream,
     question: &Question,
@@ -226,17 +226,17 @@ async fn asks(
         );
     }
     if broken > 0 {
-        // A record without a request is of no model: the first line says it.
+        // A record without a request has no model: it is counted in the first line.
         let first = by_model.keys().next().cloned().unwrap_or_else(|| question.ask.model.to_string());
         by_model.entry(first).or_default().broken = broken;
     }
     Ok(by_model)
 }
 
-/// The most that is shown of a file within a request.
+/// The most characters shown of a file in a request.
 const SHOWN: usize = 40;
 
-/// A request for a person to look at, files within it cut short.
+/// A request for display, with its files truncated.
 async fn shown(question: &Question, record: &Record, written: &Written) -> Option<String> {
     let body = question.body(record, written).await.ok()?;
     let mut body: Value = serde_json::from_slice(&body).ok()?;

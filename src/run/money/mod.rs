@@ -1,6 +1,6 @@
-//! What a run may cost and what it would cost: the budget, models without a price, the dry run.
+//! The budget of a run and the estimate of its cost: budget, models without a price, dry run.
 //!
-//! What a single request costs is decided in `request::cost`. Knows nothing of how requests are sent.
+//! The cost of a single request is determined in `request::cost`. Knows nothing about how requests are sent.
 
 pub(crate) mod budget;
 pub(crate) mod estimate;

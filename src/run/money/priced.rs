@@ -1,5 +1,5 @@
-//! Under a budget every model has a price: one without is a mistake, reported before anything is sent. One that only
-//! a record names fails that record.
+//! With a budget, every model needs a price: a missing one is a mistake, reported before anything is sent. A
+//! model from a template without a price fails its record.
 
 use crate::{
     diagnostic::{Fault, Mistake},
@@ -7,7 +7,7 @@ use crate::{
     spec::{Form, ModelPrice, Spec, is_template},
 };
 
-/// The models of a spec with a budget whose price is not known.
+/// The models without a known price, in a spec with a budget.
 pub(crate) fn unpriced(spec: &Spec, prices: &Prices) -> Vec<Mistake> {
     if spec.budget.is_none() {
         return Vec::new();
@@ -25,7 +25,7 @@ pub(crate) fn unpriced(spec: &Spec, prices: &Prices) -> Vec<Mistake> {
     unpriced.map(|(name, place)| Mistake { fault: Fault::NoPrice(name), place }).collect()
 }
 
-/// The prices that count: those of the spec before the program's own.
+/// The prices to use: those of the spec before the program's own.
 pub(crate) fn prices(own: &[ModelPrice]) -> Prices {
     let own = own
         .iter()

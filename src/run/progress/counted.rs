@@ -1,10 +1,10 @@
-//! What a stage that asks counts: the tokens and the cost of answers, and records that wait for a pace.
+//! The counts of a stage that calls a model: tokens and cost of answers, and records that wait for a pace.
 
 use std::sync::{Arc, atomic::Ordering};
 
 use crate::{ledger::Step, run::progress::meter::Meter};
 
-/// Counts what an answer cost.
+/// Counts the usage and the cost of an answer.
 pub(crate) fn count(meter: &Meter, step: &Step) {
     let Some(answer) = step.answer() else { return };
     meter.prompt_tokens.add(answer.prompt_tokens);
@@ -16,7 +16,7 @@ pub(crate) fn count(meter: &Meter, step: &Step) {
     }
 }
 
-/// Tells a meter of records that wait for a pace.
+/// Reports records that wait for a pace to a meter.
 pub(crate) fn paced(meter: &Arc<Meter>) -> impl Fn(i64) + Send + 'static {
     let meter = Arc::clone(meter);
     move |change| {

@@ -1,4 +1,4 @@
-//! Events of a run, on their way to whoever reports them. Main type: [`Events`].
+//! Events of a run, sent to its observer. Main type: [`Events`].
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -12,7 +12,7 @@ use crate::{
 /// The queue of events, and the index by which they name each node.
 pub(crate) struct Events {
     queue: mpsc::Sender<Event>,
-    /// By node; none where a stage is not shown.
+    /// By node; `None` if a stage is not shown.
     visible: Vec<Option<usize>>,
 }
 
@@ -21,23 +21,23 @@ impl Events {
         Self { queue, visible }
     }
 
-    /// Emits an event, and waits for a place in the queue: this must not be lost.
+    /// Emits an event that must not be lost; waits for space in the queue.
     pub(crate) async fn emit(&self, kind: EventKind) {
-        // Without a reader the event has no use.
+        // Without a receiver the event is not needed.
         let _ = self.queue.send(Event { at: Timestamp::now(), kind }).await;
     }
 
-    /// Emits an event if there is a place in the queue: the next one of its kind says it again.
+    /// Emits an event if the queue has space: the next one of its kind repeats it.
     pub(crate) fn emit_now(&self, kind: EventKind) {
         let _ = self.queue.try_send(Event { at: Timestamp::now(), kind });
     }
 
-    /// The index by which events name a node, if they do.
+    /// The index by which events refer to a node, if any.
     pub(crate) fn visible(&self, id: NodeId) -> Option<usize> {
         self.visible.get(id.0).copied().flatten()
     }
 
-    /// Reports that a stage has seen its last record.
+    /// Reports that a stage has processed its last record.
     pub(crate) async fn stage_ended(&self, id: NodeId) {
         if let Some(stage) = self.visible(id) {
             self.emit(EventKind::StageEnded { stage }).await;

@@ -1,4 +1,4 @@
-//! Counts of what happens, and the events that tell of them.
+//! Counts of a run, and the events that report them.
 
 use std::{
     collections::VecDeque,
@@ -15,7 +15,7 @@ use crate::{
     plan::{Node, NodeId, Plan, Port, Step},
 };
 
-/// A count that many add to.
+/// A counter shared by many tasks.
 #[derive(Debug, Default)]
 pub(crate) struct Count(AtomicU64);
 
@@ -36,7 +36,7 @@ impl Count {
 /// The counts of one stage.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
-    /// For a source or a wave, once it is known: one more than the number.
+    /// For a source or a wave: the number plus one, or 0 while unknown.
     total: AtomicU64,
     failed_total: AtomicU64,
     pub(crate) taken: Count,
@@ -69,19 +69,19 @@ impl Meter {
 /// The counts of a run.
 pub(crate) struct Meters {
     by_node: Vec<Arc<Meter>>,
-    /// Records that were made in addition: parts of a split, copies for a second reader.
+    /// Additional records: parts of a split, copies for further readers.
     pub(crate) added: AtomicI64,
     /// Rows of the failures table, without those for records that got no answer.
     pub(crate) failures: Count,
-    /// Rows of it for records that got no answer.
+    /// Rows for records without an answer.
     pub(crate) unanswered: Count,
-    /// Whether the server says that it is a simulator.
+    /// Whether the server identified itself as a simulator.
     pub(crate) simulated: Arc<AtomicBool>,
-    /// Answers and refusals by when, over the last while.
+    /// Recent counts of answers and refusals, by time.
     lately: Mutex<VecDeque<(Instant, [u64; 2])>>,
 }
 
-/// Over how long the accepted rate and the share refused are taken.
+/// The period for the accepted rate and the share refused.
 const LATELY: Duration = Duration::from_secs(10);
 
 impl Meters {
@@ -101,7 +101,7 @@ impl Meters {
         &self.by_node[node.0]
     }
 
-    /// All counts of the stages that a person sees, as they are now.
+    /// The current counts of all visible stages.
     pub(crate) fn progress(&self, plan: &Plan) -> Progress {
         let mut totals: Vec<Option<u64>> = Vec::with_capacity(plan.nodes.len());
         for node in &plan.nodes {
@@ -128,7 +128,7 @@ impl Meters {
         Progress { stages, usage: self.usage(), limits: self.limits() }
     }
 
-    /// What the limits of the service do to the run.
+    /// The effect of the service's limits on the run.
     fn limits(&self) -> RateLimits {
         let gauges = || self.by_node.iter().map(|meter| &meter.gauge);
         let sum = |count: fn(&Gauge) -> u64| gauges().map(count).sum::<u64>();
@@ -158,7 +158,7 @@ impl Meters {
         }
     }
 
-    /// Answers a second and the share refused, over the last while.
+    /// The answers per second and the share refused, over the recent period.
     fn lately(&self, now: Instant, counts: [u64; 2]) -> (f64, f64) {
         let Ok(mut lately) = self.lately.lock() else { return (0.0, 0.0) };
         lately.push_back((now, counts));
@@ -172,13 +172,13 @@ impl Meters {
         (rate, refused as f64 / (accepted + refused).max(1) as f64)
     }
 
-    /// How many records a stage will take in all, as far as that is known by now.
+    /// The total number of records a stage will take, as far as known.
     fn total(&self, plan: &Plan, node: &Node, totals: &[Option<u64>]) -> Option<u64> {
         let known = |count: &AtomicU64| count.load(Ordering::Relaxed).checked_sub(1);
         if matches!(node.step, Step::Source(_)) {
             return known(&self.of(node.id).total);
         }
-        // Between the two there are jobs; what comes back are the records that went in.
+        // There are jobs between the two; the records that went in come out again.
         if let Step::Collect(submit) = node.step {
             return totals[submit.0].map(|total| total.saturating_sub(self.of(submit).failed.get()));
         }
@@ -214,7 +214,7 @@ impl Meters {
             plan.nodes.iter().filter(|node| wanted(&node.step)).map(|node| count(self.of(node.id))).sum()
         };
         Conservation {
-            // A wave that stays closed stands for the sources above it.
+            // A closed wave replaces the sources above it.
             read: sum(|step| matches!(step, Step::Source(_)), |meter| meter.taken.get())
                 + sum(|_| true, |meter| meter.resumed.get()),
             added: self.added.load(Ordering::Relaxed),
@@ -227,12 +227,12 @@ impl Meters {
     }
 }
 
-/// A look into the ledger is part of the stage that asks, and shows in its counts.
+/// A ledger lookup is part of the calling stage, and of its counts.
 fn is_visible(node: &Node) -> bool {
     !matches!(node.step, Step::Lookup(_))
 }
 
-/// By node, the index by which events name it.
+/// The index by which events refer to each node.
 pub(crate) fn visible(plan: &Plan) -> Vec<Option<usize>> {
     let mut next = 0;
     let index = |node: &Node| {
@@ -244,7 +244,7 @@ pub(crate) fn visible(plan: &Plan) -> Vec<Option<usize>> {
     plan.nodes.iter().map(index).collect()
 }
 
-/// The stages that a person sees.
+/// The visible stages.
 pub(crate) fn stages(plan: &Plan) -> Vec<StageInfo> {
     let visible = plan.nodes.iter().filter(|node| is_visible(node));
     visible

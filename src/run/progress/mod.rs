@@ -1,6 +1,6 @@
-//! Counts of what happens in a run, and which records the sources have read.
+//! Counts of a run, and the log of records read by the sources.
 //!
-//! Stages add to the counts, `tick` in `run` makes events of them. Knows nothing of what it counts.
+//! Stages update the counts, `tick` in `run` makes events of them. Knows nothing about what it counts.
 
 pub(crate) mod counted;
 pub(crate) mod events;

@@ -1,10 +1,10 @@
-//! Which records the sources have read, until it is written down. Main type: [`ReadLog`].
+//! The records read by the sources, until they are stored. Main type: [`ReadLog`].
 
 use std::sync::{Arc, Mutex};
 
 use crate::{mistral::unpoisoned, store::Read};
 
-/// What was read since it was last taken; nothing in a run in which no row can go.
+/// The records read since the last `take`; empty in a run that cannot remove rows.
 #[derive(Debug, Default)]
 pub(crate) struct ReadLog {
     read: Mutex<Vec<Read>>,

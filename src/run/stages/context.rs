@@ -1,4 +1,4 @@
-//! What the stages that call no model have of their run. Main type: [`StageContext`].
+//! A run's resources for stages that call no model. Main type: [`StageContext`].
 
 use std::{
     collections::HashSet,
@@ -16,21 +16,21 @@ use crate::{
     sql::Engine,
 };
 
-/// What the stages that call no model have of their run.
+/// A run's resources for stages that call no model.
 pub(crate) struct StageContext {
     pub(crate) database: Database,
-    /// Where expressions are evaluated.
+    /// The engine that evaluates expressions.
     pub(crate) engine: Mutex<Engine>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) events: Arc<Events>,
-    /// Which records the sources have read.
+    /// The records read by the sources.
     pub(crate) read: ReadLog,
-    /// The sinks that have written their last row.
+    /// The sinks that have finished writing.
     pub(crate) written: watch::Sender<HashSet<NodeId>>,
 }
 
 impl StageContext {
-    /// Waits until sinks have written their last row; nothing where the run is stopped before.
+    /// Waits until these sinks have finished writing; `None` if the run is stopped first.
     pub(crate) async fn wait_for(&self, sinks: &[NodeId]) -> Option<()> {
         let mut written = self.written.subscribe();
         let all = written.wait_for(|written| sinks.iter().all(|sink| written.contains(sink)));
@@ -40,7 +40,7 @@ impl StageContext {
         }
     }
 
-    /// Makes durable which records the sources have read.
+    /// Stores which records the sources have read.
     pub(crate) async fn note_read(&self) {
         let read = self.read.take();
         if !read.is_empty() {

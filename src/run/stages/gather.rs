@@ -1,8 +1,8 @@
-//! Gathers: the pieces of a split become one record each again. Main type: [`Gathering`].
+//! Gathers: reassembles the pieces of a split into one record each. Main type: [`Gathering`].
 //!
-//! A split hands over each record with the number of its pieces before it gives the pieces on. A record is complete
-//! when all of them have come, as pieces or as failures; at the end of the data those that were dropped on the way
-//! are not waited for. What waits is in memory up to a share of it, and beyond that in the database.
+//! A split announces each record with its number of pieces before it emits them. A record is complete when all
+//! have arrived, as pieces or as failures; at the end of the data, dropped pieces are not waited for. Waiting
+//! records stay in memory up to a limit, and spill to the database beyond it.
 
 use std::{
     collections::HashMap,
@@ -23,43 +23,43 @@ use crate::{
 };
 /// A record that was split.
 pub(crate) struct Parent {
-    /// Its number among those of the split.
+    /// Its number within the split.
     pub(crate) number: i64,
     pub(crate) record: Record,
     pub(crate) pieces: u64,
 }
 
-/// Records that a split may be ahead of the gather.
+/// The records that a split may be ahead of its gather.
 pub(crate) const PARENTS_AHEAD: usize = 64;
 
-/// Records that a gather may be ahead of whoever reads it.
+/// The records that a gather may be ahead of its reader.
 const AHEAD: usize = 16;
 
-/// Bytes in memory, about; beyond them everything that waits goes to the database.
+/// Approximate bytes in memory; beyond that, all waiting records spill to the database.
 const MEMORY: usize = 16_000_000;
 
-/// Records that are read back from there together.
+/// Records read back per batch.
 const TOGETHER: usize = 256;
 
-/// How long they wait for others.
+/// The longest wait for a batch to fill.
 const WAIT: Duration = Duration::from_millis(500);
 
-/// What is known of a record that waits.
+/// The state of a waiting record.
 #[derive(Default)]
 struct Waiting {
     record: Option<Record>,
-    /// How many pieces it has, once that is known.
+    /// Its number of pieces, once known.
     pieces: Option<u64>,
-    /// Pieces and failures that have come.
+    /// Pieces and failures that have arrived.
     seen: u64,
     arrived: Vec<PieceAt>,
-    /// Pieces that have come, wherever they are.
+    /// Pieces that have arrived, in memory or spilled.
     good: u64,
     failed: u64,
     /// The reason of the first failure.
     reason: Option<String>,
     unanswered: bool,
-    /// Whether some of it is in the database.
+    /// Whether part of it is in the database.
     spilled: bool,
 }
 
@@ -74,17 +74,17 @@ enum Arrival {
     Piece(Outcome),
 }
 
-/// A gather at work.
+/// The state of a gather.
 struct Gathering {
     stage: Arc<str>,
     gather: Gather,
-    /// The fields of the records that it gives.
+    /// The fields of its output records.
     output: Arc<Schema>,
-    /// Where a piece's fields are in the records that come.
+    /// The indices of a piece's fields in the input records.
     places: Vec<usize>,
     buffer: GatherBuffer,
     waiting: HashMap<i64, Waiting>,
-    /// Complete records that are in the database.
+    /// Complete records in the database.
     to_read: Vec<i64>,
     bytes: usize,
     has_spilled: bool,
@@ -123,7 +123,7 @@ pub(crate) fn gather(
     })
 }
 
-/// Why a gather ends early.
+/// The gather ends early.
 struct Ended;
 
 impl From<ReaderGone> for Ended {
@@ -158,7 +158,7 @@ impl Gathering {
         if self.context.database.shutdown.is_stopped() {
             return Err(Ended);
         }
-        // What is missing was dropped by a stage in between.
+        // Missing pieces were dropped by a stage in between.
         let rest: Vec<i64> = self.waiting.keys().copied().collect();
         for number in rest {
             self.complete(number, feed).await?;
@@ -223,7 +223,7 @@ impl Gathering {
         Ok(())
     }
 
-    /// Gives a record on, or notes that it is to be read back first.
+    /// Emits a record, or notes that it must be read back first.
     async fn complete(&mut self, number: i64, feed: &Feed<Outcome>) -> Result<(), Ended> {
         if self.waiting.get(&number).is_some_and(|waiting| waiting.spilled) {
             self.to_read.push(number);
@@ -241,7 +241,7 @@ impl Gathering {
         let meters = &self.context.meters;
         let meter = meters.of(self.node);
         if waiting.pieces != Some(0) {
-            // Its pieces end here, and it continues.
+            // Its pieces end here, and the record continues.
             meters.added.fetch_add(1 - waiting.good as i64, Ordering::Relaxed);
         }
         let outcome = match (waiting.failed, self.gather.needs) {
@@ -264,7 +264,7 @@ impl Gathering {
         Ok(feed.send(outcome).await?)
     }
 
-    /// Moves everything that waits to the database.
+    /// Spills all waiting records to the database.
     async fn spill(&mut self) -> Result<(), Ended> {
         let Database { store, shutdown, .. } = &self.context.database;
         if !self.has_spilled {
@@ -281,7 +281,7 @@ impl Gathering {
         shutdown.check(store.spill(&self.buffer, records, pieces).await).ok_or(Ended)
     }
 
-    /// Gives on the complete records that are in the database.
+    /// Emits the complete records in the database.
     async fn read_back(&mut self, feed: &Feed<Outcome>) -> Result<(), Ended> {
         let numbers = std::mem::take(&mut self.to_read);
         if numbers.is_empty() {

@@ -1,4 +1,4 @@
-//! Sinks: records become rows, rows and failures become durable, batch by batch.
+//! Sinks: records become rows; rows and failures are committed in batches.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,11 +21,11 @@ use crate::{
     },
 };
 
-/// Rows that become durable together: a second's worth, or what is worth a batch of columns. Each commit looks at the
-/// keys of all rows before, so that few large ones cost less.
+/// The batch of rows committed together: about a second's worth. Each commit checks the keys of all earlier rows,
+/// so that few large commits cost less.
 const COMMIT: Bounds = Bounds { items: 40_000, weight: 6_000_000, wait: Duration::from_secs(1) };
 
-/// The sink as the database knows it.
+/// The sink's table in the database.
 pub(crate) fn table(node: &Node, sink: &Sink) -> Table {
     Table {
         stage: node.name.to_string(),
@@ -67,34 +67,34 @@ pub(crate) fn table(node: &Node, sink: &Sink) -> Table {
     }
 }
 
-/// Whether a column's values are written as JSON: some formats have no lists and no structs.
+/// Whether a column's values are written as JSON: some formats have no lists or structs.
 fn is_json_text(sink: &Sink, of: &LogicalType) -> bool {
     let nested = matches!(of, LogicalType::List(_) | LogicalType::Array(..) | LogicalType::Struct(_));
     nested && matches!(sink.target, Target::File { format, .. } if !format.nests)
 }
 
-/// Where a column's value comes from, for records of one schema.
+/// The source of a column's value, for records of one schema.
 enum From {
-    /// A field, and the places of its parts.
+    /// A field, by the indices of its path.
     Field(Vec<usize>),
     Model,
     Request,
-    /// One of the expressions.
+    /// One of the expressions, by index.
     Expression(usize),
 }
 
-/// A sink, ready to write.
+/// A sink ready to write.
 struct Writer {
     stage: Arc<str>,
     when: When,
     expressions: Option<Expressions>,
     columns: Vec<(From, LogicalType, bool)>,
-    /// The places of the key's columns; their names are shown in failures.
+    /// The indices of the key's columns, with their names for failures.
     key: Vec<(usize, String)>,
     upserts: bool,
 }
 
-/// Writes a stream until it ends. What replaces a table or a file is put in its place by [`finish`].
+/// Writes a stream until it ends. Replaced tables and files are put in place by [`finish`].
 pub(crate) async fn drive(
     input: RecordStream,
     node: Node,
@@ -103,7 +103,7 @@ pub(crate) async fn drive(
 ) -> Result<(), RunError> {
     let table = table(&node, &sink);
     let writer = Writer::new(&node, &sink, &context)?;
-    // The next batch is prepared while one is written.
+    // The next batch is prepared while one is being written.
     let prepared = chunk(input, COMMIT, weight).map(move |batch| writer.prepare(batch)).boxed();
     let mut batches = ahead(prepared, 1);
     while let Some(prepared) = batches.next().await {
@@ -118,8 +118,8 @@ pub(crate) async fn drive(
     Ok(())
 }
 
-/// Replaces the tables and files of a run in which every stage ended well. A run that was cut off has only
-/// some of the rows that are to replace the others.
+/// Replaces the tables and files of a run in which every stage succeeded. An interrupted run has only some of the
+/// rows.
 pub(crate) async fn finish(plan: &Plan, context: &StageContext) -> Vec<TableChange> {
     let tables: Vec<Table> = plan
         .nodes
@@ -250,7 +250,7 @@ impl Writer {
         Ok(SinkRow { values, record: record.key, sources, origin })
     }
 
-    /// What a row is called in the ledger.
+    /// The key of a row in the ledger.
     fn named(&self, record: &Record, values: &[Value]) -> String {
         match &self.key[..] {
             [] => record.key.to_string(),
@@ -263,15 +263,15 @@ impl Writer {
     }
 }
 
-/// Rows and failures that were made of a batch of records, before they are durable.
+/// The rows and failures from a batch of records, before they are durable.
 struct Prepared {
     rows: Vec<SinkRow>,
     failures: Vec<FailureRow>,
-    /// Records that came in.
+    /// Records taken.
     taken: u64,
-    /// Those of them that `when:` left out.
+    /// Records excluded by `when:`.
     skipped: u64,
-    /// Those of them that failed here.
+    /// Records that failed here.
     failed: u64,
 }
 
@@ -288,7 +288,7 @@ async fn write(
     let batch = Batch { rows, failures, read: context.read.take(), ..Batch::default() };
     let Committed { failures: repeated, duplicates } =
         context.database.store.commit(context.database.run, &context.database.server, batch).await?;
-    // What is counted is durable.
+    // Only durable records are counted.
     meter.taken.add(taken);
     meter.done.add(tried - repeated - duplicates);
     meter.duplicates.add(duplicates);
@@ -299,7 +299,7 @@ async fn write(
     Ok(())
 }
 
-/// The places that a path leads through.
+/// The indices along a field path.
 fn places(node: &Node, path: &[String]) -> Option<Vec<usize>> {
     let (first, rest) = path.split_first()?;
     let at = node.input.schema.position(first)?;
@@ -337,13 +337,13 @@ fn failure_row(failure: Failure) -> FailureRow {
     }
 }
 
-/// How many are failures, and how many got no answer and are pending.
+/// The number of failures, and of records pending without an answer.
 fn counts(failures: &[FailureRow]) -> (u64, u64) {
     let unanswered = failures.iter().filter(|row| row.kind == FailureKind::Unanswered).count();
     ((failures.len() - unanswered) as u64, unanswered as u64)
 }
 
-/// Keeps the failures that no stage and no sink reads.
+/// Stores the failures that no stage and no sink reads.
 pub(crate) async fn keep_failures(input: RecordStream, context: Arc<StageContext>) -> Result<(), RunError> {
     let mut batches = chunk(input, COMMIT, weight);
     while let Some(batch) = batches.next().await {

@@ -20,7 +20,7 @@ use crate::{
     template::{RenderError, Template},
 };
 
-/// Records that are evaluated together: what is ready, without a wait for more.
+/// Records evaluated together: those that are ready, without waiting for more.
 const READY: Bounds = Bounds { items: 256, weight: 2_000_000, wait: std::time::Duration::ZERO };
 
 /// A failure of a record whose expression raised an error.
@@ -43,15 +43,14 @@ fn of_template(error: &RenderError) -> Reason {
     (kind, error.to_string())
 }
 
-/// Where a field of a reshaped record comes from.
+/// The source of a field of a reshaped record.
 enum From {
     Field(usize),
     Expression(usize),
     Template(usize),
 }
 
-/// A reshaping over records of one schema. Expressions see the record as it came in, whatever is dropped or
-/// renamed beside them.
+/// Reshapes records of one schema. Expressions see the input record, regardless of fields dropped or renamed.
 struct Shaper {
     schema: Arc<Schema>,
     from: Vec<From>,
@@ -83,7 +82,7 @@ impl Shaper {
                 }
                 NewField::Template(prompt) => {
                     let template = Template::parse(&prompt.text, &prompt.includes, &node.input.maps);
-                    // The compiler has parsed it.
+                    // Parsed before by the compiler.
                     templates
                         .push(template.map_err(|mistake| RunError::Plan(format!("{:?}", mistake.fault)))?);
                     From::Template(templates.len() - 1)
@@ -143,8 +142,8 @@ pub(crate) fn fields(
     Ok(batches.flatten().boxed())
 }
 
-/// Applies `of` to the records of a batch for which `when` is true, and `then` to what it gives; all others
-/// pass. Counts what is given on, and what fails.
+/// Applies `of` to the records of a batch for which `when` is true, and `then` to the result; all others pass
+/// through. Counts outputs and failures.
 fn evaluated<T>(
     batch: Vec<Outcome>,
     when: &When,
@@ -197,7 +196,7 @@ fn evaluated<T>(
     out
 }
 
-/// Keeps the records for which a condition is true; the others end here, as skipped.
+/// Keeps the records for which a condition is true; the others are skipped.
 pub(crate) fn filter(
     input: RecordStream,
     node: &Node,
@@ -214,7 +213,7 @@ pub(crate) fn filter(
             if kept {
                 return vec![Ok(record)];
             }
-            // A failure that nothing below sees is still one.
+            // A failure that nothing downstream sees still counts.
             let left_out = record.unrepaired();
             meter.skipped.add(u64::from(left_out.is_ok()));
             left_out.is_err().then_some(left_out).into_iter().collect()
@@ -261,7 +260,7 @@ pub(crate) fn split(
             let parts = parts(value, &what);
             let count = parts.len();
             match count {
-                // A gather gives it on.
+                // The gather emits it.
                 0 if is_gathered => {}
                 0 => meter.skipped.add(1),
                 n => drop(context.meters.added.fetch_add(n as i64 - 1, Ordering::Relaxed)),
@@ -303,7 +302,7 @@ pub(crate) fn split(
             return None;
         };
         for parent in split {
-            // Without a reader nobody waits for the pieces either.
+            // Without a reader nothing waits for the pieces.
             let _ = feed.as_ref()?.send(parent).await;
         }
         Some((stream::iter(pieces), (batches, feed)))

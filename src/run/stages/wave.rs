@@ -1,4 +1,4 @@
-//! Waves on disk: a barrier that holds, closes once, and stays closed when its run is taken up again.
+//! Waves on disk: a barrier that holds records, closes once, and stays closed when its run is resumed.
 
 use std::{
     collections::HashSet,
@@ -20,17 +20,17 @@ use crate::{
     stage::{Closed, Hold, Ports, RecordStream, Routed, Shelf, merge, reopened, wave as barrier},
     store::{ClosedWave, Held, Query, Transformation, WaveBuffer},
 };
-/// What a wave holds, in a table of the pipeline's own database.
+/// The records of a wave, in a table of the pipeline's own database.
 struct OnDisk {
     node: Node,
     wave: Wave,
     buffer: WaveBuffer,
     stop_if: Option<Expressions>,
-    /// What the plan says of the wave and of everything above it.
+    /// The fingerprint of the wave and everything above it in the plan.
     plan: String,
-    /// Records that got no answer, and come again with the next run.
+    /// Records without an answer, which the next run requests again.
     pending: Arc<AtomicU64>,
-    /// Records that failed above it, wherever they go.
+    /// Failures above it, wherever they go.
     failures: Arc<AtomicU64>,
     meter: Arc<Meter>,
     context: Arc<StageContext>,
@@ -85,7 +85,7 @@ impl Hold for OnDisk {
             .check(store.close_wave(self.context.database.run, &self.buffer, closed, transformation).await)?;
         match &self.wave.set {
             Some(Set::Sample(_) | Set::Unique(_)) => self.meter.skipped.add(counts.ok - ok),
-            // What a query makes of the records is other records.
+            // The results of a query are different records.
             _ => {
                 let added = ok as i64 - counts.ok as i64;
                 self.context.meters.added.fetch_add(added, Ordering::Relaxed);
@@ -104,7 +104,7 @@ impl OnDisk {
         let failed = self.failures.load(Ordering::Relaxed);
         let total = counts.ok + failed;
         if total == 0 {
-            // A share of no records is none.
+            // Without records there is no share.
             return Ok(());
         }
         let values = [total, counts.ok, failed].map(|count| Value::Integer(count as i64));
@@ -141,7 +141,7 @@ pub(crate) async fn wave(
     let hold = on_disk(node, what, plan, context)?;
     context.database.shutdown.check(context.database.store.hold(&hold.buffer).await);
     let read = plan.readers(node.id, Port::Failed).next().is_some();
-    // A record that a source could not make has nothing in it to work on again.
+    // A record that a source failed to read has no content to repair.
     let sources: HashSet<Arc<str>> = plan
         .nodes
         .iter()
@@ -158,7 +158,7 @@ pub(crate) async fn wave(
             Routed::Held(shelf, record)
         }
         Ok(record) => {
-            // It is read by the query, and ends here.
+            // It is read only by the query, and ends here.
             counting.meters.added.fetch_sub(1, Ordering::Relaxed);
             Routed::Held(shelf, record)
         }
@@ -166,7 +166,7 @@ pub(crate) async fn wave(
             let unanswered = failure.kind == FailureKind::Unanswered;
             pending.fetch_add(u64::from(unanswered), Ordering::Relaxed);
             failures.fetch_add(1, Ordering::Relaxed);
-            // What got no answer is pending: it continues by itself in the next run, and is not repaired.
+            // A record without an answer is pending: it continues in the next run, and is not repaired.
             match !read || unanswered || sources.contains(&failure.stage) {
                 true => Routed::Aside(failure),
                 false => Routed::Held(Shelf::Failed, failure.into_record()),
@@ -178,7 +178,7 @@ pub(crate) async fn wave(
     Ok(barrier(merge(inputs.collect()), &hold, route, move || !shutdown.is_stopped()))
 }
 
-/// The ports of a wave that an earlier run closed.
+/// The ports of a wave closed by an earlier run.
 pub(crate) async fn closed(
     node: &Node,
     what: &Wave,
@@ -197,13 +197,13 @@ pub(crate) async fn closed(
         failed: counts.failed,
         pending: 0,
     };
-    // If this run is cut off too, the one after it finds the wave closed in this one.
+    // If this run is interrupted too, the next one finds the wave closed in this one.
     context.database.store.close_wave(context.database.run, &hold.buffer, carried, None).await?;
     hold.emit(counts, Some(since)).await;
     Ok(reopened(&hold, counts))
 }
 
-/// Where a wave of a plan holds its records, when it calls a server.
+/// The buffer of a wave, in a plan that calls `server`.
 pub(crate) fn buffer(node: &Node, what: &Wave, plan: &Plan, server: &str) -> WaveBuffer {
     let input = &node.input.schema;
     let output = match &what.set {

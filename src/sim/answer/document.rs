@@ -1,27 +1,27 @@
-//! What a request is about: the document in it, its sentences, its words.
+//! The subject of a request: its document, sentences and words.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-/// The document of a request, taken apart as far as answers need it.
+/// The document of a request, parsed as far as answers need it.
 pub(crate) struct Document {
     pub(crate) title: String,
     pub(crate) sentences: Vec<String>,
     /// Frequent words, the most frequent first.
     pub(crate) words: Vec<String>,
-    /// All that is asked, in small letters.
+    /// The whole prompt, in lower case.
     said: String,
-    /// Short values by the names that they have there: `Kind: letter`.
+    /// Short values by label: `Kind: letter`.
     named: HashMap<String, String>,
-    /// Lists of texts that are there, each with the name before it.
+    /// Lists of strings, each with the label before it.
     lists: Vec<(String, Vec<String>)>,
 }
 
-/// Of a longer document the beginning is as good as the whole.
+/// The most characters read; the beginning of a longer document is enough.
 const READ: usize = 20_000;
 
-/// Brackets that are looked behind for a list.
+/// The most brackets examined for a list.
 const LISTS: usize = 20;
 
 const STOP_WORDS: &str = " about above after again against all also although always among and another any anything are \
@@ -52,7 +52,7 @@ impl Document {
         }
     }
 
-    /// Whether a text is there as a word of its own.
+    /// Whether a text occurs as a separate word.
     pub(crate) fn says(&self, text: &str) -> bool {
         let text = text.to_lowercase();
         let is_edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
@@ -63,12 +63,12 @@ impl Document {
             })
     }
 
-    /// The value that stands behind a name.
+    /// The value after a label.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.named.get(&name.to_lowercase()).map(String::as_str)
     }
 
-    /// The list that a name is most likely chosen from: `Categories: [\"a\", \"b\"]` for `category`.
+    /// The list most likely meant by a name: `Categories: [\"a\", \"b\"]` for `category`.
     pub(crate) fn list(&self, name: &str) -> Option<&[String]> {
         let stem: String = name.to_lowercase().chars().take(5).collect();
         let named = self.lists.iter().find(|(label, _)| stem.len() > 2 && label.contains(&stem));
@@ -76,17 +76,17 @@ impl Document {
     }
 }
 
-/// The document of a request as it stands.
+/// The unmodified document of a request.
 pub(crate) fn text(request: &Value) -> String {
-    // Where a conversation continues, it is still about what it began with.
+    // A continued conversation is still about its first message.
     let mut messages = request["messages"].as_array().into_iter().flatten();
     let said = messages.find(|message| message["role"] == "user");
-    // Where nothing is said, something may have to be completed.
+    // Without a message, there may be a prompt to complete.
     let text = text_of(said.map_or(&request["prompt"], |message| &message["content"]));
     marked(&text).unwrap_or_else(|| longest(&text)).to_owned()
 }
 
-/// All that is asked.
+/// The whole prompt.
 fn whole(request: &Value) -> String {
     let messages = request["messages"].as_array().into_iter().flatten();
     let said =
@@ -95,7 +95,7 @@ fn whole(request: &Value) -> String {
     text.chars().take(READ).collect()
 }
 
-/// `Name: value` on a line of its own, both short.
+/// `Name: value` on a separate line, both short.
 fn named(text: &str) -> HashMap<String, String> {
     let lines = text.lines().filter_map(|line| {
         let (name, value) = line.trim().split_once(':')?;
@@ -108,7 +108,7 @@ fn named(text: &str) -> HashMap<String, String> {
     lines.collect()
 }
 
-/// JSON lists of texts, each with the line before it.
+/// JSON lists of strings, each with the line before it.
 fn lists(text: &str) -> Vec<(String, Vec<String>)> {
     let starts = text.match_indices('[').take(LISTS).filter_map(|(at, _)| {
         let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Vec<String>>();
@@ -127,7 +127,7 @@ fn text_of(content: &Value) -> String {
     }
 }
 
-/// What stands between tags such as `<text>`; the last such stretch.
+/// The text between tags such as `<text>`; the last one.
 fn marked(text: &str) -> Option<&str> {
     ["text", "document", "article"].iter().find_map(|tag| {
         let from = text.rfind(&format!("<{tag}>"))? + tag.len() + 2;
@@ -136,7 +136,7 @@ fn marked(text: &str) -> Option<&str> {
     })
 }
 
-/// Without tags: all but a first paragraph of instructions, if there is more.
+/// Without tags: everything after a first paragraph of instructions, if there is more.
 fn longest(text: &str) -> &str {
     let text = text.trim();
     match text.split_once("\n\n") {
@@ -157,7 +157,7 @@ fn sentences(text: &str) -> Vec<String> {
                 .take_while(|c| matches!(c, '"' | '”' | '’' | '\'' | ')'))
                 .map(char::len_utf8)
                 .sum::<usize>();
-            // A dot within a number or a name is followed by no blank.
+            // A dot inside a number or a name is not followed by a space.
             let ends = rest[end..].is_empty() || rest[end..].starts_with(' ');
             if !ends {
                 let Some(next) = rest[end..].find(['.', '!', '?']) else { break };
@@ -182,7 +182,7 @@ fn words(text: &str) -> Vec<String> {
         }
     }
     let mut counts: Vec<(String, (usize, usize))> = counts.into_iter().collect();
-    // Where two are as frequent, the earlier one counts, so that the order is the same each time.
+    // Ties are broken by position, so that the order is deterministic.
     counts.sort_by_key(|(_, (count, place))| (usize::MAX - count, *place));
     counts.into_iter().take(40).map(|(word, _)| word).collect()
 }

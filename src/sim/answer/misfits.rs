@@ -1,11 +1,11 @@
-//! Answers that do not fit what was asked for, in the ways in which real ones did not.
+//! Answers that do not fit the request, modelled on real ones.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::sim::{dice::Dice, state::identity::Asked};
 
-/// A way in which an answer does not fit.
+/// The way in which an answer does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Misfit {
     NoField,
@@ -25,31 +25,31 @@ const KINDS: [Misfit; 6] = [
     Misfit::Echo,
 ];
 
-/// How the answers that do not fit are spread over the kinds and over the rounds of asking.
+/// The distribution of misfits over kinds and over the rounds of retries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Misfits {
-    /// How often each kind comes: weights, or with `of` exact counts.
+    /// The frequency of each kind: weights, or exact counts if `of` is set.
     pub kinds: MisfitKinds,
-    /// With a number, just as many of that many different requests misfit in each way as `kinds` says, whatever
-    /// the share; which ones is drawn by the seed. Requests after that many fit.
+    /// If set, exactly as many of the first `of` different requests misfit in each way as `kinds` states,
+    /// whatever the share; the seed draws which ones. Later requests fit.
     pub of: Option<u64>,
-    /// The share among requests that ask again and say why, by round; the last holds for all further rounds. Empty: 0.6 of the usual
-    /// share, as a model that reads what was wrong is wrong less often.
+    /// The share of misfits among retries that give the reason, by round; the last value holds for all further
+    /// rounds. Empty: 0.6 of the usual share, because a model that reads the reason errs less often.
     pub again: Vec<f64>,
 }
 
 impl Default for Misfits {
-    /// In the proportions of a real run of 723 texts.
+    /// The proportions of a real run with 723 texts.
     fn default() -> Self {
         Self { kinds: MisfitKinds::default(), of: None, again: Vec::new() }
     }
 }
 
-/// How often each kind of misfit comes; what a scenario does not name does not come.
+/// The frequency of each kind of misfit; kinds that a scenario does not set never occur.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MisfitKinds {
-    /// A required field is not there.
+    /// A required field is missing.
     #[serde(default)]
     pub no_field: f64,
     /// An array or a bare value.
@@ -58,13 +58,13 @@ pub struct MisfitKinds {
     /// Prose.
     #[serde(default)]
     pub no_json: f64,
-    /// Fields without anything in them.
+    /// Empty fields.
     #[serde(default)]
     pub empty_field: f64,
-    /// A word that the list of choices does not have.
+    /// A value that is not in the enum.
     #[serde(default)]
     pub invented_word: f64,
-    /// The schema, given back.
+    /// The schema itself.
     #[serde(default)]
     pub echo: f64,
 }
@@ -89,10 +89,11 @@ impl MisfitKinds {
     }
 }
 
-/// A model that reads what was wrong is wrong less often: in the real run, 21 of 124 and 1 of 21.
+/// A model that reads the reason errs less often: in the real run, 21 of 124 and 1 of 21.
 const AFTER_A_REFUSAL: f64 = 0.6;
 
-/// How the answer to this request will misfit, if it will: `usual` is the share of those that do. `answered` says whether it was answered before.
+/// The misfit of the answer to this request, if any. `usual` is the share of misfits; `answered` is whether the
+/// request was answered before.
 pub(crate) fn choose(
     misfits: &Misfits,
     (seed, usual): (u64, f64),
@@ -101,7 +102,7 @@ pub(crate) fn choose(
     dice: &mut Dice,
 ) -> Option<Misfit> {
     let weights = misfits.kinds.weights();
-    // Drawn either way, so that the content of an answer does not hang on how misfits are counted.
+    // Always drawn, so that the content of an answer does not depend on how misfits are counted.
     let kind = KINDS[dice.weighed(&weights)];
     let chance = dice.unit();
     let round = if answered { asked.round.max(1) } else { asked.round };
@@ -124,18 +125,18 @@ pub(crate) fn choose(
     (chance < share).then_some(kind)
 }
 
-/// The place of a slot among `of` after all were shuffled by the seed; none for slots past them.
+/// The position of a slot among `of` after shuffling by the seed; `None` for later slots.
 fn permuted(seed: u64, of: u64, slot: u64) -> Option<u64> {
-    // Drawn again each time: a few hundred places, and no state that could differ between two simulators.
+    // Shuffled on each call: a few hundred positions, and no state that could differ between two simulators.
     let order = Dice::of(seed, &of.to_le_bytes(), 0, "slots").shuffled(usize::try_from(of).ok()?);
     order.get(usize::try_from(slot).ok()?).map(|place| u64::from(*place))
 }
 
 impl Misfit {
-    /// An answer of this kind, made from one that fits.
+    /// An answer of this kind, derived from one that fits.
     pub(crate) fn spoil(self, value: Value, schema: &Value, prose: &str, dice: &mut Dice) -> String {
         let Value::Object(mut object) = value else {
-            // What fits is no object: then an object is what misfits.
+            // The schema is not an object: an object misfits.
             return if self == Self::NoJson {
                 prose.to_owned()
             } else {
@@ -150,7 +151,7 @@ impl Misfit {
             Self::EmptyField => empty(&mut object, schema) > 0,
             Self::InventedWord => invent(&mut object, schema, dice),
         };
-        // What the schema gives no hold for comes as an array or a bare value.
+        // If the schema offers no way to misfit, an array or a bare value.
         match (done, dice.below(3)) {
             (true, _) => Value::Object(object).to_string(),
             (false, 0) => json!([dice.between(1900, 2026)]).to_string(),
@@ -166,7 +167,7 @@ fn drop_a_field(object: &mut Map<String, Value>, schema: &Value, dice: &mut Dice
     dice.pick(&required).is_some_and(|name| object.remove(*name).is_some())
 }
 
-/// Empties the texts and lists that may not be empty; gives their number.
+/// Empties the strings and lists that must not be empty; returns their number.
 fn empty(object: &mut Map<String, Value>, schema: &Value) -> usize {
     let least = |of: &Value, key: &str| of[key].as_u64().is_some_and(|least| least > 0);
     let mut emptied = 0;

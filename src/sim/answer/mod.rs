@@ -1,5 +1,5 @@
-//! What answers are made of: texts about the document of a request, values of a schema, misfits, tokens. Called by the
-//! endpoints; knows nothing of HTTP and of what was asked before.
+//! The parts of answers: texts about the document of a request, values for a schema, misfits, tokens. Called by
+//! the endpoints; knows nothing about HTTP or earlier requests.
 
 pub(crate) mod document;
 pub(crate) mod misfits;
@@ -18,14 +18,14 @@ pub(crate) struct Given {
     pub(crate) misfit: bool,
 }
 
-/// The tokens of what is asked.
+/// The tokens of the prompt.
 pub(crate) fn prompt_tokens(request: &Value) -> u64 {
     let messages = request["messages"].as_array().into_iter().flatten();
     let said: usize = messages.map(|message| length(&message["content"])).sum();
     tokens(said + length(&request["prompt"]) + inputs(request).iter().map(String::len).sum::<usize>())
 }
 
-/// The texts of an `input`, one for each result: texts as they are, conversations with all that is said in them.
+/// The texts of an `input`, one per result: strings as they are, conversations joined.
 pub(crate) fn inputs(request: &Value) -> Vec<String> {
     match &request["input"] {
         Value::String(text) => vec![text.clone()],
@@ -49,7 +49,7 @@ pub(crate) fn usage(prompt_tokens: u64, completion_tokens: u64) -> TokenUsage {
     TokenUsage { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens }
 }
 
-/// The name of the model as an answer gives it: nobody shall take it for the service's.
+/// The model name in an answer; it cannot be mistaken for the service's.
 pub(crate) fn model(request: &Value) -> String {
     format!("simulated:{}", request["model"].as_str().unwrap_or("mistral-ocr-latest"))
 }

@@ -1,10 +1,10 @@
-//! A value for a JSON Schema, filled with what the document gives.
+//! A value for a JSON Schema, filled from the document.
 
 use serde_json::{Map, Value, json};
 
 use crate::sim::{answer::document::Document, dice::Dice};
 
-/// Deeper than this a schema that refers to itself is cut short.
+/// The depth at which a recursive schema is cut off.
 const MAX_DEPTH: usize = 6;
 
 pub(crate) struct Filler<'a> {
@@ -14,7 +14,7 @@ pub(crate) struct Filler<'a> {
 }
 
 impl Filler<'_> {
-    /// A value that fits, as far as the keywords go that schemas for metadata use.
+    /// A value that fits, for the keywords common in metadata schemas.
     pub(crate) fn fill(&mut self, schema: &Value, name: &str, depth: usize) -> Value {
         if let Some(reference) = schema["$ref"].as_str() {
             let root = self.root;
@@ -28,7 +28,7 @@ impl Filler<'_> {
             return constant.clone();
         }
         if let Some(choices) = schema["enum"].as_array() {
-            // One that the prompt names, unless it names all or none.
+            // A choice named in the prompt, unless it names all or none.
             let named: Vec<Value> = choices
                 .iter()
                 .filter(|c| c.as_str().is_some_and(|c| self.document.says(c)))
@@ -80,7 +80,7 @@ impl Filler<'_> {
         let count = if depth >= MAX_DEPTH { low } else { self.dice.between(low, high) };
         let unique = schema["uniqueItems"] == true || schema["items"]["enum"].is_array();
         let mut items: Vec<Value> = Vec::new();
-        // A short document gives few different values: then they repeat, where the schema lets them.
+        // A short document yields few different values: they repeat, if the schema permits.
         for tried in 0..count * 8 {
             let enough = if tried < count * 4 || unique { count } else { low };
             if items.len() >= enough {
@@ -103,7 +103,7 @@ impl Filler<'_> {
             return self.dice.between(1600, 2020) as f64;
         }
         match (low, high) {
-            // A model is seldom unsure of itself.
+            // Models are seldom unsure.
             (Some(low), Some(high)) => low + (high - low) * (0.55 + 0.43 * self.dice.unit()),
             (Some(low), None) => low + 1.0 + self.dice.unit() * 20.0,
             (None, Some(high)) => high - self.dice.unit() * 20.0,
@@ -152,7 +152,7 @@ impl Filler<'_> {
         text.chars().take(high).collect()
     }
 
-    /// Sentences of the document, next to each other, until there is enough.
+    /// Consecutive sentences of the document, until they are long enough.
     fn passage(&mut self, enough: usize) -> String {
         let sentences = &self.document.sentences;
         let mut at = self.dice.below(sentences.len());

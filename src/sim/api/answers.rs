@@ -65,7 +65,7 @@ fn set(response: &mut Response, name: &str, value: u64) {
     }
 }
 
-/// The answer, and what it cost in tokens.
+/// The answer and its token usage.
 async fn answer_request(
     server: &Server,
     endpoint: &str,
@@ -89,7 +89,7 @@ async fn answer_request(
     Ok((given.response, given.usage.total_tokens))
 }
 
-/// In one of the two shapes that it has been seen in.
+/// Uses one of two shapes seen in practice.
 fn limited(server: &Server, request: &Value) -> Refusal {
     let text = request["messages"].to_string();
     refusal_of_limit(&mut Dice::of(server.config.seed, text.as_bytes(), 0, "limited"))

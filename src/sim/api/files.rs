@@ -42,7 +42,7 @@ pub(crate) async fn upload(
                 file = Some((name, field.bytes().await.map_err(unreadable)?));
             }
             Some("purpose") => purpose = field.text().await.map_err(unreadable)?,
-            // Visibility and expiry change nothing that can be seen from outside in the time that a test takes.
+            // Visibility and expiry have no effect within the duration of a test.
             _ => drop(field.bytes().await.map_err(unreadable)?),
         }
     }
@@ -161,7 +161,7 @@ fn octets(file: Kept) -> Response {
     ([(CONTENT_TYPE, "application/octet-stream")], file.content).into_response()
 }
 
-/// A link that can be followed without a key.
+/// A download link that needs no key.
 pub(crate) async fn link(
     State(server): State<Arc<Server>>,
     Caller(owner): Caller,

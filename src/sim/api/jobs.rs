@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// As the service shows it: with the fields that nobody here uses.
+/// The job as the service shows it, including fields that this program does not use.
 fn view(job: &Job) -> Value {
     let mut view = serde_json::to_value(job).unwrap_or_default();
     view["agent_id"] = Value::Null;
@@ -102,7 +102,7 @@ fn wish(query: &Query) -> Result<Wish, Refusal> {
     if let Some(text) = query.get("metadata") {
         return Err(Query::wrong("metadata", "dict_type", "Input should be a valid dictionary", text));
     }
-    // An object in the form in which the document has it: each key is a parameter of its own.
+    // An object in the documented form style: each key is a separate parameter.
     let metadata = query.others(PARAMETERS).map(|(name, value)| (name.to_owned(), Value::from(value)));
     let metadata: Map<String, Value> = metadata.collect();
     let created_after = match query.get("created_after") {
@@ -131,7 +131,7 @@ fn wish(query: &Query) -> Result<Wish, Refusal> {
     Ok(Wish { model, metadata, created_after, status, oldest_first })
 }
 
-/// Seconds since 1970 of a time that may lack its zone.
+/// Parses a time, with or without a zone, to seconds since 1970.
 fn instant(text: &str) -> Option<i64> {
     let read = |text: &str| text.parse::<jiff::Timestamp>().ok();
     read(text).or_else(|| read(&format!("{text}Z"))).map(jiff::Timestamp::as_second)

@@ -24,10 +24,10 @@ use crate::{
     sim::{batch, endpoint::ENDPOINTS, reply::Refusal, server::Server},
 };
 
-/// The largest request that is read, but for an upload; the service's own limit is the length of a model's context.
+/// The largest request body except for an upload; the service itself is limited by the model's context length.
 const LARGEST: usize = 64 << 20;
 
-/// What a form needs beside the file that is in it.
+/// The overhead of a multipart form beyond its file.
 const FORM: usize = 64 << 10;
 
 pub(crate) fn router(server: Arc<Server>) -> Router {
@@ -59,7 +59,7 @@ async fn stats(State(server): State<Arc<Server>>) -> Result<Json<Value>, Refusal
     aside(server, |server| Ok(Json(serde_json::to_value(server.stats()).unwrap_or_default()))).await
 }
 
-/// Works where it may take a while: lines of jobs are answered when somebody looks.
+/// Runs a closure that may take a while: lines of jobs are answered when somebody polls.
 async fn aside<T: Send + 'static>(
     server: Arc<Server>,
     work: impl FnOnce(&Server) -> Result<T, Refusal> + Send + 'static,
@@ -68,7 +68,7 @@ async fn aside<T: Send + 'static>(
     crate::task::spawn_blocking(move || work(&server)).await.map_err(broken)?
 }
 
-/// Who asks: the key is the workspace.
+/// The caller: the key identifies the workspace.
 struct Caller(String);
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -82,14 +82,14 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             .and_then(|value| value.strip_prefix("Bearer "));
         match key {
             None | Some("") => Err(Refusal::detail(StatusCode::UNAUTHORIZED, "Unauthorized")),
-            // The one key that a test can be refused with.
+            // The one key that is refused, for tests.
             Some("invalid") => Err(Refusal::detail(StatusCode::UNAUTHORIZED, "Invalid API Key")),
             Some(key) => Ok(Self(key.to_owned())),
         }
     }
 }
 
-/// Ids of another form are not looked up.
+/// Refuses an id that is not a UUID.
 fn uuid(id: &str, name: &str) -> Result<(), Refusal> {
     if batch::is_uuid(id) {
         return Ok(());

@@ -1,10 +1,10 @@
-//! Queries: what stands behind the question mark.
+//! Query strings.
 
 use serde_json::json;
 
 use crate::sim::{check::complaint, reply::Refusal};
 
-/// The pairs of a query, in their order; a name may come several times.
+/// The pairs of a query in order; a name may be repeated.
 pub(crate) struct Query(Vec<(String, String)>);
 
 /// One page of a list.
@@ -22,30 +22,30 @@ impl Page {
 
 impl Query {
     pub(crate) fn of(text: Option<&str>) -> Self {
-        // Only an address is read by the crate at hand; which one does not matter.
+        // The available crate parses only complete URLs; the address is arbitrary.
         let address = format!("http://localhost/?{}", text.unwrap_or_default());
         let pairs = reqwest::Url::parse(&address);
         Self(pairs.map_or_else(|_| Vec::new(), |url| url.query_pairs().into_owned().collect()))
     }
 
-    /// The one value of a name, as it stands.
+    /// The single value of a name.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
-    /// The pairs whose names are none of these.
+    /// The pairs with any other name.
     pub(crate) fn others(&self, known: &[&str]) -> impl Iterator<Item = (&str, &str)> {
         let pairs = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         pairs.filter(|(name, _)| !known.contains(&name.trim_end_matches("[]")))
     }
 
-    /// A name that comes several times, or several values in one with commas.
+    /// All values of a name, whether repeated or separated by commas.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let named = self.0.iter().filter(move |(key, _)| key.trim_end_matches("[]") == name);
         named.flat_map(|(_, value)| value.split(',')).filter(|value| !value.is_empty())
     }
 
-    /// A complaint about one of the values.
+    /// A complaint about a value.
     pub(crate) fn wrong(name: &str, kind: &str, message: &str, input: &str) -> Refusal {
         let mut reported = complaint(kind, vec![json!(name)], message, &json!(input));
         reported["loc"] = json!(["query", name]);

@@ -1,4 +1,4 @@
-//! Answers in pieces: server-sent events, where `stream` asks for them.
+//! Streamed answers: server-sent events, if `stream` is set.
 
 use axum::{
     http::header::CONTENT_TYPE,
@@ -6,10 +6,10 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-/// As many pieces as a text comes in.
+/// The number of chunks of a text.
 const PIECES: usize = 5;
 
-/// The events of an answer, the last of them with its end and its cost.
+/// The events of an answer; the last one has the finish reason and the usage.
 pub(crate) fn events(answer: &Value) -> Response {
     let mut text = String::new();
     for choice in answer["choices"].as_array().into_iter().flatten() {
@@ -19,7 +19,7 @@ pub(crate) fn events(answer: &Value) -> Response {
             let piece: String = piece.iter().collect();
             push(&mut text, answer, choice, &json!({ "role": "assistant", "content": piece }), false);
         }
-        // What is no text comes in one piece.
+        // Content that is not a string is sent in one chunk.
         let rest = match message["content"].is_string() {
             true => json!({ "content": "", "tool_calls": message["tool_calls"] }),
             false => json!({ "content": message["content"] }),

@@ -1,4 +1,4 @@
-//! What stands before all endpoints: it counts, and it lets go wrong what shall go wrong.
+//! Middleware before all endpoints: counts requests and injects faults.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -27,10 +27,10 @@ use crate::{
     },
 };
 
-/// Longer than any client waits.
+/// Longer than any client's timeout.
 const FOR_EVER: Duration = Duration::from_secs(3600);
 
-/// In how many pieces a slow answer comes.
+/// The number of chunks of a slow answer.
 const PIECES: usize = 10;
 
 pub(crate) async fn watch(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
@@ -57,7 +57,7 @@ pub(crate) async fn watch(State(server): State<Arc<Server>>, request: Request, n
             add(&server.stats.faults, 1);
             let (response, lost) = befall(fault, request, next, &mut dice).await;
             add(&server.stats.lost, u64::from(answers && lost));
-            // The endpoint counts what it refuses itself.
+            // The endpoint counts its own refusals.
             if answers && refuses(fault.kind) {
                 let limited = response.status() == StatusCode::TOO_MANY_REQUESTS;
                 add(if limited { &server.stats.limited } else { &server.stats.refused }, 1);
@@ -72,7 +72,7 @@ pub(crate) async fn watch(State(server): State<Arc<Server>>, request: Request, n
     response
 }
 
-/// What distinguishes a request from others: a form has another boundary each time, so its body does not count.
+/// The key of a request. A multipart form has a new boundary each time, so its body is excluded.
 async fn keyed(request: Request, path: &str) -> Result<(Request, [u8; 32]), axum::Error> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(request.method().as_str().as_bytes()).update(request.uri().to_string().as_bytes());
@@ -85,12 +85,12 @@ async fn keyed(request: Request, path: &str) -> Result<(Request, [u8; 32]), axum
     Ok((Request::from_parts(parts, Body::from(body)), *hasher.finalize().as_bytes()))
 }
 
-/// Whether the fault is an answer of its own, given before anything was done.
+/// Whether the fault replaces the answer before anything is done.
 const fn refuses(kind: FaultKind) -> bool {
     matches!(kind, FaultKind::Capacity | FaultKind::Limit | FaultKind::Status(_) | FaultKind::Html(_))
 }
 
-/// What comes of the request, and whether something was answered that does not arrive.
+/// The response under a fault, and whether an answer was lost.
 async fn befall(fault: &Fault, request: Request, next: Next, dice: &mut Dice) -> (Response, bool) {
     let mut lost = false;
     let mut response = match fault.kind {
@@ -162,7 +162,7 @@ fn status_of(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
 }
 
-/// As a gateway says it.
+/// A gateway's error page.
 fn page(status: StatusCode) -> Response {
     let page = format!(
         "<html>\r\n<head><title>{status}</title></head>\r\n<body>\r\n<center><h1>{status}</h1></center>\r\n<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n"
@@ -170,7 +170,7 @@ fn page(status: StatusCode) -> Response {
     (status, [(CONTENT_TYPE, "text/html")], page).into_response()
 }
 
-/// A date as HTTP writes it.
+/// A date in HTTP format.
 fn date(ahead: Duration) -> String {
     let at = jiff::Timestamp::now() + ahead;
     at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
@@ -180,17 +180,17 @@ fn cut() -> io::Error {
     io::Error::from(io::ErrorKind::ConnectionReset)
 }
 
-/// Time for what was written to get on its way.
+/// Time for the bytes written so far to be sent.
 fn pause() -> impl futures::Stream<Item = ()> {
     stream::once(tokio::time::sleep(Duration::from_millis(20)))
 }
 
-/// A body that fails makes the server end the connection: before the head is sent if it fails at once.
+/// A body that fails makes the server close the connection; if it fails at once, before the headers are sent.
 fn broken(body: impl futures::Stream<Item = io::Result<Bytes>> + Send + 'static) -> Response {
     Response::new(Body::from_stream(body))
 }
 
-/// What the endpoint answered.
+/// The endpoint's response.
 async fn done(request: Request, next: Next) -> (StatusCode, HeaderMap, Bytes) {
     let (parts, body) = next.run(request).await.into_parts();
     let mut headers = parts.headers;

@@ -1,4 +1,4 @@
-//! One job: its lines, how it goes, and what has come of it so far.
+//! One job: its lines, its course and its results so far.
 
 use std::{
     collections::BTreeMap,
@@ -31,7 +31,7 @@ pub(crate) struct Job {
     created: Duration,
     cancelled: Option<Duration>,
     entries: Vec<Entry>,
-    /// The places of the entries in the order in which they end.
+    /// The indices of the entries in the order in which they end.
     order: Vec<u32>,
     plan: Plan,
     errors_in_output: bool,
@@ -43,7 +43,7 @@ struct Entry {
     asked: Asked,
 }
 
-/// What has come of the lines that have ended.
+/// The results of the lines that have ended.
 #[derive(Default)]
 struct Done {
     ended: usize,
@@ -51,12 +51,12 @@ struct Done {
     output: Vec<u8>,
     errors: Vec<u8>,
     problems: BTreeMap<String, u64>,
-    /// The ids of the two files, once the job has ended.
+    /// The ids of the output and error file, once the job has ended.
     files: Option<(Option<String>, Option<String>)>,
 }
 
 impl Job {
-    /// `content` is what the job is about, `nth` how many jobs were about just that before.
+    /// `content` identifies the job's content, `nth` is the number of earlier jobs with the same.
     pub(crate) fn new(
         server: &State,
         owner: &str,
@@ -115,8 +115,8 @@ impl Job {
         self.plan.moment(self.entries.len(), now.saturating_sub(self.created), self.cancelled)
     }
 
-    /// Brings the job up to now: the lines that have ended since somebody looked are answered. Where that takes
-    /// longer than `patience` the job is still running, and the next look continues.
+    /// Brings the job up to date by answering the lines that have ended since the last call. If that takes longer
+    /// than `patience`, the job is still running, and the next call continues.
     pub(crate) fn settle(&mut self, server: &State, now: Duration, patience: Duration) -> Moment {
         let moment = self.moment(now);
         let began = Instant::now();
@@ -179,7 +179,7 @@ impl Job {
     }
 
     fn refuse(&mut self, server: &State, id: &str, at: usize, refusal: &Refusal, dice: &mut Dice) {
-        // A line without a response would be no refusal among the answers.
+        // In the output file, a line without a response would not count as a refusal.
         let shapes = server.config.batch.shapes.iter().copied();
         let shapes: Vec<ErrorShape> =
             shapes.filter(|shape| !self.errors_in_output || *shape != ErrorShape::Bare).collect();
@@ -191,7 +191,7 @@ impl Job {
         *self.done.problems.entry(message.unwrap_or("Invalid request").to_owned()).or_insert(0) += 1;
     }
 
-    /// The job as the service shows it at a moment that it was settled for.
+    /// The job as the service shows it, at a moment it was settled for.
     pub(crate) fn view(&self, server: &State, moment: &Moment) -> wire::Job {
         let seconds = |age: Duration| server.clock.seconds(self.created + age);
         let mut errors: Vec<BatchError> = (self.done.problems.iter())
@@ -218,7 +218,7 @@ impl Job {
             completed_at: moment.completed_at.map(seconds),
             total_requests: if moment.counted { self.entries.len() as u64 } else { 0 },
             completed_requests: ended,
-            // The service does not know of the lines that it loses.
+            // The service does not know about lines that it loses.
             succeeded_requests: ended - self.done.failed,
             failed_requests: self.done.failed,
         }
@@ -230,7 +230,7 @@ fn push(file: &mut Vec<u8>, row: &Value) {
     file.push(b'\n');
 }
 
-/// A line's body is asked as if it had come alone, with the job's model in it.
+/// The body of a line as a direct request, with the job's model in it.
 fn with_model(body: &str, model: &str) -> Value {
     let mut request: Map<String, Value> = serde_json::from_str(body).unwrap_or_default();
     request.insert("model".to_owned(), Value::from(model));

@@ -26,26 +26,26 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Jobs {
     jobs: Mutex<Vec<Arc<Shared>>>,
-    /// How many jobs there were about the same.
+    /// The number of jobs with the same content.
     twins: Mutex<HashMap<[u8; 32], u64>>,
 }
 
-/// A job is worked on under its own lock, so that a large one keeps nobody waiting who asks for another.
+/// Each job has its own lock, so that a large one does not delay requests for others.
 struct Shared {
     owner: String,
     id: String,
     job: Mutex<Job>,
 }
 
-/// Which jobs somebody wants to see.
+/// The filter of a listing.
 #[derive(Default)]
 pub(crate) struct Wish {
     pub(crate) model: Option<String>,
-    /// Each key and value has to be there.
+    /// Each key and value must be present.
     pub(crate) metadata: Map<String, Value>,
     /// Seconds since 1970.
     pub(crate) created_after: Option<i64>,
-    /// Any of them.
+    /// Any of these.
     pub(crate) status: Vec<JobStatus>,
     pub(crate) oldest_first: bool,
 }
@@ -61,7 +61,7 @@ impl Wish {
 }
 
 impl Jobs {
-    /// Takes a job in; shows it as it is at its very beginning.
+    /// Creates a job and shows its initial state.
     pub(crate) fn create(
         &self,
         server: &State,
@@ -131,7 +131,7 @@ impl Jobs {
     pub(crate) fn cancel(&self, server: &State, owner: &str, id: &str) -> Option<wire::Job> {
         let job = self.find(owner, id)?;
         let now = server.clock.now();
-        // What ended before the request is ended first.
+        // Lines that ended before the cancellation are settled first.
         look(server, now, &job)?;
         job.job.lock().ok()?.cancel(now);
         add(&server.stats.cancels, 1);
@@ -145,7 +145,7 @@ impl Jobs {
         Some(())
     }
 
-    /// The newest first, unless they are wished for otherwise.
+    /// The newest first, unless requested otherwise.
     pub(crate) fn list(&self, server: &State, owner: &str, wish: &Wish) -> Vec<wire::Job> {
         let now = server.clock.now();
         let jobs = self.of(owner);
@@ -157,7 +157,7 @@ impl Jobs {
         jobs
     }
 
-    /// Brings all jobs up to now.
+    /// Brings all jobs up to date.
     pub(crate) fn settle(&self, server: &State) {
         let now = server.clock.now();
         let jobs = self.jobs.lock().map(|jobs| jobs.clone()).unwrap_or_default();
@@ -169,7 +169,7 @@ impl Jobs {
     }
 }
 
-/// Shorter than any client waits for an answer about a job, however many lines have ended since the last one.
+/// Shorter than any client's timeout for a job request, however many lines have ended since the last poll.
 const LOOK: Duration = Duration::from_secs(2);
 
 fn look(server: &State, now: Duration, shared: &Shared) -> Option<wire::Job> {
@@ -178,7 +178,7 @@ fn look(server: &State, now: Duration, shared: &Shared) -> Option<wire::Job> {
     Some(job.view(server, &moment))
 }
 
-/// What a job is about; how it goes depends on that, and not on the files' ids or on who asks.
+/// Hashes a job's content, which determines its course; file ids and the caller do not matter.
 fn about(wanted: &Wanted, lines: &[Line]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     for part in [wanted.endpoint.as_str(), &wanted.model] {

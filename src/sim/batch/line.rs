@@ -1,4 +1,4 @@
-//! Lines of a job: what the service checks when they come, and how they look when they leave.
+//! Lines of a job: how they are checked at upload, and how results are written.
 
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use crate::sim::{check, config::ErrorShape, dice::Dice, reply::Refusal};
 
-/// A line as the service reads it: it does not insist on a `custom_id`.
+/// A line as the service parses it: `custom_id` is optional.
 #[derive(Deserialize)]
 struct Read<'a> {
     #[serde(default)]
@@ -15,13 +15,13 @@ struct Read<'a> {
     body: &'a RawValue,
 }
 
-/// A line of a job that was accepted.
+/// An accepted line of a job.
 pub(crate) struct Line {
     pub(crate) custom_id: Option<String>,
     pub(crate) body: Box<str>,
 }
 
-/// The lines of a file or the reason why it is refused: the first bad line refuses all.
+/// The number of lines in a file, or why it is refused: the first invalid line refuses all.
 pub(crate) fn check_lines(content: &[u8]) -> Result<u64, Refusal> {
     let mut count = 0;
     for (number, text) in numbered(content) {
@@ -53,13 +53,13 @@ pub(crate) fn check_lines(content: &[u8]) -> Result<u64, Refusal> {
     Ok(count)
 }
 
-/// The lines of a file that was checked.
+/// The lines of a validated file.
 pub(crate) fn lines(content: &[u8]) -> Vec<Line> {
     let read = numbered(content).filter_map(|(_, text)| serde_json::from_slice::<Read<'_>>(text).ok());
     read.map(|line| Line { custom_id: line.custom_id, body: line.body.get().into() }).collect()
 }
 
-/// With the numbers that an editor shows; empty lines are none.
+/// Lines with their numbers as in an editor; empty lines are skipped.
 fn numbered(content: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let lines = content.split(|byte| *byte == b'\n').enumerate();
     lines.map(|(at, text)| (at + 1, text.trim_ascii())).filter(|(_, text)| !text.is_empty())
@@ -69,7 +69,7 @@ fn excerpt(text: &[u8]) -> String {
     String::from_utf8_lossy(text).chars().take(80).collect()
 }
 
-/// What comes of a line that fails although nothing is wrong with it.
+/// The refusal of a valid line that fails at random.
 pub(crate) fn accident(dice: &mut Dice) -> Refusal {
     let of = |status, message, kind, code| Refusal::object(status, message, kind, code);
     match dice.below(4) {
@@ -92,7 +92,7 @@ pub(crate) fn answered(id: &str, custom_id: Option<&str>, body: Value) -> Value 
     row
 }
 
-/// A line of an error file, or of an output file that tells of errors too.
+/// A line of an error file, or of an output file that includes errors.
 pub(crate) fn refused(id: &str, custom_id: Option<&str>, refusal: &Refusal, shape: ErrorShape) -> Value {
     let status = refusal.status.as_u16();
     let mut body = match &refusal.body["object"] {

@@ -1,5 +1,5 @@
-//! Batch jobs. Nothing runs: what a job has come to is worked out from the clock whenever somebody looks,
-//! so that it is the same however often and however late that is.
+//! Batch jobs. Nothing runs in the background: the state of a job is computed from the clock on each poll, so
+//! that it does not depend on how often and how late it is polled.
 
 mod job;
 mod jobs;

@@ -1,4 +1,4 @@
-//! How a job will go, and how far it is at a given age: pure.
+//! The course of a job, and its progress at a given age: pure.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use crate::{
     sim::{config::BatchConfig, dice::Dice},
 };
 
-/// From the request to the end of a cancelled job.
+/// The time from the request to the end of a cancelled job.
 const CANCELLING: Duration = Duration::from_secs(60);
 
-/// How a job will go if nobody ends it.
+/// The course of a job that is not cancelled.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) queue: Duration,
     /// From the first line to the last.
     pub(crate) run: Duration,
-    /// What it was created with.
+    /// The timeout it was created with.
     pub(crate) timeout: Duration,
     pub(crate) ending: Ending,
 }
@@ -24,7 +24,7 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Ending {
     Success,
-    /// After this part of its lines.
+    /// After this share of its lines.
     Failed {
         part: f64,
     },
@@ -32,13 +32,13 @@ pub(crate) enum Ending {
     FailedBare,
 }
 
-/// How far a job is.
+/// The progress of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Moment {
     pub(crate) status: JobStatus,
     /// Whether the service has counted the lines.
     pub(crate) counted: bool,
-    /// How many lines have ended, one way or another.
+    /// The number of lines that have ended, successfully or not.
     pub(crate) ended: usize,
     pub(crate) started_at: Option<Duration>,
     pub(crate) completed_at: Option<Duration>,
@@ -55,7 +55,7 @@ impl Plan {
             1 => Ending::Failed { part },
             2 => Ending::FailedBare,
             3 => {
-                // So slow that the timeout comes after that part of the lines.
+                // So slow that the timeout occurs after that share of the lines.
                 queue = queue.min(timeout / 2);
                 run = (timeout - queue).div_f64(part);
                 Ending::Success
@@ -65,7 +65,7 @@ impl Plan {
         Self { queue, run, timeout, ending }
     }
 
-    /// How far the job is at this age; `cancelled` is the age at which its cancellation was requested.
+    /// The job's progress at an age; `cancelled` is the age at which cancellation was requested.
     pub(crate) fn moment(&self, lines: usize, age: Duration, cancelled: Option<Duration>) -> Moment {
         let (natural, status) = match self.ending {
             Ending::Success => (self.queue + self.run, JobStatus::Success),
@@ -107,7 +107,7 @@ impl Plan {
 }
 
 impl Moment {
-    /// The same moment for a job whose lines have not all been answered that should have been.
+    /// The same moment, for a job with lines that are due but not answered yet.
     pub(crate) fn unfinished(self, cancelled: bool) -> Self {
         let status = if cancelled { JobStatus::CancellationRequested } else { JobStatus::Running };
         Self { status, completed_at: None, ..self }

@@ -1,4 +1,4 @@
-//! `POST /v1/batch/jobs` as the service checks it.
+//! Validation of `POST /v1/batch/jobs`, as in the service.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
 const FIELDS: &[&str] =
     &["input_files", "requests", "endpoint", "model", "agent_id", "metadata", "timeout_hours"];
 
-/// As the service documents them.
+/// The endpoints documented by the service.
 const ENDPOINTS: &[&str] = &[
     "/v1/chat/completions",
     "/v1/embeddings",
@@ -26,7 +26,7 @@ const ENDPOINTS: &[&str] = &[
     "/v1/audio/transcriptions",
 ];
 
-/// A job that somebody wants.
+/// A requested job.
 pub(crate) struct Wanted {
     pub(crate) endpoint: String,
     pub(crate) model: String,
@@ -36,7 +36,7 @@ pub(crate) struct Wanted {
     pub(crate) timeout: Duration,
 }
 
-/// The job that is wanted, or everything that is wrong with it.
+/// The requested job, or all complaints about it.
 pub(crate) fn read(request: &Value) -> Result<Wanted, Vec<Value>> {
     let Some(fields) = request.as_object() else {
         return Err(vec![complaint(
@@ -164,7 +164,7 @@ pub(crate) fn read(request: &Value) -> Result<Wanted, Vec<Value>> {
     })
 }
 
-/// Whether it has the form of one; the service tells those that do not from those that are not there.
+/// Whether it has the form of a UUID; the service distinguishes malformed ids from missing ones.
 pub(crate) fn is_uuid(id: &str) -> bool {
     let groups: Vec<&str> = id.split('-').collect();
     groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])

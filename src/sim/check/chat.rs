@@ -83,7 +83,7 @@ pub(crate) fn complaints(request: &Map<String, Value>) -> Vec<Value> {
     reported
 }
 
-/// Messages may come elsewhere than in a chat, too.
+/// Complaints about messages, which other requests contain, too.
 pub(crate) fn messages_complaints(messages: &[Value]) -> Vec<Value> {
     let mut reported = Vec::new();
     for (at, message) in messages.iter().enumerate() {
@@ -124,7 +124,7 @@ pub(crate) fn messages_complaints(messages: &[Value]) -> Vec<Value> {
     reported
 }
 
-/// The field that a chunk of this type has to have.
+/// The required field of a chunk of this type.
 fn content_of(kind: &str) -> &str {
     match kind {
         "file" => "file_id",

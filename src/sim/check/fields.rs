@@ -1,22 +1,22 @@
-//! The fields of a request object: which there are, and what may stand in them.
+//! The fields of a request object and their permitted values.
 
 use serde_json::{Map, Value, json};
 
 use crate::sim::check::complaint;
 
-/// What may stand in a field. `null` is as good as nothing, unless the field has to be there.
+/// The permitted values of a field. `null` counts as absent, unless the field is required.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Text,
     TextOrTexts,
     Number(f64, f64),
-    /// A whole number from here on.
+    /// An integer of at least this.
     Whole(i64),
     Flag,
     Object,
     List,
     Choice(&'static [&'static str]),
-    /// It is looked at elsewhere, or not at all.
+    /// Checked elsewhere, or not at all.
     Any,
 }
 
@@ -34,7 +34,7 @@ pub(crate) const fn optional(name: &'static str, kind: Kind) -> Field {
     Field { name, kind, required: false }
 }
 
-/// What is wrong with the fields of a closed object.
+/// Complaints about the fields of an object without additional fields.
 pub(crate) fn complaints(fields: &[Field], request: &Map<String, Value>) -> Vec<Value> {
     let mut reported = Vec::new();
     for (name, value) in request {

@@ -1,4 +1,4 @@
-//! Requests as the service checks them: every complaint with its place, in its own shape (422).
+//! Validation of requests as in the service: every complaint with its place, in the service's shape (422).
 
 pub(crate) mod chat;
 pub(crate) mod fields;
@@ -15,13 +15,13 @@ pub(crate) fn complaint(kind: &str, place: Vec<Value>, message: &str, input: &Va
     json!({ "type": kind, "loc": loc, "msg": message, "input": input })
 }
 
-/// A request that is no object.
+/// The complaint about a request that is not an object.
 pub(crate) fn no_object(request: &Value) -> Value {
     complaint("model_attributes_type", vec![], "Input should be a valid dictionary", request)
 }
 
-/// What is wrong with a line of a file at its upload. Which endpoint it is for is not known by then, its model is
-/// that of the job, and a field that the endpoint does not have is found out by the job.
+/// Complaints about a line of a file at its upload. The endpoint is not known yet, the model is that of the job,
+/// and unknown fields are found by the job.
 pub(crate) fn complaints_at_upload(body: &Value) -> Vec<Value> {
     if ["input", "inputs", "document", "prompt", "file_url"].iter().any(|name| body.get(*name).is_some()) {
         return Vec::new();

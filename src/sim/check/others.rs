@@ -1,4 +1,4 @@
-//! Requests to the endpoints that are no chats.
+//! Validation of requests to endpoints other than chat.
 
 use serde_json::{Map, Value, json};
 
@@ -34,7 +34,7 @@ const OCR: &[Field] = &[
     optional("confidence_scores_granularity", Kind::Choice(&["word", "page", "block"])),
 ];
 
-/// Of moderations and of classifications.
+/// The fields of moderations and classifications.
 const TEXTS: &[Field] = &[
     required("model", Kind::Text),
     required("input", Kind::TextOrTexts),
@@ -88,7 +88,7 @@ pub(crate) fn complaints(endpoint: &str, request: &Map<String, Value>) -> Vec<Va
     reported
 }
 
-/// The conversations of an input: a list of messages, a list of such lists, or an object with one of both.
+/// The conversations of an input: a list of messages, a list of such lists, or an object with either.
 pub(crate) fn conversations(input: &Value) -> Vec<Vec<Value>> {
     let list = |value: &Value| value.as_array().or_else(|| value["messages"].as_array()).cloned();
     match input {

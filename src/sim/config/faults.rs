@@ -1,4 +1,4 @@
-//! What goes wrong between a client and the service, and when.
+//! Faults between a client and the service.
 
 use std::time::Duration;
 
@@ -6,76 +6,76 @@ use serde::Deserialize;
 
 use crate::sim::dice::Dice;
 
-/// Something that goes wrong, now and then or for a while.
+/// A fault, occasional or for a period.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
-    /// What goes wrong.
+    /// The kind of fault.
     pub kind: FaultKind,
-    /// Which requests it can befall.
+    /// The requests it may affect.
     pub on: FaultOn,
-    /// For which share of them, 0 to 1.
+    /// The share of these that it affects, 0 to 1.
     pub share: f64,
-    /// When it begins, counted from the start.
+    /// When it begins, after the start.
     pub from: Duration,
-    /// How long it lasts; without an end if there is none.
+    /// Its duration; `None` for no end.
     pub lasting: Option<Duration>,
-    /// From one beginning to the next, if it comes again.
+    /// The period at which it repeats, if it does.
     pub every: Option<Duration>,
-    /// Whether an answer says when to come back, and how.
+    /// Whether and how an answer says when to retry.
     pub retry_after: Option<RetryAfter>,
 }
 
-/// What goes wrong.
+/// The kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
-    /// 429 with the code 3505: the service has no room.
+    /// 429 with code 3505: the service lacks capacity.
     Capacity,
-    /// 429 with the code 1300 or with a message alone: as if a limit had been passed.
+    /// 429 with code 1300 or with only a message: as if a limit were exceeded.
     Limit,
-    /// This status, with an error as JSON.
+    /// This status with a JSON error.
     Status(u16),
-    /// This status, with a page of HTML from a gateway.
+    /// This status with a gateway's HTML page.
     Html(u16),
-    /// The connection ends without an answer; nothing was done.
+    /// The connection is closed without an answer; the request was not processed.
     Cut,
-    /// The connection ends without an answer, but what was asked was done.
+    /// The connection is closed without an answer, but the request was processed.
     Lost,
-    /// The connection ends in the middle of the answer.
+    /// The connection is closed in the middle of the answer.
     CutBody,
-    /// The answer is shorter than its headers say.
+    /// The answer is shorter than its headers claim.
     WrongLength,
-    /// No answer comes, and the connection stays.
+    /// No answer arrives, and the connection stays open.
     Hang,
-    /// The answer comes in pieces, over this long.
+    /// The answer arrives in chunks over this duration.
     SlowBody(Duration),
 }
 
-/// Which requests a fault can befall.
+/// The requests that a fault may affect.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultOn {
     /// All of them.
     #[default]
     All,
-    /// Those for a single answer.
+    /// Requests for a single answer.
     Answers,
-    /// Those about files and jobs.
+    /// Requests about files and jobs.
     Batch,
 }
 
-/// How a refusal says when to come back.
+/// How a refusal says when to retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryAfter {
     /// `Retry-After` with a number of seconds.
     Seconds(Duration),
-    /// `Retry-After` with the date that lies so far ahead.
+    /// `Retry-After` with a date this far ahead.
     Date(Duration),
     /// `retry-after-ms`.
     Millis(Duration),
 }
 
 impl Fault {
-    /// Whether it is on at this time after the start.
+    /// Whether it is active at this time after the start.
     fn is_on(&self, at: Duration) -> bool {
         let Some(since) = at.checked_sub(self.from) else { return false };
         let since = match self.every {
@@ -88,10 +88,10 @@ impl Fault {
     }
 }
 
-/// What befalls a request that comes at this time, if anything does: the first that does.
+/// The first fault that affects a request at this time, if any.
 pub(crate) fn draw<'a>(faults: &'a [Fault], on: FaultOn, at: Duration, dice: &mut Dice) -> Option<&'a Fault> {
     let mut drawn = faults.iter().filter(|fault| {
-        // Drawn for all, on or not, so that one fault's times do not move another's chances.
+        // Drawn for all, active or not, so that the timing of one fault does not change the chances of others.
         let chance = dice.unit();
         (fault.on == FaultOn::All || fault.on == on) && fault.is_on(at) && chance < fault.share
     });

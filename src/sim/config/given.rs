@@ -1,4 +1,4 @@
-//! Answers that a test or a rehearsal writes out, instead of those that are made up. Main type: [`GivenAnswers`].
+//! Answers supplied by a test or a rehearsal instead of generated ones. Main type: [`GivenAnswers`].
 
 use std::{
     collections::HashMap,
@@ -10,15 +10,15 @@ use serde_json::Value;
 
 use crate::sim::state::identity::{Identity, identity};
 
-/// Answers by request. Clones share them, so that they can be added while requests are on their way.
+/// Answers by request. Clones share them, so that they can be added while requests are in flight.
 #[derive(Clone, Default)]
 pub struct GivenAnswers(Arc<Mutex<HashMap<Identity, String>>>);
 
 impl GivenAnswers {
-    /// What is answered to a body that is sent to an endpoint: the text of a chat, the JSON of another result.
+    /// Sets the answer to a body sent to an endpoint: the text of a chat, the JSON of another result.
     pub fn set(&self, endpoint: &str, body: &[u8], answer: String) {
         let Ok(request) = serde_json::from_slice::<Value>(body) else { return };
-        // Nothing in here can panic while the lock is held.
+        // Nothing panics while holding the lock.
         if let Ok(mut answers) = self.0.lock() {
             answers.insert(identity(endpoint, &request), answer);
         }

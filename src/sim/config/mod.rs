@@ -1,4 +1,4 @@
-//! How the simulator behaves.
+//! The configuration of the simulator.
 
 pub(crate) mod faults;
 pub(crate) mod given;
@@ -17,45 +17,45 @@ use crate::{
     units::Rate,
 };
 
-/// How the simulator behaves.
+/// The configuration of the simulator.
 #[derive(Debug, Clone)]
 pub struct SimConfig {
-    /// The port on 127.0.0.1; 0 for any that is free.
+    /// The port on 127.0.0.1; 0 for any free port.
     pub port: u16,
-    /// The same seed and the same requests give the same answers.
+    /// The same seed and the same requests yield the same answers.
     pub seed: u64,
-    /// How much faster than the service's batch jobs go: at 3600 an hour of a job takes a second. Single
-    /// answers keep the time of the clock on the wall, as the clients' own limits do.
+    /// How much faster batch jobs run than at the service: at 3600, an hour of a job takes a second. Direct
+    /// answers keep to wall-clock time, as the clients' own limits do.
     pub speed: f64,
-    /// The latency of the middle request.
+    /// The median latency.
     pub latency: Duration,
-    /// How the others lie around it, as in [`Spread::spread`].
+    /// The spread around it, as in [`Spread::spread`].
     pub latency_spread: f64,
     /// The share of requests that take much longer, 0 to 1.
     pub latency_tail: f64,
-    /// How many times longer.
+    /// How many times longer these take.
     pub latency_tail_times: f64,
-    /// More requests than this to one model are answered with 429: so many in any window of its time.
+    /// The most requests per model in any window of this rate; further ones are answered with 429.
     pub requests: Option<Rate>,
-    /// More requests than this likewise: a second limit, over another window.
+    /// A second limit on requests, over another window.
     pub burst: Option<Rate>,
-    /// More tokens than this likewise, those of prompts and answers together.
+    /// The most tokens, likewise; prompts and answers together.
     pub tokens: Option<Rate>,
-    /// More pages of documents than this likewise.
+    /// The most pages of documents, likewise.
     pub pages: Option<Rate>,
     /// How headers announce these limits.
     pub announce: Announce,
     /// When these limits change, if they do.
     pub limit_change: Option<LimitChange>,
-    /// The share of answers that do not fit the schema that was asked for, 0 to 1.
+    /// The share of answers that do not fit the requested schema, 0 to 1.
     pub misfits: f64,
-    /// In which ways they do not.
+    /// The kinds of misfit.
     pub misfit: Misfits,
-    /// What goes wrong between a client and the service.
+    /// Faults between a client and the service.
     pub faults: Vec<Fault>,
-    /// How batch jobs go.
+    /// The course of batch jobs.
     pub batch: BatchConfig,
-    /// Answers that are written out.
+    /// Supplied answers.
     pub given: GivenAnswers,
 }
 
@@ -63,10 +63,10 @@ pub struct SimConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Announce {
-    /// As numbers a minute, whatever their windows are.
+    /// Per minute, whatever their windows are.
     #[default]
     Minute,
-    /// As what they are: a second or a minute.
+    /// Per second or per minute, as they really are.
     Window,
     /// Not at all.
     Never,
@@ -75,15 +75,15 @@ pub enum Announce {
 /// A change of all limits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LimitChange {
-    /// When it happens, counted from the start.
+    /// When it happens, after the start.
     pub at: Duration,
-    /// How many times as high they are from then on.
+    /// The factor applied to the limits from then on.
     pub times: f64,
 }
 
 impl Default for SimConfig {
-    /// As quick as a small model on a good day, as often wrong as one was in a real run of 723 texts, and
-    /// with batch jobs that end while one looks on.
+    /// As quick as a small model on a good day, misfits as frequent as in a real run with 723 texts, and batch
+    /// jobs that end within moments.
     fn default() -> Self {
         Self {
             port: 0,
@@ -109,7 +109,7 @@ impl Default for SimConfig {
 }
 
 impl SimConfig {
-    /// The latencies as one distribution.
+    /// The distribution of latencies.
     pub(crate) const fn latencies(&self) -> Spread {
         Spread {
             median: self.latency,
@@ -120,33 +120,33 @@ impl SimConfig {
     }
 }
 
-/// How batch jobs go, in the service's own time: `SimConfig::speed` says how fast that passes here.
+/// The course of batch jobs, in the service's time, which `SimConfig::speed` accelerates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BatchConfig {
     /// The time in the queue.
     pub queue: Spread,
-    /// The time that any job runs.
+    /// The base running time of any job.
     pub run: Duration,
-    /// The time that each line adds to it.
+    /// The time added by each line.
     pub line: Duration,
-    /// The share of lines that fail although nothing is wrong with them, 0 to 1.
+    /// The share of valid lines that fail at random, 0 to 1.
     pub failed: f64,
-    /// The share of lines that are in neither file in the end, 0 to 1.
+    /// The share of lines that end up in neither file, 0 to 1.
     pub missing: f64,
     /// How jobs end.
     pub endings: Endings,
     /// Where failed lines are reported.
     pub errors: ErrorsIn,
-    /// In which shapes; each line has one of them.
+    /// The shapes of failed lines; each line has one of them.
     pub shapes: Vec<ErrorShape>,
-    /// The most lines that the jobs of one key may have waiting.
+    /// The most pending lines in the jobs of one key.
     pub pending: u64,
     /// The largest file that may be uploaded, in bytes.
     pub largest_file: u64,
 }
 
 impl Default for BatchConfig {
-    /// 723 lines ran for 56 minutes in the real run; every line comes back.
+    /// 723 lines took 56 minutes in the real run; all lines are returned.
     fn default() -> Self {
         Self {
             queue: Spread { median: Duration::from_secs(600), spread: 0.5, tail: 0.0, tail_times: 1.0 },
@@ -163,7 +163,7 @@ impl Default for BatchConfig {
     }
 }
 
-/// How many jobs end which way, as weights; what a scenario does not name does not come.
+/// The weights of how jobs end; an ending that a scenario does not set never occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Endings {
@@ -173,7 +173,7 @@ pub struct Endings {
     /// `FAILED` in the middle, with the answers so far.
     #[serde(default)]
     pub failed: f64,
-    /// `FAILED` at the start, with no file at all.
+    /// `FAILED` at the start, without any file.
     #[serde(default)]
     pub failed_bare: f64,
     /// `TIMEOUT_EXCEEDED` in the middle, with the answers so far.
@@ -191,34 +191,35 @@ impl Default for Endings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorsIn {
-    /// In a file of their own.
+    /// In a separate file.
     ErrorFile,
-    /// Between the answers, with their status.
+    /// Among the answers, with their status.
     OutputFile,
-    /// One job this way, the next that.
+    /// Alternating between jobs.
     Either,
 }
 
-/// The shapes that a failed line has been seen in.
+/// Shapes of failed lines seen in practice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorShape {
-    /// `response.body` is a text that holds the JSON of an error.
+    /// `response.body` is a string with the JSON of an error.
     Text,
     /// `response.body` is the error.
     Object,
-    /// No response: `error.message` alone. Only in a file of errors.
+    /// No response, only `error.message`. Occurs only in an error file.
     Bare,
 }
 
-/// A length of time that varies: a log-normal distribution, and some that take much longer.
+/// A varying duration: a log-normal distribution, with a share that takes much longer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
-    /// The middle one.
+    /// The median.
     pub median: Duration,
-    /// The deviation of the logarithm: 0 for always the median; at 0.5 two thirds lie within 0.6 and 1.6 of it.
+    /// The standard deviation of the logarithm: 0 for always the median; at 0.5, two thirds are between 0.6 and
+    /// 1.6 times it.
     pub spread: f64,
-    /// The share that belongs to the tail, 0 to 1.
+    /// The share in the tail, 0 to 1.
     pub tail: f64,
     /// How many times longer the tail takes.
     pub tail_times: f64,

@@ -1,4 +1,4 @@
-//! Scenarios: how the simulator behaves, as YAML.
+//! Scenarios: simulator configurations in YAML.
 
 use std::{fs, io, str::FromStr, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     units::{Rate, Span, UnitError},
 };
 
-/// The scenarios that are known by name.
+/// The named scenarios.
 pub const SCENARIOS: &[(&str, &str)] = &[
     ("calm", include_str!("../../../pipelines/scenarios/calm.yaml")),
     ("busy", include_str!("../../../pipelines/scenarios/busy.yaml")),
@@ -31,18 +31,18 @@ pub const SCENARIOS: &[(&str, &str)] = &[
     ("outage", include_str!("../../../pipelines/scenarios/outage.yaml")),
 ];
 
-/// Why a scenario cannot be played.
+/// Why a scenario cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
-    /// It is neither one of those that are known by name nor a file that can be read.
+    /// It is neither a named scenario nor a readable file.
     #[error("there is no scenario `{name}`: expected a file, or one of {}", names())]
     Unknown {
-        /// What was asked for.
+        /// The name or path.
         name: String,
-        /// Why no file can be read there.
+        /// Why the file cannot be read.
         source: io::Error,
     },
-    /// It says something that means nothing.
+    /// It is invalid.
     #[error("{name}: {message}")]
     Wrong {
         /// The file or the name.
@@ -57,10 +57,10 @@ fn names() -> String {
 }
 
 impl SimConfig {
-    /// This, changed by a scenario: one of [`SCENARIOS`] by its name, or a file by its path.
+    /// Applies a scenario: one of [`SCENARIOS`] by name, or a file by path.
     ///
     /// # Errors
-    /// Where there is none, or where it is wrong, with the place.
+    /// There is no such scenario, or it is invalid; with the place.
     ///
     /// ```
     /// let config = etl::sim::SimConfig::default().with_scenario("busy").unwrap();
@@ -76,10 +76,10 @@ impl SimConfig {
         }
     }
 
-    /// This, changed by what a scenario says; what it does not mention stays. `name` is for messages.
+    /// Applies a scenario's text; settings that it does not mention stay. `name` is for messages.
     ///
     /// # Errors
-    /// What is wrong, with its place.
+    /// The mistake with its place.
     pub fn with_yaml(self, name: &str, text: &str) -> Result<Self, ScenarioError> {
         let mut options = serde_yaml::Options::default();
         options.with_snippet = false;
@@ -229,7 +229,7 @@ impl<'de> Deserialize<'de> for Share {
     }
 }
 
-/// Neither negative nor without end.
+/// Finite and not negative.
 struct Positive(f64);
 
 impl<'de> Deserialize<'de> for Positive {

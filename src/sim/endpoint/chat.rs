@@ -1,4 +1,4 @@
-//! Answers of a chat: most fit what was asked for; some are wrong in the ways in which real ones are.
+//! Chat answers: most fit the request; some misfit like real ones.
 
 use serde_json::{Value, json};
 
@@ -19,10 +19,10 @@ use crate::{
     },
 };
 
-/// The share of good answers that come in an odd form, which a client has to put up with.
+/// The share of good answers in an odd form that a client must tolerate.
 const ODD: f64 = 0.06;
 
-/// So many braces of a prompt are looked behind for a schema.
+/// The most braces of a prompt examined for a schema.
 const OBJECTS: usize = 20;
 
 pub(super) static CHAT: Endpoint = Endpoint {
@@ -63,7 +63,7 @@ fn answer(Call { request, asked, answered, config, .. }: Call<'_>, dice: &mut Di
     let mut written = 0;
     let mut misfits = false;
     for index in 0..request["n"].as_u64().unwrap_or(1) {
-        // Of several answers the first is the one that misfits: whoever asks for one sees no difference.
+        // Only the first of several answers misfits: a request for a single answer is unaffected.
         let misfit = misfit.filter(|_| index == 0);
         let choice = match called(request) {
             Some(function) => {
@@ -102,7 +102,7 @@ fn answer(Call { request, asked, answered, config, .. }: Call<'_>, dice: &mut Di
     Given { response, usage, misfit: misfits }
 }
 
-/// What is said, and whether it misfits.
+/// The content, and whether it misfits.
 fn content(
     request: &Value,
     document: &Document,
@@ -132,7 +132,7 @@ fn content(
     }
 }
 
-/// The schema that a prompt asks for in its own words: the first object in it that has properties.
+/// The schema written in a prompt: the first object in it with properties.
 fn schema_in(request: &Value) -> Option<Value> {
     let messages = request["messages"].as_array()?;
     let texts = messages.iter().filter_map(|message| message["content"].as_str());
@@ -142,7 +142,7 @@ fn schema_in(request: &Value) -> Option<Value> {
     })
 }
 
-/// The function that has to be called, if one has to.
+/// The function that must be called, if any.
 fn called(request: &Value) -> Option<&Value> {
     let tools = request["tools"].as_array()?;
     let choice = &request["tool_choice"];
@@ -180,7 +180,7 @@ fn prose(document: &Document, dice: &mut Dice) -> String {
     }
 }
 
-/// A good answer, mostly plain, now and then wrapped.
+/// A good answer, usually plain, occasionally wrapped.
 fn odd(value: &Value, dice: &mut Dice) -> Value {
     let text = value.to_string();
     if !dice.chance(ODD) {
@@ -196,7 +196,7 @@ fn odd(value: &Value, dice: &mut Dice) -> Value {
     }
 }
 
-/// Ends an answer before a word of `stop`, and cuts it at `max_tokens`, as the service does.
+/// Cuts an answer off before a word of `stop` and at `max_tokens`, like the service.
 fn ended(content: Value, request: &Value) -> (Value, &'static str) {
     let Value::String(mut text) = content else { return (content, "stop") };
     let stops = match &request["stop"] {

@@ -1,4 +1,4 @@
-//! Embeddings: texts that share words lie near each other.
+//! Embeddings: texts that share words are close to each other.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ pub(super) static EMBEDDINGS: Endpoint = Endpoint {
 
 const DIMENSIONS: usize = 1024;
 
-/// The most tokens of all inputs of a request together.
+/// The most tokens in all inputs of a request together.
 const MOST: u64 = 16_384;
 
 fn within(request: &Value, model: &Model) -> Result<(), Refusal> {
@@ -80,11 +80,11 @@ fn answer(Call { request, .. }: Call<'_>, dice: &mut Dice) -> Given {
     Given { response, usage, misfit: false }
 }
 
-/// Of length 1: the sum of a direction for each word.
+/// A unit vector: the sum of one direction per word.
 fn vector(text: &str, dimensions: usize) -> Vec<f32> {
     let mut sum = vec![0.0_f32; dimensions];
     let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    // A text without a word has a direction of its own.
+    // A text without words has a separate direction.
     for word in words.map(str::to_lowercase).chain([text.len().to_string()]) {
         let mut signs = vec![0; dimensions.div_ceil(8)];
         blake3::Hasher::new().update(word.as_bytes()).finalize_xof().fill(&mut signs);

@@ -1,4 +1,4 @@
-//! What is particular to an endpoint that answers requests. Main type: [`Endpoint`], of which each has one.
+//! The specifics of an endpoint that answers requests. Main type: [`Endpoint`], one for each.
 
 use axum::body::Bytes;
 use serde_json::{Map, Value};
@@ -12,10 +12,10 @@ use crate::sim::{
     state::identity::Asked,
 };
 
-/// Finds what was uploaded under an id.
+/// Finds an uploaded file by id.
 pub(crate) type Stored<'a> = &'a dyn Fn(&str) -> Option<Bytes>;
 
-/// A request that is to be answered.
+/// A request to be answered.
 #[derive(Clone, Copy)]
 pub(crate) struct Call<'a> {
     pub(crate) request: &'a Value,
@@ -26,23 +26,23 @@ pub(crate) struct Call<'a> {
     pub(crate) stored: Stored<'a>,
 }
 
-/// What is particular to an endpoint.
+/// The specifics of an endpoint.
 pub(crate) struct Endpoint {
     pub(crate) path: &'static str,
-    /// Whether a job may be for it.
+    /// Whether jobs support it.
     pub(crate) in_jobs: bool,
-    /// What the models can do that it takes.
+    /// The skills of the models it accepts.
     pub(crate) skills: &'static [Skill],
-    /// Models that only this endpoint takes, beside those of its skills.
+    /// Models that only this endpoint accepts, in addition to those with its skills.
     pub(crate) models: &'static [Model],
-    /// The model of a request that names none.
+    /// The default model.
     pub(crate) usual: &'static str,
-    /// What is wrong with a request.
+    /// Validates a request.
     pub(crate) complaints: fn(&str, &Map<String, Value>) -> Vec<Value>,
-    /// Whether the model can answer: what is too long for it, or not in its power, is refused in time.
+    /// Whether the model can answer: refuses requests that are too long or need a skill it lacks.
     pub(crate) within: fn(&Value, &Model) -> Result<(), Refusal>,
-    /// The answer that is made up.
+    /// Generates an answer.
     pub(crate) answer: fn(Call<'_>, &mut Dice) -> Given,
-    /// The answer with a text, or a result as JSON, that is written out.
+    /// Builds the answer from a supplied text, or from a result in JSON.
     pub(crate) written: fn(&str) -> Value,
 }

@@ -39,7 +39,7 @@ pub(super) static CLASSIFICATIONS: Endpoint = Endpoint {
 pub(super) static CHAT_CLASSIFICATIONS: Endpoint =
     Endpoint { path: "/v1/chat/classifications", ..CLASSIFICATIONS };
 
-/// The categories of moderation, and a word that makes a text belong to each.
+/// The categories of moderation, each with a word that triggers it.
 const CATEGORIES: &[(&str, &str)] = &[
     ("sexual", "naked"),
     ("hate_and_discrimination", "hate"),

@@ -1,5 +1,6 @@
-//! The endpoints that answer requests: what is particular to each is in the file of its name, as an [`Endpoint`]; here are
-//! the list of them, and the road from a request to its answer, the same whether it came alone or as a line of a job.
+//! The endpoints that answer requests: the specifics of each are in the file named after it, as an [`Endpoint`].
+//! This file has their list, and the path from a request to its answer, which is the same for direct requests and
+//! lines of a job.
 
 mod chat;
 mod embeddings;
@@ -25,7 +26,7 @@ pub(crate) use kind::Endpoint;
 
 use kind::Call;
 
-/// All of them.
+/// All endpoints.
 pub(crate) static ENDPOINTS: [&Endpoint; 8] = [
     &chat::CHAT,
     &chat::FIM,
@@ -42,12 +43,12 @@ pub(crate) fn find(path: &str) -> Option<&'static Endpoint> {
     ENDPOINTS.into_iter().find(|endpoint| endpoint.path == path)
 }
 
-/// All models, those that only one endpoint takes among them.
+/// All models, including those of a single endpoint.
 pub(crate) fn models() -> impl Iterator<Item = &'static Model> {
     MODELS.iter().chain(ENDPOINTS.into_iter().flat_map(|endpoint| endpoint.models))
 }
 
-/// The model of that name, if it can still be asked, and asked just that.
+/// The model with a name, unless it is retired or the endpoint does not support it.
 pub(crate) fn model_in_service(name: &str, path: &str) -> Result<&'static Model, Refusal> {
     let unknown = || {
         let message = format!("Invalid model: {name}");
@@ -60,7 +61,7 @@ pub(crate) fn model_in_service(name: &str, path: &str) -> Result<&'static Model,
     if able { Ok(model) } else { Err(unknown()) }
 }
 
-/// Whether the endpoint takes the request.
+/// Validates a request to an endpoint.
 pub(crate) fn check(path: &str, request: &Value) -> Result<(), Refusal> {
     let Some(endpoint) = find(path) else {
         return Err(Refusal::detail(StatusCode::NOT_FOUND, "Not Found"));
@@ -76,10 +77,10 @@ pub(crate) fn check(path: &str, request: &Value) -> Result<(), Refusal> {
     (endpoint.within)(request, model)
 }
 
-/// The answer to a request that was checked; from now on it has been given.
+/// The answer to a validated request; counts as answered from now on.
 pub(crate) fn respond(server: &State, path: &str, request: &Value, asked: &Asked) -> Given {
     let answered = server.registry.answered(&asked.identity);
-    // Who sets a seed is answered the same each time.
+    // With a seed, the answer is the same each time.
     let answered = if request["random_seed"].is_u64() { 0 } else { answered };
     let config = &server.config;
     let mut dice = Dice::of(config.seed, &asked.identity, answered, "answer");

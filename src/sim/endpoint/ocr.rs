@@ -1,4 +1,4 @@
-//! Documents read page by page. What cannot be fetched on loopback is made up from its address.
+//! Documents read page by page. A document that is not on loopback is generated from its address.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ pub(super) static OCR: Endpoint = Endpoint {
     in_jobs: true,
     skills: &[Skill::Ocr],
     models: &[],
-    // The one endpoint that chooses a model by itself.
+    // The only endpoint with a default model.
     usual: "mistral-ocr-latest",
     complaints: check::others::complaints,
     within,
@@ -47,7 +47,7 @@ const WORDS: &[&str] = &[
     "witness", "harvest", "silence", "teacher", "stone", "market",
 ];
 
-/// As many characters make a page of an uploaded text.
+/// Characters per page of an uploaded text.
 const PAGE: usize = 3000;
 
 fn answer(request: &Value, dice: &mut Dice, stored: Stored<'_>) -> Given {
@@ -116,7 +116,7 @@ fn page(at: usize, dice: &mut Dice) -> String {
     format!("# Page {}\n\n{}", at + 1, sentences.join(" "))
 }
 
-/// `0,2-4`: numbers and stretches of them.
+/// Parses `0,2-4`: numbers and ranges.
 fn in_ranges(ranges: &str, index: usize) -> bool {
     ranges.split(',').any(|range| {
         let (from, to) = range.split_once('-').unwrap_or((range, range));

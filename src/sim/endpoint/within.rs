@@ -1,4 +1,4 @@
-//! What is beyond a model that answers texts.
+//! Requests that a text model cannot answer.
 
 use axum::http::StatusCode;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::sim::{
     reply::Refusal,
 };
 
-/// Whether the model can answer: what is too long for it, or not in its power, is refused in time.
+/// Whether the model can answer: refuses requests that are too long or need a skill it lacks.
 pub(super) fn within(request: &Value, model: &Model) -> Result<(), Refusal> {
     let refused = |message: &str, kind: &str, code: &str| {
         Err(Refusal::object(StatusCode::BAD_REQUEST, message, kind, code))

@@ -1,4 +1,4 @@
-//! An answer that is written out, in the form of its endpoint.
+//! A supplied answer in the form of its endpoint.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ pub(super) fn answer(endpoint: &Endpoint, request: &Value, text: &str, dice: &mu
     Given { response, usage, misfit: false }
 }
 
-/// The JSON of a result, or the text that it is.
+/// Parses a result as JSON, or takes it as text.
 pub(super) fn read(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
 }

@@ -1,4 +1,4 @@
-//! The files that are kept, each for the key that uploaded it or whose job wrote it.
+//! The stored files, each belonging to the key that uploaded it or whose job wrote it.
 
 use std::{collections::HashMap, sync::Mutex};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{mistral::wire::FileObject, sim::dice::Dice};
 
-/// A file and what it holds.
+/// A file and its content.
 #[derive(Clone)]
 pub(crate) struct Kept {
     pub(crate) owner: String,
@@ -31,12 +31,12 @@ impl Kept {
 #[derive(Default)]
 pub(crate) struct Files {
     kept: Mutex<Vec<Kept>>,
-    /// How many files there were with the same in them, deleted ones too: an id never comes again.
+    /// The number of files by content, deleted ones included: an id is never reused.
     twins: Mutex<HashMap<[u8; 32], u64>>,
 }
 
 impl Files {
-    /// Keeps a file under a new id, which depends on what is in it and on how often that has come.
+    /// Stores a file under a new id, derived from its content and the number of earlier copies.
     pub(crate) fn keep(&self, seed: u64, mut file: Kept) -> Kept {
         let content = *blake3::hash(&file.content).as_bytes();
         let nth = self.twins.lock().map_or(0, |mut twins| {
@@ -55,7 +55,7 @@ impl Files {
         self.find(|file| file.owner == owner && file.object.id == id)
     }
 
-    /// Whoever asks: for links that carry their own permission.
+    /// For any caller: for links that carry their own permission.
     pub(crate) fn find(&self, wanted: impl Fn(&Kept) -> bool) -> Option<Kept> {
         self.kept.lock().ok()?.iter().find(|file| wanted(file)).cloned()
     }

@@ -1,22 +1,22 @@
-//! What makes two requests the same: endpoint, model and body, however they are written and whichever way they come.
+//! The identity of a request: endpoint, model and body, regardless of formatting and of how it was sent.
 
 use serde_json::Value;
 
 pub(crate) type Identity = [u8; 32];
 
-/// A request that is going to be answered.
+/// A request to be answered.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
     pub(crate) identity: Identity,
-    /// How often it was asked before, answered or not.
+    /// How often it was sent before, answered or not.
     pub(crate) nth: u64,
-    /// Its place in the order in which different requests came.
+    /// Its position in the order of different requests.
     pub(crate) slot: u64,
-    /// 0 for a request that asks for the first time, more for one that says what was wrong before.
+    /// 0 for a first request, more for a retry that gives the reason.
     pub(crate) round: usize,
 }
 
-/// Of a request with its model in it.
+/// The identity of a request that includes its model.
 pub(crate) fn identity(endpoint: &str, request: &Value) -> Identity {
     let mut hasher = blake3::Hasher::new();
     hasher.update(endpoint.as_bytes()).update(&[0]);
@@ -24,7 +24,7 @@ pub(crate) fn identity(endpoint: &str, request: &Value) -> Identity {
     *hasher.finalize().as_bytes()
 }
 
-/// Fields in the order of their names: a client that sorts them asks the same as one that does not.
+/// Fields sorted by name, so that their order does not matter.
 fn feed(hasher: &mut blake3::Hasher, value: &Value) {
     match value {
         Value::Object(fields) => {

@@ -1,6 +1,6 @@
-//! The limits of a key: how many requests, tokens and pages a model takes in any window of time.
+//! The limits of a key: the requests, tokens and pages a model accepts in any window of time.
 //!
-//! Main type: [`Limits`]; the endpoints ask it before they answer, and tell it what an answer used.
+//! Main type: [`Limits`]; the endpoints check it before they answer, and report the use of an answer.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -13,7 +13,7 @@ use crate::{
     units::Rate,
 };
 
-/// A key and a model: each has its own limits.
+/// A key and a model, which have separate limits.
 pub(crate) type Asker<'a> = (&'a str, &'a str);
 
 fn owned((key, model): Asker<'_>) -> (String, String) {
@@ -29,7 +29,7 @@ pub(crate) enum Quantity {
 }
 
 impl Quantity {
-    /// The word in the names of headers.
+    /// The word in header names.
     const fn word(self) -> &'static str {
         match self {
             Self::Requests => "req",
@@ -39,7 +39,7 @@ impl Quantity {
     }
 }
 
-/// What a request uses.
+/// The use of a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Use {
     pub(crate) requests: u64,
@@ -57,16 +57,16 @@ impl Use {
     }
 }
 
-/// The limits, and what was used lately, by key and model.
+/// The limits, and the recent use by key and model.
 pub(crate) struct Limits {
     limits: Vec<(Quantity, Rate)>,
     announce: Announce,
-    /// From when on the limits are this many times as high.
+    /// When and by what factor the limits change.
     change: Option<(Instant, f64)>,
     used: Mutex<HashMap<(String, String), Vec<Window>>>,
 }
 
-/// What was used in a stretch of time that ends now.
+/// The use within a window that ends now.
 #[derive(Default)]
 struct Window {
     uses: VecDeque<(Instant, u64)>,
@@ -74,7 +74,7 @@ struct Window {
 }
 
 impl Window {
-    /// What counts at this time.
+    /// The use that counts at this time.
     fn sum(&mut self, now: Instant, span: Duration) -> u64 {
         while let Some((at, used)) = self.uses.front().copied() {
             if now.duration_since(at) < span {
@@ -92,16 +92,16 @@ impl Window {
     }
 }
 
-/// A limit as headers announce it, and what is left of it.
+/// A limit as announced in headers, and its remainder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Left {
-    /// The end of the headers' names: `req-minute`.
+    /// The suffix of the header names: `req-minute`.
     pub(crate) name: String,
     pub(crate) limit: u64,
     pub(crate) left: u64,
 }
 
-/// How much in which time; a rate below one is one in a longer time.
+/// The amount and its span; a rate below one per span is one in a longer span.
 fn quota(rate: Rate) -> (u64, Duration) {
     let span = rate.per().max(rate.period());
     ((rate.per_second() * span.as_secs_f64()).round().max(1.0) as u64, span)
@@ -123,7 +123,7 @@ impl Limits {
         }
     }
 
-    /// How much there may be at this time, in which span.
+    /// The amount and its span at this time.
     fn quota(&self, rate: Rate, now: Instant) -> (u64, Duration) {
         let (most, span) = quota(rate);
         match self.change {
@@ -132,7 +132,7 @@ impl Limits {
         }
     }
 
-    /// Lets a request in that uses so much at least, or not.
+    /// Whether a request that uses at least this much is admitted; if so, counts it.
     pub(crate) fn admit(&self, asker: Asker<'_>, least: Use, now: Instant) -> bool {
         let Ok(mut used) = self.used.lock() else { return true };
         let windows = used.entry(owned(asker)).or_default();
@@ -149,7 +149,7 @@ impl Limits {
         fits
     }
 
-    /// What an answer used beyond that counts as well.
+    /// Counts the further use by an answer.
     pub(crate) fn spend(&self, asker: Asker<'_>, more: Use, now: Instant) {
         let Ok(mut used) = self.used.lock() else { return };
         let windows = used.entry(owned(asker)).or_default();
@@ -159,7 +159,7 @@ impl Limits {
         }
     }
 
-    /// The limits as headers announce them, and what is left of each.
+    /// The limits as announced in headers, and the remainder of each.
     pub(crate) fn left(&self, asker: Asker<'_>, now: Instant) -> Vec<Left> {
         let Ok(mut used) = self.used.lock() else { return Vec::new() };
         let windows = used.entry(owned(asker)).or_default();
@@ -179,7 +179,7 @@ impl Limits {
         });
         let mut announced: Vec<Left> = Vec::new();
         for left in left {
-            // Two limits of one name: the service announces the one that is nearer.
+            // Of two limits with the same name, the service announces the closer one.
             match announced.iter_mut().find(|known| known.name == left.name) {
                 Some(known) if left.left < known.left => *known = left,
                 Some(_) => {}

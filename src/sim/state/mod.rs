@@ -1,5 +1,5 @@
-//! What the simulator keeps between requests: what came, what was answered, files, limits, counts. Main type: [`State`].
-//! Knows nothing of HTTP and of how answers are made.
+//! The simulator's state between requests: requests, answers, files, limits, counts. Main type: [`State`]. Knows
+//! nothing about HTTP or how answers are generated.
 
 pub(crate) mod clock;
 pub(crate) mod files;
@@ -15,7 +15,7 @@ use crate::sim::{
     state::{clock::Clock, files::Files, limits::Limits, registry::Registry, stats::Stats},
 };
 
-/// What endpoints and jobs share.
+/// Shared by endpoints and jobs.
 pub(crate) struct State {
     pub(crate) config: SimConfig,
     pub(crate) clock: Clock,
@@ -24,7 +24,7 @@ pub(crate) struct State {
     pub(crate) registry: Registry,
     pub(crate) limits: Limits,
     pub(crate) started: Instant,
-    /// How often each request came, whatever became of it.
+    /// How often each request was sent, whatever its outcome.
     attempts: Mutex<HashMap<[u8; 32], u64>>,
 }
 
@@ -43,7 +43,7 @@ impl State {
         }
     }
 
-    /// How often this came before; from now on once more.
+    /// How often this was sent before; counts it once more.
     pub(crate) fn attempt(&self, key: [u8; 32]) -> u64 {
         let Ok(mut attempts) = self.attempts.lock() else { return 0 };
         let count = attempts.entry(key).or_insert(0);

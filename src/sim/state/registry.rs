@@ -1,4 +1,4 @@
-//! Which requests have come, in which order, and what has become of them.
+//! The requests sent so far, their order and their outcomes.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,9 +18,9 @@ pub(crate) struct Registry(Mutex<Known>);
 #[derive(Default)]
 struct Known {
     requests: HashMap<Identity, Fate>,
-    /// The different requests about one document.
+    /// The different requests for each document.
     documents: HashMap<[u8; 32], HashSet<Identity>>,
-    /// How many different requests asked for the first time: those that ask again have no slots.
+    /// The number of different first requests: retries have no slots.
     first: u64,
 }
 
@@ -31,11 +31,11 @@ struct Fate {
     round: usize,
 }
 
-/// The words by which a prompt shows that it asks again.
+/// The words by which a prompt shows that it is a retry.
 const REFUSED: &str = "was refused";
 
 impl Registry {
-    /// Takes a request in, its model in it.
+    /// Records a request that includes its model.
     pub(crate) fn ask(&self, endpoint: &str, request: &Value) -> Asked {
         let identity = identity(endpoint, request);
         let document = *blake3::hash(document::text(request).as_bytes()).as_bytes();
@@ -59,7 +59,7 @@ impl Registry {
         self.0.lock().map_or(0, |known| known.requests.get(identity).map_or(0, |fate| fate.answered))
     }
 
-    /// A request has been answered; says whether it had been before.
+    /// Records an answer; returns whether the request had been answered before.
     pub(crate) fn answer(&self, identity: &Identity) -> bool {
         let Ok(mut known) = self.0.lock() else { return false };
         known.requests.get_mut(identity).is_some_and(|fate| {

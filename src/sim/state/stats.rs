@@ -1,4 +1,4 @@
-//! What the simulator was asked: the other side's view of a run.
+//! What the simulator received: the other side's view of a run.
 
 use std::{
     collections::HashSet,
@@ -13,48 +13,48 @@ use serde::Serialize;
 
 use crate::mistral::wire::TokenUsage;
 
-/// What the simulator was asked.
+/// What the simulator received.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SimStats {
-    /// Requests for a single answer, refused ones included.
+    /// Direct requests, refused ones included.
     pub requests: u64,
-    /// Answers given, alone or as a line of a job that had come to it: what a service would have billed.
+    /// Answers given, directly or as a due line of a job: what a service would have billed.
     pub answered: u64,
-    /// Those of them that were lines of jobs.
+    /// Of these, lines of jobs.
     pub batch_answered: u64,
-    /// Lines of jobs that were refused, or failed for no reason of their own.
+    /// Lines of jobs that were refused or failed at random.
     pub batch_failed: u64,
-    /// Lines of jobs that are in neither file.
+    /// Lines of jobs in neither file.
     pub batch_missing: u64,
-    /// Requests of any kind that a fault befell; those for a single answer are among `limited` or `refused` if
-    /// they got an answer, and among `answered` if that was lost on its way.
+    /// Requests of any kind affected by a fault; direct ones are among `limited` or `refused` if they were
+    /// answered, and among `answered` if the answer was lost.
     pub faults: u64,
-    /// Answers to single requests, among `answered`, that a fault kept from arriving: whoever wants them has to
-    /// ask again, so that as many `duplicates` are nobody's mistake.
+    /// Direct answers, among `answered`, that were lost to a fault: they must be requested again, so this many
+    /// `duplicates` are to be expected.
     pub lost: u64,
     /// Requests refused with 429.
     pub limited: u64,
     /// Requests refused with another error.
     pub refused: u64,
-    /// Answers that do not fit the schema that was asked for.
+    /// Answers that do not fit the requested schema.
     pub misfits: u64,
-    /// Answers to a request that had been answered before: the same endpoint, model and body, whichever way it came.
+    /// Answers to a request that had been answered before: the same endpoint, model and body, sent either way.
     pub duplicates: u64,
     /// Jobs created.
     pub jobs: u64,
-    /// Jobs whose `etl_job` in their metadata was that of an earlier job.
+    /// Jobs with the same `etl_job` in their metadata as an earlier job.
     pub jobs_twice: u64,
     /// Jobs whose cancellation was requested.
     pub cancels: u64,
-    /// How often a job was looked at, alone or in a list.
+    /// How often a job was polled, singly or in a list.
     pub polls: u64,
     /// Files uploaded.
     pub uploads: u64,
     /// Files and jobs deleted.
     pub deletes: u64,
-    /// The most requests under way at once.
+    /// The most requests in flight at once.
     pub peak_in_flight: u64,
-    /// The most requests in any window of a second.
+    /// The most requests in any one-second window.
     pub busiest_second: u64,
     /// Tokens read.
     pub prompt_tokens: u64,
@@ -88,7 +88,7 @@ pub(crate) struct Stats {
     tokens: Mutex<HashSet<String>>,
 }
 
-/// A request that is under way for as long as this lives.
+/// A request in flight for as long as this lives.
 pub(crate) struct InFlight<'a>(&'a Stats);
 
 impl Drop for InFlight<'_> {
@@ -111,7 +111,7 @@ impl Stats {
         InFlight(self)
     }
 
-    /// An answer has been given, for the first time or not.
+    /// Counts an answer, first or repeated.
     pub(crate) fn answer(&self, usage: TokenUsage, misfit: bool, again: bool) {
         add(&self.answered, 1);
         add(&self.duplicates, u64::from(again));
@@ -120,7 +120,7 @@ impl Stats {
         add(&self.completion_tokens, usage.completion_tokens);
     }
 
-    /// A job was created, with this token if it has one.
+    /// Counts a job, with its token if any.
     pub(crate) fn job(&self, token: Option<&str>) {
         add(&self.jobs, 1);
         if let (Some(token), Ok(mut tokens)) = (token, self.tokens.lock()) {

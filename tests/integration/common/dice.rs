@@ -1,4 +1,4 @@
-//! A small generator of numbers: the same for a seed on every machine.
+//! A small random number generator: reproducible from a seed on every machine.
 
 pub struct Dice(u64);
 

@@ -1,4 +1,4 @@
-//! A folder with a pipeline in it, run by the library.
+//! A folder with a pipeline, run by the library.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
 
 mod dice;
@@ -23,7 +23,7 @@ pub use dice::Dice;
 pub use process::{ETL, SimProcess};
 pub use schema::{CLOSED_SCHEMA, SCHEMA};
 
-/// A number from the environment, by which a test runs longer or elsewhere.
+/// A number from the environment, to run a test longer or with another seed.
 pub fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
@@ -37,7 +37,7 @@ pub struct Ended {
     pub events: Vec<Event>,
 }
 
-/// Records in = rows + failures + skipped; nothing is pending after a run that was not cut off.
+/// Records in = rows + failures + skipped; nothing is pending after an uninterrupted run.
 pub fn conserved(ended: &Ended) {
     assert!(!matches!(ended.end, RunEnd::Fatal(_) | RunEnd::Interrupted), "{:?}", ended.end);
     assert_eq!(ended.sum.pending(), ended.sum.unanswered as i64, "{:?}", ended.sum);
@@ -78,7 +78,7 @@ impl Folder {
             .unwrap_or_else(|m| panic!("{}", m.render(false)))
     }
 
-    /// The mistakes of a spec, as a person sees them.
+    /// The mistakes of a spec, as shown to a user.
     pub fn mistakes(&self, spec: &str) -> String {
         let path = self.path("spec.yaml");
         Pipeline::from_text(&path, spec, &[]).expect_err("a spec with a mistake").render(false)
@@ -92,7 +92,7 @@ impl Folder {
         self.try_run(spec).unwrap()
     }
 
-    /// The result of a query, one row a line.
+    /// The result of a query, one row per line.
     pub fn sql(&self, query: &str) -> String {
         sql(&self.path("out.duckdb"), query)
     }
@@ -111,7 +111,7 @@ pub async fn run_in(
     run_watched(pipeline, options, stop, |_: &EventKind| ()).await
 }
 
-/// Runs it, and shows each event as it comes.
+/// Runs a pipeline, and passes each event to `watch`.
 pub async fn run_watched(
     pipeline: &Pipeline,
     options: &Options,

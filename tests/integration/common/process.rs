@@ -1,4 +1,4 @@
-//! The program in a process of its own, and a simulator likewise.
+//! The program and a simulator, each in a separate process.
 
 use std::{
     io::{BufRead, BufReader},
@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::Folder;
 
-/// The program that was built for the tests.
+/// The program built for the tests.
 pub const ETL: &str = env!("CARGO_BIN_EXE_etl");
 
-/// A simulator in a process of its own, stopped by its process id.
+/// A simulator in a separate process, killed by its process id.
 pub struct SimProcess {
     pub child: Child,
     pub url: String,
@@ -33,7 +33,7 @@ impl SimProcess {
         Self { url: url.trim_end_matches(';').to_owned(), child }
     }
 
-    /// What the server itself counted.
+    /// The server's own counts.
     pub fn stats(&self) -> Value {
         let url = format!("{}/sim/stats", self.url);
         let _ = rustls::crypto::ring::default_provider().install_default();

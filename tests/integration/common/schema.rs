@@ -1,6 +1,6 @@
-//! The schema that most answers in the tests have to fit.
+//! The schema of most answers in the tests.
 
-/// A title, a kind and a score, and whatever else.
+/// A title, a kind and a score; other fields are permitted.
 pub const SCHEMA: &str = r#"{
   "type": "object",
   "required": ["title", "kind", "score"],
@@ -11,7 +11,7 @@ pub const SCHEMA: &str = r#"{
   }
 }"#;
 
-/// The same, and nothing else.
+/// The same, without other fields.
 pub const CLOSED_SCHEMA: &str = r#"{
   "type": "object",
   "required": ["title", "kind", "score"],

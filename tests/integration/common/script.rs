@@ -1,4 +1,4 @@
-//! A server that does what a test tells it to: one step for each request, down to cutting the line.
+//! A scripted server: one step per request, including cut connections.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -17,33 +17,33 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// A request as it came.
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct Asked {
     pub method: String,
-    /// With the query.
+    /// Includes the query.
     pub path: String,
     pub head: String,
     pub body: Vec<u8>,
     pub at: Instant,
-    /// Which connection it came on.
+    /// The number of its connection.
     pub connection: usize,
 }
 
-/// What to do with a request.
+/// The response to a request.
 #[derive(Debug, Clone)]
 pub enum Step {
     /// Answer with a status, headers and a body.
     Say(u16, Vec<(&'static str, String)>, String),
     /// Answer 200 with headers and bytes.
     Bytes(Vec<(&'static str, String)>, Vec<u8>),
-    /// The same after a while.
+    /// Answer after a delay.
     Late(Duration, u16, String),
-    /// Cut the line without a word.
+    /// Close the connection without a response.
     Cut,
-    /// Promise more than comes, and cut the line.
+    /// Announce a longer body than is sent, and close the connection.
     Short(String),
-    /// Begin an answer and never end it.
+    /// Start an answer and never finish it.
     Hang(String),
 }
 
@@ -53,7 +53,7 @@ pub fn say(status: u16, body: impl ToString) -> Step {
 
 type Script = dyn Fn(&Asked, usize) -> Step + Send + Sync;
 
-/// A server on loopback that goes by a script.
+/// A scripted server on loopback.
 pub struct Server {
     pub url: String,
     log: Arc<Mutex<Vec<Asked>>>,
@@ -61,7 +61,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// The script is given each request and how many came before it.
+    /// The script receives each request and the number of earlier ones.
     #[allow(clippy::disallowed_methods, reason = "the server lives as long as the test that holds it")]
     pub async fn start(script: impl Fn(&Asked, usize) -> Step + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -78,12 +78,12 @@ impl Server {
         Self { url, log, task }
     }
 
-    /// What was asked so far.
+    /// The requests so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.log.lock().unwrap().clone()
     }
 
-    /// How often something was asked for.
+    /// The number of requests to a path.
     pub fn count(&self, method: &str, path: &str) -> usize {
         self.asked().iter().filter(|asked| asked.method == method && asked.path.starts_with(path)).count()
     }

@@ -1,7 +1,7 @@
-//! Whatever comes in, the readers come to an end: without a panic, soon, and within bounded memory.
+//! For any input, the readers terminate: without a panic, quickly, and in bounded memory.
 //!
-//! Here are the texts that come in; `specs` reads them as specs, templates and expressions, `replies` as what a server
-//! says, and as quantities. Seconds by default; `PROPTEST_CASES=100000 cargo nextest run fuzz` for longer, by hand.
+//! This file generates the inputs; `specs` reads them as specs, templates and expressions, `replies` as server
+//! responses and quantities. Takes seconds by default; `PROPTEST_CASES=100000 cargo nextest run fuzz` for longer.
 
 mod replies;
 mod specs;
@@ -21,7 +21,7 @@ use serde_json::json;
 
 use specs::{read_spec, shape};
 
-/// What the languages that are read here are made of.
+/// Fragments of the languages read here.
 const FRAGMENTS: &[&str] = &[
     "{",
     "}",
@@ -161,7 +161,7 @@ fn fragment() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Anything at all: characters, bytes, pieces of the languages, one piece very often.
+/// Anything at all: characters, bytes, fragments of the languages, one fragment repeated very often.
 fn anything() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
@@ -172,7 +172,7 @@ fn anything() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A change of a text: what is cut out at a place, and what comes in.
+/// An edit of a text: what is removed at a position, and what is inserted.
 #[derive(Debug, Clone)]
 enum Edit {
     Delete,
@@ -181,7 +181,7 @@ enum Edit {
     Move(prop::sample::Index),
 }
 
-/// A good text with some changes.
+/// A valid text with some changes.
 fn nearly(texts: Vec<String>) -> impl Strategy<Value = String> {
     let edit = prop_oneof![
         Just(Edit::Delete),
@@ -217,10 +217,10 @@ fn both(texts: &[&str]) -> impl Strategy<Value = String> {
     prop_oneof![1 => anything(), 2 => nearly(texts.iter().map(|text| (*text).to_owned()).collect())]
 }
 
-/// Nothing that is read here may take this long, in a build for tests on a busy machine.
+/// The time limit of a read, in a debug build on a busy machine.
 const SOON: Duration = Duration::from_secs(5);
 
-/// The most memory that a test may ever have had.
+/// The limit for a test's peak memory.
 const MEMORY_KB: u64 = 1_000_000;
 
 fn soon<T>(text: &str, read: impl FnOnce() -> T) -> T {
@@ -236,7 +236,7 @@ fn soon<T>(text: &str, read: impl FnOnce() -> T) -> T {
 }
 
 fn config() -> ProptestConfig {
-    // What is found is mended and becomes a test of its own; a file of seeds says nothing to a reader.
+    // Bugs found become separate tests; a file of seeds tells a reader nothing.
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
 }
 

@@ -1,4 +1,4 @@
-//! What a server says, scenarios of the simulator, and quantities.
+//! Server responses, scenarios of the simulator, and quantities.
 
 use etl::{
     mistral::{ApiError, Endpoint, Expected, read_answer, read_reply, read_result},
@@ -83,7 +83,7 @@ proptest! {
 
     #[test]
     fn quantities_are_read(text in both(QUANTITIES)) {
-        // What has been read prints as something that reads as the same.
+        // A parsed value prints as text that parses to the same value.
         if let Ok(rate) = text.parse::<Rate>() {
             prop_assert!(rate.per_second() > 0.0);
         }

@@ -22,7 +22,7 @@ const PIPELINES: &[&str] = &[
     COMPILED,
 ];
 
-/// A pipeline with a bit of everything, whose files are in a folder of its own.
+/// A pipeline with some of everything, with its files in a separate folder.
 const COMPILED: &str = "\
 pipeline: test
 params: { model: small, count: 3 }

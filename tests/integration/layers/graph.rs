@@ -1,5 +1,5 @@
-//! Which source file uses which other: the paths in a file's code, followed through re-exports to the file in which
-//! the name is defined. Main type: [`Graph`], made by the tests of `layers`.
+//! The dependencies between source files: the paths in a file's code, followed through re-exports to the file
+//! that defines the name. Main type: [`Graph`], created by the tests of `layers`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,25 +7,25 @@ use std::{
     path::Path,
 };
 
-/// A module by its path from the crate's root.
+/// A module, by its path from the crate root.
 pub(super) type Module = Vec<String>;
 
-/// The files of a crate, each a module, and the files that each uses.
+/// The files of a crate, each a module, and the files it uses.
 pub(super) struct Graph {
     pub(super) edges: BTreeMap<Module, BTreeSet<Module>>,
 }
 
-/// A `use` statement or a path in the code.
+/// A `use` declaration or a path in the code.
 struct Mention {
-    /// From the crate's root.
+    /// From the crate root.
     path: Vec<String>,
-    /// The name under which a re-export can be found.
+    /// The name of a re-export.
     name: Option<String>,
     is_reexport: bool,
 }
 
 impl Graph {
-    /// Reads the files below a folder. Tests at the end of a file, and files of tests, are left out.
+    /// Reads the files in a folder. Tests at the end of a file, and test files, are left out.
     pub(super) fn read(src: &Path) -> Self {
         let files: BTreeMap<Module, String> = super::sources(src.to_owned())
             .into_iter()
@@ -35,7 +35,7 @@ impl Graph {
         Self::of(&files)
     }
 
-    /// The graph of modules by their code.
+    /// The graph of modules, from their code.
     pub(super) fn of(files: &BTreeMap<Module, String>) -> Self {
         let mentions: BTreeMap<&Module, Vec<Mention>> =
             files.iter().map(|(module, code)| (module, mentions(module, code, files))).collect();
@@ -48,7 +48,7 @@ impl Graph {
         }
         let mut edges = BTreeMap::new();
         for (module, mentions) in mentions {
-            // A re-export gives a name to others, and uses nothing itself.
+            // A re-export exposes a name, but uses nothing itself.
             let used = mentions.iter().filter(|mention| !mention.is_reexport);
             let used = used.map(|mention| defined(&mention.path, files, &exports, 0));
             edges.insert(module.clone(), used.filter(|used| used != module).collect());
@@ -105,7 +105,7 @@ fn module(src: &Path, file: &Path) -> Module {
     parts
 }
 
-/// The code of a file without comments, texts, and the tests at its end.
+/// The code of a file without comments, string literals, and the tests at its end.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
     let text = text.split("#[cfg(test)]\nuse").next().unwrap();
@@ -120,7 +120,7 @@ fn code(text: &str) -> String {
     code
 }
 
-/// The module in which the name at the end of a path is defined, seen through re-exports.
+/// The module that defines the name at the end of a path, following re-exports.
 fn defined(
     path: &[String],
     files: &BTreeMap<Module, String>,
@@ -152,7 +152,7 @@ fn mentions(module: &Module, code: &str, files: &BTreeMap<Module, String>) -> Ve
         let statement = rest[..at].rsplit(['\n', ';', '}', '{']).next().unwrap_or_default();
         let is_reexport = statement.starts_with("pub") && statement.contains(" use ");
         let (text, end) = whole(&rest[at..]);
-        // `pub(in super::super)` says who may see a thing, and uses nothing.
+        // `pub(in super::super)` is a visibility, not a use.
         let is_visibility = rest[..at].ends_with("(in ");
         for entry in entries(&text).into_iter().filter(|_| !is_visibility) {
             let (path, name) = match entry.split_once(" as ") {
@@ -169,7 +169,7 @@ fn mentions(module: &Module, code: &str, files: &BTreeMap<Module, String>) -> Ve
     found
 }
 
-/// Where the next path begins: `crate::`, `super::`, `self::`, or a module below this one behind `use`.
+/// The start of the next path: `crate::`, `super::`, `self::`, or a child module after `use`.
 fn start(rest: &str, module: &Module, files: &BTreeMap<Module, String>, before: &str) -> Option<usize> {
     let roots = ["crate::", "super::", "self::"];
     let is_start = |at: usize| {
@@ -190,7 +190,7 @@ fn start(rest: &str, module: &Module, files: &BTreeMap<Module, String>, before: 
     first.chain(children).min()
 }
 
-/// The text of a path with its groups, and its length.
+/// The text of a path including its groups, and its length.
 fn whole(text: &str) -> (String, usize) {
     let mut depth = 0;
     for (at, c) in text.char_indices() {

@@ -1,5 +1,5 @@
-//! A part uses only lower parts, siblings never use each other, and within a part no files use each other in a circle:
-//! reads the sources and says who does.
+//! A part uses only lower parts, siblings never use each other, and no files within a part depend on each other
+//! in a cycle: checks this in the sources.
 
 mod graph;
 
@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Lowest first. What stands in one row does not know of the others in it.
+/// Lowest first. Parts in one row do not know each other.
 const LAYERS: &[&[&str]] = &[
     &["units", "policy", "region", "fault", "task", "pages", "shown"],
     &["record", "event", "diagnostic"],
@@ -24,7 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["lib", "main", "prelude"],
 ];
 
-/// The one exception: the simulator speaks the service's language.
+/// The one exception: the simulator uses the service's wire types.
 const ALLOWED: &[(&str, &str)] = &[("sim", "mistral::wire")];
 
 #[test]
@@ -43,8 +43,8 @@ fn every_part_uses_only_lower_parts() {
     assert!(breaches.is_empty(), "{breaches:#?}");
 }
 
-/// A name that a `mod.rs` re-exports counts as used from the file in which it is defined, and the re-export itself is no
-/// use. So a folder's page may list its files, and its files may import each other through it.
+/// A name re-exported by a `mod.rs` counts as used from the file that defines it, and the re-export itself is not
+/// a use. So a `mod.rs` may list its files, and these may import each other through it.
 #[test]
 fn no_files_use_each_other_in_a_circle() {
     let circles = graph::Graph::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).circles();
@@ -83,15 +83,15 @@ fn the_reader_of_uses_finds_them() {
 fn no_file_has_grown_past_the_end() {
     for file in sources(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
         let lines = fs::read_to_string(&file).unwrap().lines().count();
-        // The catalogue of mistakes and the shapes of the stages are lists, and read as such.
+        // The catalogue of mistakes and the shapes of the stages are lists.
         let most =
             if ["diagnostic.rs", "stage.rs"].iter().any(|name| file.ends_with(name)) { 650 } else { 450 };
         assert!(lines <= most, "{} has {lines} lines: which two things live in it?", file.display());
     }
 }
 
-/// The picture of CONTRIBUTING.md: an arrow for each part that uses another, without those that follow from two
-/// others.
+/// The diagram in CONTRIBUTING.md: an arrow from each part to each part it uses, without those that follow from
+/// two others.
 #[test]
 fn the_picture_is_drawn_from_the_imports() {
     const BEGIN: &str = "<!-- picture: begin -->\n";
@@ -157,7 +157,7 @@ fn part(file: &Path) -> String {
     parts.next().unwrap().trim_end_matches(".rs").to_owned()
 }
 
-/// The paths behind `crate::`, outside the tests at a file's end.
+/// The paths after `crate::`, outside the tests at the end of a file.
 fn uses(text: &str) -> BTreeSet<String> {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
     let text = text.split("#[cfg(test)]\nuse").next().unwrap();

@@ -1,9 +1,9 @@
-//! Random pipelines that are valid: a source with hostile names and values, and chains of stages over it, each with a
-//! table at its end. Main type: [`Generated`].
+//! Random valid pipelines: a source with hostile names and values, and chains of stages over it, each ending in a
+//! table. Main type: [`Generated`].
 
 use crate::common::Dice;
 
-/// What is known of a field while a chain is written.
+/// The kind of a field while a chain is generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Text,
@@ -21,7 +21,8 @@ struct Field {
     kind: Kind,
 }
 
-/// The columns of the source: name, kind, and an SQL expression over `i` that gives NULL, edges and hostile texts.
+/// The columns of the source: name, kind, and an SQL expression over `i` that yields NULL, edge cases and hostile
+/// texts.
 const COLUMNS: [(&str, Kind, &str); 12] = [
     (
         "text",
@@ -41,12 +42,12 @@ const COLUMNS: [(&str, Kind, &str); 12] = [
     ("words", Kind::Texts, "[w || i FOR w IN ['a', 'b', 'null', 'c']][1:i % 5]"),
 ];
 
-/// A chain and the table at its end.
+/// A chain and its table.
 #[derive(Debug)]
 pub(super) struct Chain {
     /// The table.
     pub(super) table: String,
-    /// The columns of the source that the table must still hold as they were.
+    /// The columns of the source that the table must contain unchanged.
     pub(super) kept: Vec<String>,
     stages: String,
 }
@@ -58,7 +59,7 @@ pub(super) struct Generated {
     pub(super) chains: Vec<Chain>,
     /// The columns of the source's key.
     pub(super) key: Vec<String>,
-    /// A query that gives the source.
+    /// The query of the source.
     pub(super) source: String,
 }
 
@@ -99,16 +100,16 @@ stages:
     }
 }
 
-/// Writes the stages of one chain.
+/// Generates the stages of one chain.
 struct Writer<'a> {
     chain: u64,
     count: u64,
     fields: Vec<Field>,
-    /// Fields that are still those of the source.
+    /// Fields unchanged from the source.
     kept: Vec<String>,
     /// Whether each row of the table is a record of the source or a piece of one.
     is_plain: bool,
-    /// The fields before the split that is open.
+    /// The fields before the open split, if any.
     split: Option<Vec<Field>>,
     stages: String,
     dice: &'a mut Dice,
@@ -251,7 +252,7 @@ impl<'a> Writer<'a> {
         self.fields.push(Field { name: format!("{name}_index"), kind: Kind::Number });
         self.fields.push(Field { name: name.clone(), kind });
         self.split = Some(before);
-        // A list that was taken apart is in its parts.
+        // A split list continues as its parts.
         self.kept.retain(|kept| kept != "words");
     }
 
@@ -310,12 +311,12 @@ impl<'a> Writer<'a> {
             self.split = Some(self.fields.clone());
             self.fields.push(Field { name: format!("{name}_sample"), kind: Kind::Number });
         }
-        // What it answers is unpacked in the table, as long as the names are free.
+        // The fields of its answer are unpacked in the table, if their names are free.
         self.fields.push(Field { name, kind: Kind::Other });
     }
 }
 
-/// A text as YAML reads it back.
+/// A text as parsed back from YAML.
 fn yaml(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -1,7 +1,7 @@
-//! Random pipelines, end to end: what `plan` shows is what the table has, values survive, keys are unique, origins are
-//! sufficient, what passes `check` fails no record, and a second run asks nothing and changes nothing.
+//! Random pipelines end to end: the table is as shown by `plan`, values survive, keys are unique, origins are
+//! sufficient, specs that pass `check` fail no record, and a second run sends and changes nothing.
 //!
-//! `ETL_PIPELINES=5000` runs more of them, `ETL_SEED=7` begins elsewhere; a failure names its seed.
+//! `ETL_PIPELINES=5000` for more, `ETL_SEED=7` for another start; a failure names its seed.
 
 mod generator;
 
@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 use crate::common::{Folder, number, run};
 use generator::Generated;
 
-/// Chains of a pipeline: each counts as one.
+/// Chains per pipeline: each counts as one.
 const CHAINS: u64 = 5;
 
-/// Pipelines, by four tests that run beside each other.
+/// Pipelines, divided among four tests that run in parallel.
 fn pipelines(part: u64) {
     let count = number("ETL_PIPELINES", 200).div_ceil(CHAINS);
     let first = number("ETL_SEED", 1);
@@ -54,14 +54,14 @@ struct Case {
     folder: Folder,
 }
 
-/// The rows of the source that are read.
+/// The source rows that are read.
 fn source(folder: &Folder, query: &str, condition: &str) {
     let path = folder.path("texts.parquet").display().to_string();
     let sql = format!("COPY (FROM ({query}) AS s WHERE {condition}) TO '{path}' (FORMAT parquet)");
     Connection::open_in_memory().unwrap().execute_batch(&sql).unwrap();
 }
 
-/// The results of a run, opened once for all questions about them.
+/// The results of a run, opened once for all queries.
 struct Results(Connection);
 
 impl Results {
@@ -70,7 +70,7 @@ impl Results {
         Self(Connection::open_with_flags(folder.path("out.duckdb"), config).unwrap())
     }
 
-    /// The result of a query, one row a line.
+    /// The result of a query, one row per line.
     fn sql(&self, query: &str) -> String {
         let sql = format!("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ({query}\n)");
         let mut statement = self.0.prepare(&sql).unwrap_or_else(|error| panic!("{error}\n{query}"));
@@ -97,7 +97,7 @@ impl Case {
         Self { seed, generated, folder }
     }
 
-    /// What a failure is reported with.
+    /// The context reported with a failure.
     fn about(&self) -> String {
         format!("seed {}\n{}\n{}", self.seed, self.generated.source, self.generated.spec)
     }
@@ -209,7 +209,7 @@ impl Case {
         }
     }
 
-    /// A run over nothing but the source records of a row gives that row.
+    /// A run over only the source records of a row yields that row.
     fn origins_are_sufficient(&self, results: &Results, plan: &Plan) {
         let at = (self.seed % CHAINS) as usize;
         let chain = &self.generated.chains[at];

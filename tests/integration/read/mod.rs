@@ -1,6 +1,6 @@
-//! Tables of hostile values, written by a small writer of the test's own, come back value by value.
+//! Tables of hostile values, written by a separate small writer, are read back value by value.
 //!
-//! `ETL_READ_TABLES=2000` makes more of them, `ETL_READ_SEED=17` begins with another one.
+//! `ETL_READ_TABLES=2000` for more, `ETL_READ_SEED=17` for another start.
 
 mod table;
 mod text;
@@ -18,7 +18,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use table::{Cell, Table};
 
-/// Runs a test for each seed, and says which one it was.
+/// Runs a test for each seed, and names the one that fails.
 fn each_seed(test: impl Fn(&mut StdRng, &Path)) {
     let number = |name: &str, or| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(or);
     let (first, count) = (number("ETL_READ_SEED", 1), number("ETL_READ_TABLES", 200));
@@ -54,7 +54,7 @@ fn read(folder: &Path, pattern: &str, format: Format) -> (Description, Vec<Row>,
     (description, all, bad)
 }
 
-/// Says whether every value of every row is what the table has.
+/// Checks that every value of every row is that of the table.
 fn same(
     table: &Table,
     description: &Description,

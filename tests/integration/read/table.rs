@@ -1,4 +1,4 @@
-//! Tables of random values that readers are known to get wrong. Main type: [`Table`].
+//! Tables of random values that readers often get wrong. Main type: [`Table`].
 
 use rand::{RngExt, rngs::StdRng};
 
@@ -7,16 +7,16 @@ pub(super) enum Cell {
     Null,
     /// A text.
     Text(String),
-    /// A number, as it is written.
+    /// A number, as written.
     Number(String),
     Boolean(bool),
     List(Vec<Cell>),
-    /// An object; a field that is missing is not in it.
+    /// An object; missing fields are left out.
     Object(Vec<(String, Cell)>),
 }
 
 impl Cell {
-    /// The text of a leaf.
+    /// The text of a scalar.
     pub(super) fn text(&self) -> String {
         match self {
             Self::Text(text) | Self::Number(text) => text.clone(),
@@ -29,7 +29,7 @@ impl Cell {
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     pub(super) names: Vec<String>,
-    /// The types that DuckDB is to write, where it does.
+    /// The types for DuckDB to write, if it does.
     pub(super) types: Vec<&'static str>,
     pub(super) rows: Vec<Vec<Cell>>,
 }
@@ -158,7 +158,7 @@ fn nested(random: &mut StdRng, depth: usize) -> Cell {
     }
 }
 
-/// A cell of a kind of columns.
+/// A cell of a column kind.
 fn cell(kind: usize, random: &mut StdRng) -> Cell {
     match kind {
         0 => Cell::Number(number(random)),
@@ -185,7 +185,7 @@ fn cell(kind: usize, random: &mut StdRng) -> Cell {
 }
 
 impl Table {
-    /// A table for files of text; `nested` with lists and objects.
+    /// A table for text formats; with lists and objects if `nested`.
     pub(super) fn random(random: &mut StdRng, nested: bool) -> Self {
         let kinds = if nested { 13 } else { 10 };
         let columns: Vec<usize> =
@@ -227,7 +227,7 @@ impl Table {
         Self { names: names.collect(), types, rows }
     }
 
-    /// The table as one file or several.
+    /// The table split into one or more files.
     pub(super) fn parts(&self, random: &mut StdRng) -> Vec<Self> {
         let count = random.random_range(1..4);
         let size = self.rows.len().div_ceil(count).max(1);

@@ -1,4 +1,4 @@
-//! Writers of CSV, JSON Lines and Parquet that know nothing of the readers.
+//! Writers of CSV, JSON Lines and Parquet, independent of the readers.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::table::{Cell, Table};
 
 pub(super) fn csv(table: &Table, random: &mut StdRng) -> String {
     let one = table.names.len() == 1;
-    // With one column no header line shows the separator.
+    // With one column, the header does not show the separator.
     let separator = if one { ',' } else { [',', ';', '\t', '|'][random.random_range(0..4)] };
     let end = if random.random() { "\n" } else { "\r\n" };
     let all = random.random_bool(0.2);
@@ -34,7 +34,7 @@ pub(super) fn csv(table: &Table, random: &mut StdRng) -> String {
         });
         text.push_str(&cells.collect::<Vec<_>>().join(&separator.to_string()));
     }
-    // Without it a last NULL of one column would be no line at all.
+    // Without it, a last NULL in a single column would not be a line.
     if one || random.random() {
         text.push_str(end);
     }
@@ -77,7 +77,7 @@ fn json(cell: &Cell, random: &mut Option<&mut StdRng>) -> String {
     }
 }
 
-/// A text in quotes; with `random`, letters are sometimes written as escapes.
+/// A quoted string; with `random`, letters are sometimes escaped.
 fn string(text: &str, mut random: Option<&mut StdRng>) -> String {
     let mut out = "\"".to_owned();
     for c in text.chars() {
@@ -96,11 +96,11 @@ fn string(text: &str, mut random: Option<&mut StdRng>) -> String {
     out + "\""
 }
 
-/// Whether a value is what was written.
+/// Whether a value equals the one written.
 pub(super) fn is_same_json(cell: &Cell, value: &Value, of: &LogicalType) -> bool {
     match (cell, value, of) {
         (Cell::Null, value, _) => value.is_null(),
-        // The text of a value in a column of mixed values may have escapes of its own: it is compared as JSON.
+        // Text in a column of mixed values may contain escapes: it is compared as JSON.
         (cell, Value::Text(text), LogicalType::Json) => is_same_text(text, &json(cell, &mut None)),
         (Cell::Text(wanted), Value::Text(text), LogicalType::Varchar) => *wanted == **text,
         (Cell::Boolean(wanted), Value::Boolean(value), LogicalType::Boolean) => wanted == value,
@@ -126,7 +126,7 @@ pub(super) fn is_same_json(cell: &Cell, value: &Value, of: &LogicalType) -> bool
     }
 }
 
-/// The same text of JSON, whatever is written as an escape; numbers by their digits.
+/// The same JSON text, regardless of escapes; numbers by their digits.
 fn is_same_text(text: &str, wanted: &str) -> bool {
     text == wanted || (unescaped(text) == unescaped(wanted))
 }
@@ -146,7 +146,7 @@ fn unescaped(text: &str) -> String {
     String::from_utf16(&units).unwrap()
 }
 
-/// A decimal number without zeros that do not count, an exponent worked in.
+/// A decimal number without redundant zeros, with its exponent applied.
 fn plain(text: &str) -> (bool, String, i64) {
     let (negative, rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));

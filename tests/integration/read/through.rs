@@ -1,5 +1,5 @@
-//! The same hostile tables through the whole program: source → table and CSV file, counted and compared with what was
-//! written, by readers of the test's own or by ours from the file that it wrote.
+//! The same hostile tables through the whole program: source → table and CSV file, counted and compared with the
+//! original, by independent readers or by ours from the written file.
 
 use std::path::Path;
 
@@ -43,7 +43,7 @@ stages:
     run(&pipeline, &RunOptions::default(), CancellationToken::new()).unwrap()
 }
 
-/// The values of the table that was written, as DuckDB prints them; lists and structs as JSON.
+/// The values of the written table, as DuckDB prints them; lists and structs as JSON.
 fn of_table(folder: &Path, names: &[String]) -> Texts {
     let connection = duckdb::Connection::open(folder.join("out.duckdb")).unwrap();
     let column = |name: &String| {
@@ -60,7 +60,7 @@ fn of_table(folder: &Path, names: &[String]) -> Texts {
     found.unwrap().map(Result::unwrap).collect()
 }
 
-/// The values of the CSV file that was written, read by our own source.
+/// The values of the written CSV file, read by our own source.
 fn of_file(folder: &Path, names: &[String]) -> Texts {
     let set = FileSet::new(&folder.join("kept.csv"), Size(u64::MAX));
     let types = Types { text: true, ..Types::default() };
@@ -82,7 +82,7 @@ fn of_file(folder: &Path, names: &[String]) -> Texts {
     texts
 }
 
-/// The same text, and the same JSON whatever its spaces are and however its numbers are written.
+/// The same text, or the same JSON regardless of whitespace and number format.
 fn is_same(a: &Option<String>, b: &Option<String>) -> bool {
     let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
     match (a, b) {
@@ -96,7 +96,7 @@ fn is_same(a: &Option<String>, b: &Option<String>) -> bool {
 fn whole(folder: &Path, table: &Table, source: &str, names: &[String]) -> Texts {
     let ended = through(folder, source);
     conserved(&ended);
-    // Counted by whoever wrote the rows: each is a row of both sinks.
+    // Counted by the writer: each row is in both sinks.
     let count = table.rows.len() as u64;
     assert_eq!((ended.sum.read, ended.sum.failures, ended.sum.rows), (count, 0, 2 * count));
     assert_eq!(sql(&folder.join("out.duckdb"), "SELECT count(*) FROM kept"), count.to_string());
@@ -113,7 +113,7 @@ fn whole(folder: &Path, table: &Table, source: &str, names: &[String]) -> Texts 
     kept
 }
 
-/// The columns of the table in their order there.
+/// The columns of the table, in order.
 fn columns(folder: &Path) -> Vec<String> {
     let query = "SELECT column_name FROM duckdb_columns() WHERE table_name = 'kept' ORDER BY column_index";
     let connection = duckdb::Connection::open(folder.join("out.duckdb")).unwrap();
@@ -137,7 +137,7 @@ fn compared(table: &Table, names: &[String], kept: &Texts) {
     }
 }
 
-/// A run takes longer than a reader: one table of ten.
+/// A run is slower than a reader: one table in ten.
 fn each_tenth(test: impl Fn(&mut StdRng, &Path)) {
     each_seed(|random, folder| {
         if random.random_bool(0.1) {
@@ -200,7 +200,7 @@ fn null_and_the_empty_text_differ_in_a_csv_file() {
     through(folder, rows);
     let names = columns(folder);
     let text = |text: &str| Some(text.to_owned());
-    // A column that is NULL in the first row comes last.
+    // A column that is NULL in the first row is last.
     assert_eq!(names, ["a", "c", "b"]);
     let wanted = vec![
         vec![text(""), text("x"), None],
@@ -208,7 +208,7 @@ fn null_and_the_empty_text_differ_in_a_csv_file() {
         vec![text("NULL"), None, text("\"\"")],
     ];
     assert_eq!(of_file(folder, &names), wanted);
-    // One column: a NULL is a line of its own.
+    // One column: a NULL is a separate line.
     through(folder, "rows: [{ a: x }, { a: null }, { a: '' }, { a: null }]");
     assert_eq!(
         of_file(folder, &["a".to_owned()]),

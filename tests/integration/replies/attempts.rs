@@ -1,4 +1,4 @@
-//! `expect:` and `feedback:`: what an answer is held against for its record, and what the next attempt is shown.
+//! `expect:` and `feedback:`: the conditions on an answer, and what the next attempt is shown.
 
 use etl::{
     event::RunEnd,
@@ -32,7 +32,7 @@ fn asks(rows: &str, prompt: &str, more: &str, expect: &str) -> String {
 
 const TOTAL: &str = "{ total: sum.total = wanted }";
 
-/// Answers 1.00, and what the refusal says in a conversation that continues.
+/// Answers with a total of one more than the number of earlier answers in the conversation.
 fn corrected(body: &Value, _: usize) -> String {
     let messages = body["messages"].as_array().unwrap();
     let said = messages.iter().filter(|message| message["role"] == "assistant").count();
@@ -62,7 +62,7 @@ async fn the_next_attempt_is_shown_the_answer_and_what_was_expected() {
             { "role": "user", "content": refused },
         ])
     );
-    // Everything else is as it was.
+    // Everything else is unchanged.
     let without = |body: &Value| {
         let mut body = body.clone();
         body["messages"] = Value::Null;
@@ -104,7 +104,7 @@ async fn records_that_share_a_request_judge_its_answer_for_themselves() {
     let spec = asks(&format!("[{}]", rows.join(", ")), "Sum", "attempts: 2", TOTAL);
     let ended = run_against(&server, &folder.pipeline(&spec, &[])).await;
     assert_eq!(ended.end, RunEnd::WithFailures);
-    // 1 is the first answer, 2 the second, and 3 no attempt is left for.
+    // 1 is the first answer, 2 the second, and for 3 no attempt is left.
     assert_eq!(
         folder.sql("SELECT total, count(*), bool_and(total = wanted) FROM out GROUP BY total ORDER BY total"),
         "1.00 | 4 | true\n2.00 | 4 | true"
@@ -178,7 +178,7 @@ async fn jobs_hold_answers_against_their_records_too() {
     run(folder.pipeline(&spec, &[])).await;
     assert_eq!(folder.sql("SELECT id FROM out"), "1");
     assert_eq!(folder.sql("SELECT id, kind, attempts FROM failed"), "2 | expectation | 2");
-    // The second attempt has the first one and the reason in it.
+    // The second attempt contains the first one and the reason.
     assert_eq!(
         folder.sql("SELECT count(*), bool_and(later) FROM (SELECT prompt_tokens > min(prompt_tokens) OVER () + 20 AS later, attempt FROM etl.answers) WHERE attempt = 2"),
         "1 | true"

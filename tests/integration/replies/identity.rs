@@ -1,4 +1,4 @@
-//! What identifies a request, what its stage's cache is called, and what is too long to be sent.
+//! The identity of a request, the key of its stage's cache, and the length limit of prompts.
 
 use duckdb::Connection;
 use etl::{
@@ -49,7 +49,7 @@ async fn what_changes_nothing_about_the_answer_asks_nothing_again() {
     run_against(&server, &folder.pipeline(&asks("      temperature: 0.5"), &[])).await;
     let bodies = bodies(&server);
     assert_eq!(bodies.len(), 4, "another temperature is another request");
-    // Only the service's own server is sent a field that a spec does not set.
+    // Fields that a spec does not set are sent only to the service's own server.
     assert_eq!(bodies[0].as_object().unwrap().keys().collect::<Vec<_>>(), ["model", "messages"]);
 }
 
@@ -60,7 +60,7 @@ async fn what_an_older_program_has_paid_for_is_found() {
     let settings =
         "      prompt_cache_key: mine\n      service_tier: standard_only\n      metadata: { a: b }";
     run_against(&server, &folder.pipeline(&asks(settings), &[])).await;
-    // An older program hashed all that was sent, and its ledger has no column for tokens of the cache.
+    // Older versions hashed everything sent, and their ledgers have no column for cached tokens.
     let sent = server.asked().into_iter().filter(|asked| asked.method == "POST");
     let connection = Connection::open(folder.path("out.duckdb")).unwrap();
     for asked in sent {
@@ -159,7 +159,7 @@ async fn what_is_too_long_is_not_sent_and_no_repair_sees_it() {
         "2 | context | 0 | the request has at least 150014 tokens, and the context of `
 3 | context | 1 | 400 (code 3059): Prompt contains 180001 tokens and 0 are wan"
     );
-    // What the condition of the repair leaves out is still a failure.
+    // A record excluded by the repair's condition is still a failure.
     assert_eq!(folder.sql("SELECT id, kind FROM out"), "1 | NULL");
     assert_eq!(folder.sql("SELECT count(*) FROM etl.journal WHERE key = '2'"), "0");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! `mock:` and `--answers`: what the simulator answers where that is written out.
+//! `mock:` and `--answers`: supplied answers of the simulator.
 
 use etl::{
     event::RunEnd,
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Ended, Folder, pipeline, run_in};
 
 async fn offline(folder: &Folder, spec: &str, answers: Option<&str>) -> Result<Ended, RunError> {
-    // Answers that are given are as they are, however often the others do not fit.
+    // Supplied answers stay unchanged, whatever the rate of misfits.
     let options = Options {
         offline: true,
         sim: SimConfig { misfits: 1.0, ..SimConfig::default() },

@@ -1,4 +1,4 @@
-//! What is asked and what is answered: schemas, expectations, attempts, identities, mocks.
+//! Requests and answers: schemas, expectations, attempts, identities, mocks.
 
 mod attempts;
 mod identity;
@@ -25,7 +25,7 @@ fn answered(text: &str) -> Step {
     )
 }
 
-/// A server that answers each chat request by what its body says, and by how many came before it.
+/// A server that answers each chat request by its body and by the number of earlier ones.
 async fn server(answer: impl Fn(&Value, usize) -> String + Send + Sync + 'static) -> Server {
     let nth = std::sync::atomic::AtomicUsize::new(0);
     Server::start(move |asked, _| match asked.method.as_str() {
@@ -38,13 +38,13 @@ async fn server(answer: impl Fn(&Value, usize) -> String + Send + Sync + 'static
     .await
 }
 
-/// The bodies of the requests that came.
+/// The bodies of the received requests.
 fn bodies(server: &Server) -> Vec<Value> {
     let posts = server.asked().into_iter().filter(|asked| asked.method == "POST");
     posts.map(|asked| serde_json::from_slice(&asked.body).unwrap()).collect()
 }
 
-/// A pipeline of these stages.
+/// A pipeline with these stages.
 fn pipeline(stages: &str) -> String {
     format!("pipeline: test\nmistral: {{ api_key: test }}\nduckdb: out.duckdb\nstages:\n{stages}")
 }
@@ -54,7 +54,7 @@ async fn run_against(server: &Server, pipeline: &Pipeline) -> Ended {
     run_in(pipeline, &options, CancellationToken::new()).await.unwrap()
 }
 
-/// Everything that is wrong with a spec.
+/// All mistakes of a spec.
 fn mistakes(folder: &Folder, spec: &str) -> String {
     match Pipeline::from_text(&folder.path("spec.yaml"), spec, &[]) {
         Ok(pipeline) => panic!("no mistakes: {}", pipeline.plan()),

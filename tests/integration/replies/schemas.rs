@@ -1,10 +1,10 @@
-//! `schema:` as JSON Schema in the spec and in the short form: what is sent, and which columns it makes.
+//! `schema:` as JSON Schema in the spec and in the short form: what is sent, and the resulting columns.
 
 use serde_json::json;
 
 use super::{Folder, bodies, mistakes, pipeline, run_against, server};
 
-/// A pipeline that asks with this schema.
+/// A pipeline with this schema.
 fn asks(schema: &str) -> String {
     pipeline(&format!(
         "

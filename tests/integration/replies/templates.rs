@@ -1,4 +1,4 @@
-//! Templates in `model:` and in the settings of a request, and where a template has no place.
+//! Templates in `model:` and in the settings of a request, and where templates are not permitted.
 
 use etl::{
     event::RunEnd,

@@ -1,4 +1,4 @@
-//! Whatever a schema allows is in the table as it was answered, or the answer is refused, and asked for again.
+//! Any answer that a schema permits is stored unchanged in the table, or refused and requested again.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Folder, bodies, pipeline, run_against, server};
 
-/// Draws that are the same for a seed.
+/// Reproducible random draws.
 struct Draw(u64);
 
 impl Draw {
@@ -71,7 +71,7 @@ fn object(draw: &mut Draw, depth: u64, closed: bool) -> Value {
     object
 }
 
-/// A value that fits, mostly; the test asks the validator.
+/// A value that usually fits; the test checks with the validator.
 fn value(draw: &mut Draw, schema: &Value, root: &Value) -> Value {
     if schema["$ref"].is_string() {
         return value(draw, &root["$defs"]["shared"], root);
@@ -134,7 +134,7 @@ fn value(draw: &mut Draw, schema: &Value, root: &Value) -> Value {
     }
 }
 
-/// Without what is absent, which NULL stands for; numbers and times as they are compared.
+/// Normalizes a value: drops absent fields, which NULL represents, and formats numbers and times for comparison.
 fn normal(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! What the endpoints answer, alone.
+//! The answers of the endpoints to single requests.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What goes wrong between a client and the service, and the limits that it keeps.
+//! Faults between a client and the service, and the limits that it enforces.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -79,7 +79,7 @@ async fn refusals_come_in_every_shape_and_say_when_to_come_back() {
     assert!(response.headers().contains_key("mistral-correlation-id"));
     assert!(response.text().await.unwrap().starts_with("<html>"));
     assert_eq!(api.stats().refused, 1);
-    // Somebody who asks for models is not meant, and a fault that has not begun is none.
+    // Requests for models are not affected, nor is any before the fault begins.
     api.get("/v1/models").await;
     let later = Fault { from: Duration::from_secs(60), ..faulty(FaultKind::Cut) };
     assert_eq!(with_fault(later).await.1.unwrap().status(), 200);

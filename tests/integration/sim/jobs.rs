@@ -1,4 +1,4 @@
-//! How batch jobs go, and what is in their files.
+//! The course of batch jobs, and the content of their files.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -105,7 +105,7 @@ async fn lines_fail_in_three_shapes_and_go_missing() {
         .collect();
     assert_eq!(shapes.len(), 3, "{shapes:?}");
 
-    // The other way: between the answers, and with no answer at all.
+    // The other way: among the answers, and without any answer.
     let api = Api::new(batch(BatchConfig { errors: ErrorsIn::OutputFile, ..config.clone() })).await;
     let ended = api.end(&api.job(&lines(50), json!({})).await).await;
     let output = api.lines(&ended["output_file"]).await;
@@ -175,7 +175,7 @@ async fn the_same_seed_and_the_same_jobs_give_the_same_files() {
     let mut runs = Vec::new();
     for turn in 0..2 {
         let api = Api::new(SimConfig { misfits: 0.3, ..config.clone() }).await;
-        // The other way round the second time, and with a pause: neither matters.
+        // In reverse order the second time, and with a pause: neither matters.
         let parts = if turn == 0 { [10, 20] } else { [20, 10] };
         let mut reported = BTreeMap::new();
         for part in parts {

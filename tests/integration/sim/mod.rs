@@ -1,4 +1,4 @@
-//! The simulator as a foreign client sees it: over real HTTP on loopback.
+//! The simulator as seen by a foreign client: over real HTTP on loopback.
 
 mod answers;
 mod faults;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 const CHAT: &str = "/v1/chat/completions";
 const MODEL: &str = "mistral-small-latest";
 
-/// A client that knows nothing of this crate.
+/// A client independent of this crate.
 struct Api {
     client: Client,
     sim: Sim,

@@ -20,7 +20,7 @@ fn every_scenario_that_is_shipped_can_be_played_and_a_wrong_one_says_where() {
     insta::assert_snapshot!(SimConfig::default().with_scenario("wild").unwrap_err(), @"there is no scenario `wild`: expected a file, or one of `calm`, `busy`, `flaky`, `hostile`, `philosophy`, `limit-hidden`, `limit-announced`, `limit-second`, `limit-misannounced`, `limit-tokens`, `limit-pages`, `limit-halved`, `limit-shared`, `sporadic`, `outage`");
 }
 
-/// What is wrong with an answer, as a strict reader sees it.
+/// The kind of misfit, as determined by a strict reader.
 fn misfit(content: &str, schema: &Value) -> &'static str {
     let Ok(value) = serde_json::from_str::<Value>(content) else { return "no JSON" };
     let Some(object) = value.as_object() else { return "no object" };
@@ -61,7 +61,7 @@ async fn the_philosophy_run_misfits_as_often_as_the_real_one_did() {
                 Value::Array(chunks) => chunks.iter().filter_map(|chunk| chunk["text"].as_str()).collect(),
                 content => content.as_str().unwrap().to_owned(),
             };
-            // Fences and a sentence before an object are put up with.
+            // Code fences and a sentence before an object are tolerated.
             let text = match (text.find("{\""), text.rfind('}')) {
                 (Some(from), Some(to)) if !text.starts_with('[') => text[from..=to].to_owned(),
                 _ => text,

@@ -1,4 +1,4 @@
-//! Files and jobs as they are made, found and refused.
+//! Files and jobs: created, found and refused.
 
 use etl::sim::{BatchConfig, SimConfig};
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! What must hold in each case, over many seeds.
+//! Bounds that each case must keep over many seeds.
 
 use super::{
     cases::{CASES, named},
@@ -6,15 +6,15 @@ use super::{
     quantile, seeds,
 };
 
-/// What a case must keep to over the seeds.
+/// The bounds of a case.
 struct Bounds {
-    /// The time, in seconds: the median's and the worst seed's.
+    /// The time of the median and of the worst seed, in seconds.
     seconds: (f64, f64),
-    /// The share of requests refused, in percent: likewise.
+    /// The percentage of refused requests, likewise.
     refused: (f64, f64),
 }
 
-/// Runs all seeds of a case and holds the figures against the bounds; gives the outcomes.
+/// Runs all seeds of a case and checks the figures against the bounds; returns the outcomes.
 fn check(name: &str, bounds: &Bounds) -> Vec<(u64, Outcome)> {
     let case = named(name);
     let outcomes: Vec<(u64, Outcome)> =
@@ -35,7 +35,7 @@ fn check(name: &str, bounds: &Bounds) -> Vec<(u64, Outcome)> {
     outcomes
 }
 
-/// No more than so much in the median and in the worst seed.
+/// Upper bounds for the median and the worst seed.
 const fn within(seconds: (f64, f64), refused: (f64, f64)) -> Bounds {
     Bounds { seconds, refused }
 }
@@ -106,7 +106,7 @@ fn sporadic_refusals_slow_nothing_down() {
         let case = named(name);
         let share = 100.0 * case.server.share;
         let outcomes = check(name, &within((60.0, 60.0), (share + 1.0, share + 4.0)));
-        // The median of those who wait for themselves: a single seed of theirs is a matter of luck.
+        // The median for independent clients: a single seed of theirs is random.
         let alone: Vec<f64> = seeds().map(|seed| case.run(Kind::Alone, seed).seconds).collect();
         let alone = quantile(&alone, 0.5);
         let slow: Vec<u64> =
@@ -164,12 +164,12 @@ fn an_outage_is_probed_a_few_times_and_left_at_full_pace() {
 
 #[test]
 fn several_kinds_of_trouble_at_once_do_not_make_the_pace_collapse() {
-    // The time of a client that knows the server and waits for the end of an outage in which others get a
-    // fifth through: 216, 91 and 12 s in the median.
+    // The time of a client that knows the server and waits out an outage in which others get a fifth through:
+    // 216, 91 and 12 s in the median.
     check("hostile day", &within((275.0, 520.0), (28.0, 65.0)));
     check("hostile day without a limit", &within((100.0, 200.0), (20.0, 45.0)));
     check("hostile day, 20 times as fast", &within((19.5, 75.0), (22.0, 45.0)));
-    // What looks like a limit for twenty seconds in each minute.
+    // Looks like a limit for twenty seconds of each minute.
     check("hostile day without codes", &within((380.0, 1800.0), (16.0, 65.0)));
     check("fast hostile day without codes", &within((92.0, 460.0), (16.0, 45.0)));
 }

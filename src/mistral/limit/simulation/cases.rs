@@ -1,4 +1,4 @@
-//! The cases that the controller has to tell apart.
+//! The cases that the controller must tell apart.
 
 use super::{
     clients::{Kind, Outcome, run},
@@ -12,7 +12,7 @@ pub(super) struct Case {
     pub(super) clients: usize,
     pub(super) records: usize,
     pub(super) concurrency: usize,
-    /// The seconds within which the clients begin.
+    /// The seconds within which the clients start.
     pub(super) stagger: f64,
 }
 
@@ -26,8 +26,8 @@ const fn sporadic(share: f64) -> Behaviour {
     Behaviour { share, ..FREE }
 }
 
-/// Several kinds of trouble at once: an outage of most and one of all, again each minute, sporadic refusals,
-/// errors of the server, answers that cannot be read and requests without an answer.
+/// Several faults at once: a partial and a total outage, repeated each minute, sporadic refusals, server errors,
+/// unreadable answers and unanswered requests.
 const HOSTILE: Behaviour = Behaviour {
     outage: Some((10.0, 20.0)),
     cut: Some((40.0, 4.0)),
@@ -153,7 +153,7 @@ pub(super) const CASES: &[Case] = &[
     case("10/s, 4 in flight", limit(10.0, 1.0), 300, 4),
 ];
 
-/// The case of a name.
+/// The case with a name.
 pub(super) fn named(name: &str) -> &'static Case {
     CASES.iter().find(|case| case.name == name).unwrap_or_else(|| panic!("there is no case `{name}`"))
 }

@@ -1,4 +1,4 @@
-//! Clients in virtual time: each sends its records as its law allows, and sends refused ones again.
+//! Clients in virtual time: each sends its records according to its policy, and retries refused ones.
 
 use std::{cmp::Ordering, collections::BinaryHeap};
 
@@ -12,19 +12,19 @@ use super::{
     server::{Answer, Behaviour, ESTIMATE, Fate, Server},
 };
 
-/// By what a client decides when to send.
+/// How a client decides when to send.
 enum Law {
     Controller(Box<Controller>),
-    /// What common clients do: each request waits for itself.
+    /// Like common clients: each request backs off independently.
     Alone,
-    /// Knows the server, and sends when it has room.
+    /// Knows the server's state, and sends when there is capacity.
     Ideal,
 }
 
-/// The longest wait of a request after a fault that is no refusal, in seconds.
+/// The longest wait of a request after a fault other than a refusal, in seconds.
 const FAULT_WAIT: f64 = 0.5;
 
-/// Which law.
+/// The kind of client.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     Controller,
@@ -36,10 +36,10 @@ struct Client {
     law: Law,
     rng: StdRng,
     fresh: usize,
-    /// Refused requests: when they may be sent again, and how often they were refused.
+    /// Refused requests: when each may be retried, and how often it was refused.
     waiting: Vec<(f64, u32)>,
     in_flight: usize,
-    /// When each answer came.
+    /// The time of each answer.
     answers: Vec<f64>,
     wake: Option<f64>,
 }
@@ -71,29 +71,29 @@ impl PartialOrd for Scheduled {
 }
 
 impl Ord for Scheduled {
-    /// The earliest is the greatest, as the heap wants it.
+    /// Reversed, because the heap pops the greatest.
     fn cmp(&self, other: &Self) -> Ordering {
         other.at.total_cmp(&self.at).then(other.number.cmp(&self.number))
     }
 }
 
-/// What came of a simulation.
+/// The outcome of a simulation.
 pub(super) struct Outcome {
     /// The time of the last answer, in seconds; infinite if not all were answered in time.
     pub(super) seconds: f64,
-    /// The share of requests that were refused.
+    /// The share of refused requests.
     pub(super) refused: f64,
     /// The time of the last answer of each client.
     pub(super) ends: Vec<f64>,
-    /// Records of each that were answered.
+    /// Answered records of each client.
     pub(super) done: Vec<usize>,
     answers: Vec<Vec<f64>>,
-    /// Attempts sent, accepted, refused and failed by the clients' own counts.
+    /// Attempts sent, accepted, refused and failed, as counted by the clients.
     pub(super) attempts: [u64; 4],
     pub(super) server: Server,
 }
 
-/// A simulation under way.
+/// A running simulation.
 struct Run {
     server: Server,
     clients: Vec<Client>,
@@ -103,10 +103,10 @@ struct Run {
     attempts: [u64; 4],
 }
 
-/// When a simulation is given up, in seconds.
+/// When a simulation is aborted, in seconds.
 const UNTIL: f64 = 3600.0;
 
-/// Runs `clients` clients, which begin within `stagger` seconds, until all of them have `records` answers.
+/// Runs `clients` clients, started within `stagger` seconds, until each has `records` answers.
 pub(super) fn run(
     behaviour: &Behaviour,
     kind: Kind,
@@ -167,7 +167,7 @@ pub(super) fn run(
 }
 
 impl Outcome {
-    /// The part of each client in what was answered by a time.
+    /// Each client's share of the answers up to a time.
     pub(super) fn shares(&self, by: f64) -> Vec<f64> {
         let answered = |answers: &Vec<f64>| answers.iter().filter(|at| **at <= by).count() as f64;
         let all: f64 = self.answers.iter().map(answered).sum();
@@ -209,7 +209,7 @@ impl Run {
         self.pump(now, client);
     }
 
-    /// Gives how long a refused request waits.
+    /// Returns how long a refused request waits.
     fn answered(
         &mut self,
         now: f64,
@@ -314,7 +314,7 @@ impl Run {
     }
 }
 
-/// How many requests came between two times, and how many of these were accepted.
+/// How many requests arrived between two times, and how many were accepted.
 pub(super) fn between(log: &[(f64, bool)], from: f64, to: f64) -> (usize, usize) {
     let came = || log.iter().filter(|(at, _)| (from..to).contains(at));
     (came().count(), came().filter(|(_, accepted)| *accepted).count())

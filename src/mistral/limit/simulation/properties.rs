@@ -1,4 +1,4 @@
-//! What must hold for any server: no hang, no attempt without a response, a time near the ideal.
+//! Properties that hold for any server: no hang, no attempt without a response, a time near the ideal.
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -8,10 +8,10 @@ use super::{
     server::{Behaviour, CALM, RetryAfter},
 };
 
-/// Servers for each seed of the other cases.
+/// Random servers for each seed of the other cases.
 const SERVERS: u64 = 10;
 
-/// A server of chance, and how many records and requests in flight its client has.
+/// A random server, and the records and requests in flight of its client.
 fn server(rng: &mut StdRng) -> (Behaviour, usize, usize) {
     let window = [1.0, 1.0, 1.0, 6.0, 60.0][rng.random_range(0..5)];
     let per_second = 2_f64.powf(rng.random_range(1.0..8.0));

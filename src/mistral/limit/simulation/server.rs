@@ -1,4 +1,4 @@
-//! A server with true limits, in virtual time: it takes so much in any stretch of its window.
+//! A server with true limits, in virtual time: it accepts a fixed amount in any sliding window.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::mistral::rate_limit_headers::{AnnouncedLimit, Quantity};
 
-/// What was used in a stretch of time that ends now.
+/// The use within a window that ends now.
 #[derive(Debug, Clone, Default)]
 struct Window {
     most: f64,
@@ -48,57 +48,57 @@ impl Window {
     }
 }
 
-/// Whether a refusal says when to come back.
+/// Whether a refusal carries a `Retry-After`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum RetryAfter {
     No,
     /// Always this many seconds.
     Fixed(f64),
-    /// When there is room, in whole seconds.
+    /// When there is capacity, in whole seconds.
     Exact,
 }
 
-/// Which refusals carry the code for want of capacity.
+/// Which refusals carry the capacity code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coded {
     Never,
     Outages,
-    /// Those for a limit as well, which is wrong.
+    /// Those for a limit as well, incorrectly.
     Always,
 }
 
-/// How a server behaves; the fields that a case does not name are 0.
+/// How a server behaves; unset fields are 0.
 #[derive(Debug, Clone)]
 pub(super) struct Behaviour {
-    /// Requests in any `window` seconds.
+    /// Requests per `window` seconds.
     pub(super) requests: f64,
     pub(super) window: f64,
-    /// Tokens in any minute.
+    /// Tokens per minute.
     pub(super) tokens: f64,
-    /// The share of requests that are refused whatever the rate.
+    /// The share of requests refused at any rate.
     pub(super) share: f64,
     pub(super) latency: f64,
-    /// How far latency and tokens lie around their mean, as a share of it.
+    /// The spread of latency and tokens around their mean, as a share of it.
     pub(super) spread: f64,
-    /// Whether headers announce the limits: as numbers a minute.
+    /// Whether headers announce the limits, per minute.
     pub(super) announced: bool,
-    /// Whether the limit on requests is announced as what it is, a number a second.
+    /// Whether the limit on requests is announced per second, as it really is.
     pub(super) by_second: bool,
     pub(super) retry: RetryAfter,
-    /// From when and for how long everything is refused.
+    /// The start and duration of a time in which everything is refused.
     pub(super) outage: Option<(f64, f64)>,
-    /// After how long the outage comes again, and the share that is refused during one.
+    /// The period of the outage, and the share refused during one.
     pub(super) every: f64,
     pub(super) outage_share: f64,
-    /// Which refusals say that they are for want of capacity.
+    /// Which refusals carry the capacity code.
     pub(super) coded: Coded,
-    /// From when on there is another limit on requests.
+    /// From when another limit on requests applies.
     pub(super) change: Option<(f64, f64)>,
-    /// The share of requests that end in an error of the server or an answer that cannot be read.
+    /// The share of requests that end in a server error or an unreadable answer.
     pub(super) faulty: f64,
-    /// The share that is never answered, and after how many seconds the client gives up.
+    /// The share that is never answered, and the client's timeout in seconds.
     pub(super) hanging: (f64, f64),
-    /// From when and for how long every connection is cut; again as the outage.
+    /// The start and duration of a time in which every connection is cut; repeats like the outage.
     pub(super) cut: Option<(f64, f64)>,
 }
 
@@ -124,7 +124,7 @@ pub(super) const CALM: Behaviour = Behaviour {
 };
 
 impl Behaviour {
-    /// When such a time of trouble ends, if there is one now.
+    /// When such a disturbance ends, if there is one now.
     fn end_of(&self, trouble: Option<(f64, f64)>, now: f64) -> Option<f64> {
         let (from, lasting) = trouble?;
         let since = (now - from) % self.every;
@@ -132,22 +132,22 @@ impl Behaviour {
     }
 }
 
-/// The mean of the tokens that a request reads and of those that its answer has.
+/// The mean tokens of a request and of its answer.
 const TOKENS: (f64, f64) = (100.0, 500.0);
 
-/// The estimate that clients make.
+/// The clients' estimate.
 pub(super) const ESTIMATE: f64 = TOKENS.0 + TOKENS.1;
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Accepted,
     Refused,
-    /// It came to nothing that says something about limits.
+    /// Says nothing about limits.
     Failed,
 }
 
-/// What the server answers, and after how long.
+/// The server's answer, and its latency.
 pub(super) struct Answer {
     pub(super) delay: f64,
     pub(super) fate: Fate,
@@ -157,7 +157,7 @@ pub(super) struct Answer {
     pub(super) tokens: f64,
 }
 
-/// A server under way.
+/// A running server.
 pub(super) struct Server {
     behaviour: Behaviour,
     rng: StdRng,
@@ -165,7 +165,7 @@ pub(super) struct Server {
     tokens: Window,
     pub(super) came: u64,
     pub(super) limited: u64,
-    /// When each request came and whether it was accepted.
+    /// When each request arrived, and whether it was accepted.
     pub(super) log: Vec<(f64, bool)>,
 }
 
@@ -182,7 +182,7 @@ impl Server {
         if spread > 0.0 { mean * self.rng.random_range(1.0 - spread..1.0 + spread) } else { mean }
     }
 
-    /// Draws only where there is a question: what a case does not name changes nothing about its seeds.
+    /// Draws only if needed: fields that a case does not set leave its seeds unchanged.
     fn chance(&mut self, share: f64) -> bool {
         share >= 1.0 || share > 0.0 && self.rng.random::<f64>() < share
     }
@@ -238,7 +238,7 @@ impl Server {
         Answer { delay, fate: Fate::Failed, retry_after: None, is_capacity: false, limits, tokens: 0.0 }
     }
 
-    /// When a request would be accepted that comes at the best time: for a client that knows the server.
+    /// When a request sent at the best time would be accepted: for a client that knows the server.
     pub(super) fn room_at(&mut self, now: f64) -> f64 {
         let b = &self.behaviour;
         if let Some(end) = b.end_of(b.outage, now).or(b.end_of(b.cut, now)) {

@@ -1,4 +1,4 @@
-//! Files as records, one by one.
+//! Files as records.
 
 use std::sync::Arc;
 
@@ -12,13 +12,12 @@ use crate::{
 
 use super::raw::{Raw, Read};
 
-/// Files that are read before they are asked for. Reading is quick beside what follows, and a document can be
-/// large.
+/// Files read ahead. Reading is quick compared with what follows, and a document can be large.
 const FILES_AHEAD: usize = 8;
 
 pub(super) fn files(set: FileSet, limit: usize) -> stream::BoxStream<'static, Raw> {
     blocking_feed(FILES_AHEAD, move |feed| {
-        // The pattern has been compiled before, when the plan was made.
+        // The pattern was valid when the plan was made.
         let Ok(paths) = set.paths() else { return };
         for path in paths.take(limit) {
             let read = match path {
@@ -35,8 +34,8 @@ pub(super) fn files(set: FileSet, limit: usize) -> stream::BoxStream<'static, Ra
     })
 }
 
-/// Counts the files beside the run, so that the bars know how far there is to go. The stream is empty; it
-/// ends when the count has.
+/// Counts the files alongside the run, so that progress bars know the total. The stream is empty, and ends with
+/// the count.
 pub(super) fn count(set: FileSet, limit: usize, meter: Arc<Meter>) -> stream::BoxStream<'static, Raw> {
     let counting = task::spawn_blocking(move || {
         if let Ok(paths) = set.paths() {

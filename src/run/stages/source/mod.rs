@@ -1,5 +1,5 @@
-//! Sources: records as they are asked for, in a stable order. One file a kind gives what is read, as [`raw::Raw`]; here
-//! it becomes records, whatever the kind.
+//! Sources: records on demand, in a stable order. One file per kind yields [`raw::Raw`] items, which are
+//! converted to records here.
 
 mod files;
 mod raw;
@@ -19,7 +19,7 @@ use crate::{
 
 use raw::{Raw, Read};
 
-/// The records of a source; it ends early when the run is stopped.
+/// The records of a source; ends early when the run is stopped.
 pub(crate) async fn source(node: &Node, source: &Source, context: &Arc<StageContext>) -> RecordStream {
     let meter = Arc::clone(context.meters.of(node.id));
     let limit = source.limit.map_or(usize::MAX, |limit| limit as usize);
@@ -84,7 +84,7 @@ pub(crate) async fn source(node: &Node, source: &Source, context: &Arc<StageCont
             record.about.origin.iter().for_each(|id| noted.read.add(&name, Some(*id)));
         }
     });
-    // A record that is not there has left the source only where all of the source was read.
+    // A missing record counts as removed only if the source was read completely.
     let (name, noted) = (Arc::clone(&node.name), Arc::clone(context));
     let end = stream::once(async move {
         if meter.failed.get() == 0
@@ -98,11 +98,11 @@ pub(crate) async fn source(node: &Node, source: &Source, context: &Arc<StageCont
     outcomes.take_until(context.database.shutdown.token().cancelled_owned()).boxed()
 }
 
-/// Makes records out of what is read.
+/// Converts raw items to records.
 struct Maker {
     name: Arc<str>,
     schema: Arc<Schema>,
-    /// The places of the key's fields.
+    /// The indices of the key's fields.
     key: Vec<usize>,
 }
 
@@ -128,8 +128,7 @@ impl Maker {
         }
     }
 
-    /// What identifies the record in every run: its key, and without one all that it holds, as a line's number is
-    /// another's tomorrow.
+    /// Identifies the record across runs: by its key, or without one by all its values, because line numbers change.
     fn identity(&self, key: &str, values: &[Value]) -> i64 {
         if !self.key.is_empty() {
             return origin_of(&self.name, key);
@@ -139,7 +138,7 @@ impl Maker {
         origin_of(&self.name, &texts.collect::<Vec<_>>().join(","))
     }
 
-    /// The key for people; its number for a record without one.
+    /// The key for display; its number for a record without one.
     fn key_of(&self, values: &[Value]) -> Option<String> {
         match self.key[..] {
             [] => None,

@@ -1,4 +1,4 @@
-//! Rows of CSV, JSON Lines and Parquet as records, their types proven first.
+//! Rows of CSV, JSON Lines and Parquet as records, after their types are verified.
 
 use std::ops::ControlFlow;
 
@@ -15,10 +15,10 @@ use crate::{
 
 use super::raw::{Raw, Read};
 
-/// Batches of rows that are read before they are asked for.
+/// Batches of rows read ahead.
 const BATCHES_AHEAD: usize = 64;
 
-/// The rows of files whose types are proven first; what was newly proven is kept for later runs.
+/// The rows of files after their types are verified; new verifications are stored for later runs.
 pub(super) fn proven_rows(
     files: ReadFiles,
     limit: Option<u64>,
@@ -41,7 +41,7 @@ pub(super) fn proven_rows(
         .boxed()
 }
 
-/// The rows of files, some at a time; an error is the last item.
+/// The rows of files in batches; an error is the last item.
 fn rows(files: ReadFiles, limit: Option<u64>) -> stream::BoxStream<'static, Result<Vec<Raw>, RunError>> {
     blocking_feed(BATCHES_AHEAD, move |feed| {
         let mut batches = BatchSender::new(feed);
@@ -64,7 +64,7 @@ fn rows(files: ReadFiles, limit: Option<u64>) -> stream::BoxStream<'static, Resu
         let ReadFiles { set, options, description } = files;
         let options = read::Options { max: limit, ..options };
         let read = read::rows(&set, &options, &description, &mut each);
-        // Without a reader neither the rest nor the error interests anyone.
+        // Without a reader, neither the rest nor the error is needed.
         let _ = batches.send();
         if let Err(error) = read {
             let _ = feed.blocking_send(Err(error.into()));
@@ -72,8 +72,7 @@ fn rows(files: ReadFiles, limit: Option<u64>) -> stream::BoxStream<'static, Resu
     })
 }
 
-/// The files with types that are proven over all that is in them: what `check` has read in part is proven before
-/// the first record.
+/// Verifies the types of files over their whole content, before the first record: `check` has read only part of it.
 fn proven(files: ReadFiles) -> Result<ReadFiles, RunError> {
     let ReadFiles { set, options, description } = files;
     let options = read::Options { prove: None, ..options };
