@@ -29,8 +29,10 @@ fn main() {
         }
         let share = median(rounds.iter().map(|round| round.0).collect());
         let cpu = median(rounds.iter().map(|round| round.1).collect());
-        let figures = format!("{share:.1} % of a bare loop (wanted 90 %), {cpu:+.1} µs of CPU a request");
-        check("client", &figures, share >= 90.0);
+        let figures = format!(
+            "{cpu:+.1} µs of CPU a request beside a bare loop (wanted at most 30), {share:.1} % of its pace"
+        );
+        check("client", &figures, cpu <= 30.0);
     });
 }
 

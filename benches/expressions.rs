@@ -32,8 +32,9 @@ fn main() {
     let expressions = EXPRESSIONS.map(|(text, of)| (text.to_owned(), of));
     let evaluator = Evaluator::new(&engine, &schema, &expressions).expect("expressions that bind");
     let (chunks, single) = (per_record(&evaluator, &rows, 400), per_record(&evaluator, &rows[..1], 5_000));
-    let figures =
-        format!("{chunks:.1} µs a record in chunks of 256 (wanted 10), {single:.0} µs for one record (wanted 200)");
+    let figures = format!(
+        "{chunks:.1} µs a record in chunks of 256 (wanted 10), {single:.0} µs for one record (wanted 200)"
+    );
     check("five expressions", &figures, chunks <= 10.0 && single <= 200.0);
 }
 

@@ -135,7 +135,8 @@ pub fn cpu_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
     // The name of the program, in brackets, may hold spaces; ticks are hundredths of a second.
     let after = stat.rsplit_once(')').expect("a name").1;
-    let ticks = |at: usize| -> u64 { after.split_whitespace().nth(at).expect("a field").parse().expect("ticks") };
+    let ticks =
+        |at: usize| -> u64 { after.split_whitespace().nth(at).expect("a field").parse().expect("ticks") };
     Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 

@@ -31,6 +31,9 @@ pub enum Warning {
         /// Why.
         why: &'static str,
     },
+    /// Two conditions that exclude each other, and of which neither is true for NULL.
+    #[error("`{0}` may be NULL here, and then neither this condition nor its opposite is true")]
+    NoRoute(String),
     /// A request that no field is part of.
     #[error("`{0}` sends the same request for every record: its texts name no field")]
     SameRequest(String),
@@ -60,6 +63,7 @@ impl Warning {
             Self::MaybeNull { .. } => "a record without it fails before it is sent".to_owned(),
             Self::Ties { .. } => "decided by chance where rows are equal".to_owned(),
             Self::EqualSamples { .. } => "has samples".to_owned(),
+            Self::NoRoute(_) => "such a record takes neither route".to_owned(),
             Self::SameRequest(_) => "names no field".to_owned(),
             Self::QuotedField(_) => "the field is used".to_owned(),
             Self::Hidden { .. } => "has such a field".to_owned(),
@@ -82,6 +86,7 @@ impl Warning {
                 "add an ORDER BY that no two rows share, or another column to the comparison".to_owned()
             }
             Self::EqualSamples { .. } => "leave it out, or leave `samples:` out".to_owned(),
+            Self::NoRoute(name) => format!("add `OR {name} IS NULL` to one of them"),
             Self::SameRequest(_) => {
                 "a field is written in double braces: `prompt: \"Summarise: {{ text }}\"`".to_owned()
             }

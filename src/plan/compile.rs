@@ -1,10 +1,7 @@
 //! The compiler: walks the stages from upstream to downstream, tracks the fields of each, and collects
 //! every mistake.
 
-use std::{
-    collections::HashMap,
-    path::PathBuf,
-};
+use std::{collections::HashMap, path::PathBuf};
 
 use crate::{
     diagnostic::{Fault, Mistake, Mistakes, Place, QueryFault, RowsFault},
@@ -110,6 +107,7 @@ fn pass(spec: &Spec, around: &CompileContext<'_>, tables: &Tables) -> Pass {
         }
     }
     compiler.shared_targets(&graph, &steps);
+    compiler.null_routes(&graph);
     compiler.keep_what_is_read(&graph, &mut steps);
     let mistral = compiler.mistral(&spec.mistral);
     let (found, assumed) = (std::mem::take(&mut compiler.found), compiler.assumed);

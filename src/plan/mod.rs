@@ -22,6 +22,7 @@ mod inputs;
 mod line;
 mod nodes;
 mod query_error;
+mod routes;
 mod shape;
 mod sink;
 mod source;

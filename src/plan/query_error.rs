@@ -28,7 +28,8 @@ impl Compiler<'_> {
         if let Some(name) = between(why, "Could not find key \"", "\" in struct") {
             let known = why.split("Candidate Entries: ").nth(1).unwrap_or_default();
             let known = known.split('"').skip(1).step_by(2).map(str::to_owned).collect();
-            let place = word_in(&text.value, &name).map_or_else(|| text.place.clone(), |at| text.place_of(at));
+            let place =
+                word_in(&text.value, &name).map_or_else(|| text.place.clone(), |at| text.place_of(at));
             let fault = QueryFault::UnknownName { what: "part", name, known, readable: shown(readable) };
             return self.report(Fault::Query(fault), place);
         }

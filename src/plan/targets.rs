@@ -77,7 +77,7 @@ impl Compiler<'_> {
 }
 
 /// Whether two stages read the same ports of the same stages.
-fn same_inputs(graph: &Graph, one: usize, other: usize) -> bool {
+pub(super) fn same_inputs(graph: &Graph, one: usize, other: usize) -> bool {
     let (one, other) = (&graph.inputs[one], &graph.inputs[other]);
     one.len() == other.len() && one.iter().zip(other).all(|(a, b)| (a.stage, a.port) == (b.stage, b.port))
 }

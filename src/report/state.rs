@@ -117,7 +117,8 @@ impl State {
             EventKind::RunEnded { end, progress, sum, tables, seconds } => {
                 self.update(event.at, progress);
                 let time = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
-                let changed = |table: &&TableChange| table.removed + table.stale + table.left + table.unread > 0;
+                let changed =
+                    |table: &&TableChange| table.removed + table.stale + table.left + table.unread > 0;
                 let tables = tables.iter().filter(changed).cloned().collect();
                 let end = match end.clone() {
                     RunEnd::Fatal(message) => RunEnd::Fatal(visible(&message).into_owned()),

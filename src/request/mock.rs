@@ -37,8 +37,8 @@ impl Answers {
         let mut options = serde_yaml::Options::default();
         // As in a spec: `no` and `on` are texts.
         options.strict_booleans = true;
-        let stages: Json = serde_yaml::from_str_with_options(text, options)
-            .map_err(|error| format!("`{name}`: {error}"))?;
+        let stages: Json =
+            serde_yaml::from_str_with_options(text, options).map_err(|error| format!("`{name}`: {error}"))?;
         match stages {
             Json::Object(stages) => Ok(Self { name: name.to_owned(), stages }),
             _ => Err(format!("`{name}`: expected a mapping, `stage: {{ key: answer }}`")),

@@ -28,7 +28,7 @@ pub(crate) fn mistake(source: &str, at: usize) -> Option<String> {
     let known: Vec<String> = open.iter().take(3).map(usize::to_string).collect();
     let spaces = if indent == 1 { "1 space".to_owned() } else { format!("{indent} spaces") };
     let text = match previous.split_once(": ") {
-        Some((key, _)) if indent > content_column(*column, previous) => format!(
+        Some((key, text)) if indent > content_column(*column, previous) && text.contains(' ') => format!(
             "; if it continues the text of the line above, write `{}: |` and the text below it",
             key.trim_start_matches("- ")
         ),

@@ -159,7 +159,8 @@ impl Reader<'_> {
     /// A decimal as it is written, where the nearest double is another number.
     fn rounded(&self, node: &Node, value: f64) -> Option<Value> {
         let raw = self.source.text.get(node.span.clone())?.trim();
-        let is_decimal = raw.trim_start_matches(['-', '+']).bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let is_decimal =
+            raw.trim_start_matches(['-', '+']).bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         (is_decimal && digits(raw) != digits(&value.to_string())).then(|| Value::from(raw))
     }
 

@@ -148,7 +148,11 @@ fn template(source: &str, at: usize) -> Option<String> {
     if line[..braces].contains('{') && !TEXTS.contains(&key) {
         return Some(format!("{key}: {inside}"));
     }
-    let value = if line[..braces].contains('{') { &line[braces..braces + 2 + line[braces + 2..].find("}}")? + 2] } else { line[braces..].trim() };
+    let value = if line[..braces].contains('{') {
+        &line[braces..braces + 2 + line[braces + 2..].find("}}")? + 2]
+    } else {
+        line[braces..].trim()
+    };
     Some(format!("{key}: {}", quoted(value)))
 }
 

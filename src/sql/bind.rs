@@ -229,7 +229,7 @@ fn refuse_by_tree(item: &serde_json::Value, schema: &Schema) -> Result<(), Expre
             "COMPARISON" if ["left", "right"].iter().any(|side| node[*side]["value"]["is_null"] == true) => {
                 Some(ExpressionError::new("a comparison with NULL, which is never true").help("write `IS NULL` or `IS NOT NULL`"))
             }
-            "OPERATOR" if never_null(node) => Some(
+            "OPERATOR" if quoted_field(node, schema) => Some(
                 ExpressionError::new("a text in single quotes, which is never NULL").help("write the name of the field without quotes"),
             ),
             "STAR" => Some(ExpressionError::new("`*` in an expression").help("name the fields")),
@@ -251,13 +251,13 @@ fn refuse_by_tree(item: &serde_json::Value, schema: &Schema) -> Result<(), Expre
     refused.map_or(Ok(()), Err)
 }
 
-/// `'name' IS NULL` and its opposite.
-fn never_null(node: &serde_json::Map<String, serde_json::Value>) -> bool {
+/// `'name' IS NULL` and its opposite, for a field of that name.
+fn quoted_field(node: &serde_json::Map<String, serde_json::Value>, schema: &Schema) -> bool {
     let of = node.get("type").and_then(serde_json::Value::as_str).unwrap_or_default();
     let operand = &node["children"][0];
     matches!(of, "OPERATOR_IS_NULL" | "OPERATOR_IS_NOT_NULL")
         && operand["class"] == "CONSTANT"
-        && operand["value"]["is_null"] == false
+        && operand["value"]["value"].as_str().is_some_and(|text| schema.get(text).is_some())
 }
 
 /// Refuses an expression without a type of its own, for which DuckDB chose one.

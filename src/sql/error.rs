@@ -79,8 +79,10 @@ pub(super) fn translated(message: &str, offset: usize, expression: &str) -> Expr
 
 /// A function that does not exist, with the nearest one.
 fn function(message: &str, what: &str) -> Option<ExpressionError> {
-    let name = what.strip_prefix("Scalar Function with name ")?.split(" does not exist").next()?.trim_matches('"');
+    let name =
+        what.strip_prefix("Scalar Function with name ")?.split(" does not exist").next()?.trim_matches('"');
     let near = message.split("Did you mean \"").nth(1).and_then(|rest| rest.split('"').next());
+    let near = near.filter(|near| strsim::damerau_levenshtein(name, near) <= (name.len() / 3).max(1));
     let help = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => "expected a function of DuckDB".to_owned(),
@@ -91,7 +93,10 @@ fn function(message: &str, what: &str) -> Option<ExpressionError> {
 /// What needs more than one record, or makes several of one.
 fn more_than_one(what: &str) -> Option<ExpressionError> {
     let (kind, help) = if what.contains("cannot contain aggregates") {
-        ("an aggregate function", "for several records write a `wave:` with `sql:` or a `gather:`; for a list `list_sum(…)` or `len(…)`")
+        (
+            "an aggregate function",
+            "for several records write a `wave:` with `sql:` or a `gather:`; for a list `list_sum(…)` or `len(…)`",
+        )
     } else if what.contains("cannot contain window functions") {
         ("a window function", "write a `wave:` with `sql:`, which sees all records")
     } else if what.to_lowercase().contains("unnest") {

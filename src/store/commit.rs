@@ -7,17 +7,17 @@ use duckdb::{Connection, params};
 use crate::{
     fault,
     ledger::{Entry, JobStep},
-    record::FailureKind,
+    record::{FailureKind, Value},
     sql::Row,
 };
 
 use super::{
     Duplicates, JobRecord, Run, Store, StoreError, Table,
     duplicates::Repeated,
-    jobs, journal, ledger,
+    jobs, journal,
     origins::{self, Origin},
     ownership::{self, Read},
-    sink_table, transaction, trim_memory,
+    runs, sink_table, transaction, trim_memory,
 };
 
 /// From this number of steps on, a commit comes from a job rather than from single answers, and has read much.
@@ -50,14 +50,27 @@ pub struct SinkRows {
 /// A row of a sink.
 #[derive(Debug)]
 pub struct SinkRow {
-    /// Its values.
-    pub values: Row,
+    /// Its values, and its owner behind them.
+    values: Row,
     /// The key of its record.
-    pub record: Arc<str>,
+    record: Arc<str>,
     /// The source records of the row.
-    pub sources: Arc<[i64]>,
+    sources: Arc<[i64]>,
     /// Its origin, if it holds an answer.
-    pub origin: Option<Origin>,
+    origin: Option<Origin>,
+}
+
+impl SinkRow {
+    /// A row of a record with this key, that came from these source records; with an origin if it holds an answer.
+    pub fn new(
+        mut values: Vec<Value>,
+        record: Arc<str>,
+        sources: Arc<[i64]>,
+        origin: Option<Origin>,
+    ) -> Self {
+        values.push(Value::Integer(ownership::owner_of(&sources)));
+        Self { values: values.into(), record, sources, origin }
+    }
 }
 
 /// A row of the failures table.
@@ -139,8 +152,8 @@ fn write(
     if table.owned.is_some() {
         ownership::add_sets(connection, rows.iter().map(|row| &*row.sources))?;
     }
-    let owned = rows.iter().map(|row| (&*row.values, ownership::owner_of(&row.sources)));
-    let Repeated { unwritten, replacing, foreign } = sink_table::insert(connection, table, owned)?;
+    let values = rows.iter().map(|row| Arc::clone(&row.values)).collect();
+    let Repeated { unwritten, replacing, foreign } = sink_table::insert(connection, table, values)?;
     let is_foreign = |at: &usize| foreign.iter().any(|(other, _)| other == at);
     let is_written = |at: &usize| unwritten.binary_search(at).is_err() && !is_foreign(at);
     let written = rows.iter().enumerate().filter(|(at, _)| is_written(at));
@@ -182,7 +195,7 @@ fn add_failures(connection: &Connection, run: Run, failures: &[FailureRow]) -> R
         run,
         failures.iter().map(|failure| (&*failure.stage, &*failure.sources)),
     )?;
-    let now = ledger::now();
+    let now = runs::now();
     let mut appender = connection.appender_to_db("failures", "etl")?;
     for failure in failures {
         appender.append_row(params![

@@ -30,6 +30,14 @@ pub(super) fn remove(connection: &Connection, table: &Table) -> Result<Repeated,
     let on: Vec<String> =
         keys.iter().enumerate().map(|(at, key)| format!("s.{key} IS NOT DISTINCT FROM w.k{at}")).collect();
     let (keys, on) = (keys.join(", "), on.join(" AND "));
+    let any = format!(
+        "SELECT EXISTS (SELECT 1 FROM staged GROUP BY {keys} HAVING count(*) > 1)
+             OR EXISTS (FROM staged AS s SEMI JOIN {written} AS w ON {on})"
+    );
+    if !connection.query_row(&any, [], |row| row.get::<_, bool>(0))? {
+        connection.execute_batch(&format!("INSERT INTO {written} SELECT {keys} FROM staged"))?;
+        return Ok(Repeated { foreign, ..Repeated::default() });
+    }
     let last = table.duplicates == Duplicates::Last;
     let order = if last { "r DESC" } else { "r" };
     let mut query = format!(

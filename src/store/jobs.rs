@@ -4,7 +4,7 @@ use duckdb::{Connection, Row, params};
 
 use crate::ledger::{JobState, JobStep};
 
-use super::{Run, Store, StoreError, ledger};
+use super::{Run, Store, StoreError, runs};
 
 /// A job in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Store {
 
 fn jobs(connection: &Connection, pipeline: &str, server: &str) -> Result<Vec<JobRecord>, StoreError> {
     let mut jobs: Vec<JobRecord> = Vec::new();
-    if !ledger::is_there(connection)? {
+    if !runs::is_there(connection)? {
         return Ok(jobs);
     }
     let mut statement = connection.prepare(&format!(
@@ -133,7 +133,7 @@ pub(super) fn add(
     if steps.is_empty() {
         return Ok(());
     }
-    let now = ledger::now();
+    let now = runs::now();
     let mut appender = connection.appender_to_db("job_steps", "etl")?;
     for (job, step) in steps {
         appender.append_row(params![

@@ -10,7 +10,7 @@ use crate::{
     units::Usd,
 };
 
-use super::{Run, Store, StoreError, ledger};
+use super::{Run, Store, StoreError, runs};
 
 /// Value of the column `refused`: no program could use the answer.
 const UNUSABLE: &str = "unusable";
@@ -71,7 +71,7 @@ impl Store {
     pub async fn spent(&self, pipeline: &str, server: &str) -> Result<Usd, StoreError> {
         let (pipeline, server) = (pipeline.to_owned(), server.to_owned());
         self.with(move |connection| {
-            if !ledger::is_there(connection)? {
+            if !runs::is_there(connection)? {
                 return Ok(Usd::default());
             }
             let spent: f64 = connection.query_row(
@@ -94,7 +94,7 @@ fn known(
     requests: &[RequestId],
 ) -> Result<HashMap<RequestId, History>, StoreError> {
     let mut found: HashMap<RequestId, History> = HashMap::new();
-    if requests.is_empty() || !ledger::is_there(connection)? {
+    if requests.is_empty() || !runs::is_there(connection)? {
         return Ok(found);
     }
     // Identities are hexadecimal, so they cannot inject SQL.
@@ -181,7 +181,7 @@ pub(super) fn add(
     if entries.is_empty() {
         return Ok(());
     }
-    let now = ledger::now();
+    let now = runs::now();
     let mut appender = connection.appender_to_db("journal", "etl")?;
     for entry in entries {
         let answer = entry.step.answer();

@@ -10,7 +10,6 @@ mod existing_table;
 mod gather_buffer;
 mod jobs;
 mod journal;
-mod ledger;
 mod lock_info;
 mod new_file;
 mod origins;
@@ -19,7 +18,9 @@ mod parked;
 mod proofs;
 mod query;
 mod record_table;
+mod runs;
 mod schema;
+mod settle;
 mod sink_file;
 mod sink_table;
 mod table;
@@ -48,13 +49,13 @@ pub use error::StoreError;
 pub use existing_table::{KnownTables, TableConflict};
 pub use gather_buffer::{GatherBuffer, Numbered, PieceAt};
 pub use jobs::JobRecord;
-pub use ledger::{Run, RunRecord};
 pub use lock_info::LockInfo;
 pub use origins::Origin;
 pub use ownership::Read;
 pub use parked::Parked;
 pub use proofs::{KnownProofs, Proven};
 pub use query::{Rows, Shown, describe, show};
+pub use runs::{Run, RunRecord};
 pub use table::{Duplicates, Owned, SinkMode, SinkTarget, Stale, Table};
 pub use wave_buffer::{Held, WaveBuffer};
 pub use waves::{ClosedWave, Query, Transformation};
@@ -143,9 +144,9 @@ impl Store {
         let connection = blocking(move || {
             let connection = query::read_only(&path).map_err(|error| StoreError::opening(&path, &error))?;
             let limits = own.limits(&connection, beside(&path))?;
-            settle(&connection, &folder, &limits)?;
+            configure(&connection, &folder, &limits)?;
             if !path.exists() {
-                ledger::create(&connection, &path)?;
+                runs::create(&connection, &path)?;
             }
             Ok((connection, limits))
         });
@@ -218,7 +219,7 @@ fn open(path: &Path, queries: &Path, resources: &Resources) -> Result<(Connectio
     connection
         .execute_batch("CREATE TEMP TABLE staged_origins (row_key VARCHAR, record VARCHAR, request UUID)")?;
     sql::register(&connection)?;
-    ledger::create(&connection, path)?;
+    runs::create(&connection, path)?;
     Ok((connection, limits))
 }
 
@@ -241,11 +242,11 @@ const ATTACHED: &str = "results";
 /// The settings of a connection to the attached file.
 fn attached(connection: &Connection, queries: &Path, limits: &Limits) -> Result<(), StoreError> {
     connection.execute_batch(&format!("USE {ATTACHED}"))?;
-    settle(connection, queries, limits)
+    configure(connection, queries, limits)
 }
 
 /// The settings of every connection.
-fn settle(connection: &Connection, queries: &Path, limits: &Limits) -> Result<(), StoreError> {
+fn configure(connection: &Connection, queries: &Path, limits: &Limits) -> Result<(), StoreError> {
     let queries = std::path::absolute(queries).unwrap_or_else(|_| queries.to_owned());
     let queries = queries.display().to_string().replace('\'', "''");
     connection.execute_batch(&format!("{}; SET file_search_path = '{queries}'; {SETTINGS}", limits.sql()))?;

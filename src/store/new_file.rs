@@ -8,7 +8,7 @@ use std::{
 
 use duckdb::Connection;
 
-use super::{ATTACHED, StoreError, attach, ledger};
+use super::{ATTACHED, StoreError, attach, runs};
 
 /// Creates the file with its ledger. If another process creates it first, that file stays.
 pub(super) fn create(path: &Path) -> Result<(), StoreError> {
@@ -20,7 +20,7 @@ pub(super) fn create(path: &Path) -> Result<(), StoreError> {
     let connection = Connection::open_in_memory()?;
     attach(&connection, &partial).map_err(|error| StoreError::opening(path, &error))?;
     connection.execute_batch(&format!("USE {ATTACHED}"))?;
-    ledger::create(&connection, path)?;
+    runs::create(&connection, path)?;
     connection.execute_batch(&format!("USE memory; DETACH {ATTACHED}"))?;
     // Unlike a rename, a hard link replaces nothing.
     let linked = match fs::hard_link(&partial, path) {

@@ -12,7 +12,7 @@ use crate::{
     task::{BatchSender, Feed, blocking_feed},
 };
 
-use super::{Store, StoreError, attached, beside, settle};
+use super::{Store, StoreError, attached, beside, configure};
 
 /// Batches of rows read ahead.
 const BATCHES_AHEAD: usize = 1;
@@ -127,7 +127,7 @@ pub fn describe(
     let connection =
         read_only(database).map_err(|error| StoreError::opening(database, &error).to_string())?;
     let limits = resources.limits(&connection, beside(database)).map_err(|error| error.to_string())?;
-    settle(&connection, queries, &limits).map_err(|error| error.to_string())?;
+    configure(&connection, queries, &limits).map_err(|error| error.to_string())?;
     pretend(&connection, tables).map_err(|error| error.to_string())?;
     sql::describe(&connection, sql).map_err(|error| sql::explained(&error.0))
 }
@@ -159,7 +159,7 @@ fn apart(queries: &Path, resources: &Resources) -> Result<Connection, StoreError
     let connection = Connection::open_in_memory()?;
     let folder = std::env::temp_dir().join(format!("etl-{}.tmp", std::process::id()));
     let limits = resources.limits(&connection, folder)?;
-    settle(&connection, queries, &limits)?;
+    configure(&connection, queries, &limits)?;
     Ok(connection)
 }
 

@@ -7,7 +7,7 @@ use duckdb::Connection;
 use crate::{
     event::TableChange,
     fault,
-    record::{LogicalType, Schema, Value, quote, same_name},
+    record::{LogicalType, Schema, quote, same_name},
     sql::{Row, Slot},
 };
 
@@ -15,29 +15,26 @@ use super::{
     Run, Store, StoreError,
     duplicates::{self, Repeated},
     existing_table::{self, ColumnChange},
-    ownership, sink_file,
+    ownership, settle, sink_file,
     table::{SinkMode, SinkTarget, Table},
     transaction,
 };
 
 /// Writes rows with their owners, within the caller's transaction. Returns the rows whose key must not be written.
-pub(super) fn insert<'a>(
+pub(super) fn insert(
     connection: &Connection,
     table: &Table,
-    rows: impl Iterator<Item = (&'a [Value], i64)>,
+    rows: Arc<[Row]>,
 ) -> Result<Repeated, StoreError> {
     // Columns are numbered, so that a user's column names cannot clash with ours.
     let values = table.columns.iter().enumerate().map(|(at, (_, of))| (format!("v{at}"), of.clone()));
-    let own = ["r", "o"].map(|name| (name.to_owned(), LogicalType::BigInt));
-    let slot = Slot::new(Schema::new(own.into_iter().chain(values)));
-    let numbered = rows.enumerate().map(|(at, (row, owner))| -> Row {
-        let mut numbered = Vec::with_capacity(row.len() + 2);
-        numbered.extend([Value::Integer(at as i64), Value::Integer(owner)]);
-        numbered.extend_from_slice(row);
-        numbered.into()
-    });
-    slot.set(numbered.collect::<Vec<_>>().into());
-    connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE staged AS FROM {}", slot.relation()))?;
+    let owner = ("o".to_owned(), LogicalType::BigInt);
+    let slot = Slot::new(Schema::new(values.chain([owner])));
+    slot.set(rows);
+    connection.execute_batch(&format!(
+        "CREATE OR REPLACE TEMP TABLE staged AS SELECT row_number() OVER () - 1 AS r, * FROM {}",
+        slot.relation()
+    ))?;
     slot.set(Arc::new([]));
     let repeated = match table.is_keyed() {
         true => duplicates::remove(connection, table)?,
@@ -98,7 +95,7 @@ impl Store {
 
     /// Puts the rows of all sinks in place, at the end of an uninterrupted run: tables in one transaction, then
     /// the files. Removes rows of earlier runs whose records were settled without writing them again. Returns the
-    /// changes by table.
+    /// changes by table. `incomplete` are the sources with records that cannot be read.
     ///
     /// # Errors
     /// A file that cannot be written; or when the database fails.
@@ -113,7 +110,7 @@ impl Store {
         self.with(move |connection| {
             fault::point("before_replace");
             let changes = transaction(connection, |t| {
-                let changes = ownership::settle(t, run, &pipeline, &tables, &incomplete)?;
+                let changes = settle::settle(t, run, &pipeline, &tables, &incomplete)?;
                 tables.iter().try_for_each(|table| replace(t, table))?;
                 Ok(changes)
             })?;

@@ -61,8 +61,9 @@ fn a_template_that_cannot_be_is_reported_with_what_can() {
 #[test]
 fn a_value_that_yaml_takes_apart_is_reported_as_it_should_be() {
     let sink = |columns: &str| format!("  - sink: rows\n    columns: {columns}\n");
-    let chat =
-        |prompt: &str| format!("  - map: b\n    chat:\n      model: m\n      prompt: {prompt}\n  - sink: rows\n");
+    let chat = |prompt: &str| {
+        format!("  - map: b\n    chat:\n      model: m\n      prompt: {prompt}\n  - sink: rows\n")
+    };
     for (stages, write) in [
         (sink("{ id: id text: text, n: n }"), "write `id: id, text: …`"),
         (sink("{ id: {{ id }}, n: n }"), "write `id: id`"),
@@ -92,7 +93,9 @@ fn the_short_form_of_a_schema_has_no_limits() {
         ));
         assert!(shown.contains("`minimum` in the short form") && shown.contains("`expect:`"), "{shown}");
     }
-    let fine = spec("  - map: b\n    chat: { model: m, prompt: \"{{ text }}\", schema: { s: { minimum: integer, pattern: text } } }\n  - sink: rows\n");
+    let fine = spec(
+        "  - map: b\n    chat: { model: m, prompt: \"{{ text }}\", schema: { s: { minimum: integer, pattern: text } } }\n  - sink: rows\n",
+    );
     Folder::new().pipeline(&fine, &[]);
 }
 
@@ -104,12 +107,15 @@ fn two_sinks_do_not_write_the_same_records_to_one_table() {
         ))
     };
     let shown = Folder::new().mistakes(&two("", ""));
-    assert!(shown.contains("`b` writes the same records to table `rows` as `a`"), "{shown}");
+    assert!(shown.contains("`b` writes the same records to table rows as `a`"), "{shown}");
     for (first, second) in [
         ("    when: n > 1\n", "    when: n <= 1\n"),
         ("    when: n > 1\n", ""),
         ("    duplicates: last\n", "    duplicates: last\n"),
-        ("    columns: { id: \"id || 'a'\" }\n    key: id\n", "    columns: { id: \"id || 'b'\" }\n    key: id\n"),
+        (
+            "    columns: { id: \"id || 'a'\" }\n    key: id\n",
+            "    columns: { id: \"id || 'b'\" }\n    key: id\n",
+        ),
     ] {
         Folder::new().pipeline(&two(first, second), &[]);
     }

@@ -245,7 +245,9 @@ stages:
 #[test]
 fn rows_whose_record_the_source_did_not_give_are_counted() {
     let spec = |sink: &str| {
-        format!("duckdb: out.duckdb\nstages:\n  - source: notes\n    files: notes/*.txt\n    optional: true\n  - sink: notes\n{sink}")
+        format!(
+            "duckdb: out.duckdb\nstages:\n  - source: notes\n    files: notes/*.txt\n    optional: true\n  - sink: notes\n{sink}"
+        )
     };
     for sink in ["", "    gone: delete\n"] {
         let folder = Folder::new();
@@ -259,7 +261,9 @@ fn rows_whose_record_the_source_did_not_give_are_counted() {
         assert_eq!((ended.sum.failures, removed(&ended).0, unread(&ended)), (1, 0, 2), "{sink}");
         assert_eq!(folder.sql("SELECT count(*) FROM notes"), "3");
         // No file at all.
-        ["a", "c"].iter().for_each(|name| std::fs::remove_file(folder.path(&format!("notes/{name}.txt"))).unwrap());
+        ["a", "c"]
+            .iter()
+            .for_each(|name| std::fs::remove_file(folder.path(&format!("notes/{name}.txt"))).unwrap());
         let ended = folder.run(&spec(sink));
         assert_eq!((ended.sum.failures, removed(&ended).0, unread(&ended)), (0, 0, 3), "{sink}");
     }

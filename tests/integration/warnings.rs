@@ -222,7 +222,10 @@ fn an_expression_that_yaml_takes_apart_is_shown_in_quotes() {
 #[test]
 fn a_request_that_no_field_is_part_of_is_shown() {
     let shown = warned(&asking("prompt: 'Question {web}'", ""));
-    assert!(shown.contains("`review` sends the same request for every record") && shown.contains("{{ text }}"), "{shown}");
+    assert!(
+        shown.contains("`review` sends the same request for every record") && shown.contains("{{ text }}"),
+        "{shown}"
+    );
     for chat in [
         "prompt: '{{ web }}'",
         "prompt: hello, system: 'About {{ web }}'",
@@ -231,4 +234,20 @@ fn a_request_that_no_field_is_part_of_is_shown() {
     ] {
         assert_eq!(warned(&asking(chat, "")), "", "{chat}");
     }
+}
+
+#[test]
+fn two_routes_that_leave_null_out_are_shown() {
+    let routes = |when: &str, one: &str, other: &str| {
+        warned(&format!(
+            "  - map: screen\n{when}    moderate: {{ model: mistral-moderation-latest, input: '{{{{ web }}}}' }}\n  - map: good\n    where: {one}\n  - sink: rows\n  - sink: bad\n    from: screen\n    when: {other}\n"
+        ))
+    };
+    let when = "    when: n > 1\n";
+    let shown = routes(when, "NOT screen.flagged", "screen.flagged");
+    assert!(shown.contains("`screen.flagged` may be NULL here, and then neither"), "{shown}");
+    assert!(shown.contains("add `OR screen.flagged IS NULL`"), "{shown}");
+    assert!(routes(when, "(screen.flagged)", "NOT (Screen.Flagged)").contains("takes neither route"));
+    assert_eq!(routes("", "NOT screen.flagged", "screen.flagged"), "");
+    assert_eq!(routes(when, "NOT screen.flagged OR screen IS NULL", "screen.flagged"), "");
 }

@@ -13,9 +13,9 @@ use crate::mistral::{WaitCause, rate_limit_headers::AnnouncedLimit};
 use super::{
     announced::{Admission, Cost, Windows},
     evidence,
-    former::Former,
     history::{Counts, History, Response},
     phase::{Phase, SlowStart, probe_distance},
+    previous_rate::PreviousRate,
 };
 
 /// Attempts examined after a refusal.
@@ -81,7 +81,7 @@ pub(super) struct Controller {
     pub(super) next: f64,
     /// The rate known to be accepted.
     pub(super) known_rate: f64,
-    pub(super) former: Former,
+    pub(super) previous: PreviousRate,
     /// The share refused at any pace.
     pub(super) baseline: f64,
     /// When the last slow start began.
@@ -107,7 +107,7 @@ impl Controller {
             pace: 0.0,
             next: now,
             known_rate: 0.0,
-            former: Former::default(),
+            previous: PreviousRate::default(),
             baseline: 0.0,
             released: now,
             evidence: now,

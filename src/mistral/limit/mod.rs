@@ -12,11 +12,11 @@ pub(super) mod concurrency;
 mod controller;
 mod doubt;
 mod evidence;
-mod former;
 pub(super) mod gate;
 mod history;
 pub(super) mod limiter;
 mod phase;
+mod previous_rate;
 #[cfg(test)]
 mod simulation;
 mod transitions;

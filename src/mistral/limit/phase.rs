@@ -22,7 +22,7 @@ pub(super) struct Before {
     pub(super) rate: f64,
     /// Whether starts were paced.
     pub(super) is_paced: bool,
-    /// Whether the service itself lacked capacity: then the former rate still holds.
+    /// Whether the service itself lacked capacity: then the previous rate still holds.
     pub(super) is_capacity: bool,
 }
 

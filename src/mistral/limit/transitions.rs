@@ -51,7 +51,7 @@ impl Controller {
                 let (share, growth) = CUBIC;
                 let flat = ((1.0 - share) / growth).cbrt();
                 self.pace = (self.known_rate * (1.0 + growth * (time - flat).powi(3))).max(LOWEST);
-                if let Some(rate) = self.former.due(self.known_rate, now - since, flat) {
+                if let Some(rate) = self.previous.due(self.known_rate, now - since, flat) {
                     self.rise(now, rate);
                 } else if self.pace > RISING * self.known_rate {
                     self.rise(now, f64::INFINITY);
@@ -61,7 +61,7 @@ impl Controller {
             Phase::Rising { since, from, ceiling } => {
                 self.pace = from * 2_f64.powf((now - since) / DOUBLING);
                 if self.pace > ceiling {
-                    self.former.reached(ceiling);
+                    self.previous.reached(ceiling);
                     self.known_rate = ceiling;
                     self.settle(now);
                 }
@@ -87,7 +87,7 @@ impl Controller {
         self.phase = Phase::Listening;
         self.evidence = now;
         self.begin_experiment(now, before);
-        self.former.fell_from(self.known_rate);
+        self.previous.fell_from(self.known_rate);
         self.measure();
         // By then, the first attempt of the last second has left a one-second window.
         self.next = self.history.first_after(now - 1.0).unwrap_or(now) + 1.02;
@@ -165,12 +165,12 @@ impl Controller {
         }
         let lately = self.rate(now);
         if matches!(self.phase, Phase::Rising { .. }) {
-            self.former.failed();
+            self.previous.failed();
             self.known_rate = self.known_rate.max(lately);
             self.begin_experiment(now, Counts::default());
         } else {
             if matches!(self.phase, Phase::Paced { since } if now - since > HELD) {
-                self.former.fell_from(self.known_rate);
+                self.previous.fell_from(self.known_rate);
             }
             let first = self.history.first_refused_pace(self.evidence).unwrap_or(self.pace);
             let known = self.known_rate;
@@ -207,7 +207,7 @@ impl Controller {
     /// A probe was accepted.
     ///
     /// After a short closing the pace is the rate accepted before. A long closing was an outage, and the pace
-    /// rises to the former rate; or a long window caused it, if it has happened before at the same mean rate:
+    /// rises to the previous rate; or a long window caused it, if it has happened before at the same mean rate:
     /// then the pace stays close to that mean.
     pub(super) fn reopen(&mut self, now: f64) {
         let Phase::Closed { since, before, .. } = self.phase else { return };
@@ -220,7 +220,7 @@ impl Controller {
         }
         if is_short {
             if since - self.released > HELD {
-                self.former.fell_from(before.rate);
+                self.previous.fell_from(before.rate);
             }
             self.settle(now);
             return self.begin_experiment(now, Counts::default());

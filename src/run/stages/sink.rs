@@ -222,7 +222,8 @@ impl Writer {
 
     fn row(&self, record: Record, set: &[Value]) -> Result<SinkRow, Box<Failure>> {
         let by = record.about.last_answer();
-        let values = self.columns.iter().map(|(from, of, as_json)| {
+        let mut values = Vec::with_capacity(self.columns.len() + 1);
+        values.extend(self.columns.iter().map(|(from, of, as_json)| {
             let value = match from {
                 From::Field(places) => at(&record.values, places),
                 From::Model => by.map_or(Value::Null, |by| Value::Text(Arc::clone(&by.model))),
@@ -233,8 +234,7 @@ impl Writer {
                 (true, false) => Value::from(json_text(&value, of)),
                 _ => value,
             }
-        });
-        let values: Arc<[Value]> = values.collect();
+        }));
         if self.upserts
             && let Some((_, name)) = self.key.iter().find(|(at, _)| values[*at].is_null())
         {
@@ -247,7 +247,7 @@ impl Writer {
             request: by.request.to_string(),
         });
         let sources = Arc::clone(&record.about.origin);
-        Ok(SinkRow { values, record: record.key, sources, origin })
+        Ok(SinkRow::new(values, record.key, sources, origin))
     }
 
     /// The key of a row in the ledger.

@@ -2,11 +2,11 @@
 
 mod answers;
 mod files;
+mod intercept;
 mod jobs;
 mod models;
 mod query;
 mod stream;
-mod watch;
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/sim/stats", get(stats))
         .fallback(|| async { Refusal::detail(StatusCode::NOT_FOUND, "Not Found") })
         .layer(DefaultBodyLimit::max(LARGEST))
-        .layer(middleware::from_fn_with_state(Arc::clone(&server), watch::watch))
+        .layer(middleware::from_fn_with_state(Arc::clone(&server), intercept::intercept))
         .with_state(server)
 }
 

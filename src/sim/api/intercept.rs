@@ -28,12 +28,12 @@ use crate::{
 };
 
 /// Longer than any client's timeout.
-const FOR_EVER: Duration = Duration::from_secs(3600);
+const NO_ANSWER: Duration = Duration::from_secs(3600);
 
 /// The number of chunks of a slow answer.
 const PIECES: usize = 10;
 
-pub(crate) async fn watch(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+pub(crate) async fn intercept(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     if !path.starts_with("/v1/") {
         return next.run(request).await;
@@ -114,7 +114,7 @@ async fn befall(fault: &Fault, request: Request, next: Next, dice: &mut Dice) ->
             broken(stream::iter([Err(cut())]))
         }
         FaultKind::Hang => {
-            tokio::time::sleep(FOR_EVER).await;
+            tokio::time::sleep(NO_ANSWER).await;
             broken(stream::iter([Err(cut())]))
         }
         FaultKind::CutBody => {
