@@ -25,6 +25,10 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+/// The allocator of the program.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Arrival times since the server started.
 type Arrivals = Arc<(Instant, Mutex<Vec<Duration>>)>;
 

@@ -30,8 +30,19 @@ impl Calls {
         }
     }
 
-    /// Reserves the cost of a request, or stops the run: no new work starts, requests in flight are finished.
+    /// Reserves the cost of a job, or stops the run: no new work starts, requests in flight are finished.
     pub(crate) fn reserve(&self, cost: Usd) -> Option<Reserved> {
         self.database.shutdown.check(self.budget.reserve(cost))
+    }
+
+    /// The same for a request, once it fits; nothing if the run is stopped.
+    pub(crate) async fn reserve_request(&self, cost: Usd) -> Option<Reserved> {
+        let stopped = self.database.shutdown.token().cancelled_owned();
+        let reserved = tokio::select! {
+            biased;
+            reserved = self.budget.reserve_request(cost) => reserved,
+            () = stopped => return None,
+        };
+        self.database.shutdown.check(reserved)
     }
 }

@@ -215,7 +215,7 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
             Ok(sending) => sending,
             Err(error) => return Asked::Done(counted(Err(question.unwritten(record, &error)), meter)),
         };
-        let Some(reserved) = calls.reserve(cost) else { return Asked::Pending };
+        let Some(reserved) = calls.reserve_request(cost).await else { return Asked::Pending };
         let model = &*written.model;
         let asked = client.ask(question.endpoint, model, body, tokens, policy, &meter.gauge).await;
         let step = match asked {
