@@ -1,4 +1,4 @@
-//! `etl sql DATABASE QUERY`
+//! `etl sql DATABASE QUERY`, or with a pipeline in the place of its database.
 
 use std::{io::IsTerminal, path::PathBuf};
 
@@ -7,22 +7,32 @@ use crate::{
     store,
 };
 
-use super::{FATAL, WRONG, show, tell};
+use super::{FATAL, SpecArguments, WRONG, load, show, tell};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The DuckDB database; it is only read.
+    /// The DuckDB database, or the YAML file of a pipeline for its database; it is only read.
     database: PathBuf,
     /// The query.
     query: String,
 }
 
 pub(super) fn sql(arguments: &Arguments) -> u8 {
-    if !arguments.database.exists() {
-        tell(&format!("no such database: `{}`", arguments.database.display()));
+    let is_spec =
+        arguments.database.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    let database = match is_spec {
+        false => arguments.database.clone(),
+        true => match load(&SpecArguments { spec: arguments.database.clone(), set: Vec::new() }) {
+            Ok(pipeline) => pipeline.plan().database.clone(),
+            Err(code) => return code,
+        },
+    };
+    if !database.exists() {
+        let advice = if is_spec { ": the pipeline has not run yet" } else { "" };
+        tell(&format!("no such database: `{}`{advice}", database.display()));
         return WRONG;
     }
-    match store::show(&arguments.database, &arguments.query) {
+    match store::show(&database, &arguments.query) {
         Ok((names, rows)) => {
             // A pipe gets complete lines; on a terminal they are cut to its width.
             let columns =

@@ -239,3 +239,18 @@ fn no_mistake_shows_a_key() {
         assert!(!text.contains(KEY), "{text}");
     }
 }
+
+#[test]
+fn a_pipeline_stands_for_its_database() {
+    let folder = Folder::new();
+    folder.write(
+        "p.yaml",
+        b"duckdb: here.duckdb\nstages:\n  - source: s\n    rows: [{ id: 1 }]\n    key: id\n  - sink: t\n",
+    );
+    let early = etl(&folder, &["sql", "p.yaml", "FROM t"]);
+    let text = String::from_utf8_lossy(&early.stderr);
+    assert!(early.status.code() == Some(2) && text.contains("the pipeline has not run yet"), "{text}");
+    etl(&folder, &["run", "p.yaml", "--offline"]);
+    let shown = etl(&folder, &["sql", "p.yaml", "FROM t"]);
+    assert_eq!(String::from_utf8_lossy(&shown.stdout), "id\n──\n1\n");
+}

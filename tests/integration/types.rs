@@ -215,3 +215,21 @@ fn a_number_of_rows_is_never_another_number() {
         assert_eq!(column(&Folder::new(), &rows), expected, "{written}");
     }
 }
+
+#[test]
+fn a_double_is_printed_as_duckdb_prints_it() {
+    let duckdb = duckdb::Connection::open_in_memory().unwrap();
+    let mut values: Vec<f64> =
+        (-320..=308).map(|exponent| format!("1e{exponent}").parse().unwrap()).collect();
+    for at in 0..values.len() {
+        let value = values[at];
+        // The next one below and above, and one with all digits.
+        values.extend([value.next_down(), value.next_up(), value * 3.061_054_416_501_859, -value * 7.0]);
+    }
+    values.retain(|value| value.is_finite());
+    let mut statement = duckdb.prepare("SELECT CAST(?::DOUBLE AS VARCHAR)").unwrap();
+    for value in values {
+        let printed: String = statement.query_row([value], |row| row.get(0)).unwrap();
+        assert_eq!(etl::record::double(value), printed, "{value:e}");
+    }
+}
