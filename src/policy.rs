@@ -1,4 +1,5 @@
-//! Timeouts and retries: types and defaults shared by the spec and the client.
+//! Timeouts and retries: types and defaults shared by the spec and the client. The default of `attempts`, which
+//! counts refused answers, is in `spec/language/ask.rs`.
 
 use std::time::Duration;
 

@@ -26,7 +26,8 @@ use crate::{
 
 /// Exit code: the spec or the command line is wrong.
 const WRONG: u8 = 2;
-/// Exit code: the run could not continue.
+/// Exit code: the run could not continue. [`RunEnd::exit_code`](crate::event::RunEnd::exit_code) has those of a run that
+/// ended.
 const FATAL: u8 = 1;
 
 /// Typed, checked metadata out of many documents: a YAML file becomes a graph of streams, and the

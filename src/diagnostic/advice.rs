@@ -1,4 +1,5 @@
-//! The texts beside a fault: the label at its place, and what to try. Called when a mistake is drawn.
+//! The texts beside a fault: the label at its place, and what to try. Called when a mistake is drawn. Headlines are in
+//! [`fault`](super::fault), the nearest names in [`words`](super::words).
 
 use super::{
     fault::Fault,

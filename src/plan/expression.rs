@@ -154,8 +154,7 @@ fn cut_at_comment(text: &Text, message: &str) -> Option<String> {
 fn missing_part(message: &str, text: &str, schema: &Schema) -> Option<(String, Range<usize>, Vec<String>)> {
     let part = message.strip_prefix("Could not find key \"")?.split('"').next()?;
     let end = text.find(&format!(".{part}"))? + 1 + part.len();
-    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
-    let start = text[..end].rfind(|c| !is_word(c)).map_or(0, |at| at + 1);
+    let start = start_of(&text[..end], |c| c.is_alphanumeric() || c == '_' || c == '.');
     let path: Vec<&str> = text[start..end].split('.').collect();
     let (first, rest) = path[..path.len() - 1].split_first()?;
     let mut of = &schema.get(first)?.datatype;
@@ -169,13 +168,18 @@ fn missing_part(message: &str, text: &str, schema: &Schema) -> Option<(String, R
     Some((path.join("."), start..end, known))
 }
 
+/// Where the word at the end of a text begins.
+fn start_of(text: &str, is_word: impl Fn(char) -> bool) -> usize {
+    text.char_indices().rev().take_while(|(_, c)| is_word(*c)).last().map_or(text.len(), |(at, _)| at)
+}
+
 /// `topic.item` and similar fields, which splits created in old versions.
 fn old_item(message: &str, text: &str, schema: &Schema) -> Option<(String, String)> {
     let part = ["item", "index", "of"]
         .into_iter()
         .find(|part| message.contains(&format!("'{part}'")) || message.contains(&format!("\"{part}\"")))?;
     let end = text.find(&format!(".{part}"))?;
-    let start = text[..end].rfind(|c: char| !(c.is_alphanumeric() || c == '_')).map_or(0, |at| at + 1);
+    let start = start_of(&text[..end], |c| c.is_alphanumeric() || c == '_');
     let field = &text[start..end];
     schema.get(&super::index_of(field))?;
     let help = match part {

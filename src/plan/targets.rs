@@ -41,7 +41,7 @@ impl Compiler<'_> {
             let twin = whole.iter().find(|(other, known)| {
                 known.target.to_string().eq_ignore_ascii_case(&target)
                     && same_inputs(graph, *other, at)
-                    && key_values(known) == key_values(sink)
+                    && key_values(known).is_some_and(|known| key_values(sink) == Some(known))
             });
             if let Some((other, _)) = twin {
                 let first = self.spec.stages[*other].name.value.to_string();
@@ -82,11 +82,14 @@ pub(super) fn same_inputs(graph: &Graph, one: usize, other: usize) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(a, b)| (a.stage, a.port) == (b.stage, b.port))
 }
 
-/// What the key's columns of a sink hold.
-fn key_values(sink: &Sink) -> Vec<Option<&ColumnValue>> {
-    let value = |name: &String| {
+/// The fields that the key's columns of a sink hold; nothing for an expression, which may give another value each time.
+fn key_values(sink: &Sink) -> Option<Vec<&Vec<String>>> {
+    let field = |name: &String| {
         let column = sink.columns.iter().find(|column| same_name(&column.name, name))?;
-        Some(&column.value)
+        match &column.value {
+            ColumnValue::Field(path) => Some(path),
+            _ => None,
+        }
     };
-    sink.key.iter().map(value).collect()
+    sink.key.iter().map(field).collect()
 }

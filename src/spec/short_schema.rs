@@ -156,7 +156,11 @@ fn is_limit(key: &Key, node: &Node, entries: &[(Key, Node)]) -> bool {
         "pattern",
         "format",
     ];
-    let is_wrapped = entries.iter().any(|(key, _)| key.name == "is" || key.name == "one_of");
+    let is_known = |(key, _): &(Key, Node)| {
+        ["is", "one_of", "about", "optional"].contains(&&*key.name) || KEYWORDS.contains(&&*key.name)
+    };
+    let is_wrapped = entries.iter().all(is_known)
+        && entries.iter().any(|(key, _)| key.name == "is" || key.name == "one_of");
     KEYWORDS.contains(&&*key.name) && (is_wrapped || matches!(node.kind, Kind::Int(_) | Kind::Float(_)))
 }
 

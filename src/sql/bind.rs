@@ -166,8 +166,8 @@ fn habits(text: &str) -> Result<(), ExpressionError> {
         ("&&", "write `AND`"),
         (" ~ ", "write `||` to join texts"),
     ] {
-        if outside.to_lowercase().contains(what) {
-            return found(&text[outside.to_lowercase().find(what).unwrap_or_default()..][..what.len()], help);
+        if let Some(at) = outside.to_ascii_lowercase().find(what) {
+            return found(&text[at..at + what.len()], help);
         }
     }
     // `text | length` is a template filter; `||` and a bitwise `|` beside a number are SQL.
@@ -198,24 +198,31 @@ fn habits(text: &str) -> Result<(), ExpressionError> {
     Ok(())
 }
 
-/// The text with everything in quotes replaced by spaces.
+/// The text with everything in quotes replaced by spaces, of the same length.
 fn outside_of_quotes(text: &str) -> String {
     let mut quote = None;
-    text.chars()
-        .map(|c| match (quote, c) {
+    let mut outside = String::with_capacity(text.len());
+    for c in text.chars() {
+        let is_outside = match (quote, c) {
             (None, '\'' | '"') => {
                 quote = Some(c);
-                ' '
+                false
             }
             (Some(open), c) => {
                 if c == open {
                     quote = None;
                 }
-                ' '
+                false
             }
-            (None, c) => c,
-        })
-        .collect()
+            (None, _) => true,
+        };
+        if is_outside {
+            outside.push(c);
+        } else {
+            outside.extend(std::iter::repeat_n(' ', c.len_utf8()));
+        }
+    }
+    outside
 }
 
 fn refuse_by_tree(item: &serde_json::Value, schema: &Schema) -> Result<(), ExpressionError> {
@@ -226,7 +233,7 @@ fn refuse_by_tree(item: &serde_json::Value, schema: &Schema) -> Result<(), Expre
             "SUBQUERY" => Some(ExpressionError::new("a query inside an expression").help(
                 "an expression sees one record; use a `wave:` with `sql:` (for `x = ANY(list)` write `list_contains(list, x)`)",
             )),
-            "COMPARISON" if ["left", "right"].iter().any(|side| node[*side]["value"]["is_null"] == true) => {
+            "COMPARISON" if is_never_true(node) => {
                 Some(ExpressionError::new("a comparison with NULL, which is never true").help("write `IS NULL` or `IS NOT NULL`"))
             }
             "OPERATOR" if quoted_field(node, schema) => Some(
@@ -249,6 +256,13 @@ fn refuse_by_tree(item: &serde_json::Value, schema: &Schema) -> Result<(), Expre
         }
     });
     refused.map_or(Ok(()), Err)
+}
+
+/// A comparison with NULL, other than `IS [NOT] DISTINCT FROM`.
+fn is_never_true(node: &serde_json::Map<String, serde_json::Value>) -> bool {
+    let of = node.get("type").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let is_null = |side: &str| node.get(side).is_some_and(|side| side["value"]["is_null"] == true);
+    !of.ends_with("DISTINCT_FROM") && (is_null("left") || is_null("right"))
 }
 
 /// `'name' IS NULL` and its opposite, for a field of that name.

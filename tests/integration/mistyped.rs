@@ -38,9 +38,21 @@ fn an_expression_that_cannot_be_is_reported_with_what_can() {
         ("text = NULL", "a comparison with NULL", "write `IS NULL` or `IS NOT NULL`"),
         ("NULL <> n", "a comparison with NULL", "write `IS NULL` or `IS NOT NULL`"),
         ("'text' IS NOT NULL", "a text in single quotes", "without quotes"),
+        ("text = 'ééé' && n > 1", "`&&` is not SQL", "write `AND`"),
+        ("n =\u{a0}judged.scor", "unknown field `judged.scor`", "did you mean `judged.score`?"),
     ] {
         let shown = field(expression);
         assert!(shown.contains(found) && shown.contains(write), "{expression}: {shown}");
+    }
+}
+
+#[test]
+fn what_only_looks_mistyped_is_valid() {
+    for expression in
+        ["text IS DISTINCT FROM NULL", "n IS NOT DISTINCT FROM NULL", "'other' IS NULL", "'é' || text"]
+    {
+        let stages = format!("  - map: more\n    fields: {{ new: \"{expression}\" }}\n  - sink: rows\n");
+        Folder::new().pipeline(&spec(&stages), &[]);
     }
 }
 
@@ -94,7 +106,7 @@ fn the_short_form_of_a_schema_has_no_limits() {
         assert!(shown.contains("`minimum` in the short form") && shown.contains("`expect:`"), "{shown}");
     }
     let fine = spec(
-        "  - map: b\n    chat: { model: m, prompt: \"{{ text }}\", schema: { s: { minimum: integer, pattern: text } } }\n  - sink: rows\n",
+        "  - map: b\n    chat: { model: m, prompt: \"{{ text }}\", schema: { s: { minimum: integer, pattern: text }, t: { is: text, format: text, name: text } } }\n  - sink: rows\n",
     );
     Folder::new().pipeline(&fine, &[]);
 }

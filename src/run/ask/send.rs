@@ -1,4 +1,5 @@
-//! Sends looked-up records if needed, and stores each answer before anything depends on it.
+//! Sends looked-up records if needed, and stores each answer before anything depends on it. Whether a refused answer
+//! gets another attempt is decided in [`request::verdict`](crate::request::verdict).
 
 use std::{sync::Arc, time::Duration};
 

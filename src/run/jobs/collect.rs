@@ -18,6 +18,7 @@ use crate::{
             context::JobContext,
             shared::{AGAIN, BatchStage, Batched, InFlightJob, JobStream, has_ended},
         },
+        money::budget::Reserved,
         progress::{counted::count, meter::Meter},
     },
     stage::{self, RecordStream},
@@ -78,8 +79,15 @@ async fn read(
     client: &Client,
     context: &JobContext,
 ) -> Option<InFlightJob> {
-    let reserved = shared.reserved(&in_flight.job.token);
-    if in_flight.pending.is_some() || in_flight.job.state != JobState::Created {
+    let mut reserved = shared.reserved(&in_flight.job.token);
+    // A job that goes on may still cost what was reserved for it.
+    let token = in_flight.job.token.clone();
+    let keep = |reserved: Option<Reserved>| reserved.into_iter().for_each(|kept| shared.keep(&token, kept));
+    if in_flight.pending.is_some() {
+        keep(reserved);
+        return Some(in_flight);
+    }
+    if in_flight.job.state != JobState::Created {
         return Some(in_flight);
     }
     let job = &mut in_flight.job;
@@ -99,6 +107,7 @@ async fn read(
             Err(error) => {
                 let id = job.job.as_deref().unwrap_or_default();
                 in_flight.pending = Some(format!("the answers of batch job {id} cannot be fetched: {error}"));
+                keep(reserved);
                 return Some(in_flight);
             }
         };
@@ -118,9 +127,14 @@ async fn read(
             return None;
         }
     }
-    drop(reserved);
-    context.calls.budget.spend(Usd::from_micros(cost));
-    if !has_ended(job) {
+    let (cost, ended) = (Usd::from_micros(cost), has_ended(job));
+    match &mut reserved {
+        Some(_) if ended => reserved.take().into_iter().for_each(|reserved| reserved.settle(cost)),
+        Some(reserved) => reserved.settle_part(cost),
+        None => context.calls.budget.spend(cost),
+    }
+    if !ended {
+        keep(reserved);
         let id = job.job.as_deref().unwrap_or_default();
         in_flight.pending = Some(format!("batch job {id} has not ended; the next run comes back to it"));
         return Some(in_flight);

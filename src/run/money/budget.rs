@@ -125,8 +125,24 @@ impl Budget {
 
 impl Reserved {
     /// Replaces the reservation with the actual cost.
-    pub(crate) fn settle(self, cost: Usd) {
-        self.budget.spend(cost);
+    pub(crate) fn settle(mut self, cost: Usd) {
+        self.exchange(cost, self.micros);
+    }
+
+    /// Replaces a part of the reservation with the cost so far.
+    pub(crate) fn settle_part(&mut self, cost: Usd) {
+        self.exchange(cost, cost.micros().min(self.micros));
+    }
+
+    /// Spends and releases at once: in between, a cost would count twice or not at all.
+    fn exchange(&mut self, cost: Usd, released: u64) {
+        if let Ok(mut sums) = self.budget.sums.lock() {
+            sums.spent += cost.micros();
+            let reserved = sums.of(self.by);
+            *reserved = reserved.saturating_sub(released);
+            self.micros -= released;
+        }
+        self.budget.released.notify_waiters();
     }
 }
 
@@ -174,5 +190,17 @@ mod tests {
         assert!(budget.reserve_request(usd(20)).await.is_err(), "only the job is in flight");
         drop(job);
         assert!(budget.reserve_request(usd(40)).await.is_ok());
+    }
+
+    #[test]
+    fn a_job_that_goes_on_keeps_what_it_may_still_cost() {
+        let usd = Usd::from_micros;
+        let budget = Budget::new(Some(usd(100)), usd(0));
+        let mut job = budget.reserve(usd(90)).ok().unwrap();
+        job.settle_part(usd(30));
+        assert!(budget.reserve(usd(11)).is_err(), "30 are spent, and 60 may be");
+        assert!(budget.reserve(usd(10)).is_ok());
+        job.settle_part(usd(70));
+        assert!(budget.reserve(usd(1)).is_err(), "it cost more than was reserved");
     }
 }
