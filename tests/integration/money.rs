@@ -70,7 +70,7 @@ async fn pages_are_reserved_before_they_are_paid() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_reads_documents_is_reserved_page_by_page() {
     let sim = Sim::start(SimConfig { speed: 100_000.0, ..SimConfig::default() }).await.unwrap();
-    let batch = "    batch: { wait: 100ms }";
+    let batch = "    batch: { wait: 100ms, every: 50ms }";
     let (folder, spec) = documents("0.07 USD", batch);
     let options = Options { base_url: Some(sim.url()), ..Options::default() };
     let ended = run_in(&folder.pipeline(&spec, &[]), &options, CancellationToken::new()).await.unwrap();
