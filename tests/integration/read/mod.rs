@@ -146,10 +146,20 @@ fn types_do_not_depend_on_how_rows_are_spread_over_files() {
         for (number, part) in parts[1].iter().enumerate() {
             std::fs::write(folder.join(format!("part{number}.csv")), text::csv(part, random)).unwrap();
         }
+        // A key without a value is left out at random, and then in some of the files only.
+        let is_null = |(name, _): &(String, String)| {
+            let at = table.names.iter().position(|known| known.to_lowercase() == *name);
+            at.is_some_and(|at| table.rows.iter().all(|row| matches!(row[at], Cell::Null)))
+        };
         for (end, format) in [("jsonl", Format::Jsonl), ("csv", Format::Csv(Csv::default()))] {
             let (whole, ..) = read(folder, &format!("whole.{end}"), format.clone());
             let (parts, ..) = read(folder, &format!("part*.{end}"), format);
-            assert_eq!(types(&whole), types(&parts));
+            let (mut whole, mut parts) = (types(&whole), types(&parts));
+            if end == "jsonl" {
+                whole.retain(|column| !is_null(column));
+                parts.retain(|column| !is_null(column));
+            }
+            assert_eq!(whole, parts);
         }
     });
 }
