@@ -90,8 +90,8 @@ fn keep_read(connection: &Connection, run: Run, pipeline: &str) -> Result<(), St
     Ok(())
 }
 
-/// The source records of a run: those read, those not settled, those no longer in their source, and those of which
-/// nobody knows.
+/// The source records of a run: those read, those not settled, those no longer in their source, and those not read
+/// although their source may still have them.
 fn gather(
     connection: &Connection,
     run: Run,

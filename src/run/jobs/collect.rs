@@ -80,7 +80,7 @@ async fn read(
     context: &JobContext,
 ) -> Option<InFlightJob> {
     let mut reserved = shared.reserved(&in_flight.job.token);
-    // A job that goes on may still cost what was reserved for it.
+    // A job that continues may still cost what was reserved for it.
     let token = in_flight.job.token.clone();
     let keep = |reserved: Option<Reserved>| reserved.into_iter().for_each(|kept| shared.keep(&token, kept));
     if in_flight.pending.is_some() {

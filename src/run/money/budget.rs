@@ -179,7 +179,7 @@ mod tests {
         let budget = Budget::new(Some(usd(100)), usd(0));
         let job = budget.reserve(usd(30)).ok().unwrap();
         let first = budget.reserve_request(usd(50)).await.ok().unwrap();
-        assert!(budget.reserve(usd(40)).is_err(), "a job waits for nobody");
+        assert!(budget.reserve(usd(40)).is_err(), "a job never waits");
         let waiting = budget.reserve_request(usd(40));
         let mut waiting = pin!(waiting);
         assert!(futures::poll!(&mut waiting).is_pending());
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_goes_on_keeps_what_it_may_still_cost() {
+    fn a_job_that_continues_keeps_what_it_may_still_cost() {
         let usd = Usd::from_micros;
         let budget = Budget::new(Some(usd(100)), usd(0));
         let mut job = budget.reserve(usd(90)).ok().unwrap();

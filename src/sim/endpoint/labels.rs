@@ -95,3 +95,22 @@ fn given(request: &Value, dice: &mut Dice, result: impl Fn(&str, &mut Dice) -> V
     let response = json!({ "id": id(dice), "model": model(request), "results": results, "usage": usage });
     Given { response, usage, misfit: false }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mocked_moderation_is_flagged_by_a_category() {
+        let any = |written: Value| {
+            let result = moderation(written);
+            assert_eq!(result.get("flagged"), None, "the service does not send it");
+            result["categories"].as_object().is_some_and(|all| all.values().any(|value| value == true))
+        };
+        assert!(any(json!({ "flagged": true })));
+        assert!(any(json!({ "flagged": true, "categories": { "pii": false } })));
+        assert!(any(json!({ "categories": { "pii": true } })));
+        assert!(!any(json!({ "flagged": false })));
+        assert_eq!(moderation(json!("text")), "text");
+    }
+}
