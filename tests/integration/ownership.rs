@@ -260,6 +260,10 @@ fn rows_whose_record_the_source_did_not_give_are_counted() {
         let unread = |ended: &Ended| changes(ended).iter().map(|table| table.unread).sum::<u64>();
         assert_eq!((ended.sum.failures, removed(&ended).0, unread(&ended)), (1, 0, 2), "{sink}");
         assert_eq!(folder.sql("SELECT count(*) FROM notes"), "3");
+        // With a limit, the others were not asked for.
+        let limited = Options { limit: Some(1), ..Options::default() };
+        let ended = run(&folder.pipeline(&spec(sink), &[]), &limited, CancellationToken::new()).unwrap();
+        assert_eq!((ended.sum.failures, unread(&ended)), (1, 0), "{sink}");
         // No file at all.
         ["a", "c"]
             .iter()

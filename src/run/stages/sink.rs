@@ -133,8 +133,14 @@ pub(crate) async fn finish(plan: &Plan, context: &StageContext) -> Vec<TableChan
         return Vec::new();
     }
     context.note_read().await;
-    let is_incomplete =
-        |node: &&Node| matches!(node.step, Step::Source(_)) && context.meters.of(node.id).failed.get() > 0;
+    // A source that `--limit` cut short has more records.
+    let is_incomplete = |node: &&Node| match &node.step {
+        Step::Source(source) => {
+            let meter = context.meters.of(node.id);
+            meter.failed.get() > 0 && source.limit.is_none_or(|limit| meter.taken.get() < limit)
+        }
+        _ => false,
+    };
     let incomplete = plan.nodes.iter().filter(is_incomplete).map(|node| node.name.to_string()).collect();
     // A failure is reported as the run's end.
     context
