@@ -208,8 +208,10 @@ impl Controller {
             },
         );
         match &mut self.phase {
-            Phase::Closed { since, probing, probe, .. } => {
+            Phase::Closed { since, probing, probe, before } => {
                 if start.sent >= *since {
+                    // Whatever closed it, capacity is what keeps it closed.
+                    before.is_capacity |= refusal.is_capacity;
                     *probing = false;
                     *probe = now + retry_after.unwrap_or(0.0).max(probe_distance(now - *since, jitter));
                 }

@@ -193,6 +193,8 @@ impl Controller {
         let rate = match self.phase {
             // So soon after a slow start the rate is unknown.
             Phase::SlowStart { since, .. } if now - since < 1.0 => f64::INFINITY,
+            // The rise is not at fault, and is repeated.
+            Phase::Rising { ceiling, .. } if is_capacity => ceiling,
             Phase::Listening if self.evidence - self.released < 1.0 => f64::INFINITY,
             _ => lately.max(self.known_rate),
         };
@@ -223,6 +225,9 @@ impl Controller {
                 self.previous.fell_from(before.rate);
             }
             self.settle(now);
+            if before.is_capacity && before.rate > RISING * self.known_rate {
+                self.rise(now, before.rate);
+            }
             return self.begin_experiment(now, Counts::default());
         }
         let mut alike = false;
