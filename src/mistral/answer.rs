@@ -6,66 +6,13 @@
 
 use std::borrow::Cow;
 
-use jsonschema::Validator;
 use serde_json::Value;
 
 use super::{
+    expected::Expected,
     json_repair::{Broken, Flaw, Scanned, place, scan},
     thinking::{Tag, tag_at},
 };
-
-/// What an answer must look like.
-pub struct Expected {
-    validator: Validator,
-    /// Whether the schema requires an object.
-    object: bool,
-}
-
-/// The most complaints listed in a reason; a completely wrong answer has hundreds.
-const MOST_COMPLAINTS: usize = 5;
-
-/// The longest complaint, in characters; a validator quotes the offending values.
-const LONGEST_COMPLAINT: usize = 240;
-
-impl Expected {
-    /// Compiles a schema.
-    ///
-    /// # Errors
-    /// An invalid schema; a plan never contains one.
-    pub fn new(schema: &Value) -> Result<Self, Box<jsonschema::ValidationError<'static>>> {
-        let validator =
-            jsonschema::options().should_validate_formats(true).build(schema).map_err(Box::new)?;
-        Ok(Self { validator, object: schema["type"] == "object" })
-    }
-
-    fn complaints(&self, value: &Value) -> Option<String> {
-        let mut reported: Vec<String> = Vec::new();
-        let mut more = 0;
-        for error in self.validator.iter_errors(value) {
-            if reported.len() == MOST_COMPLAINTS {
-                more += 1;
-                continue;
-            }
-            let place = error.instance_path().as_str().trim_start_matches('/').replace('/', ".");
-            let what: String = error.to_string().chars().take(LONGEST_COMPLAINT).collect();
-            reported.push(if place.is_empty() { what } else { format!("`{place}`: {what}") });
-        }
-        if more > 0 {
-            reported.push(format!("and {more} more"));
-        }
-        (!reported.is_empty()).then(|| reported.join("; "))
-    }
-
-    /// Describes why a value does not fit.
-    fn unlike(&self, value: &Value, complaints: &str) -> String {
-        match value {
-            Value::Object(_) => complaints.to_owned(),
-            _ if !self.object => complaints.to_owned(),
-            Value::Array(_) => format!("found a JSON array, expected an object: {complaints}"),
-            _ => format!("found a bare value, expected an object: {complaints}"),
-        }
-    }
-}
 
 /// An accepted answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

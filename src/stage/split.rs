@@ -2,8 +2,8 @@
 
 /// Splits a text into pieces.
 ///
-/// A piece has at most `max` characters and begins with the last `overlap` of the previous one; it ends at the
-/// end of a paragraph, a sentence or a word if there is one in its second half.
+/// A piece has at most `max` characters and begins with whole words out of the last `overlap` of the previous one; it
+/// ends at the end of a paragraph, a sentence or a word if there is one in its second half.
 pub fn pieces(text: &str, max: usize, overlap: usize) -> Vec<&str> {
     let mut chunks = Vec::new();
     let (mut start, mut covered) = (0, 0);
@@ -23,10 +23,20 @@ pub fn pieces(text: &str, max: usize, overlap: usize) -> Vec<&str> {
         chunks.push(&rest[..end]);
         covered = start + end;
         let back = rest[..end].char_indices().rev().take(overlap).last().map_or(end, |(at, _)| at);
+        let back = word_from(&rest[..end], back);
         // A piece no longer than the overlap is not repeated.
         start += if back == 0 { end } else { back };
     }
     chunks
+}
+
+/// Where the first word at or after `from` begins; `from` if none does.
+fn word_from(text: &str, from: usize) -> usize {
+    let begins = |at: usize| {
+        text[at..].starts_with(|char: char| !char.is_whitespace())
+            && text[..at].chars().next_back().is_none_or(char::is_whitespace)
+    };
+    text[from..].char_indices().map(|(at, _)| from + at).find(|at| begins(*at)).unwrap_or(from)
 }
 
 /// Splits a text between paragraphs, joining as many as fit into `max` characters; a longer paragraph is a
@@ -83,6 +93,16 @@ mod tests {
             pieces(text, 40, 0),
             ["One sentence here. Another one there. ", "And a third, somewhat longer, at the ", "end."]
         );
+    }
+
+    #[test]
+    fn an_overlap_begins_with_a_word_if_one_begins_in_it() {
+        let text = "The first words. The second words are more. And a third.";
+        assert_eq!(
+            pieces(text, 24, 9),
+            ["The first words. ", "words. The second words ", "words are more. ", "more. And a third."]
+        );
+        assert_eq!(pieces("abcdefghij", 5, 2), ["abcde", "defgh", "ghij"], "no word begins in it");
     }
 
     #[test]

@@ -310,7 +310,7 @@ pub(crate) fn split(
     Ok(handed_over.flatten().boxed())
 }
 
-/// The parts of a list or a text; NULL and an empty list have none.
+/// The parts of a list or a text; NULL and an empty list have none. A chunk of white space alone is no part.
 fn parts(of: Value, what: &SplitWhat) -> Vec<Value> {
     match (what, of) {
         (SplitWhat::Values(values), _) => values.iter().map(|value| Value::from(value.as_str())).collect(),
@@ -323,7 +323,7 @@ fn parts(of: Value, what: &SplitWhat) -> Vec<Value> {
                 Boundary::Heading => sections(&text),
             };
             let chunks = sections.into_iter().flat_map(|section| pieces(section, *max_chars, *overlap));
-            chunks.map(Value::from).collect()
+            chunks.filter(|chunk| !chunk.trim().is_empty()).map(Value::from).collect()
         }
         _ => Vec::new(),
     }

@@ -1,7 +1,7 @@
 //! Bounds that each case must keep over many seeds.
 
 use super::{
-    cases::{CASES, named},
+    cases::named,
     clients::{Kind, Outcome, between},
     quantile, seeds,
 };
@@ -14,7 +14,7 @@ struct Bounds {
     refused: (f64, f64),
 }
 
-/// Runs all seeds of a case and checks the figures against the bounds; returns the outcomes.
+/// Runs all seeds of a case, prints the figures and checks them against the bounds; returns the outcomes.
 fn check(name: &str, bounds: &Bounds) -> Vec<(u64, Outcome)> {
     let case = named(name);
     let outcomes: Vec<(u64, Outcome)> =
@@ -28,8 +28,13 @@ fn check(name: &str, bounds: &Bounds) -> Vec<(u64, Outcome)> {
         assert!(seconds <= bounds.seconds.1, "`{name}`, seed {seed}: {seconds:.1} s");
         assert!(percent <= bounds.refused.1, "`{name}`, seed {seed}: {percent:.1} % refused");
     }
-    let seconds = quantile(&outcomes.iter().map(|(_, o)| o.seconds).collect::<Vec<_>>(), 0.5);
-    let refused = 100.0 * quantile(&outcomes.iter().map(|(_, o)| o.refused).collect::<Vec<_>>(), 0.5);
+    let all = |of: fn(&Outcome) -> f64| outcomes.iter().map(|(_, outcome)| of(outcome)).collect::<Vec<f64>>();
+    let (seconds, refused) = (all(|outcome| outcome.seconds), all(|outcome| 100.0 * outcome.refused));
+    let [most_seconds, most_refused] = [&seconds, &refused].map(|values| quantile(values, 1.0));
+    let [seconds, refused] = [&seconds, &refused].map(|values| quantile(values, 0.5));
+    eprintln!(
+        "{name:34} median and worst: {seconds:6.1} {most_seconds:6.1} s, {refused:5.1} {most_refused:5.1} % refused"
+    );
     assert!(seconds <= bounds.seconds.0, "`{name}`: {seconds:.1} s in the median");
     assert!(refused <= bounds.refused.0, "`{name}`: {refused:.1} % refused in the median");
     outcomes
@@ -218,24 +223,5 @@ fn clients_on_one_key_get_equal_parts() {
                 "`{name}`, seed {seed}: {shares:.2?} of what was accepted by {first:.1} s"
             );
         }
-    }
-}
-
-/// Prints the figures of the cases whose names contain `ETL_CASE`.
-#[test]
-#[ignore = "prints figures, and checks nothing"]
-fn figures() {
-    let wanted = std::env::var("ETL_CASE").unwrap_or_default();
-    eprintln!("{:34}  median, worst time and median, worst share refused: controller | alone | ideal", "");
-    for case in CASES.iter().filter(|case| case.name.contains(&wanted)) {
-        let mut line = format!("{:34}", case.name);
-        for kind in [Kind::Controller, Kind::Alone, Kind::Ideal] {
-            let outcomes: Vec<Outcome> = seeds().map(|seed| case.run(kind, seed)).collect();
-            let seconds: Vec<f64> = outcomes.iter().map(|outcome| outcome.seconds).collect();
-            let refused: Vec<f64> = outcomes.iter().map(|outcome| 100.0 * outcome.refused).collect();
-            line += &format!("  {:6.1} {:6.1} s", quantile(&seconds, 0.5), quantile(&seconds, 1.0));
-            line += &format!(" {:5.1} {:5.1} %", quantile(&refused, 0.5), quantile(&refused, 1.0));
-        }
-        eprintln!("{line}");
     }
 }
