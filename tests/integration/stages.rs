@@ -124,6 +124,25 @@ fn where_keeps_the_records_for_which_it_is_true_and_counts_the_others() {
 }
 
 #[test]
+fn a_text_of_white_space_has_no_chunk_and_is_counted_as_skipped() {
+    let folder = Folder::new();
+    let ended = folder.run(&pipeline(
+        r#"
+  - source: texts
+    rows: [{ id: 1, text: " \n\n " }, { id: 2, text: "" }, { id: 3, text: "one two      six" }]
+    key: id
+  - map: part
+    split: { text: text, max_chars: 4 }
+  - sink: parts
+"#,
+    ));
+    conserved(&ended);
+    assert_eq!((ended.sum.rows, ended.sum.skipped), (3, 2));
+    let parts = folder.sql("SELECT part_index, trim(part) FROM parts ORDER BY part_index");
+    assert_eq!(parts, "1 | one\n2 | two\n3 | six");
+}
+
+#[test]
 fn repeat_counts_from_one_and_its_number_is_the_key() {
     let folder = Folder::new();
     conserved(&folder.run(&pipeline("\n  - source: seed\n    repeat: 3\n  - sink: seeds\n")));
