@@ -106,7 +106,7 @@ fn pass(spec: &Spec, around: &CompileContext<'_>, tables: &Tables) -> Pass {
             steps.insert(at, step);
         }
     }
-    compiler.shared_targets(&graph, &steps);
+    compiler.check_targets(&graph, &steps);
     compiler.null_routes(&graph);
     compiler.keep_what_is_read(&graph, &mut steps);
     let mistral = compiler.mistral(&spec.mistral);

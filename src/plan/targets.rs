@@ -11,47 +11,61 @@ use crate::{
 use super::{ColumnValue, Origin, Sink, Source, Step, Target, compiler::Compiler, graph::Graph};
 
 impl Compiler<'_> {
-    /// Two sinks may share a table if they use the same mode and key and different records; other targets must be
-    /// unique.
-    pub(super) fn shared_targets(&mut self, graph: &Graph, steps: &HashMap<usize, Step>) {
-        let mut seen: Vec<(&Sink, String)> = Vec::new();
-        let mut whole: Vec<(usize, &Sink)> = Vec::new();
-        for (at, stage) in self.spec.stages.iter().enumerate() {
-            let Some(Step::Sink(sink)) = steps.get(&at) else { continue };
-            let target = sink.target.to_string();
-            let first = seen.iter().find(|(known, _)| known.target.to_string().eq_ignore_ascii_case(&target));
-            if let Some((known, first)) = first {
-                let is_table = matches!(sink.target, Target::Table(_)) && sink.mode != Mode::Replace;
-                let same = (&known.key, known.mode, known.duplicates, known.owned)
-                    == (&sink.key, sink.mode, sink.duplicates, sink.owned);
-                if !is_table || !same {
-                    let fault = Fault::SharedTarget {
-                        first: first.clone(),
-                        second: stage.name.value.to_string(),
-                        target: target.clone(),
-                    };
-                    self.mistakes.push(Mistake { fault, place: stage.name.place.clone() });
-                }
-            } else {
-                seen.push((sink, stage.name.value.to_string()));
-            }
-            if stage.when.is_some() || sink.mode != Mode::Upsert || sink.duplicates != Duplicates::Fail {
+    /// Checks that sinks do not write over each other, over a source, or the same rows twice.
+    pub(super) fn check_targets(&mut self, graph: &Graph, steps: &HashMap<usize, Step>) {
+        let sinks: Vec<(usize, &Sink)> = (0..self.spec.stages.len())
+            .filter_map(|at| match steps.get(&at) {
+                Some(Step::Sink(sink)) => Some((at, sink)),
+                _ => None,
+            })
+            .collect();
+        self.shared_targets(&sinks);
+        self.same_records(graph, &sinks);
+        self.replaced_sources(steps);
+    }
+
+    /// Two sinks may share a table if they use the same mode and key; other targets must be unique.
+    fn shared_targets(&mut self, sinks: &[(usize, &Sink)]) {
+        let stages = &self.spec.stages;
+        let mut seen: Vec<(usize, &Sink)> = Vec::new();
+        for (at, sink) in sinks {
+            let Some((first, known)) = seen.iter().find(|(_, known)| same_target(known, sink)) else {
+                seen.push((*at, sink));
                 continue;
-            }
-            let twin = whole.iter().find(|(other, known)| {
-                known.target.to_string().eq_ignore_ascii_case(&target)
-                    && same_inputs(graph, *other, at)
-                    && key_values(known).is_some_and(|known| key_values(sink) == Some(known))
-            });
-            if let Some((other, _)) = twin {
-                let first = self.spec.stages[*other].name.value.to_string();
-                let fault = RowsFault::SameRecords { first, second: stage.name.value.to_string(), target };
-                self.mistakes.push(Mistake { fault: Fault::Rows(fault), place: stage.name.place.clone() });
-            } else {
-                whole.push((at, sink));
+            };
+            let is_table = matches!(sink.target, Target::Table(_)) && sink.mode != Mode::Replace;
+            let same = (&known.key, known.mode, known.duplicates, known.owned)
+                == (&sink.key, sink.mode, sink.duplicates, sink.owned);
+            if !is_table || !same {
+                let [first, second] = [*first, *at].map(|at| stages[at].name.value.to_string());
+                let fault = Fault::SharedTarget { first, second, target: sink.target.to_string() };
+                self.mistakes.push(Mistake { fault, place: stages[*at].name.place.clone() });
             }
         }
-        self.replaced_sources(steps);
+    }
+
+    /// Two sinks into one table must not write all of the same records.
+    fn same_records(&mut self, graph: &Graph, sinks: &[(usize, &Sink)]) {
+        let stages = &self.spec.stages;
+        let mut seen: Vec<(usize, &Sink)> = Vec::new();
+        for (at, sink) in sinks {
+            let takes_all = stages[*at].when.is_none();
+            if !takes_all || sink.mode != Mode::Upsert || sink.duplicates != Duplicates::Fail {
+                continue;
+            }
+            let twin = seen.iter().find(|(other, known)| {
+                same_target(known, sink)
+                    && same_inputs(graph, *other, *at)
+                    && key_values(known).is_some_and(|known| key_values(sink) == Some(known))
+            });
+            let Some((first, _)) = twin else {
+                seen.push((*at, sink));
+                continue;
+            };
+            let [first, second] = [*first, *at].map(|at| stages[at].name.value.to_string());
+            let fault = RowsFault::SameRecords { first, second, target: sink.target.to_string() };
+            self.mistakes.push(Mistake { fault: Fault::Rows(fault), place: stages[*at].name.place.clone() });
+        }
     }
 
     /// A sink must not replace a file that a source reads.
@@ -74,6 +88,11 @@ impl Compiler<'_> {
             }
         }
     }
+}
+
+/// Whether two sinks write to the same place.
+fn same_target(one: &Sink, other: &Sink) -> bool {
+    one.target.to_string().eq_ignore_ascii_case(&other.target.to_string())
 }
 
 /// Whether two stages read the same ports of the same stages.

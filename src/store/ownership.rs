@@ -7,7 +7,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use duckdb::{Connection, params};
+use duckdb::{Connection, Params, params};
 
 use super::{Run, Store, StoreError, existing_table, table::Table, transaction};
 
@@ -106,14 +106,18 @@ fn keep_key(connection: &Connection, table: &Table) -> Result<(), StoreError> {
     }
 }
 
+/// Whether there is any row in `from`, a relation with an optional `WHERE`.
+pub(super) fn any(connection: &Connection, from: &str, of: impl Params) -> Result<bool, StoreError> {
+    Ok(connection.query_row(&format!("SELECT EXISTS (FROM {from})"), of, |row| row.get(0))?)
+}
+
 /// The rows of `staged` whose key belongs to another pipeline's row, with its name.
 pub(super) fn foreign(connection: &Connection, table: &Table) -> Result<Vec<(usize, String)>, StoreError> {
     if table.owned.is_none() {
         return Ok(Vec::new());
     }
     let foreign = table.foreign_rows();
-    let any: bool = connection.query_row(&format!("SELECT EXISTS (FROM {foreign})"), [], |row| row.get(0))?;
-    if !any {
+    if !any(connection, &foreign, [])? {
         return Ok(Vec::new());
     }
     let row = row_of(&table.staged_key("s"));

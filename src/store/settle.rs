@@ -9,7 +9,7 @@ use crate::{event::TableChange, record::quote};
 
 use super::{
     Run, StoreError,
-    ownership::row_of,
+    ownership::{any, row_of},
     table::{Stale, Table},
 };
 
@@ -22,11 +22,7 @@ pub(super) fn settle(
     incomplete: &[String],
 ) -> Result<Vec<TableChange>, StoreError> {
     // On a first run no row can be removed.
-    let is_later: bool = connection.query_row(
-        "SELECT EXISTS (FROM etl.row_owners WHERE pipeline = $1)",
-        params![pipeline],
-        |row| row.get(0),
-    )?;
+    let is_later = any(connection, "etl.row_owners WHERE pipeline = $1", params![pipeline])?;
     let mut changes = Vec::new();
     let mut seen: Vec<String> = Vec::new();
     for table in tables {
@@ -48,7 +44,7 @@ pub(super) fn settle(
         keep_read(connection, run, pipeline)?;
         connection.execute("DELETE FROM etl.read_records WHERE run = $1", params![run.0])?;
         connection.execute("DELETE FROM etl.unsettled_records WHERE run = $1", params![run.0])?;
-        if any(connection, "etl.owner_sets")? {
+        if any(connection, "etl.owner_sets", [])? {
             connection.execute_batch(
                 "DELETE FROM etl.owner_sets WHERE owner NOT IN (SELECT owner FROM etl.row_owners)",
             )?;
@@ -61,18 +57,9 @@ pub(super) fn settle(
     Ok(changes)
 }
 
-/// Whether there is any row.
-fn any(connection: &Connection, from: &str) -> Result<bool, StoreError> {
-    Ok(connection.query_row(&format!("SELECT EXISTS (FROM {from})"), [], |row| row.get(0))?)
-}
-
 /// Stores the source records that a run has read.
 fn keep_read(connection: &Connection, run: Run, pipeline: &str) -> Result<(), StoreError> {
-    let known: bool = connection.query_row(
-        "SELECT EXISTS (FROM etl.source_records WHERE pipeline = $1)",
-        params![pipeline],
-        |row| row.get(0),
-    )?;
+    let known = any(connection, "etl.source_records WHERE pipeline = $1", params![pipeline])?;
     let new = match known {
         true => {
             "AND NOT EXISTS (FROM etl.source_records AS s
@@ -206,8 +193,7 @@ fn settle_table(connection: &Connection, pipeline: &str, table: &Table) -> Resul
 /// Stores the owners of the rows this run wrote.
 fn keep_owners(connection: &Connection, pipeline: &str, target: &str, rows: &str) -> Result<(), StoreError> {
     let of = params![target, pipeline];
-    let any = "SELECT EXISTS (FROM etl.row_owners WHERE target = $1 AND pipeline = $2)";
-    let has_owners: bool = connection.query_row(any, of, |row| row.get(0))?;
+    let has_owners = any(connection, "etl.row_owners WHERE target = $1 AND pipeline = $2", of)?;
     let mut new = format!("SELECT DISTINCT row_hash, owner FROM {rows}");
     if has_owners {
         connection.execute(
