@@ -13,7 +13,7 @@ impl Fault {
             Self::UnknownKey { near: Some(near), .. } => format!("did you mean `{near}`?"),
             Self::UnknownKey { key, below: Some(below), .. } => format!("`{key}` is a key of `{below}:`"),
             Self::UnknownKey { .. } => "not a key of it".to_owned(),
-            Self::NoServer(_) => "expected `eu`, `us`, `global` or an address with `https://`".to_owned(),
+            Self::NoServer(_) => "expected `eu`, `us`, `global` or a URL with `https://`".to_owned(),
             Self::NoUse { why, .. } => (*why).to_owned(),
             Self::UnknownWord { found, known, .. } => {
                 match nearest(found, known.iter().map(String::as_str)) {

@@ -392,6 +392,6 @@ pub enum Fault {
     #[error("`{0}` is not a server")]
     NoServer(String),
     /// A model without a price although there is a budget.
-    #[error("the price of `{0}` is not known, and there is a budget")]
+    #[error("the price of `{0}` is unknown, but there is a budget")]
     NoPrice(String),
 }

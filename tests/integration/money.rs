@@ -111,7 +111,7 @@ stages:
     };
     let mistake = reported("", "budget: 1 USD").unwrap_err();
     assert!(
-        mistake.contains("the price of `mistral-large-4` is not known, and there is a budget"),
+        mistake.contains("the price of `mistral-large-4` is unknown, but there is a budget"),
         "{mistake}"
     );
     assert!(mistake.contains("add `prices: { mistral-large-4: {"), "{mistake}");
