@@ -108,7 +108,7 @@ pub(crate) fn unused(stage: &str, keys: &[String]) -> String {
         String::new()
     };
     format!(
-        "`{stage}`: mocked answers for {}{more} were not used: no record with such a key came to it",
+        "`{stage}`: mocked answers for {}{more} were not used: no record with such a key reached it",
         shown.join(", ")
     )
 }
@@ -116,9 +116,9 @@ pub(crate) fn unused(stage: &str, keys: &[String]) -> String {
 /// The user has interrupted the run.
 pub(crate) fn interrupted(in_flight: u64) -> String {
     match in_flight {
-        0 => "stopping: nothing new is begun".to_owned(),
+        0 => "stopping: no new requests are sent".to_owned(),
         _ => format!(
-            "stopping: nothing new is begun, {} under way are finished",
+            "stopping: no new requests are sent, {} in flight will be finished",
             human::counted(in_flight, "request")
         ),
     }
@@ -154,7 +154,7 @@ mod tests {
         assert_snapshot!(wave_closed(&state, 2, [1, 0], None).unwrap(), @"wave `extracted` closed: 1 record came through");
         assert_snapshot!(wave_closed(&state, 2, [41, 0], Some(3)).unwrap(), @"wave `extracted` was closed in run 3 and stays closed: 41 records came through");
         assert_eq!(wave_closed(&state, 9, [1, 0], None), None);
-        assert_snapshot!(interrupted(5), @"stopping: nothing new is begun, 5 requests under way are finished");
-        assert_snapshot!(interrupted(0), @"stopping: nothing new is begun");
+        assert_snapshot!(interrupted(5), @"stopping: no new requests are sent, 5 requests in flight will be finished");
+        assert_snapshot!(interrupted(0), @"stopping: no new requests are sent");
     }
 }

@@ -167,7 +167,7 @@ fn mocked_answers_that_no_record_has_are_named() {
         String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
     };
     let unused = |keys: &str| {
-        format!("`ask`: mocked answers for {keys} were not used: no record with such a key came to it")
+        format!("`ask`: mocked answers for {keys} were not used: no record with such a key reached it")
     };
     let first = run(&[]);
     assert!(first.contains(&unused("`one`")), "{first}");

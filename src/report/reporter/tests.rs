@@ -83,7 +83,7 @@ fn lines() {
 
     requests  53, 6 of them retries
     tokens    1.2M in, 45.2k out
-    cost      simulated, nothing was paid; would have cost 0.0123 USD
+    cost      simulated, not charged; would have cost 0.0123 USD
     time      1m 20s
 
     6 records failed; to see which and why:
@@ -110,7 +110,7 @@ fn none_writes_only_why_a_run_could_not_be_completed() {
 
     let mut story = Story::new();
     story.ended(RunEnd::Fatal("no space left".to_owned()), &[], usage(), Conservation::default());
-    let expected = "error: no space left\nwhat was finished is kept in data/library.duckdb; fix the cause and rerun the same command to resume\n";
+    let expected = "error: no space left\nfinished work is kept in data/library.duckdb; fix the cause and rerun the same command to resume\n";
     assert_eq!(written(Mode::None, false, &story), expected);
 }
 
