@@ -113,7 +113,7 @@ pub enum RunError {
     Read(#[from] crate::read::ReadError),
     /// The types of a large file differ from those of its beginning.
     #[error(
-        "column `{column}` is {checked} in what `check` read of the file, and {found} in all of it{place}: write `types: {{ {column}: {found} }}` on the source"
+        "column `{column}` is {checked} in what `check` read of the file, and {found} in the whole file{place}: write `types: {{ {column}: {found} }}` on the source"
     )]
     ColumnType {
         /// The column.

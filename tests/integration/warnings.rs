@@ -65,7 +65,7 @@ fn a_field_that_a_record_may_lack_is_shown() {
     assert!(shown.contains("`review` may be NULL here: `review` has a `when:`"), "{shown}");
     let union = "  - map: a\n    fields: { x: \"'1'\" }\n  - map: b\n    from: texts\n    fields: { y: \"'2'\" }\n  - map: review\n    from: [a, b]\n    chat: { model: mistral-small-latest, prompt: \"{{ x }} {{ web }}\" }\n  - sink: rows\n    key: id\n";
     let shown = warned(union);
-    assert!(shown.contains("`x` may be NULL here: not every stage that is read here gives it"), "{shown}");
+    assert!(shown.contains("`x` may be NULL here: not every stage that is read here has it"), "{shown}");
     assert_eq!(shown.matches("may be NULL").count(), 1, "{shown}");
 }
 
@@ -159,7 +159,7 @@ fn text_that_a_query_uses_as_a_number_is_a_mistake() {
     };
     let folder = Folder::new();
     let shown = folder.mistakes(&spec("SELECT id FROM w WHERE web = 3"));
-    assert!(shown.contains("`web` is a text, and is used as INTEGER here"), "{shown}");
+    assert!(shown.contains("`web` is text, but is used as INTEGER here"), "{shown}");
     assert!(shown.contains("spec.yaml:7:33"), "{shown}");
     folder.pipeline(
         &spec("SELECT id FROM w WHERE TRY_CAST(web AS INTEGER) = 3 AND n = 1 UNION ALL SELECT 'b'"),

@@ -50,7 +50,7 @@ impl fmt::Display for Concurrency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fixed(count) => write!(f, "{count} at a time"),
-            Self::Auto { min, max } => write!(f, "{min} to {max} at a time, as many as give the most"),
+            Self::Auto { min, max } => write!(f, "{min} to {max} at a time, tuned for throughput"),
         }
     }
 }
