@@ -6,7 +6,7 @@ use super::words::did_you_mean;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryFault {
     /// DuckDB refuses it.
-    #[error("DuckDB refuses this query: {0}")]
+    #[error("DuckDB rejects this query: {0}")]
     Refused(String),
     /// An unknown name.
     #[error("the query names an unknown {what} `{name}`")]

@@ -81,7 +81,7 @@ fn what_changes_with_each_run_is_shown_where_a_request_may_contain_it() {
         let fields = format!("  - map: more\n    fields: {{ x: \"{expression}\" }}\n");
         let shown = warned(&format!("{fields}{}", asking("prompt: \"{{ x }}\"", "")));
         assert!(
-            shown.contains(&format!("`{word}` gives another value on each run")),
+            shown.contains(&format!("`{word}` gives a different value on each run")),
             "{expression}: {shown}"
         );
         // Without requests it costs nothing.
@@ -89,7 +89,7 @@ fn what_changes_with_each_run_is_shown_where_a_request_may_contain_it() {
     }
     let query = "  - wave: w\n    sql: SELECT id, web, now() AS at FROM w\n";
     let shown = warned(&format!("{query}{}", asking("prompt: \"{{ at }}\"", "")));
-    assert!(shown.contains("`now` gives another value on each run"), "{shown}");
+    assert!(shown.contains("`now` gives a different value on each run"), "{shown}");
     assert_eq!(
         warned(
             &asking("prompt: \"{{ web }}\"", "")
