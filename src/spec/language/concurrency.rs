@@ -75,7 +75,7 @@ static CONCURRENCY: Shape = Shape::new(
         "auto",
         Type::Map(&AUTO),
         "auto: { min: 2, max: 16 }",
-        "Raises the number while that helps, and lowers it when answers slow down or a limit is met.",
+        "Raises the number while that helps, and lowers it when answers slow down or a limit is hit.",
     )
     .required()]],
 );
