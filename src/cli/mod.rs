@@ -148,8 +148,8 @@ fn read(spec: &Path) -> Result<String, u8> {
 
 fn tell_mistakes(mistakes: &Mistakes) {
     let count = match mistakes.0.len() {
-        1 => "1 mistake".to_owned(),
-        count => format!("{count} mistakes"),
+        1 => "1 error".to_owned(),
+        count => format!("{count} errors"),
     };
     let text = mistakes.render(has_color());
     // A message cannot be shown on a closed terminal.
