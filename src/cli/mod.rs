@@ -30,8 +30,8 @@ const WRONG: u8 = 2;
 /// ended.
 const FATAL: u8 = 1;
 
-/// Typed, checked metadata out of many documents: a YAML file becomes a graph of streams, and the
-/// graph becomes rows in DuckDB.
+/// Extract typed, checked metadata from many documents: a YAML file defines a graph of streams, which
+/// writes rows to DuckDB.
 #[derive(Debug, Parser)]
 #[command(
     name = "etl",

@@ -383,7 +383,7 @@ pub enum Fault {
         collect: String,
     },
     /// A collect stage that does not read jobs.
-    #[error("`{0}` collects, and there is no stage that submits above it")]
+    #[error("`{0}` collects, but no stage above it submits")]
     CollectsNothing(String),
     /// A poll over records that are not jobs.
     #[error("poll `{0}` reads records that are not jobs")]

@@ -9,7 +9,7 @@ pub enum QueryFault {
     #[error("DuckDB rejects this query: {0}")]
     Refused(String),
     /// An unknown name.
-    #[error("the query names an unknown {what} `{name}`")]
+    #[error("the query refers to an unknown {what} `{name}`")]
     UnknownName {
         /// A column or a relation.
         what: &'static str,

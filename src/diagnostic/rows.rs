@@ -25,7 +25,7 @@ pub enum RowsFault {
         target: String,
     },
     /// `columns:` sets the key to another value.
-    #[error("the column `{0}` is the key of the rows, and holds another value")]
+    #[error("the column `{0}` is the key of the rows, but holds another value")]
     AnotherKey(String),
     /// A duplicate column.
     #[error("duplicate column `{column}`: {first} and {second}")]

@@ -16,7 +16,7 @@ pub enum Warning {
         why: String,
     },
     /// A query function whose result depends on the order of tied rows.
-    #[error("`{column}` reaches a text, and `{function}` leaves open which of several rows it is taken from")]
+    #[error("`{column}` is used in a text, but `{function}` does not determine from which row")]
     Ties {
         /// The column of the query.
         column: String,
@@ -38,10 +38,10 @@ pub enum Warning {
     #[error("`{0}` sends the same request for every record: its texts use no field")]
     SameRequest(String),
     /// A GROUP BY of a name that is both an input column and another result column.
-    #[error("GROUP BY `{0}` groups by the column that is read, and not by the `{0}` of the result")]
+    #[error("GROUP BY `{0}` groups by the input column, not by the `{0}` of the result")]
     Regrouped(String),
     /// A built-in column replaced by a field of the same name.
-    #[error("the column `{column}` holds the field of that name, and not {what}")]
+    #[error("the column `{column}` holds the field of that name, not {what}")]
     Hidden {
         /// The column.
         column: String,

@@ -131,7 +131,7 @@ fn what_is_wrong_with_a_query_is_shown_at_its_place_with_the_names_that_there_ar
     assert!(shown.contains("`label.title` is a column of `label`, and also a part of the field"), "{shown}");
     assert_eq!(query("SELECT r.id, r.label.title FROM label AS r").0, "");
     let (_, warned) = query("SELECT lower(title) AS title, count(*) AS id FROM w GROUP BY title");
-    assert!(warned.contains("GROUP BY `title` groups by the column that is read"), "{warned}");
+    assert!(warned.contains("GROUP BY `title` groups by the input column"), "{warned}");
     assert_eq!(query("SELECT title, count(*) AS id FROM w GROUP BY title").1, "");
 }
 
@@ -172,7 +172,7 @@ fn a_value_that_ties_decide_is_shown_where_a_text_reads_it() {
     let wave =
         "  - wave: w\n    sql: SELECT web, arg_max(id, n) AS best, max(n) AS most FROM w GROUP BY web\n";
     let shown = warned(&format!("{wave}{}", asking("prompt: \"{{ best }}\"", "")));
-    assert!(shown.contains("`best` reaches a text, and `arg_max` leaves open"), "{shown}");
+    assert!(shown.contains("`best` is used in a text, but `arg_max` does not determine"), "{shown}");
     assert_eq!(warned(&format!("{wave}{}", asking("prompt: \"{{ most }}\"", ""))), "");
 }
 

@@ -71,7 +71,7 @@ fn lines() {
     run 3 of `extract` (offline: answers are simulated), into data/library.duckdb
     docs 47/47 (24/s); extract 4/47 (2.0/s, 5 in flight, 4 failed, 3 throttled); 9 requests, 6 retried, 1.3M tokens, 0.0123 USD (simulated), 2s elapsed, at least 22s left
     docs 47/47 (3.9/s); extract 24/47 (2.0/s, 5 in flight, 6 failed, 3 throttled); extracted 18 (2.0/s); 29 requests, 6 retried, 1.3M tokens, 0.0123 USD (simulated), 12s elapsed, at least 12s left
-    wave `extracted` closed: 41 records came through, 6 failed above it
+    wave `extracted` closed: 41 records passed, 6 failed above it
 
     stage      in  out  failed  skipped
     docs       47   47       0        0

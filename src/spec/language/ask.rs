@@ -111,7 +111,7 @@ pub(crate) static SHAPE: Shape = Shape {
     family: "a map",
     refused: &[(
         "for_each",
-        "values that are written out make records of their own: put `- map: NAME` with `split: { values: […] }` above",
+        "listed values become separate records: put `- map: NAME` with `split: { values: […] }` above",
     )],
     ..Shape::new(
         "asks",

@@ -50,7 +50,7 @@ const FILES: Type = Type::Many(&Type::Text(Written::Template));
 
 pub(super) static SHAPE: Shape = Shape {
     refused: &[
-        ("stream", "an answer is read whole: it counts when it is on disk, and nothing reads its pieces"),
+        ("stream", "an answer counts only when it is complete and on disk, so streaming has no use"),
         ("n", "one answer counts, and the others would be paid for; `attempts:` retries when one is refused"),
     ],
     ..Shape::new(
