@@ -16,7 +16,7 @@ pub(super) struct Arguments {
     /// What to do about them; by default they are only shown.
     #[arg(value_enum)]
     action: Option<Action>,
-    /// Ask another server than the pipeline says.
+    /// Send requests to this server instead of the one in the pipeline.
     #[arg(long, value_name = "URL", value_parser = base_url)]
     base_url: Option<String>,
 }
@@ -25,7 +25,7 @@ pub(super) struct Arguments {
 enum Action {
     /// Cancel the running ones; the next run collects their answers.
     Cancel,
-    /// Delete at the service the jobs and files whose answers are in the ledger.
+    /// Delete from the service the jobs and files whose answers are in the ledger.
     Clean,
 }
 

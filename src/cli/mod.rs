@@ -30,13 +30,13 @@ const WRONG: u8 = 2;
 /// ended.
 const FATAL: u8 = 1;
 
-/// Typed, checked metadata out of many documents: a YAML file becomes a graph of streams, and the
-/// graph becomes rows in DuckDB.
+/// Extract typed, checked metadata from many documents: a YAML file defines a graph of streams, which
+/// writes rows to DuckDB.
 #[derive(Debug, Parser)]
 #[command(
     name = "etl",
     version,
-    after_help = "Exit codes: 0 done, 1 fatal error, 2 the spec or the call is wrong, 3 done, with failures, 4 out of money, 5 some records got no answer, 130 interrupted."
+    after_help = "Exit codes: 0 done, 1 fatal error, 2 the spec or the command line is invalid, 3 done, with failures, 4 out of money, 5 some records got no answer, 130 interrupted."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -47,7 +47,7 @@ struct Arguments {
 enum Command {
     /// Run a pipeline.
     Run(run::Arguments),
-    /// Check a pipeline and everything that it names, and report every mistake at once.
+    /// Check a pipeline and everything that it references, and report all errors at once.
     Check(check::Arguments),
     /// Show what a pipeline compiles to, with every default.
     Plan(plan::Arguments),
@@ -68,7 +68,7 @@ enum Command {
 struct SpecArguments {
     /// The pipeline's YAML file.
     spec: PathBuf,
-    /// Give a parameter of the pipeline another value.
+    /// Override a parameter of the pipeline.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_and_value)]
     set: Vec<(String, String)>,
 }
@@ -148,8 +148,8 @@ fn read(spec: &Path) -> Result<String, u8> {
 
 fn tell_mistakes(mistakes: &Mistakes) {
     let count = match mistakes.0.len() {
-        1 => "1 mistake".to_owned(),
-        count => format!("{count} mistakes"),
+        1 => "1 error".to_owned(),
+        count => format!("{count} errors"),
     };
     let text = mistakes.render(has_color());
     // A message cannot be shown on a closed terminal.

@@ -22,28 +22,28 @@ pub(super) struct Arguments {
     /// Read at most N records.
     #[arg(long, value_name = "N", value_parser = records)]
     limit: Option<u64>,
-    /// Show the graph, the first request and what a run would ask and cost; send nothing, write nothing.
+    /// Show the graph, the first request, and the requests and cost of a run; send and write nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Use a simulator within this process: no key, no cost.
+    /// Use an in-process simulator: no key, no cost.
     #[arg(long)]
     offline: bool,
     /// How the simulator behaves: the name of a scenario (calm, busy, flaky, hostile, philosophy, outage, sporadic, limit-…) or a YAML file.
     #[arg(long, value_name = "NAME|FILE", requires = "offline")]
     scenario: Option<String>,
-    /// What the simulator answers, by stage and key, or by stage and condition; it makes up the rest.
+    /// What the simulator answers, by stage and key or by stage and condition; it generates the rest.
     #[arg(long, value_name = "FILE", requires = "offline")]
     answers: Option<std::path::PathBuf>,
-    /// Ask another server than the pipeline says.
+    /// Send requests to this server instead of the one in the pipeline.
     #[arg(long, value_name = "URL", conflicts_with = "offline", value_parser = base_url)]
     base_url: Option<String>,
     /// Ignore the ledger: send every request again.
     #[arg(long)]
     fresh: bool,
-    /// Ask again what failed for good: refused answers whose attempts are used up, requests that were invalid.
+    /// Retry permanent failures: refused answers with no attempts left, and invalid requests.
     #[arg(long, conflicts_with = "fresh")]
     retry_failed: bool,
-    /// Ask only at this stage; the others take what the ledger has, and leave the rest for later.
+    /// Send requests only at this stage; the others use answers from the ledger and leave the rest pending.
     #[arg(long, value_name = "STAGE")]
     only: Option<String>,
     /// How to show progress.
@@ -227,7 +227,7 @@ fn reported(estimate: &Estimate) -> String {
     for stage in &estimate.stages {
         let Some(asks) = &stage.asks else {
             text.push_str(&format!(
-                "`{}` asks {} about what the stages above it leave: not known before they have run\n",
+                "`{}` calls {} for the output of the stages above it: unknown until they have run\n",
                 stage.stage, stage.model
             ));
             continue;
@@ -235,11 +235,11 @@ fn reported(estimate: &Estimate) -> String {
         let pages = if asks.pages > 0 { format!(" and {} pages", asks.pages) } else { String::new() };
         let price = asks.cost.map_or("of unknown price".to_owned(), |cost| format!("about {cost}"));
         text.push_str(&format!(
-            "`{}` would ask {} {} times, with about {} tokens in and {} out{pages}, {price}; {} answers are there already\n",
+            "`{}` would call {} {} times, with about {} tokens in and {} out{pages}, {price}; {} answers are already in the ledger\n",
             stage.stage, stage.model, asks.requests, asks.prompt_tokens, asks.completion_tokens, asks.answered
         ));
         if asks.broken > 0 {
-            text.push_str(&format!("  for {} records the prompt does not work out\n", asks.broken));
+            text.push_str(&format!("  for {} records the prompt cannot be rendered\n", asks.broken));
         }
         sum.requests += asks.requests;
         sum.prompt_tokens += asks.prompt_tokens;
@@ -253,7 +253,7 @@ fn reported(estimate: &Estimate) -> String {
     }
     let cost = cost.map_or("an unknown cost".to_owned(), |cost| cost.to_string());
     text.push_str(&format!(
-        "\nin all about {} requests, {} tokens in, {} tokens out, {cost}; nothing was sent, nothing was written\n",
+        "\nin total about {} requests, {} tokens in, {} tokens out, {cost}; nothing was sent, nothing was written\n",
         sum.requests, sum.prompt_tokens, sum.completion_tokens
     ));
     text

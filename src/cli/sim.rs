@@ -9,7 +9,7 @@ use super::{FATAL, WRONG, block_on, show, tell};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The port on 127.0.0.1; 0 for any that is free.
+    /// The port on 127.0.0.1; 0 for any free port.
     #[arg(long, default_value_t = 8080, value_parser = port)]
     port: u16,
     /// How it behaves: the name of a scenario (calm, busy, flaky, hostile, philosophy, outage, sporadic, limit-…) or a YAML file. The
@@ -19,16 +19,16 @@ pub(super) struct Arguments {
     /// The same seed and the same requests give the same answers.
     #[arg(long, value_parser = seed)]
     seed: Option<u64>,
-    /// How much faster than the service's batch jobs go: at 3600 an hour of a job takes a second [default: 1].
+    /// How much faster batch jobs run than at the service: at 3600, an hour takes a second [default: 1].
     #[arg(long, value_parser = times)]
     speed: Option<f64>,
-    /// The latency of the middle request [default: 300ms].
+    /// The median latency of a request [default: 300ms].
     #[arg(long)]
     latency: Option<Span>,
-    /// More requests than this to a model are answered with 429, for example `5/s` or `60/min`.
+    /// The request rate of a model above which it answers with 429, for example `5/s` or `60/min`.
     #[arg(long)]
     requests: Option<Rate>,
-    /// More tokens than this likewise, for example `50k/min`.
+    /// The token rate of a model above which it answers with 429, for example `50k/min`.
     #[arg(long)]
     tokens: Option<Rate>,
     /// The share of answers that do not fit the schema, 0 to 1 [default: 0.165].
@@ -37,7 +37,7 @@ pub(super) struct Arguments {
 }
 
 fn port(text: &str) -> Result<u16, &'static str> {
-    text.parse().map_err(|_| "expected the number of a port, 0 to 65535")
+    text.parse().map_err(|_| "expected a port number, 0 to 65535")
 }
 
 fn seed(text: &str) -> Result<u64, &'static str> {
@@ -90,8 +90,8 @@ pub(super) fn sim(arguments: &Arguments) -> u8 {
             }
             Ok(sim) => {
                 let url = sim.url();
-                show(&format!("a simulated Mistral listens on {url}; Ctrl-C ends it\n"));
-                show(&format!("etl run SPEC --base-url {url}    what it was asked: {url}/sim/stats\n"));
+                show(&format!("the simulator listens on {url}; press Ctrl-C to stop it\n"));
+                show(&format!("etl run SPEC --base-url {url}    statistics: {url}/sim/stats\n"));
                 tokio::select! {
                     () = sim.wait() => {}
                     _ = tokio::signal::ctrl_c() => {}

@@ -11,7 +11,7 @@ use super::{FATAL, SpecArguments, WRONG, load, show, tell};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The DuckDB database, or the YAML file of a pipeline for its database; it is only read.
+    /// The DuckDB database, or the YAML file of a pipeline for its database; it is opened read-only.
     database: PathBuf,
     /// The query.
     query: String,

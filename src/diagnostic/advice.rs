@@ -13,7 +13,7 @@ impl Fault {
             Self::UnknownKey { near: Some(near), .. } => format!("did you mean `{near}`?"),
             Self::UnknownKey { key, below: Some(below), .. } => format!("`{key}` is a key of `{below}:`"),
             Self::UnknownKey { .. } => "not a key of it".to_owned(),
-            Self::NoServer(_) => "expected `eu`, `us`, `global` or an address with `https://`".to_owned(),
+            Self::NoServer(_) => "expected `eu`, `us`, `global` or a URL with `https://`".to_owned(),
             Self::NoUse { why, .. } => (*why).to_owned(),
             Self::UnknownWord { found, known, .. } => {
                 match nearest(found, known.iter().map(String::as_str)) {
@@ -26,7 +26,7 @@ impl Fault {
             }
             Self::UnknownStage { name, known } => did_you_mean(name, known, "no stage of that name"),
             Self::UnknownParam { name, known } => did_you_mean(name, known, "not among `params:`"),
-            Self::UnknownField { name, known } => did_you_mean(name, known, "no stage above gives this"),
+            Self::UnknownField { name, known } => did_you_mean(name, known, "no stage above has this"),
             Self::KeyNotAColumn { key, known, .. } => did_you_mean(key, known, "no such column"),
             Self::UnknownPort { port, known, .. } => match nearest(port, known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -62,7 +62,7 @@ impl Fault {
             Self::BadName(_) => "expected letters, digits and `_`, a letter first".to_owned(),
             Self::EmptyGlob { missing: Some(folder), .. } => format!("there is no folder `{folder}`"),
             Self::EmptyGlob { .. } => "matches nothing".to_owned(),
-            Self::NoTemplate => "would be taken as it is written".to_owned(),
+            Self::NoTemplate => "would be used literally".to_owned(),
             _ => "here".to_owned(),
         }
     }
@@ -106,7 +106,7 @@ impl Fault {
             Self::PastWave { wave, .. } => {
                 Some(format!("read `{wave}.failed`: what failed above the wave, once it has closed"))
             }
-            Self::NothingAbove { .. } => Some("start with a source, or say `from:`".to_owned()),
+            Self::NothingAbove { .. } => Some("start with a source, or set `from:`".to_owned()),
             Self::SourceWithInput(_) => Some("remove `from:`: a source starts a stream".to_owned()),
             Self::Unread(name) => Some(format!("add a sink with `from: {name}`, or remove the stage")),
             Self::ReadsSink(_) => Some("read from the stage that the sink reads from".to_owned()),
@@ -124,10 +124,10 @@ impl Fault {
             Self::FieldTypes { field, .. } => {
                 Some(format!("cast it in one of them: `fields: {{ {field}: CAST({field} AS …) }}`"))
             }
-            Self::FieldTaken { .. } => Some("choose another name for the stage, or say `into:`".to_owned()),
-            Self::CircularTypes(_) => Some("say the types of the columns with `types:` on the sink".to_owned()),
+            Self::FieldTaken { .. } => Some("choose another name for the stage, or set `into:`".to_owned()),
+            Self::CircularTypes(_) => Some("set the types of the columns with `types:` on the sink".to_owned()),
             Self::NoKey { .. } => Some(
-                "say `key:` on the source, on the wave with a query or the gather that made these records, or on the sink; or \
+                "set `key:` on the source, on the wave with a query or the gather that made these records, or on the sink; or \
                  `mode: replace` or `mode: append` on the sink"
                     .to_owned(),
             ),
@@ -141,10 +141,10 @@ impl Fault {
                     .to_owned(),
             ),
             Self::TableKey { .. } => {
-                Some("use that key, write to another table, or say `mode: replace` on the sink".to_owned())
+                Some("use that key, write to another table, or set `mode: replace` on the sink".to_owned())
             }
             Self::TableColumn { column, has, .. } => Some(format!(
-                "say `types: {{ {column}: {has} }}` on the sink, write to another table, or say `mode: replace`"
+                "set `types: {{ {column}: {has} }}` on the sink, write to another table, or set `mode: replace`"
             )),
             Self::SchemaTwins { .. } => {
                 Some("column names are case-insensitive: rename one of them in the schema".to_owned())
@@ -155,7 +155,7 @@ impl Fault {
                     .to_owned(),
             ),
             Self::SchemaWithoutObject(_) => {
-                Some("wrap it: `schema: { answer: integer }`, or say `\"type\": \"object\"` with `\"properties\"` at its top".to_owned())
+                Some("wrap it: `schema: { answer: integer }`, or set `\"type\": \"object\"` with `\"properties\"` at its top".to_owned())
             }
             Self::EmptyGlob { .. } => Some(
                 "a path in the spec starts at the spec's folder, one from `--set` at the working folder"
@@ -163,7 +163,7 @@ impl Fault {
             ),
             Self::Uncollected(_) => Some(
                 "below it: `- poll: finished` with `job: mistral`, then `- map: extract` with `collect: {}`; \
-                 or say `batch:` beside `chat:` instead, which is short for all three"
+                 or set `batch:` beside `chat:` instead, which is short for all three"
                     .to_owned(),
             ),
             Self::Unpolled(_) => Some("put `- poll: finished` with `job: mistral` above it".to_owned()),

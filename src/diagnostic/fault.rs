@@ -383,7 +383,7 @@ pub enum Fault {
         collect: String,
     },
     /// A collect stage that does not read jobs.
-    #[error("`{0}` collects, and there is no stage that submits above it")]
+    #[error("`{0}` collects, but no stage above it submits")]
     CollectsNothing(String),
     /// A poll over records that are not jobs.
     #[error("poll `{0}` reads records that are not jobs")]
@@ -392,6 +392,6 @@ pub enum Fault {
     #[error("`{0}` is not a server")]
     NoServer(String),
     /// A model without a price although there is a budget.
-    #[error("the price of `{0}` is not known, and there is a budget")]
+    #[error("the price of `{0}` is unknown, but there is a budget")]
     NoPrice(String),
 }

@@ -12,7 +12,7 @@ pub struct Mistakes(pub Vec<Mistake>);
 fn headline(mistakes: &[Mistake]) -> String {
     match mistakes {
         [one] => format!("{}: {one}", one.place),
-        many => format!("{} mistakes", many.len()),
+        many => format!("{} errors", many.len()),
     }
 }
 

@@ -6,10 +6,10 @@ use super::words::did_you_mean;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryFault {
     /// DuckDB refuses it.
-    #[error("DuckDB refuses this query: {0}")]
+    #[error("DuckDB rejects this query: {0}")]
     Refused(String),
     /// An unknown name.
-    #[error("the query names an unknown {what} `{name}`")]
+    #[error("the query refers to an unknown {what} `{name}`")]
     UnknownName {
         /// A column or a relation.
         what: &'static str,

@@ -25,7 +25,7 @@ pub enum RowsFault {
         target: String,
     },
     /// `columns:` sets the key to another value.
-    #[error("the column `{0}` is the key of the rows, and holds another value")]
+    #[error("the column `{0}` is the key of the rows, but holds another value")]
     AnotherKey(String),
     /// A duplicate column.
     #[error("duplicate column `{column}`: {first} and {second}")]
@@ -46,7 +46,7 @@ impl RowsFault {
             Self::OwnField => "read here".to_owned(),
             Self::OverwritesSource { .. } => "the run would replace its own input".to_owned(),
             Self::SameRecords { .. } => "each of its rows would be a duplicate key".to_owned(),
-            Self::AnotherKey(_) => "expected the key as it is".to_owned(),
+            Self::AnotherKey(_) => "expected the key unchanged".to_owned(),
             Self::Clash { .. } => "two columns have this name".to_owned(),
         }
     }
@@ -66,7 +66,7 @@ impl RowsFault {
             }
             Self::AnotherKey(name) => {
                 format!(
-                    "give the column another name, or say `key: {name}` on the sink if it identifies the rows"
+                    "give the column another name, or set `key: {name}` on the sink if it identifies the rows"
                 )
             }
             Self::Clash { .. } => {

@@ -5,7 +5,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
     /// An expression or query whose result differs from run to run.
-    #[error("`{0}` gives another value on each run")]
+    #[error("`{0}` gives a different value on each run")]
     Volatile(String),
     /// A text that uses a value that may be NULL.
     #[error("`{name}` may be NULL here: {why}")]
@@ -16,7 +16,7 @@ pub enum Warning {
         why: String,
     },
     /// A query function whose result depends on the order of tied rows.
-    #[error("`{column}` reaches a text, and `{function}` leaves open which of several rows it is taken from")]
+    #[error("`{column}` is used in a text, but `{function}` does not determine from which row")]
     Ties {
         /// The column of the query.
         column: String,
@@ -35,13 +35,13 @@ pub enum Warning {
     #[error("`{0}` may be NULL here, and then neither this condition nor its opposite is true")]
     NoRoute(String),
     /// A request that no field is part of.
-    #[error("`{0}` sends the same request for every record: its texts name no field")]
+    #[error("`{0}` sends the same request for every record: its texts use no field")]
     SameRequest(String),
     /// A GROUP BY of a name that is both an input column and another result column.
-    #[error("GROUP BY `{0}` groups by the column that is read, and not by the `{0}` of the result")]
+    #[error("GROUP BY `{0}` groups by the input column, not by the `{0}` of the result")]
     Regrouped(String),
     /// A built-in column replaced by a field of the same name.
-    #[error("the column `{column}` holds the field of that name, and not {what}")]
+    #[error("the column `{column}` holds the field of that name, not {what}")]
     Hidden {
         /// The column.
         column: String,
@@ -61,10 +61,10 @@ impl Warning {
         match self {
             Self::Volatile(_) => "changes with each run".to_owned(),
             Self::MaybeNull { .. } => "a record without it fails before it is sent".to_owned(),
-            Self::Ties { .. } => "decided by chance where rows are equal".to_owned(),
+            Self::Ties { .. } => "arbitrary where rows are equal".to_owned(),
             Self::EqualSamples { .. } => "has samples".to_owned(),
             Self::NoRoute(_) => "such a record takes neither route".to_owned(),
-            Self::SameRequest(_) => "names no field".to_owned(),
+            Self::SameRequest(_) => "uses no field".to_owned(),
             Self::QuotedField(_) => "the field is used".to_owned(),
             Self::Hidden { .. } => "has such a field".to_owned(),
             Self::Regrouped(_) => "two columns have this name".to_owned(),
@@ -75,12 +75,14 @@ impl Warning {
     pub fn help(&self) -> String {
         match self {
             Self::Volatile(_) => {
-                "a prompt that contains it is another request on each run, and is paid again: use a parameter \
-                 (`${params.day}`), or put the value into a sink's `columns:`"
+                "a prompt that contains it is a new request on each run, and is paid for again: use a \
+                 parameter (`${params.day}`), or put the value into a sink's `columns:`"
                     .to_owned()
             }
             Self::MaybeNull { name, .. } => {
-                format!("write `{{{{ {name} | default('') }}}}`, `{{% if {name} %}}` or `when: {name} IS NOT NULL`")
+                format!(
+                    "write `{{{{ {name} | default('') }}}}`, `{{% if {name} %}}` or `when: {name} IS NOT NULL`"
+                )
             }
             Self::Ties { .. } => {
                 "add an ORDER BY that no two rows share, or another column to the comparison".to_owned()

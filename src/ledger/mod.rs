@@ -13,7 +13,7 @@ pub use request::{Answer, Entry, Generation, History, Refusal, RequestState, Ste
 
 /// An illegal step for the current state: a bug in this program, or a damaged ledger.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the ledger cannot go from `{from}` to `{step}`: this is a mistake in etl, please report it")]
+#[error("the ledger cannot go from `{from}` to `{step}`: this is a bug in etl, please report it")]
 pub struct IllegalTransition {
     /// The state.
     pub from: String,

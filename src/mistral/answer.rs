@@ -106,7 +106,7 @@ impl<'a> Found<'a> {
         while let Some(start) = text[at..].find(['{', '[', '<']).map(|offset| at + offset) {
             match tag_at(text, start) {
                 Some(Tag::Opens { end: Some(end) }) => {
-                    found.thinking = Some("the answer holds no JSON after its thinking");
+                    found.thinking = Some("the answer contains no JSON after its thinking");
                     at = end;
                     continue;
                 }
@@ -116,7 +116,7 @@ impl<'a> Found<'a> {
                 }
                 Some(Tag::Closes { end }) => {
                     found = Self::default();
-                    found.thinking = Some("the answer holds no JSON after its thinking");
+                    found.thinking = Some("the answer contains no JSON after its thinking");
                     at = end;
                     continue;
                 }
@@ -147,7 +147,7 @@ impl<'a> Found<'a> {
             }
             // A value that was not examined may fit, too.
             if found.values.len() > MOST_FOUND || tries > MOST_TRIES {
-                return Err("the answer holds too many brackets to find the JSON in it".to_owned());
+                return Err("the answer contains too many brackets to find the JSON in it".to_owned());
             }
         }
         Ok(found)
@@ -180,7 +180,7 @@ impl<'a> Found<'a> {
             (None, _) => Err(match (reason, broken) {
                 (Some((reason, true)), _) | (Some((reason, false)), None) => reason,
                 (_, Some(broken)) => broken,
-                (None, None) => thinking.unwrap_or("the answer holds no JSON").to_owned(),
+                (None, None) => thinking.unwrap_or("the answer contains no JSON").to_owned(),
             }),
         }
     }
@@ -263,9 +263,9 @@ mod tests {
             "a tag within a string is text"
         );
         for (reply, reason) in [
-            (format!("<think>{GOOD}</think>"), "the answer holds no JSON after its thinking"),
+            (format!("<think>{GOOD}</think>"), "the answer contains no JSON after its thinking"),
             (format!("<think>{GOOD}"), "the answer is cut off within its thinking"),
-            (format!("{GOOD}</think> done"), "the answer holds no JSON after its thinking"),
+            (format!("{GOOD}</think> done"), "the answer contains no JSON after its thinking"),
         ] {
             assert_eq!(reported(&reply).unwrap_err(), reason, "{reply}");
         }

@@ -16,18 +16,22 @@ pub enum Ending {
 
 /// The meaning of each `finish_reason`: the word, its ending, an explanation.
 pub const ENDINGS: &[(&str, Ending, &str)] = &[
-    ("stop", Ending::Whole, "the model has come to its end"),
-    ("tool_calls", Ending::Whole, "the model calls a function; an answer that holds no call is refused"),
+    ("stop", Ending::Whole, "the model has finished the answer"),
+    ("tool_calls", Ending::Whole, "the model calls a function; an answer without a call is refused"),
     ("length", Ending::Cut, "`max_tokens` or the model's own limit on answers is reached"),
     ("model_length", Ending::Cut, "the context of the model is full"),
     (
         "error",
         Ending::Refused("the service ended the answer with an error"),
-        "the service failed within the answer",
+        "the service failed during the answer",
     ),
-    ("content_filter", Ending::Refused("the answer was cut by a content filter"), "a filter cut the answer"),
-    ("abort", Ending::Refused("the server aborted the answer"), "the server gave up within the answer"),
-    ("cancelled", Ending::Refused("the server cancelled the answer"), "the server gave up within the answer"),
+    (
+        "content_filter",
+        Ending::Refused("the answer was cut by a content filter"),
+        "a filter cut off the answer",
+    ),
+    ("abort", Ending::Refused("the server aborted the answer"), "the server gave up during the answer"),
+    ("cancelled", Ending::Refused("the server cancelled the answer"), "the server gave up during the answer"),
 ];
 
 impl Ending {

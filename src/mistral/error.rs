@@ -24,7 +24,7 @@ pub enum ErrorAction {
 /// The action for each status, ordered by status: the only such table. `docs/errors.md` shows the same.
 pub const ERROR_ACTIONS: &[(RangeInclusive<u16>, ErrorAction, &str)] = &[
     // A line of a batch job's error file may lack a status.
-    (0..=0, ErrorAction::Retry, "no status: a line of an error file that says nothing more"),
+    (0..=0, ErrorAction::Retry, "no status: a line of an error file without details"),
     (1..=299, ErrorAction::Retry, "neither answer nor error: a proxy's own page"),
     (
         300..=399,
@@ -34,28 +34,28 @@ pub const ERROR_ACTIONS: &[(RangeInclusive<u16>, ErrorAction, &str)] = &[
     (
         400..=400,
         ErrorAction::Fail,
-        "the request is wrong: too long, a setting that the model does not support",
+        "the request is invalid: too long, a setting that the model does not support",
     ),
-    (401..=401, ErrorAction::Stop, "the key is wrong"),
+    (401..=401, ErrorAction::Stop, "the API key is invalid"),
     (402..=402, ErrorAction::Unpaid, "no credit or no payment method"),
-    (403..=403, ErrorAction::Doubt, "the key may not do this, or not with this content"),
+    (403..=403, ErrorAction::Doubt, "the key has no permission for this, or for this content"),
     (404..=404, ErrorAction::Doubt, "no such model, or a retired one"),
-    (405..=407, ErrorAction::Fail, "the request is wrong"),
-    (408..=409, ErrorAction::Retry, "the service gave up waiting, or was busy with the same thing"),
+    (405..=407, ErrorAction::Fail, "the request is invalid"),
+    (408..=409, ErrorAction::Retry, "the service timed out, or was busy with a conflicting request"),
     (
         410..=424,
         ErrorAction::Fail,
-        "the request is wrong: too large, or fields that the service does not know",
+        "the request is invalid: too large, or fields that the service does not know",
     ),
     (425..=425, ErrorAction::Retry, "too early"),
-    (426..=428, ErrorAction::Fail, "the request is wrong"),
+    (426..=428, ErrorAction::Fail, "the request is invalid"),
     (
         429..=429,
         ErrorAction::RateLimited,
         "a limit: of the account (code 1300) or of the service (code 3505)",
     ),
-    (430..=499, ErrorAction::Fail, "the request is wrong"),
-    (500..=u16::MAX, ErrorAction::Retry, "a fault of the service or of a gateway before it"),
+    (430..=499, ErrorAction::Fail, "the request is invalid"),
+    (500..=u16::MAX, ErrorAction::Retry, "a fault of the service or of a gateway in front of it"),
 ];
 
 /// Codes that stop the run although their status, 400, normally fails one record: an invalid model.
@@ -244,7 +244,7 @@ pub enum StopCause {
     #[error("{0}")]
     Unpaid(ApiError),
     /// The account has no access to this model.
-    #[error("the limit of `{model}` is 0 {what}: this account may not ask it")]
+    #[error("the limit of `{model}` is 0 {what}: this account may not use it")]
     NoLimit {
         /// The model.
         model: String,
@@ -262,7 +262,7 @@ pub enum StopCause {
         advice: &'static str,
     },
     /// Consecutive requests fail in the same way.
-    #[error("{count} requests in a row failed in the same way; the last one: {last}")]
+    #[error("{count} requests in a row failed in the same way; the last error: {last}")]
     Broken {
         /// How many.
         count: u32,
@@ -281,7 +281,7 @@ pub enum CallError {
     #[error("{0}")]
     Stop(StopCause),
     /// No attempt was answered.
-    #[error("no answer after {tries} tries; the last one: {last}")]
+    #[error("no answer after {tries} tries; the last error: {last}")]
     Exhausted {
         /// The number of attempts.
         tries: u32,
@@ -289,7 +289,7 @@ pub enum CallError {
         last: String,
     },
     /// The service may have carried out the request; repeating it may do it twice.
-    #[error("it is unknown whether the request was carried out: {last}")]
+    #[error("it is unknown whether the request was processed: {last}")]
     Unsure {
         /// The failure.
         last: String,
@@ -303,10 +303,10 @@ pub enum CallError {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The key has characters that are invalid in a header.
-    #[error("the API key has characters that no key has: check for line ends and quotes")]
+    #[error("the API key contains invalid characters: check for line breaks and quotes")]
     BadKey,
     /// The address is invalid.
-    #[error("`{0}` is no address: expected one such as `https://api.mistral.ai`")]
+    #[error("`{0}` is not a valid URL: expected one such as `https://api.mistral.ai`")]
     BadUrl(String),
     /// The HTTP library failed to start.
     #[error("cannot start the HTTP client: {0}")]

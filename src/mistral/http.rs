@@ -126,10 +126,10 @@ impl Http {
         let started = Instant::now();
         let response = match timeout_at(started + first_byte.min(whole), request.send()).await {
             Ok(response) => response.map_err(|error| self.network(error))?,
-            Err(_) => return Err(late("no answer began", first_byte.min(whole))),
+            Err(_) => return Err(late("the answer did not start", first_byte.min(whole))),
         };
         let read = timeout_at(started + whole, self.read(response, most)).await;
-        read.unwrap_or_else(|_| Err(late("the answer did not end", whole)))
+        read.unwrap_or_else(|_| Err(late("the answer was not complete", whole)))
     }
 
     async fn read(&self, mut response: reqwest::Response, most: usize) -> Result<Answer, Fault> {

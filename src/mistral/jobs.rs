@@ -152,7 +152,7 @@ impl Client {
                 match Job::deserialize(item) {
                     Ok(job) if fresh => jobs.push(job),
                     Ok(_) => {}
-                    Err(error) => tracing::warn!(%error, "a listed job cannot be read, and is passed over"),
+                    Err(error) => tracing::warn!(%error, "a listed job cannot be read, and is skipped"),
                 }
             }
             let all = list.total.is_some_and(|total| total > 0 && known.len() as u64 >= total);

@@ -76,8 +76,8 @@ impl Obstacle {
     const fn advice(self) -> &'static str {
         match self {
             Self::Certificate => {
-                "check that `base_url` is right, that the clock of this machine is, and that the certificate is \
-                 issued by an authority that this machine trusts"
+                "check that `base_url` and the clock of this machine are correct, and that this machine trusts the \
+             issuer of the certificate"
             }
             Self::Name => "check the spelling of the host in `base_url`, and the network",
             Self::Refused => "check that the server is running, and the host and port in `base_url`",

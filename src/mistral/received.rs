@@ -25,7 +25,7 @@ pub(super) fn received_bytes(endpoint: Endpoint, bytes: &[u8]) -> Result<(Value,
     let text = text.trim();
     if text.starts_with('<') {
         return Err(format!(
-            "is a web page, not an answer of the service: {}",
+            "is a web page, not a response of the service: {}",
             ApiError::read(200, text).message
         ));
     }
@@ -50,7 +50,7 @@ pub fn received(endpoint: Endpoint, body: &Value) -> Result<Reply, String> {
             let costs = cost(body);
             let is_error = !body["error"].is_null() || body["object"] == "error";
             if is_error && costs.usage.total_tokens == 0 && costs.pages == 0 {
-                return Err(format!("tells an error: {}", ApiError::of(200, body).message));
+                return Err(format!("reports an error: {}", ApiError::of(200, body).message));
             }
             Ok(Reply { text: kept(&body.to_string()), unusable: Some(format!("the answer {why}")), ..costs })
         }
@@ -83,7 +83,7 @@ fn parsed(text: &str) -> Result<(Value, Option<String>), String> {
     {
         let (json, note) = match repaired {
             Some((json, note)) => (json, note),
-            None => (text[..end].to_owned(), "left out: what follows the JSON of the answer".to_owned()),
+            None => (text[..end].to_owned(), "ignored: the text after the JSON of the answer".to_owned()),
         };
         if let Ok(body) = serde_json::from_str(&json) {
             return Ok((body, Some(note)));
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn an_error_that_cost_nothing_is_a_fault() {
         let error = reported(br#"{"error":{"message":"Service overloaded","code":503}}"#).unwrap_err();
-        assert_eq!(error, "tells an error: Service overloaded");
+        assert_eq!(error, "reports an error: Service overloaded");
         assert!(reported(b"<html><h1>502 Bad Gateway</h1></html>").unwrap_err().contains("502 Bad Gateway"));
     }
 }

@@ -6,9 +6,9 @@ use reqwest::Url;
 
 /// The message for a redirect from a URL to its `Location`.
 pub(super) fn message(asked: &Url, location: Option<&str>) -> String {
-    let unfollowed = "etl follows no redirect, because it would carry the texts to another address";
+    let unfollowed = "etl does not follow redirects, because that would send the texts to another server";
     let Some(target) = location.and_then(|location| asked.join(location).ok()) else {
-        return format!("the server redirects without saying where to; {unfollowed}; check `base_url`");
+        return format!("the server redirects without a location; {unfollowed}; check `base_url`");
     };
     let shown = shown(&target);
     match base(asked, &target) {

@@ -135,7 +135,7 @@ mod tests {
         let body =
             json!({ "choices": [{ "message": { "content": "I will" }, "finish_reason": "tool_calls" }] });
         let reported = read_reply(Endpoint::Chat, &body).unwrap_err();
-        assert_eq!(reported, "ends with `finish_reason: tool_calls` and holds no call");
+        assert_eq!(reported, "ends with `finish_reason: tool_calls` but contains no call");
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub fn without_thinking(text: &str) -> Result<&str, String> {
         let end = end.ok_or("the answer is cut off within its thinking")?;
         rest = rest[end..].trim_start();
         if rest.is_empty() {
-            return Err("the answer holds nothing but thinking".to_owned());
+            return Err("the answer contains only thinking".to_owned());
         }
     }
     // If the opening tag was part of the prompt, the closing one is at the end of a line.
@@ -83,7 +83,7 @@ pub fn without_thinking(text: &str) -> Result<&str, String> {
     {
         rest = rest[end..].trim_start();
         if rest.is_empty() {
-            return Err("the answer holds nothing but thinking".to_owned());
+            return Err("the answer contains only thinking".to_owned());
         }
     }
     // Without thinking, the text stays unmodified.
@@ -105,7 +105,7 @@ mod tests {
             ("  as it came ", Ok("  as it came ")),
             ("[think] of it", Ok("[think] of it")),
             ("<reasoning>asked for</reasoning>", Ok("<reasoning>asked for</reasoning>")),
-            ("<think>hm</think> ", Err("the answer holds nothing but thinking")),
+            ("<think>hm</think> ", Err("the answer contains only thinking")),
             ("<think>hm", Err("the answer is cut off within its thinking")),
         ];
         for (text, wanted) in cases {

@@ -289,7 +289,7 @@ fn makes_equal(settings: &Settings) -> Option<&'static str> {
         return Some("`random_seed` is the same for all of them");
     }
     let cold = found("temperature").is_some_and(|setting| setting.value.as_f64() == Some(0.0));
-    cold.then_some("`temperature: 0` gives the likeliest answer")
+    cold.then_some("`temperature: 0` gives the most likely answer")
 }
 
 /// An answer as a model writes it: a text unchanged, anything else as JSON.

@@ -21,20 +21,17 @@ impl fmt::Display for Plan {
         writeln!(f, "{} → {}", self.name, self.database_shown)?;
         resources(&self.resources, f)?;
         if let Some(mistral) = &self.mistral {
-            write!(f, "asks {}", without_login(&mistral.base_url))?;
+            write!(f, "server {}", without_login(&mistral.base_url))?;
             let limits = [("requests", mistral.requests), ("tokens", mistral.tokens)];
             for (name, rate) in limits.iter().filter_map(|(name, rate)| Some((name, rate.as_ref()?))) {
                 write!(f, ", {name} {rate}")?;
             }
             let Timeouts { connect, first_byte, whole } = mistral.timeouts;
             let (connect, first_byte, whole) = (Span(connect), Span(first_byte), Span(whole));
-            writeln!(
-                f,
-                "\nwaits {connect} for a connection, {first_byte} for an answer to begin, {whole} for all of it"
-            )?;
+            writeln!(f, "\ntimeouts: connect {connect}, first byte {first_byte}, whole answer {whole}")?;
         }
         if let Some(budget) = self.budget {
-            writeln!(f, "may cost {budget}")?;
+            writeln!(f, "budget {budget}")?;
         }
         let width = self.nodes.iter().map(|node| node.name.chars().count()).max().unwrap_or(0);
         for node in &self.nodes {
@@ -109,7 +106,7 @@ impl Plan {
                 if !reshape.drop.is_empty() {
                     lines.push(format!("drop {}", reshape.drop.join(", ")));
                 }
-                lines.extend(reshape.rename.iter().map(|(new, old)| format!("{old} becomes {new}")));
+                lines.extend(reshape.rename.iter().map(|(new, old)| format!("rename {old} to {new}")));
                 lines
             }
             Step::Filter(condition) => vec![format!("keeps records where {}", one_line(condition))],
@@ -126,7 +123,7 @@ impl Plan {
                         Boundary::Heading => " from heading to heading",
                     };
                     format!(
-                        "{} in chunks{by} of {max_chars} characters, {overlap} of them again → {}",
+                        "{} in chunks{by} of {max_chars} characters, overlap {overlap} → {}",
                         split.of, split.into
                     )
                 }
@@ -215,14 +212,14 @@ fn mock_line(ask: &Ask) -> Option<String> {
 fn feedback(ask: &Ask) -> &'static str {
     match (&ask.task, ask.attempts > 1, ask.feedback) {
         (Task::Chat(_), true, true) => ", each shown the one before and why it was refused",
-        (_, true, _) => ", the same again",
+        (_, true, _) => ", with the same request",
         _ => "",
     }
 }
 
 fn verb(task: &Task) -> &'static str {
     match task {
-        Task::Chat(_) => "asks",
+        Task::Chat(_) => "prompts",
         Task::Call(call) => call.kind.verb,
     }
 }
@@ -263,7 +260,7 @@ fn submit_lines(ask: &Ask) -> Vec<String> {
         vec![format!("{} {} in jobs, at half the price → {}", verb(&ask.task), ask.model, ask.into)];
     lines.extend(task_lines(&ask.task));
     lines.push(format!(
-        "a job has up to {} requests and {}, and waits {} for more; the service may take {} h over it",
+        "a job has up to {} requests and {}, and waits {} for more; the service may take up to {} h",
         batch.max_requests,
         batch.max_bytes,
         Span(batch.wait),
@@ -324,7 +321,7 @@ fn sink_lines(sink: &Sink) -> Vec<String> {
         Some(Owned { gone, stale }) => {
             let gone = if *gone { "that left the source or " } else { "" };
             lines.push(format!(
-                "rows of records {gone}that no longer give them are removed at the end of a run"
+                "rows of records {gone}that no longer produce them are removed at the end of a run"
             ));
             match stale {
                 Stale::Keep => {}
@@ -335,8 +332,8 @@ fn sink_lines(sink: &Sink) -> Vec<String> {
     }
     match sink.duplicates {
         Duplicates::Fail => {}
-        Duplicates::First => lines.push("of rows with one key the first is kept".to_owned()),
-        Duplicates::Last => lines.push("of rows with one key the last is kept".to_owned()),
+        Duplicates::First => lines.push("of rows with the same key the first is kept".to_owned()),
+        Duplicates::Last => lines.push("of rows with the same key the last is kept".to_owned()),
     }
     let width = sink.columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0);
     lines.extend(

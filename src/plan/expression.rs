@@ -81,7 +81,7 @@ impl Compiler<'_> {
     fn reserved(message: &str, schema: &Schema) -> Option<String> {
         let word = message.strip_prefix("syntax error at or near \"")?.split('"').next()?;
         schema.get(word).map(|field| {
-            format!("`{word}` is a word of SQL: write the field as `\"{}\"` in double quotes", field.name)
+            format!("`{word}` is an SQL keyword: write the field as `\"{}\"` in double quotes", field.name)
         })
     }
 
@@ -99,7 +99,7 @@ impl Compiler<'_> {
                 None if text.value.contains(&quoted)
                     && nearest(name, known.iter().map(String::as_str)).is_none() =>
                 {
-                    Some(format!("a text is in single quotes: `'{name}'`"))
+                    Some(format!("a string is in single quotes: `'{name}'`"))
                 }
                 None => None,
             };
@@ -136,7 +136,7 @@ impl Compiler<'_> {
 fn needs_cast(message: &str) -> Option<String> {
     let is_text = message.contains("VARCHAR") || message.contains("STRING_LITERAL");
     (is_text && message.contains("explicit cast is required")).then(|| {
-        "write `TRY_CAST(… AS BIGINT)` round the text, which is NULL for what is no number, or compare it with a text (`'3'`)"
+        "wrap the text in `TRY_CAST(… AS BIGINT)`, which is NULL if it is not a number, or compare it with a string (`'3'`)"
             .to_owned()
     })
 }
@@ -193,7 +193,9 @@ fn old_item(message: &str, text: &str, schema: &Schema) -> Option<(String, Strin
 /// The new spelling of a name from an old version of the language.
 fn old_spelling(name: &str, text: &str) -> Option<String> {
     match name {
-        "answer" if text.contains("answer.") => Some("who answered is in `etl`: `etl.MAP.model`".to_owned()),
+        "answer" if text.contains("answer.") => {
+            Some("the model that answered is in `etl`: `etl.MAP.model`".to_owned())
+        }
         "failure" if text.contains("failure.") => {
             Some("why it failed is in `etl`: `etl.failure.reason`".to_owned())
         }

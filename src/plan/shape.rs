@@ -62,7 +62,7 @@ impl Shape {
         let mut union = first.clone();
         for field in shapes.iter().flat_map(|shape| shape.schema.fields()) {
             if shapes.iter().any(|shape| shape.schema.get(&field.name).is_none()) {
-                union.doubts.push(Doubt::null(&field.name, "not every stage that is read here gives it"));
+                union.doubts.push(Doubt::null(&field.name, "not every stage that is read here has it"));
             }
         }
         for shape in rest {

@@ -108,7 +108,9 @@ impl Compiler<'_> {
     /// A duplicate is a row with the same key: without a key, or if rows are only added, there are none.
     fn can_tell_duplicates(&mut self, duplicates: Duplicates, mode: Mode, key: &[String], place: &Place) {
         let wanted = match mode {
-            Mode::Append => "`mode: upsert` or `mode: replace`: `mode: append` adds rows whatever their key",
+            Mode::Append => {
+                "`mode: upsert` or `mode: replace`: `mode: append` adds rows regardless of their key"
+            }
             Mode::Replace if key.is_empty() => "a `key:` beside it, which tells which rows are duplicates",
             // An upsert without a key is reported separately.
             Mode::Upsert | Mode::Replace => return,

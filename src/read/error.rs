@@ -66,7 +66,7 @@ pub enum ReadError {
         second: (Arc<str>, String),
     },
     /// `types:` or `key:` names a column that no file has.
-    #[error("`{option}:` names the column `{column}`, and no file has it; the columns are {known}")]
+    #[error("`{option}:` names the column `{column}`, but no file has it; the columns are {known}")]
     UnknownColumn {
         /// `types` or `key`.
         option: &'static str,
@@ -76,7 +76,7 @@ pub enum ReadError {
         known: String,
     },
     /// A type that DuckDB does not know.
-    #[error("`types:` gives the column `{column}` the type `{datatype}`, which is none: {reason}")]
+    #[error("`types:` gives the column `{column}` the type `{datatype}`, which is not valid: {reason}")]
     UnknownType {
         /// The column.
         column: String,
@@ -106,7 +106,7 @@ impl ReadError {
         let reason = match (kind, error.kind()) {
             (Kind::Plain, _) => format!("{error} (after line {at})"),
             (Kind::Gzip, io::ErrorKind::UnexpectedEof) => {
-                format!("the gzip data breaks off after line {at}; copy the file again")
+                format!("the gzip data ends unexpectedly after line {at}; copy the file again")
             }
             (Kind::Gzip, _) => {
                 format!("the gzip data is damaged after line {at} ({error}); copy the file again")

@@ -78,7 +78,7 @@ pub(crate) fn wave_closed(
         _ => format!(", {} failed above it", human::count(failed)),
     };
     let closed = since.map_or("closed".to_owned(), |run| format!("was closed in run {run} and stays closed"));
-    Some(format!("wave `{name}` {closed}: {} came through{failed}", human::counted(ok, "record")))
+    Some(format!("wave `{name}` {closed}: {} passed{failed}", human::counted(ok, "record")))
 }
 
 /// A batch job has changed; `counts` are its requests, those that have ended, and of these the failed
@@ -108,7 +108,7 @@ pub(crate) fn unused(stage: &str, keys: &[String]) -> String {
         String::new()
     };
     format!(
-        "`{stage}`: mocked answers for {}{more} were not used: no record with such a key came to it",
+        "`{stage}`: mocked answers for {}{more} were not used: no record with such a key reached it",
         shown.join(", ")
     )
 }
@@ -116,9 +116,9 @@ pub(crate) fn unused(stage: &str, keys: &[String]) -> String {
 /// The user has interrupted the run.
 pub(crate) fn interrupted(in_flight: u64) -> String {
     match in_flight {
-        0 => "stopping: nothing new is begun".to_owned(),
+        0 => "stopping: no new requests are sent".to_owned(),
         _ => format!(
-            "stopping: nothing new is begun, {} under way are finished",
+            "stopping: no new requests are sent, {} in flight will be finished",
             human::counted(in_flight, "request")
         ),
     }
@@ -150,11 +150,11 @@ mod tests {
         assert_snapshot!(progress(&state), @"extract 24/47 (2.0/s, 5 in flight, 6 failed, 3 throttled); extracted 18 (2.0/s); 29 requests, 6 retried, 1.3M tokens, 0.0123 USD (simulated), 12s elapsed, at least 12s left");
         assert_snapshot!(progress(&Story::new().state()), @"0 requests, 0s elapsed");
         story.wave_closed(13.0, 2, 41, 6);
-        assert_snapshot!(wave_closed(&state, 2, [41, 6], None).unwrap(), @"wave `extracted` closed: 41 records came through, 6 failed above it");
-        assert_snapshot!(wave_closed(&state, 2, [1, 0], None).unwrap(), @"wave `extracted` closed: 1 record came through");
-        assert_snapshot!(wave_closed(&state, 2, [41, 0], Some(3)).unwrap(), @"wave `extracted` was closed in run 3 and stays closed: 41 records came through");
+        assert_snapshot!(wave_closed(&state, 2, [41, 6], None).unwrap(), @"wave `extracted` closed: 41 records passed, 6 failed above it");
+        assert_snapshot!(wave_closed(&state, 2, [1, 0], None).unwrap(), @"wave `extracted` closed: 1 record passed");
+        assert_snapshot!(wave_closed(&state, 2, [41, 0], Some(3)).unwrap(), @"wave `extracted` was closed in run 3 and stays closed: 41 records passed");
         assert_eq!(wave_closed(&state, 9, [1, 0], None), None);
-        assert_snapshot!(interrupted(5), @"stopping: nothing new is begun, 5 requests under way are finished");
-        assert_snapshot!(interrupted(0), @"stopping: nothing new is begun");
+        assert_snapshot!(interrupted(5), @"stopping: no new requests are sent, 5 requests in flight will be finished");
+        assert_snapshot!(interrupted(0), @"stopping: no new requests are sent");
     }
 }

@@ -102,11 +102,14 @@ pub(crate) fn sum(sum: Conservation) -> String {
 fn change(table: &TableChange) -> String {
     let mut parts = Vec::new();
     if table.removed > 0 {
-        parts.push(format!("{} removed, which no record gives any more", counted(table.removed, "row")));
+        parts.push(format!("{} removed, which no record produces any longer", counted(table.removed, "row")));
     }
     if table.stale > 0 {
         let which = if table.stale == 1 { "whose record" } else { "whose records" };
-        parts.push(format!("{} of earlier runs kept, {which} failed now", counted(table.stale, "row")));
+        parts.push(format!(
+            "{} of earlier runs kept, {which} failed in this run",
+            counted(table.stale, "row")
+        ));
     }
     if table.left > 0 {
         let which = if table.left == 1 { "whose record is" } else { "whose records are" };
@@ -117,7 +120,7 @@ fn change(table: &TableChange) -> String {
         let which = if table.unread == 1 { "whose record" } else { "whose records" };
         let rows = counted(table.unread, "row");
         parts.push(format!(
-            "{rows} of earlier runs kept, {which} the source did not give: it gave none, or had some that cannot be read"
+            "{rows} of earlier runs kept, {which} the source did not produce: it produced none, or had some that cannot be read"
         ));
     }
     format!("{}: {}", clean(&table.table), parts.join("; "))
@@ -143,7 +146,7 @@ fn spent(state: &State, end: &End) -> String {
         } else {
             format!("all {} answers were", count(reused))
         };
-        lines.push(("requests", format!("nothing to ask: {all} in the ledger")));
+        lines.push(("requests", format!("none needed: {all} in the ledger")));
     } else {
         let mut text = count(requests);
         if retries > 0 {
@@ -155,7 +158,7 @@ fn spent(state: &State, end: &End) -> String {
             text += &format!(", {} refused with 429 ({share:.1} %)", count(refused));
         }
         if reused > 0 {
-            text += &format!("; {} taken from the ledger", counted(reused, "answer"));
+            text += &format!("; {} reused from the ledger", counted(reused, "answer"));
         }
         lines.push(("requests", text));
     }
@@ -172,12 +175,12 @@ fn spent(state: &State, end: &End) -> String {
     if requests > 0 || cost_micros > 0 {
         let cost = Usd::from_micros(cost_micros);
         let mut text = match state.is_simulated() {
-            true => format!("simulated, nothing was paid; would have cost {cost}"),
+            true => format!("simulated, not charged; would have cost {cost}"),
             false => cost.to_string(),
         };
         if unpriced > 0 {
             let answers = counted(unpriced, "answer");
-            text += &format!("; not in it: {answers} by models whose price is not known");
+            text += &format!("; excludes {answers} by models whose price is unknown");
         }
         lines.push(("cost", text));
     }
@@ -217,19 +220,18 @@ fn advice(state: &State, paint: Paint) -> String {
         paint.push(&mut text, "error", Ink::Bad);
         text += &format!(": {}\n", message.trim_end());
         let place = run.map(|run| format!(" in {}", run.database)).unwrap_or_default();
-        text += &format!(
-            "what was finished is kept{place}; fix the cause and rerun the same command to resume\n"
-        );
+        text +=
+            &format!("finished work is kept{place}; fix the cause and rerun the same command to resume\n");
     }
     if let RunEnd::OutOfMoney(message) = end {
         paint.push(&mut text, "out of money", Ink::Bad);
         let pending = counted(sum.pending().max(0).unsigned_abs(), "record");
-        text += &format!(": {}\n{pending} pending; what was answered is kept\n", message.trim_end());
+        text += &format!(": {}\n{pending} pending; answers are kept\n", message.trim_end());
     }
     if *end == RunEnd::Pending {
         let pending = counted(sum.unanswered, "record");
         paint.push(&mut text, &format!("{pending} pending"), Ink::Bad);
-        text += ", because no answer came; the same command asks them again, and nothing is paid twice";
+        text += ", because they got no answer; rerun the same command to retry, nothing is paid for twice";
         text += &run.map(|run| format!("; to see why:\n  {}", query(run))).unwrap_or_default();
         text.push('\n');
     }
@@ -242,7 +244,7 @@ fn advice(state: &State, paint: Paint) -> String {
     if *end == RunEnd::Interrupted {
         let pending = counted(sum.pending().max(0).unsigned_abs(), "record");
         text += &format!(
-            "stopped: {pending} pending; run the same command again to resume, nothing is paid twice\n"
+            "stopped: {pending} pending; rerun the same command to resume, nothing is paid for twice\n"
         );
     }
     text

@@ -39,9 +39,9 @@ pub(crate) enum Kind {
 pub(crate) enum AttachmentError {
     #[error(transparent)]
     Template(#[from] RenderError),
-    #[error("the template of an image or a document gives no address and no path")]
+    #[error("the template of an image or a document renders to nothing: expected a URL or a path")]
     Nothing,
-    #[error("`{0}` cannot be fetched: expected a path, or an address with `https://` or `data:`")]
+    #[error("`{0}` cannot be fetched: expected a path, or a URL with `https://` or `data:`")]
     Scheme(String),
     #[error("cannot read `{path}`: {why}")]
     Io { path: String, why: String },
@@ -51,13 +51,13 @@ pub(crate) enum AttachmentError {
     NotAFile(String),
     #[error("`{0}` is empty")]
     Empty(String),
-    #[error("`{path}` has {size}, and the most that is sent is {LARGEST_FILE}")]
+    #[error("`{path}` has {size}, more than the limit of {LARGEST_FILE}")]
     TooLarge { path: String, size: Size },
-    #[error("the ending of `{path}` is none of {}", media_type::endings())]
+    #[error("the file extension of `{path}` is not one of {}", media_type::endings())]
     Ending { path: String },
     #[error("`{path}` is not an image but {media_type}: use `documents:`")]
     NoPicture { path: String, media_type: &'static str },
-    #[error("a file that goes with the question has changed since the ledger was asked for its answer")]
+    #[error("an attached file has changed since the ledger was searched for the answer")]
     Changed,
 }
 
@@ -161,11 +161,11 @@ mod tests {
         assert_eq!(reported(folder, "in/../in/a.PNG", Kind::Image), "data:image/png;base64,iVBORw==");
         let no = |path| reported(folder, path, Kind::Image);
         assert_eq!(no("in/a.pdf"), "`in/a.pdf` is not an image but application/pdf: use `documents:`");
-        assert!(no("in/a.exe").starts_with("the ending of `in/a.exe` is none of `.png`, "));
+        assert!(no("in/a.exe").starts_with("the file extension of `in/a.exe` is not one of `.png`, "));
         assert_eq!(no("in/b.png"), "cannot read `in/b.png`: no such file or directory");
         assert_eq!(no("in/none.png"), "`in/none.png` is empty");
         assert_eq!(no("in/deep.png"), "`in/deep.png` is not a file");
-        assert_eq!(no("in/large.png"), "`in/large.png` has 50MB, and the most that is sent is 50MB");
+        assert_eq!(no("in/large.png"), "`in/large.png` has 50MB, more than the limit of 50MB");
         assert_eq!(no("in/../inner/a.png"), "`in/../inner/a.png` is outside of `in`");
         #[cfg(unix)]
         assert_eq!(no("in/link/a.png"), "`in/link/a.png` is outside of `in`");

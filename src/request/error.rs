@@ -24,7 +24,7 @@ pub(crate) enum WriteError {
     #[error("{0}")]
     Model(String),
     #[error(
-        "the request has at least {least} tokens, and the context of `{model}` has {context}: it was not sent"
+        "the request has at least {least} tokens, but the context of `{model}` is limited to {context}: it was not sent"
     )]
     Context { model: String, least: u64, context: u64 },
     #[error(transparent)]

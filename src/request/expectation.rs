@@ -47,8 +47,8 @@ impl Expectations {
         let refused = |reason: String| Refusal { kind: FailureKind::Expectation, reason };
         let values = match expressions.evaluate(&[record]).pop() {
             Some(Ok(values)) => values,
-            Some(Err(why)) => return Err(refused(format!("what is expected cannot be evaluated: {why}"))),
-            None => return Err(refused("what is expected cannot be evaluated".to_owned())),
+            Some(Err(why)) => return Err(refused(format!("the expectation cannot be evaluated: {why}"))),
+            None => return Err(refused("the expectation cannot be evaluated".to_owned())),
         };
         let unmet: Vec<String> = (conditions.iter().zip(&values))
             .filter(|(_, value)| **value != Value::Boolean(true))

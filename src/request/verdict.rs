@@ -136,7 +136,7 @@ impl Judge {
                     (_, Some(max)) => format!("`max_tokens: {max}`"),
                     (_, None) => "the model's own limit on answers".to_owned(),
                 };
-                let reason = format!("the answer was cut at {limit}");
+                let reason = format!("the answer was cut off at {limit}");
                 return Err(Refusal { kind: FailureKind::Length, reason });
             }
             Ending::Refused(why) => {
@@ -149,9 +149,8 @@ impl Judge {
                 let Accepted { json, note } = accept(reply, expected).map_err(refused)?;
                 let value = typed(&json)?;
                 let left_out = left_out(&json, &self.ask.result);
-                let left_out = (!left_out.is_empty()).then(|| {
-                    format!("left out, as the schema does not name it: `{}`", left_out.join("`, `"))
-                });
+                let left_out = (!left_out.is_empty())
+                    .then(|| format!("ignored, as it is not in the schema: `{}`", left_out.join("`, `")));
                 let notes: Vec<String> = [note, left_out].into_iter().flatten().collect();
                 Ok(Judged { value, note: (!notes.is_empty()).then(|| notes.join("; ")) })
             }

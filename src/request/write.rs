@@ -171,7 +171,7 @@ impl Writer {
         let cost = self.costs.most(&model, used);
         if cost.is_none() && self.priced {
             return Err(WriteError::Model(format!(
-                "the price of `{model}` is not known, and there is a budget: add it under `prices:`"
+                "the price of `{model}` is unknown, but there is a budget: add it under `prices:`"
             )));
         }
         Ok(Written {
@@ -324,7 +324,7 @@ impl Writer {
         match (&self.ask.model, &self.model) {
             (Model::Named(name), _) => Ok(name.clone()),
             (Model::Template { .. }, Some(template)) => match template.render(record)?.trim() {
-                "" => Err(WriteError::Model("the template of `model:` gives an empty name".to_owned())),
+                "" => Err(WriteError::Model("the template of `model:` renders to an empty name".to_owned())),
                 name => Ok(name.to_owned()),
             },
             (Model::Template { .. }, None) => Err(WriteError::Model("`model:` has no template".to_owned())),

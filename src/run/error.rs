@@ -14,7 +14,7 @@ use crate::{
 pub enum RunError {
     /// There is no API key.
     #[error(
-        "there is no API key: set it with `export {variable}=…`, or try the pipeline with `--offline`, which asks a simulator and costs nothing"
+        "there is no API key: set it with `export {variable}=…`, or try the pipeline with `--offline`, which uses a simulator and costs nothing"
     )]
     NoKey {
         /// The environment variable expected to hold it.
@@ -28,7 +28,7 @@ pub enum RunError {
     Api(#[from] StopCause),
     /// The server does not have the model of a stage.
     #[error(
-        "`{stage}` asks `{model}`, and there is no such model{}: check the `model:` of the stage",
+        "`{stage}` uses `{model}`, but there is no such model{}: check the `model:` of the stage",
         .near.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
     )]
     NoModel {
@@ -41,7 +41,7 @@ pub enum RunError {
     },
     /// The model of a stage is retired.
     #[error(
-        "`{stage}` asks `{model}`, which is retired{}",
+        "`{stage}` uses `{model}`, which is retired{}",
         .instead.as_ref().map(|model| format!(": use `{model}`")).unwrap_or_default()
     )]
     Retired {
@@ -54,7 +54,7 @@ pub enum RunError {
     },
     /// The answer limit of a stage exceeds the model's context.
     #[error(
-        "`{stage}` allows answers of {most} tokens, and the context of `{model}` has {context}: lower `max_tokens:`"
+        "`{stage}` allows answers of {most} tokens, but the context of `{model}` is limited to {context}: lower `max_tokens:`"
     )]
     Context {
         /// The stage.
@@ -68,7 +68,7 @@ pub enum RunError {
     },
     /// The budget does not cover the next request.
     #[error(
-        "the budget of {budget} is reached: {spent} are spent, {reserved} were under way, and what comes next may cost {next}; raise `budget:` and run it again to resume"
+        "the budget of {budget} is reached: {spent} spent, {reserved} in flight, and the next request or job may cost {next}; raise `budget:` and rerun the same command to resume"
     )]
     Budget {
         /// The budget.
@@ -82,7 +82,7 @@ pub enum RunError {
     },
     /// The condition of a wave stopped the run.
     #[error(
-        "wave `{wave}` stops the run, for `{condition}`: {failed} of {total} failed; nothing below it was asked, and what was answered is kept"
+        "wave `{wave}` stopped the run because of `{condition}`: {failed} of {total} failed; no requests were sent below it, and answers are kept"
     )]
     WaveStopped {
         /// The wave.
@@ -95,7 +95,7 @@ pub enum RunError {
         total: u64,
     },
     /// The condition of a wave cannot be evaluated.
-    #[error("the condition of wave `{wave}` does not work out: {why}")]
+    #[error("the condition of wave `{wave}` cannot be evaluated: {why}")]
     Condition {
         /// The wave.
         wave: String,
@@ -106,14 +106,14 @@ pub enum RunError {
     #[error("the answers cannot be used: {0}")]
     Answers(String),
     /// A call outside of a run failed.
-    #[error("the service cannot be asked: {0}")]
+    #[error("the request to the service failed: {0}")]
     Call(#[from] CallError),
     /// A file cannot be read completely.
     #[error(transparent)]
     Read(#[from] crate::read::ReadError),
     /// The types of a large file differ from those of its beginning.
     #[error(
-        "column `{column}` is {checked} in what `check` read of the file, and {found} in all of it{place}: write `types: {{ {column}: {found} }}` on the source"
+        "column `{column}` is {checked} in what `check` read of the file, and {found} in the whole file{place}: write `types: {{ {column}: {found} }}` on the source"
     )]
     ColumnType {
         /// The column.
@@ -132,13 +132,13 @@ pub enum RunError {
     #[error(transparent)]
     Sim(#[from] SimError),
     /// A stage of the run panicked.
-    #[error("a bug in etl ended the run: {0}; what was answered is kept; please report it")]
+    #[error("a bug in etl ended the run: {0}; answers are kept; please report it")]
     Panic(String),
     /// An injected fault.
     #[error(transparent)]
     Injected(#[from] crate::fault::Injected),
     /// A compiled plan fails: a bug in this program.
-    #[error("`{0}` passed the check and cannot be used: this is a mistake in etl, please report it")]
+    #[error("`{0}` passed the check and cannot be used: this is a bug in etl, please report it")]
     Plan(String),
 }
 
@@ -173,13 +173,13 @@ fn stopped(cause: &StopCause) -> String {
             let advice = match error.status {
                 400 | 404 => "check the `model:` of the stage",
                 401 => "check the API key",
-                _ => "the account may not do this",
+                _ => "the account lacks permission",
             };
             format!("Mistral refuses every request: {advice} ({error})")
         }
         StopCause::Unpaid(error) if error.is_about_the_quota() => {
             format!(
-                "the quota of the account is used up ({error}): raise it, or wait until it is renewed; {kept}"
+                "the quota of the account is exhausted ({error}): raise it, or wait until it resets; {kept}"
             )
         }
         StopCause::Unpaid(error) => {
@@ -187,6 +187,6 @@ fn stopped(cause: &StopCause) -> String {
         }
         StopCause::Unreachable { advice, .. } => format!("{cause}; {advice}"),
         StopCause::NoLimit { .. } => format!("{cause}; choose another `model:`, or another plan"),
-        StopCause::Broken { .. } => format!("{cause}; once the cause is mended, {kept}"),
+        StopCause::Broken { .. } => format!("{cause}; once the cause is fixed, {kept}"),
     }
 }

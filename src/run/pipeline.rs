@@ -144,7 +144,7 @@ impl Pipeline {
         }
         let near = crate::diagnostic::nearest(stage, known.iter().copied());
         let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        Err(format!("no stage `{stage}` asks{near} (those that do: {})", known.join(", ")))
+        Err(format!("no stage `{stage}` calls a model{near} (those that do: {})", known.join(", ")))
     }
 
     /// Runs the pipeline. Events are sent through `events`; cancelling `stop` ends the run cleanly: work in

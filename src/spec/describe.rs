@@ -102,7 +102,7 @@ pub(crate) enum Type {
     Count(&'static str, u64, u64),
     /// A number, both bounds included.
     Number(f64, f64),
-    /// A number above 0 and up to 1.
+    /// A number greater than 0 and at most 1.
     Share,
     /// One of several words; messages call them by the title.
     Word(&'static str, &'static [Word]),

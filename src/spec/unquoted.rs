@@ -164,7 +164,7 @@ pub(crate) fn yaml_fault(source: &str, at: usize, message: String) -> Fault {
         "mapping values are not allowed",
         "unexpected character",
     ];
-    if let Some(write) = template(source, at).filter(|_| message.contains("a key has to be a text")) {
+    if let Some(write) = template(source, at).filter(|_| message.contains("a key must be a string")) {
         return Fault::Unquoted { what: "`{{` begins a mapping of YAML".to_owned(), write };
     }
     const LINES: [&str; 3] = [
@@ -174,7 +174,7 @@ pub(crate) fn yaml_fault(source: &str, at: usize, message: String) -> Fault {
     ];
     let indented = LINES.iter().any(|part| message.contains(part)).then(|| indentation::mistake(source, at));
     if let Some(what) = indented.flatten() {
-        return Fault::Yaml(format!("this is not a spec: {what}"));
+        return Fault::Yaml(format!("not a valid spec: {what}"));
     }
     let write = VALUES.iter().any(|part| message.contains(part)).then(|| at_error(source, at)).flatten();
     match write {

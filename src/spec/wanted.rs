@@ -22,7 +22,7 @@ impl Type {
                 }
             }
             Self::Number(least, most) => format!("a number from {least} to {most}"),
-            Self::Share => "a number above 0 and up to 1".to_owned(),
+            Self::Share => "a number greater than 0 and at most 1".to_owned(),
             Self::Word(_, words) => either(words.iter().map(|word| format!("`{}`", word.0)).collect()),
             Self::Rate => "a rate, such as `5/s`".to_owned(),
             Self::Wait => "a duration, such as `30s`".to_owned(),
@@ -81,7 +81,7 @@ impl Written {
             Self::Port => "a stage or `stage.port`",
             Self::Path => "a path",
             Self::Pattern => "a pattern of paths",
-            Self::Server => "a region or an address",
+            Self::Server => "a region or a URL",
             Self::Template => "a template",
             Self::Expression => "an expression",
             Self::Condition => "a condition",

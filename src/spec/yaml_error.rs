@@ -4,7 +4,7 @@ use serde_yaml::{Error, budget::BudgetBreach};
 
 /// The message for a text that is not a valid YAML tree.
 pub(crate) fn message(error: &Error) -> String {
-    format!("this is not a spec: {}", reason(error))
+    format!("not a valid spec: {}", reason(error))
 }
 
 fn reason(error: &Error) -> String {
@@ -24,7 +24,7 @@ fn reason(error: &Error) -> String {
             "`<<` takes an alias of a mapping, or a list of them".to_owned()
         }
         Error::NonFiniteFloat { value, .. } => format!("`{value}` is not a finite number"),
-        Error::Unexpected { expected: "string scalar", .. } => "a key has to be a text".to_owned(),
+        Error::Unexpected { expected: "string scalar", .. } => "a key must be a string".to_owned(),
         other => {
             let text = other.to_string();
             // The crate appends the place, which is shown separately.
@@ -45,8 +45,8 @@ const fn limit(breach: &BudgetBreach) -> &'static str {
         BudgetBreach::Aliases { .. } | BudgetBreach::AliasAnchorRatio { .. } => ALIASES,
         BudgetBreach::Anchors { .. } => "it has too many anchors (`&name`)",
         BudgetBreach::MergeKeys { .. } => "it has too many merge keys (`<<`)",
-        BudgetBreach::ScalarBytes { .. } => "it has too much text; long texts belong in files of their own",
-        _ => "it has too many values, with aliases (`*name`) expanded; records belong in files of their own",
+        BudgetBreach::ScalarBytes { .. } => "it has too much text; put long texts in separate files",
+        _ => "it has too many values, with aliases (`*name`) expanded; put records in separate files",
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
             ("a: *b\n".to_owned(), "no anchor"),
             ("<<: 3\na: 1\n".to_owned(), "`<<` takes"),
             ("a: .inf\n".to_owned(), "not a finite number"),
-            ("? [a, b]\n: c\n".to_owned(), "a key has to be a text"),
+            ("? [a, b]\n: c\n".to_owned(), "a key must be a string"),
         ] {
             let (_, message) = read(&text).unwrap_err();
             assert!(message.contains(wanted) && !message.contains("budget"), "{message}, not {wanted}");

@@ -58,7 +58,7 @@ fn bound(engine: &Engine, schema: &Schema, expression: &str) -> Result<LogicalTy
     let nulls = vec![crate::record::Value::Null; schema.len()].into();
     match evaluator.evaluate(&[nulls]).pop() {
         Some(Err(why)) if why.contains("Could not convert") || why.contains("convert string") => {
-            Err(ExpressionError::new(why).help("compare values of one type, or write a CAST"))
+            Err(ExpressionError::new(why).help("compare values of the same type, or write a CAST"))
         }
         _ => Ok(datatype),
     }
@@ -138,7 +138,7 @@ pub fn condition(engine: &Engine, schema: &Schema, expression: &str) -> Result<(
                 LogicalType::Varchar => format!("write `{text} IS NOT NULL` or `{text} <> ''`"),
                 _ => format!("write `{text} IS NOT NULL`, or compare it with a value"),
             };
-            Err(ExpressionError::new(format!("`{text}` is {}, and a condition is BOOLEAN", other.sql()))
+            Err(ExpressionError::new(format!("`{text}` is {}, but a condition must be BOOLEAN", other.sql()))
                 .help(help))
         }
     }
@@ -156,7 +156,7 @@ fn habits(text: &str) -> Result<(), ExpressionError> {
     if outside.contains("{{") || outside.contains("{%") {
         return found(
             if outside.contains("{{") { "{{" } else { "{%" },
-            "this is an expression, not a template: write the field's name alone",
+            "this is an expression, not a template: write only the name of the field",
         );
     }
     for (what, help) in [
@@ -192,8 +192,9 @@ fn habits(text: &str) -> Result<(), ExpressionError> {
             "last" => format!("{value}[-1]"),
             word => format!("{word}({value})"),
         };
-        return Err(ExpressionError::new(format!("`| {word}` is a filter of templates"))
-            .help(format!("write `{sql}`")));
+        return Err(
+            ExpressionError::new(format!("`| {word}` is a template filter")).help(format!("write `{sql}`"))
+        );
     }
     Ok(())
 }
@@ -246,7 +247,7 @@ fn refuse_by_tree(item: &serde_json::Value, schema: &Schema) -> Result<(), Expre
                 .filter(|name| schema.position(name).is_some())
                 .map(|name| {
                     ExpressionError::new(format!("the loop variable `{name}` is also a field"))
-                        .help("the field would be used: give the variable another name")
+                        .help("the field takes precedence: give the variable another name")
                 }),
             "PARAMETER" => Some(ExpressionError::new("a parameter in an expression").help("write the value, or `${params.name}`")),
             _ => None,

@@ -26,7 +26,7 @@ pub(super) fn implicit_cast(engine: &Engine, head: &str, text: &str, tail: &str)
         Some(at) if at < text.len() => {
             let span = operand(text, at);
             let name = text.get(span.clone()).unwrap_or_default();
-            (span, format!("`{name}` is a text, and is used as {of} here"), name)
+            (span, format!("`{name}` is text, but is used as {of} here"), name)
         }
         _ if first.at == usize::MAX => {
             (0..text.len(), format!("a text is used as {of} in `{}`", text.trim()), "…")
@@ -36,7 +36,7 @@ pub(super) fn implicit_cast(engine: &Engine, head: &str, text: &str, tail: &str)
     let help = match of.as_str() {
         "BOOLEAN" => format!("compare it: `{operand} = 'yes'`, or write `CAST({operand} AS BOOLEAN)`"),
         of => format!(
-            "compare it with a text (`'3'`), or write `TRY_CAST({operand} AS {of})`, which is NULL for other texts"
+            "compare it with a string (`'3'`), or write `TRY_CAST({operand} AS {of})`, which is NULL for other strings"
         ),
     };
     Some(ExpressionError::new(what).help(help).at(span))

@@ -85,7 +85,7 @@ fn function(message: &str, what: &str) -> Option<ExpressionError> {
     let near = near.filter(|near| strsim::damerau_levenshtein(name, near) <= (name.len() / 3).max(1));
     let help = match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "expected a function of DuckDB".to_owned(),
+        None => "expected a DuckDB function".to_owned(),
     };
     Some(ExpressionError::new(format!("unknown function `{name}`")).help(help))
 }

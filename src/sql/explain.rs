@@ -8,7 +8,7 @@ const ADVICE: &[(&str, Option<&str>)] = &[
         "union_by_name",
         Some(
             "write `union_by_name = true` in the call, or read the files by a source with `csv:`, `jsonl:` or \
-             `parquet:`, which unites them by name",
+             `parquet:`, which combines them by column name",
         ),
     ),
     ("files_to_sniff", None),
@@ -22,11 +22,11 @@ const ADVICE: &[(&str, Option<&str>)] = &[
     ("sample size", None),
     ("sample_size", None),
     ("COPY statement", None),
-    ("null string value", Some("say what stands for NULL in the call (`nullstr = 'N/A'`)")),
+    ("null string value", Some("set the string that means NULL in the call (`nullstr = 'N/A'`)")),
     (
         "Set the correct encoding",
         Some(
-            "say the encoding in the call (`encoding = 'latin-1'`), or read the file by a source with \
+            "set the encoding in the call (`encoding = 'latin-1'`), or read the file by a source with \
              `csv: { path: …, encoding: latin-1 }`",
         ),
     ),
@@ -125,15 +125,15 @@ fn extension(message: &str) -> Option<String> {
         let why = message.rsplit("(ERROR ").next().filter(|_| message.contains("(ERROR "));
         let why = why.map(|why| format!(" ({})", why.trim_end_matches(')'))).unwrap_or_default();
         return Some(format!(
-            "the query needs DuckDB's extension `{name}`, which is not in this program and cannot be downloaded{why}: \
-             copy what it would read into a file, and read that"
+            "the query needs DuckDB's extension `{name}`, which is not built in and cannot be \
+             downloaded{why}: export the data to a file, and read the file"
         ));
     }
     let name = message.split("it exists in the ").nth(1)?.split(' ').next()?;
     let function = quoted(message, '"')?;
     Some(format!(
-        "the function `{function}` is in DuckDB's extension `{name}`, which is not in this program: write what it \
-         would read into a file, and read that"
+        "the function `{function}` is in DuckDB's extension `{name}`, which is not built in: export the data \
+         to a file, and read the file"
     ))
 }
 
@@ -147,13 +147,13 @@ fn memory(message: &str) -> Option<String> {
     let first = rest.lines().next().unwrap_or_default().trim_end_matches('.');
     if rest.contains("max_temp_directory_size") {
         return Some(format!(
-            "what does not fit into memory does not fit on the disk either ({first}): make room, or name a folder \
-             with more in `duckdb: {{ path: …, temp: DIR }}`"
+            "neither memory nor disk space is sufficient ({first}): free up disk space, or set a folder on a \
+             larger disk with `duckdb: {{ path: …, temp: DIR }}`"
         ));
     }
     Some(format!(
-        "it does not fit into the memory that DuckDB may take ({first}): give it more with \
-         `duckdb: {{ path: …, memory: 2GB }}`, or let it hold less at once with `threads: 1`"
+        "DuckDB's memory limit is exceeded ({first}): raise it with `duckdb: {{ path: …, memory: 2GB }}`, or \
+         use less memory with `threads: 1`"
     ))
 }
 

@@ -9,7 +9,7 @@ use crate::sql::{explained, message};
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has the database open.
-    #[error("the database `{}` is open in another process{}; nothing was touched", .path.display(), .holder.as_ref().map(|h| format!(" ({h})")).unwrap_or_default())]
+    #[error("the database `{}` is open in another process{}; nothing was changed", .path.display(), .holder.as_ref().map(|h| format!(" ({h})")).unwrap_or_default())]
     Locked {
         /// The database.
         path: PathBuf,
@@ -25,7 +25,7 @@ pub enum StoreError {
         why: String,
     },
     /// The file cannot be created, read or written.
-    #[error("the database `{}` cannot be opened for writing: {why}; `duckdb:` may name another place", .path.display())]
+    #[error("the database `{}` cannot be opened for writing: {why}; set another path in `duckdb:`", .path.display())]
     Unwritable {
         /// The database.
         path: PathBuf,
@@ -33,7 +33,7 @@ pub enum StoreError {
         why: String,
     },
     /// A newer version wrote the ledger.
-    #[error("the ledger in `{}` has layout {found}, and this program knows up to {known}: use the newer program", .path.display())]
+    #[error("the ledger in `{}` has layout {found}, but this version supports up to {known}: use a newer etl", .path.display())]
     Newer {
         /// The database.
         path: PathBuf,
@@ -43,7 +43,7 @@ pub enum StoreError {
         known: i64,
     },
     /// The database's folder cannot be created.
-    #[error("cannot create the folder `{}` for the database: {source}; `duckdb:` may name another place", .folder.display())]
+    #[error("cannot create the folder `{}` for the database: {source}; set another path in `duckdb:`", .folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
@@ -77,7 +77,7 @@ pub enum StoreError {
         writes: String,
     },
     /// The disk is full.
-    #[error("the disk is full: make room; what was committed is kept, and the same command resumes ({0})")]
+    #[error("the disk is full: free up space; committed data is kept, and the same command resumes ({0})")]
     Full(String),
     /// A result file cannot be written.
     #[error("cannot write `{}`: {why}", .path.display())]
@@ -88,7 +88,7 @@ pub enum StoreError {
         why: String,
     },
     /// Any other message from DuckDB.
-    #[error("the database refused: {0}")]
+    #[error("the database reported an error: {0}")]
     Sql(String),
     /// Invalid sequence of steps in the ledger.
     #[error(transparent)]

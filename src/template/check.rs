@@ -121,7 +121,7 @@ fn called(name: &str, span: &Range<usize>, tokens: &[(Token<'_>, Range<usize>)])
         _ => "…",
     };
     Some(TemplateFault::Syntax(match is_missing(&format!("''|{name}")) {
-        false => format!("`{name}` is a filter of templates: write `{{{{ {value} | {name} }}}}`"),
+        false => format!("`{name}` is a template filter: write `{{{{ {value} | {name} }}}}`"),
         true => format!("templates have no function `{name}`: call it in a map with `fields:` above"),
     }))
 }

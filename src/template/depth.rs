@@ -56,7 +56,7 @@ pub(super) fn too_deep(text: &str, expression: bool) -> Option<TemplateMistake> 
         }
         let what = match (operators > MOST_OPERATORS, brackets > MOST_BRACKETS) {
             (true, _) => format!("more than {MOST_OPERATORS} operators in one expression"),
-            (_, true) => format!("more than {MOST_BRACKETS} brackets within each other"),
+            (_, true) => format!("more than {MOST_BRACKETS} nested brackets"),
             (false, false) => continue,
         };
         let span = span.start_offset as usize..span.end_offset as usize;
@@ -87,6 +87,6 @@ mod tests {
         for deep in ["-", "not ", "a|upper|", "(a)", "a.", "a if b else ", "1 - ", "a ~ ", "a and "] {
             assert_eq!(reported(&deep.repeat(3000)).unwrap(), "more than 500 operators in one expression");
         }
-        assert_eq!(reported(&"[a".repeat(100)).unwrap(), "more than 50 brackets within each other");
+        assert_eq!(reported(&"[a".repeat(100)).unwrap(), "more than 50 nested brackets");
     }
 }

@@ -193,7 +193,7 @@ async fn a_quota_that_is_used_up_ends_the_run_at_once() {
         let started = std::time::Instant::now();
         let (end, asked) = ended_by(say(429, body)).await;
         let RunEnd::OutOfMoney(reported) = end else { panic!("{end:?}") };
-        assert!(reported.starts_with("the quota of the account is used up (429"), "{reported}");
+        assert!(reported.starts_with("the quota of the account is exhausted (429"), "{reported}");
         assert_eq!(asked, 1);
         assert!(started.elapsed() < Duration::from_secs(5));
     }

@@ -315,7 +315,10 @@ async fn a_wave_may_ask_a_query_over_all_and_stop_what_went_wrong() {
     );
     let ended = ask(&folder, &spec.replace("STOP", "failed > 0.1 * total"), &sim, Options::default()).await;
     let RunEnd::Fatal(reported) = &ended.end else { panic!("{:?}", ended.end) };
-    assert!(reported.starts_with("wave `extracted` stops the run, for `failed > 0.1 * total`"), "{reported}");
+    assert!(
+        reported.starts_with("wave `extracted` stopped the run because of `failed > 0.1 * total`"),
+        "{reported}"
+    );
     assert_eq!(count(&folder, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'kinds'"), 0);
     let ended = ask(&folder, &spec.replace("STOP", "failed > 0.9 * total"), &sim, Options::default()).await;
     conserved(&ended);

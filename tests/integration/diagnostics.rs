@@ -102,8 +102,8 @@ fn settings_are_drawn() {
     let shown: Vec<&str> = reported.lines().filter(|line| !line.contains("VARCHAR")).take(22).collect();
     insta::assert_snapshot!(shown.join("\n"), @r#"
     test → out.duckdb
-    asks https://api.eu.mistral.ai
-    waits 10s for a connection, 90s for an answer to begin, 5min for all of it
+    server https://api.eu.mistral.ai
+    timeouts: connect 10s, first byte 90s, whole answer 5min
 
     source   documents
              files library/*.txt, each up to 32MB
@@ -113,7 +113,7 @@ fn settings_are_drawn() {
              answers in the ledger are used at once; the others are requested by `extract`
 
     map      extract         ← extract.lookup
-             asks small, 1 to 16 at a time, as many as give the most → extract
+             prompts small, 1 to 16 at a time, tuned for throughput → extract
              image library/{{ name }}.png, files up to 50MB from library
              image '${env.HOME_OF_TESTS}/{{ name }}.png'
              schema schema.json, sent as `schema`
@@ -209,7 +209,7 @@ fn keys_with_x_are_ignored_and_may_hold_anchors() {
         .replace("pipeline: test", "x-ask: &ask\n  model: tiny\n  stop: ${params.nowhere}\npipeline: test")
         .replace("      model: ${params.model}\n", "      <<: *ask\n      stop: END\n");
     let plan = reported(dir.path(), &spec, &[]);
-    assert!(plan.starts_with("test → ") && plan.contains("asks tiny"), "{plan}");
+    assert!(plan.starts_with("test → ") && plan.contains("prompts tiny"), "{plan}");
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn a_bomb_is_refused() {
     }
     let started = std::time::Instant::now();
     let reported = reported(dir.path(), &spec, &[]);
-    assert!(reported.contains("this is not a spec"), "{reported}");
+    assert!(reported.contains("not a valid spec:"), "{reported}");
     assert!(started.elapsed().as_secs() < 5);
 }
 
@@ -328,7 +328,7 @@ fn an_empty_parameter_does_not_read_the_whole_disk() {
 #[test]
 fn a_password_in_an_address_is_not_shown() {
     let plan = changed("mistral: {", "mistral: { base_url: \"http://name:sEcReT@127.0.0.1:9/v1\",");
-    assert!(plan.contains("asks http://127.0.0.1:9") && !plan.contains("sEcReT"), "{plan}");
+    assert!(plan.contains("server http://127.0.0.1:9") && !plan.contains("sEcReT"), "{plan}");
 }
 
 /// The valid pipeline with its first map as the three stages of a batch, and one change.

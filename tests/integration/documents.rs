@@ -113,7 +113,7 @@ fn a_result_that_does_not_fit_says_what_to_set() {
     let (output, _) = run(&folder, &spec);
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{message}");
-    assert!(message.contains("does not fit into the memory that DuckDB may take"), "{message}");
+    assert!(message.contains("DuckDB's memory limit is exceeded"), "{message}");
     assert!(message.contains("`duckdb: { path: …, memory: 2GB }`"), "{message}");
     assert!(!message.contains("SET "), "{message}");
 }

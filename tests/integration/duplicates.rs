@@ -173,5 +173,5 @@ fn duplicates_need_a_key() {
     let message = refused("csv: kept.csv\n    duplicates: last");
     assert!(message.contains("`duplicates: last`") && message.contains("a `key:` beside it"), "{message}");
     let message = refused("table: kept\n    mode: append\n    key: id\n    duplicates: first");
-    assert!(message.contains("`mode: append` adds rows whatever their key"), "{message}");
+    assert!(message.contains("`mode: append` adds rows regardless of their key"), "{message}");
 }

@@ -203,7 +203,7 @@ async fn a_simulator_at_an_address_is_recognised() {
     ended.events.iter().for_each(|event| report.on(event));
     report.finish().unwrap();
     let text = reporter.take();
-    assert!(text.contains("cost      simulated, nothing was paid; would have cost"), "{text}");
+    assert!(text.contains("cost      simulated, not charged; would have cost"), "{text}");
     assert!(
         ended.events.iter().any(|event| matches!(event.kind, EventKind::RunStarted { offline: false, .. }))
     );

@@ -151,7 +151,7 @@ async fn jobs_of_another_account_are_left_alone_and_a_server_that_is_gone_is_tol
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let reported = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{reported}");
-    assert!(reported.starts_with("error: the service cannot be asked: "), "{reported}");
+    assert!(reported.starts_with("error: the request to the service failed: "), "{reported}");
     // Whether the last retry or the time limit for reaching a server comes first is a matter of milliseconds.
     assert!(
         reported.contains("no answer after 4 tries") || reported.contains("cannot connect to 127.0.0.1"),

@@ -106,7 +106,7 @@ async fn what_is_refused_is_not_tried_again_and_says_why() {
                 &[("x-ratelimit-limit-req-minute", "0")],
                 json!({ "message": "Requests rate limit exceeded" }),
             ),
-            "the limit of `m` is 0 requests a minute: this account may not ask it",
+            "the limit of `m` is 0 requests a minute: this account may not use it",
         ),
     ];
     for (step, reported) in cases {
@@ -163,7 +163,7 @@ async fn a_refusal_that_all_meet_ends_the_run_and_is_no_records_own() {
 async fn patience_has_an_end_that_names_the_last_fault() {
     let server = Server::start(|_, _| say(503, "busy")).await;
     let error = ask(&client(&server)).await.unwrap_err();
-    assert_eq!(error.to_string(), "no answer after 4 tries; the last one: 503: busy");
+    assert_eq!(error.to_string(), "no answer after 4 tries; the last error: 503: busy");
     drop(server);
     let nobody = Server::start(|_, _| Step::Cut).await;
     let client = client(&nobody);
@@ -251,7 +251,7 @@ async fn a_dead_server_stops_the_run_after_a_few_dozen_calls() {
     let reported = ask(&client).await.unwrap_err().to_string();
     assert!(
         reported
-            .ends_with("requests in a row failed in the same way; the last one: 503: down for maintenance"),
+            .ends_with("requests in a row failed in the same way; the last error: 503: down for maintenance"),
         "{reported}"
     );
     let asked = server.asked().len();

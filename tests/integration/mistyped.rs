@@ -32,7 +32,7 @@ fn an_expression_that_cannot_be_is_reported_with_what_can() {
         ("judged.scor > 1", "unknown field `judged.scor`", "did you mean `judged.score`?"),
         ("score > 1", "unknown field `score`", "did you mean `judged.score`?"),
         ("lenght(text)", "unknown function `lenght`", "did you mean `length`?"),
-        ("frobnicate(text)", "unknown function `frobnicate`", "expected a function of DuckDB"),
+        ("frobnicate(text)", "unknown function `frobnicate`", "expected a DuckDB function"),
         ("count(text)", "an aggregate function in an expression", "`gather:`"),
         ("row_number() OVER ()", "a window function in an expression", "`wave:`"),
         ("text = NULL", "a comparison with NULL", "write `IS NULL` or `IS NOT NULL`"),

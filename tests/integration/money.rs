@@ -75,7 +75,10 @@ async fn a_job_that_reads_documents_is_reserved_page_by_page() {
     let options = Options { base_url: Some(sim.url()), ..Options::default() };
     let ended = run_in(&folder.pipeline(&spec, &[]), &options, CancellationToken::new()).await.unwrap();
     let RunEnd::OutOfMoney(reported) = ended.end else { panic!("{:?}", ended.end) };
-    assert!(reported.contains("what comes next may cost 0.0800 USD"), "at half the price: {reported}");
+    assert!(
+        reported.contains("the next request or job may cost 0.0800 USD"),
+        "at half the price: {reported}"
+    );
     assert_eq!(sim.stats().jobs, 0);
     let (folder, spec) = documents("0.08 USD", batch);
     let ended = run_in(&folder.pipeline(&spec, &[]), &options, CancellationToken::new()).await.unwrap();
@@ -108,7 +111,7 @@ stages:
     };
     let mistake = reported("", "budget: 1 USD").unwrap_err();
     assert!(
-        mistake.contains("the price of `mistral-large-4` is not known, and there is a budget"),
+        mistake.contains("the price of `mistral-large-4` is unknown, but there is a budget"),
         "{mistake}"
     );
     assert!(mistake.contains("add `prices: { mistral-large-4: {"), "{mistake}");

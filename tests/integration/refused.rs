@@ -56,7 +56,7 @@ fn a_listed_column_with_the_name_of_the_key_holds_the_key_or_the_sink_says_it() 
     let sink = |columns: &str, more: &str| spec(&format!("  - sink: rows\n    columns: {columns}\n{more}"));
     let mistakes = folder.mistakes(&sink("{ t: text, ID: upper(text) }", ""));
     assert!(
-        mistakes.contains("the column `ID` is the key of the rows, and holds another value"),
+        mistakes.contains("the column `ID` is the key of the rows, but holds another value"),
         "{mistakes}"
     );
     folder.run(&sink("{ t: text, id: id }", ""));
@@ -75,7 +75,7 @@ fn a_column_of_the_program_that_gives_way_to_a_field_is_shown() {
     };
     let answered = shown(&format!("{ask}  - sink: rows\n"));
     assert!(
-        answered.contains("the column `model` holds the field of that name, and not the model that answered")
+        answered.contains("the column `model` holds the field of that name, not the model that answered")
     );
     assert!(answered.contains("`etl_model: etl.ask.model`"), "{answered}");
     let failed =
@@ -167,7 +167,7 @@ fn mocked_answers_that_no_record_has_are_named() {
         String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
     };
     let unused = |keys: &str| {
-        format!("`ask`: mocked answers for {keys} were not used: no record with such a key came to it")
+        format!("`ask`: mocked answers for {keys} were not used: no record with such a key reached it")
     };
     let first = run(&[]);
     assert!(first.contains(&unused("`one`")), "{first}");

@@ -57,7 +57,7 @@ fn explain_finds_stages_keys_and_the_keys_of_keys() {
         ("map.submit.max_bytes", "size, at most `512MB`"),
         ("map.collect", "Has no keys."),
         ("mistral.timeouts.connect", "default   `10s`"),
-        ("prices.pages", "A thousand pages."),
+        ("prices.pages", "Price of a thousand pages."),
         ("retry.times", "example   times: 3"),
     ] {
         let text = explain(path).unwrap();

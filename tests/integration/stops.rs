@@ -137,7 +137,7 @@ async fn no_credit_for_a_job_stops_the_run_and_the_next_one_creates_it() {
 /// It stops with the cause; nothing counts as done or failed.
 fn broken(place: &Place, ended: &Ended, cause: &str) {
     let RunEnd::Fatal(reported) = &ended.end else { panic!("{:?}", ended.end) };
-    assert!(reported.contains(" requests in a row failed in the same way; the last one: "), "{reported}");
+    assert!(reported.contains(" requests in a row failed in the same way; the last error: "), "{reported}");
     assert!(reported.contains(cause), "{reported}");
     assert_eq!((ended.end.exit_code(), ended.sum.rows, ended.sum.failures), (1, 0, 0));
     assert_eq!(place.count("SELECT count(*) FROM etl.journal"), 0);

@@ -65,7 +65,7 @@ fn a_database_of_a_newer_program_is_left_as_it_is() {
     let before = fs::read(&database).unwrap();
     let reported = refused(&etl(&folder, &database));
     assert!(
-        reported.contains("has layout 3, and this program knows up to 2: use the newer program"),
+        reported.contains("has layout 3, but this version supports up to 2: use a newer etl"),
         "{reported}"
     );
     assert!(fs::read(&database).unwrap() == before, "not a byte is changed");
@@ -154,9 +154,9 @@ fn a_folder_that_cannot_be_written() {
     let reported = refused(&etl(&folder, &folder.path("file/out.duckdb")));
     eprintln!("{reported}");
     assert!(reported.contains("cannot create the folder"), "{reported}");
-    assert!(reported.contains("`duckdb:` may name another place"), "{reported}");
+    assert!(reported.contains("set another path in `duckdb:`"), "{reported}");
     let reported = refused(&etl(&folder, &folder.path(".")));
-    assert!(reported.contains("Is a directory; `duckdb:` may name another place"), "{reported}");
+    assert!(reported.contains("Is a directory; set another path in `duckdb:`"), "{reported}");
     let Some(disk) = Disk::mount("8m") else { return };
     disk.remount("ro");
     let reported = refused(&etl(&folder, &disk.path("out.duckdb")));

@@ -65,7 +65,7 @@ fn a_field_that_a_record_may_lack_is_shown() {
     assert!(shown.contains("`review` may be NULL here: `review` has a `when:`"), "{shown}");
     let union = "  - map: a\n    fields: { x: \"'1'\" }\n  - map: b\n    from: texts\n    fields: { y: \"'2'\" }\n  - map: review\n    from: [a, b]\n    chat: { model: mistral-small-latest, prompt: \"{{ x }} {{ web }}\" }\n  - sink: rows\n    key: id\n";
     let shown = warned(union);
-    assert!(shown.contains("`x` may be NULL here: not every stage that is read here gives it"), "{shown}");
+    assert!(shown.contains("`x` may be NULL here: not every stage that is read here has it"), "{shown}");
     assert_eq!(shown.matches("may be NULL").count(), 1, "{shown}");
 }
 
@@ -81,7 +81,7 @@ fn what_changes_with_each_run_is_shown_where_a_request_may_contain_it() {
         let fields = format!("  - map: more\n    fields: {{ x: \"{expression}\" }}\n");
         let shown = warned(&format!("{fields}{}", asking("prompt: \"{{ x }}\"", "")));
         assert!(
-            shown.contains(&format!("`{word}` gives another value on each run")),
+            shown.contains(&format!("`{word}` gives a different value on each run")),
             "{expression}: {shown}"
         );
         // Without requests it costs nothing.
@@ -89,7 +89,7 @@ fn what_changes_with_each_run_is_shown_where_a_request_may_contain_it() {
     }
     let query = "  - wave: w\n    sql: SELECT id, web, now() AS at FROM w\n";
     let shown = warned(&format!("{query}{}", asking("prompt: \"{{ at }}\"", "")));
-    assert!(shown.contains("`now` gives another value on each run"), "{shown}");
+    assert!(shown.contains("`now` gives a different value on each run"), "{shown}");
     assert_eq!(
         warned(
             &asking("prompt: \"{{ web }}\"", "")
@@ -131,7 +131,7 @@ fn what_is_wrong_with_a_query_is_shown_at_its_place_with_the_names_that_there_ar
     assert!(shown.contains("`label.title` is a column of `label`, and also a part of the field"), "{shown}");
     assert_eq!(query("SELECT r.id, r.label.title FROM label AS r").0, "");
     let (_, warned) = query("SELECT lower(title) AS title, count(*) AS id FROM w GROUP BY title");
-    assert!(warned.contains("GROUP BY `title` groups by the column that is read"), "{warned}");
+    assert!(warned.contains("GROUP BY `title` groups by the input column"), "{warned}");
     assert_eq!(query("SELECT title, count(*) AS id FROM w GROUP BY title").1, "");
 }
 
@@ -159,7 +159,7 @@ fn text_that_a_query_uses_as_a_number_is_a_mistake() {
     };
     let folder = Folder::new();
     let shown = folder.mistakes(&spec("SELECT id FROM w WHERE web = 3"));
-    assert!(shown.contains("`web` is a text, and is used as INTEGER here"), "{shown}");
+    assert!(shown.contains("`web` is text, but is used as INTEGER here"), "{shown}");
     assert!(shown.contains("spec.yaml:7:33"), "{shown}");
     folder.pipeline(
         &spec("SELECT id FROM w WHERE TRY_CAST(web AS INTEGER) = 3 AND n = 1 UNION ALL SELECT 'b'"),
@@ -172,7 +172,7 @@ fn a_value_that_ties_decide_is_shown_where_a_text_reads_it() {
     let wave =
         "  - wave: w\n    sql: SELECT web, arg_max(id, n) AS best, max(n) AS most FROM w GROUP BY web\n";
     let shown = warned(&format!("{wave}{}", asking("prompt: \"{{ best }}\"", "")));
-    assert!(shown.contains("`best` reaches a text, and `arg_max` leaves open"), "{shown}");
+    assert!(shown.contains("`best` is used in a text, but `arg_max` does not determine"), "{shown}");
     assert_eq!(warned(&format!("{wave}{}", asking("prompt: \"{{ most }}\"", ""))), "");
 }
 

@@ -38,7 +38,7 @@ fn text(body: &Value) -> Result<String, String> {
     Ok(match calls[..] {
         // Text before a tool call that never arrived is half an answer.
         [] if choice["finish_reason"] == "tool_calls" => {
-            return Err("ends with `finish_reason: tool_calls` and holds no call".to_owned());
+            return Err("ends with `finish_reason: tool_calls` but contains no call".to_owned());
         }
         [] => text,
         _ if !text.trim().is_empty() => text,

@@ -183,7 +183,7 @@ impl<'a> Scanner<'a> {
             && !keys.insert(key)
         {
             self.at = start;
-            return Err(self.flaw(format!("the key `{}` is there twice", key.trim_matches('"'))));
+            return Err(self.flaw(format!("duplicate key `{}`", key.trim_matches('"'))));
         }
         Ok(Next::Colon)
     }
@@ -230,7 +230,7 @@ impl<'a> Scanner<'a> {
                         self.at += 12;
                     }
                     Some(unit @ 0xD800..=0xDFFF) => {
-                        let what = format!("`\\u{unit:04x}` is half of a surrogate pair, and no character");
+                        let what = format!("`\\u{unit:04x}` is half of a surrogate pair, not a character");
                         return Err(flaw(self, what));
                     }
                     Some(_) => self.at += 6,
@@ -238,7 +238,7 @@ impl<'a> Scanner<'a> {
             }
             Some(_) => {
                 let escaped = self.text[self.at + 1..].chars().next().unwrap_or_default();
-                let what = format!("`\\{escaped}` is not an escape of JSON (a backslash itself is `\\\\`)");
+                let what = format!("`\\{escaped}` is not a valid JSON escape (a backslash itself is `\\\\`)");
                 return Err(flaw(self, what));
             }
         }
@@ -254,7 +254,7 @@ impl<'a> Scanner<'a> {
     fn number(&mut self) -> Result<Next, Flaw> {
         let token = self.token();
         if !words::is_number(token) {
-            return Err(self.flaw(format!("`{}` is not a number of JSON", words::short(token))));
+            return Err(self.flaw(format!("`{}` is not a valid JSON number", words::short(token))));
         }
         self.at += token.len();
         Ok(Next::CommaOrEnd)

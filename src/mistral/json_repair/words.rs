@@ -11,22 +11,22 @@ pub(super) fn unexpected(next: Next, found: char, token: &str) -> String {
     let value = matches!(next, Next::Value | Next::ValueOrEnd);
     match (next, found) {
         (Next::CommaOrEnd, '}' | ']') => format!("`{found}` does not close what is open"),
-        (_, '/' | '#') => "a comment, which JSON does not have".to_owned(),
+        (_, '/' | '#') => "a comment, which JSON does not allow".to_owned(),
         (Next::CommaOrEnd, _) => {
             "a comma is missing, or a quote within a string is not written as `\\\"`".to_owned()
         }
         (Next::Colon, _) => "a `:` is missing after the key".to_owned(),
         (_, ',') => "an unexpected comma".to_owned(),
         (_, '\'' | '‘' | '’' | '“' | '”' | '`') => {
-            format!("`{found}` as a quote: strings of JSON are in double quotes, `\"`")
+            format!("`{found}` as a quote: JSON strings are in double quotes, `\"`")
         }
         (_, '}' | ']') if value => format!("`{found}` where a value is expected"),
         (_, '}' | ']') => format!("`{found}` where a key is expected"),
-        (_, '.' | '+') if value => format!("`{token}` is not a number of JSON"),
+        (_, '.' | '+') if value => format!("`{token}` is not a valid JSON number"),
         _ if !value && !token.is_empty() => format!("`{token}` is not in double quotes"),
         _ if !token.is_empty() => match instead(&token) {
-            Some(instead) => format!("`{token}` is not a value of JSON: it is written `{instead}`"),
-            None => format!("`{token}` is not a value of JSON"),
+            Some(instead) => format!("`{token}` is not a valid JSON value: it is written `{instead}`"),
+            None => format!("`{token}` is not a valid JSON value"),
         },
         _ if value => format!("`{found}` where a value is expected"),
         _ => format!("`{found}` where a key is expected"),

@@ -174,7 +174,7 @@ mod tests {
             [1, 1, 2, 4, 5].map(|wait| Verdict::Probe(Duration::from_secs(wait))).into();
         assert_eq!(after(&mut breaker, &dead, 5), waits);
         assert!(breaker.is_open() && breaker.broken().is_none());
-        let reported = "29 requests in a row failed in the same way; the last one: connection refused";
+        let reported = "29 requests in a row failed in the same way; the last error: connection refused";
         let [Verdict::Broken(cause)] = &after(&mut breaker, &dead, 1)[..] else { panic!("it goes on") };
         assert_eq!((cause.to_string().as_str(), breaker.broken()), (reported, Some(cause)));
     }

@@ -132,7 +132,7 @@ fn types_that_are_said_win() {
     let unknown = Options { types: types(&[("zap", LogicalType::Varchar)]), ..csv() };
     assert_eq!(
         refused("id,zip\n1,2\n", &unknown),
-        "`types:` names the column `zap`, and no file has it; the columns are `id`, `zip`"
+        "`types:` names the column `zap`, but no file has it; the columns are `id`, `zip`"
     );
 }
 

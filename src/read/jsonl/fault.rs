@@ -46,7 +46,7 @@ impl Fault {
             "lone leading surrogate in hex escape" | "unexpected end of hex escape" => {
                 "the escape `\\u…` is a lone surrogate, which is not a character".to_owned()
             }
-            "invalid escape" => format!("a backslash that escapes nothing: {found}"),
+            "invalid escape" => format!("an invalid escape after a backslash: {found}"),
             other if other.starts_with("control character") => {
                 "a control character in a text; write it as an escape".to_owned()
             }

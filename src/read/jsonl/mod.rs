@@ -127,8 +127,8 @@ fn few_columns(names: &Names, file: &Arc<str>) -> Result<(), ReadError> {
         return Ok(());
     }
     let reason = format!(
-        "the lines have more than {MOST_COLUMNS} different keys, which are no columns; put what the keys vary by \
-         into a field of its own"
+        "the lines have more than {MOST_COLUMNS} different keys, too many for columns; move the varying \
+         part of the keys into a separate field"
     );
     Err(ReadError::Header { file: Arc::clone(file), reason })
 }
@@ -214,8 +214,8 @@ impl<'a> Columns<'a> {
             Fault::if_empty(&member.key, member.at)?;
             let Some(at) = self.names.find_near(guess, &member.key) else {
                 let reason = format!(
-                    "the key `{}` comes behind the part of the file that the columns were read from; give \
-                     its type in `types:`",
+                    "the key `{}` first appears after the part of the file that the columns were read from; \
+                     declare its type in `types:`",
                     member.key
                 );
                 return Err(Fault::new(member.at, reason));

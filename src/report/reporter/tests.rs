@@ -71,7 +71,7 @@ fn lines() {
     run 3 of `extract` (offline: answers are simulated), into data/library.duckdb
     docs 47/47 (24/s); extract 4/47 (2.0/s, 5 in flight, 4 failed, 3 throttled); 9 requests, 6 retried, 1.3M tokens, 0.0123 USD (simulated), 2s elapsed, at least 22s left
     docs 47/47 (3.9/s); extract 24/47 (2.0/s, 5 in flight, 6 failed, 3 throttled); extracted 18 (2.0/s); 29 requests, 6 retried, 1.3M tokens, 0.0123 USD (simulated), 12s elapsed, at least 12s left
-    wave `extracted` closed: 41 records came through, 6 failed above it
+    wave `extracted` closed: 41 records passed, 6 failed above it
 
     stage      in  out  failed  skipped
     docs       47   47       0        0
@@ -83,7 +83,7 @@ fn lines() {
 
     requests  53, 6 of them retries
     tokens    1.2M in, 45.2k out
-    cost      simulated, nothing was paid; would have cost 0.0123 USD
+    cost      simulated, not charged; would have cost 0.0123 USD
     time      1m 20s
 
     6 records failed; to see which and why:
@@ -110,7 +110,7 @@ fn none_writes_only_why_a_run_could_not_be_completed() {
 
     let mut story = Story::new();
     story.ended(RunEnd::Fatal("no space left".to_owned()), &[], usage(), Conservation::default());
-    let expected = "error: no space left\nwhat was finished is kept in data/library.duckdb; fix the cause and rerun the same command to resume\n";
+    let expected = "error: no space left\nfinished work is kept in data/library.duckdb; fix the cause and rerun the same command to resume\n";
     assert_eq!(written(Mode::None, false, &story), expected);
 }
 

@@ -84,14 +84,14 @@ fn interrupted() {
 
     47 records = 0 rows + 1 failure + 0 skipped + 46 pending
 
-    requests  15; 2 answers taken from the ledger
+    requests  15; 2 answers reused from the ledger
     tokens    1.2M in, 45.2k out
     cost      0.0123 USD
     time      1m 20s
 
     1 record failed; to see which and why:
       etl sql data/library.duckdb "SELECT key, stage, kind, reason FROM etl.failures WHERE run = 3"
-    stopped: 46 records pending; run the same command again to resume, nothing is paid twice
+    stopped: 46 records pending; rerun the same command to resume, nothing is paid for twice
     "#);
 }
 
@@ -113,11 +113,11 @@ fn fatal() {
     time      1m 20s
 
     error: the database `data/library.duckdb` is locked by another process
-    what was finished is kept in data/library.duckdb; fix the cause and rerun the same command to resume
+    finished work is kept in data/library.duckdb; fix the cause and rerun the same command to resume
     ");
     assert_snapshot!(troubles(&state, PLAIN), @"
     error: the database `data/library.duckdb` is locked by another process
-    what was finished is kept in data/library.duckdb; fix the cause and rerun the same command to resume
+    finished work is kept in data/library.duckdb; fix the cause and rerun the same command to resume
     ");
 }
 
@@ -133,7 +133,7 @@ fn fatal_before_it_had_begun() {
     time      1m 20s
 
     error: no space left
-    what was finished is kept; fix the cause and rerun the same command to resume
+    finished work is kept; fix the cause and rerun the same command to resume
     ");
 }
 
@@ -152,7 +152,7 @@ fn offline() {
 
     requests  53, 6 of them retries
     tokens    1.2M in (12.0k of them from the cache), 45.2k out
-    cost      simulated, nothing was paid; would have cost 0.0123 USD; not in it: 3 answers by models whose price is not known
+    cost      simulated, not charged; would have cost 0.0123 USD; excludes 3 answers by models whose price is unknown
     time      1m 20s
     ");
 }
@@ -172,7 +172,7 @@ fn everything_was_in_the_ledger() {
 
     47 records = 47 rows + 0 failures + 0 skipped
 
-    requests  nothing to ask: all 47 answers were in the ledger
+    requests  none needed: all 47 answers were in the ledger
     time      1m 20s
     ");
 }
@@ -187,7 +187,7 @@ fn what_got_no_answer_is_pending_and_not_failed() {
     let sum = Conservation { read: 47, rows: 41, unanswered: 6, ..Conservation::default() };
     let text = summary(&reported(false, RunEnd::Pending, &final_counts(), usage(), sum), PLAIN);
     assert!(text.contains("47 records = 41 rows + 0 failures + 0 skipped + 6 pending"), "{text}");
-    let words = "6 records pending, because no answer came; the same command asks them again, and nothing is paid twice; to see why:";
+    let words = "6 records pending, because they got no answer; rerun the same command to retry, nothing is paid for twice; to see why:";
     assert!(text.contains(words) && !text.contains("6 records failed"), "{text}");
 }
 

@@ -25,7 +25,9 @@ impl Calls {
     /// Whether a stage may call in this run; the error is the reason.
     pub(crate) fn may_call(&self, stage: &str) -> Result<(), String> {
         match &self.only {
-            Some(only) if only != stage => Err(format!("left for later: this run asks only at `{only}`")),
+            Some(only) if only != stage => {
+                Err(format!("left for later: only `{only}` sends requests in this run"))
+            }
             _ => Ok(()),
         }
     }

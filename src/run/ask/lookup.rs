@@ -187,9 +187,7 @@ async fn look_up(
 }
 
 pub(crate) fn in_a_job(job: &str) -> String {
-    format!(
-        "its request is in batch job {job}, which has not been read: asked for at once it would be paid twice"
-    )
+    format!("its request is in batch job {job}, not yet collected: sending it now would double its cost")
 }
 
 async fn looked_up(

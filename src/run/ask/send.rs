@@ -154,7 +154,7 @@ async fn shared(
             if let Ok(Err(error)) = calls.preflight.may_be_sent(client, question, &written).await {
                 return Asked::Done(counted(Err(question.unwritten(record, &error)), meter));
             }
-            return fails(record, "another record asks the same, and got no answer".to_owned());
+            return fails(record, "another record has the same request, which got no answer".to_owned());
         };
         match question.judge.next_action(&record, &history, None, false) {
             NextAction::Resolution(settled) => {
@@ -227,7 +227,7 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
                 if (error.status == 404 || error.is_about_the_model())
                     && !question.ask.model.is_written(model) =>
             {
-                let error = WriteError::Model(format!("`{model}` cannot be asked: {error}"));
+                let error = WriteError::Model(format!("`{model}` cannot be used: {error}"));
                 return Asked::Done(counted(Err(question.unwritten(record, &error)), meter));
             }
             Err(CallError::Stop(cause)) => {

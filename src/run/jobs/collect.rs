@@ -136,7 +136,7 @@ async fn read(
     if !ended {
         keep(reserved);
         let id = job.job.as_deref().unwrap_or_default();
-        in_flight.pending = Some(format!("batch job {id} has not ended; the next run comes back to it"));
+        in_flight.pending = Some(format!("batch job {id} has not ended; the next run collects it"));
         return Some(in_flight);
     }
     let missing =
@@ -154,7 +154,7 @@ fn entry(line: &[u8], placed: &mut HashMap<RequestId, Entry>, shared: &BatchStag
     let row = match read_result(line.trim_start_matches('\u{feff}')) {
         Ok(row) => row,
         Err(why) => {
-            tracing::warn!("a line of a result file {why}, and is passed over");
+            tracing::warn!("a line of a result file {why}, and is skipped");
             return None;
         }
     };
@@ -258,7 +258,12 @@ impl Giving {
                 }
                 NextAction::Placed(_) => {
                     let why = pending.map_or_else(
-                        || format!("batch job {} has not been read", job.job.as_deref().unwrap_or_default()),
+                        || {
+                            format!(
+                                "batch job {} has not been collected",
+                                job.job.as_deref().unwrap_or_default()
+                            )
+                        },
                         str::to_owned,
                     );
                     Err(question.failure(record, FailureKind::Unanswered, why, history.next_attempt() - 1))

@@ -82,7 +82,7 @@ pub(crate) async fn recover(shared: &BatchStage, client: &Client, context: &JobC
                     return None;
                 }
                 Err(error) => {
-                    let reason = format!("batch job {} cannot be looked for: {error}", job.token);
+                    let reason = format!("batch job {} cannot be looked up: {error}", job.token);
                     tracing::warn!("{reason}");
                     recovered.unreachable_jobs.insert(job.token, reason);
                     continue;
@@ -171,7 +171,7 @@ pub(crate) async fn create(
             Some("the run was stopped".to_owned())
         }
         Err(error @ (CallError::Stopped | CallError::Exhausted { .. } | CallError::Unsure { .. })) => {
-            Some(format!("its job could not be created ({error}); the next run looks for it"))
+            Some(format!("its job could not be created ({error}); the next run looks it up"))
         }
     };
     Batched::Job(Box::new(InFlightJob { job, pending }))

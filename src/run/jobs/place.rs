@@ -98,7 +98,7 @@ impl Submitting {
                     && self.groups.iter().all(|group| group.job.token != token) =>
             {
                 let reason =
-                    "its request is in a batch job of another stage, and pending until that one has read it";
+                    "its request is in the batch job of another stage, pending until that stage collects it";
                 self.fail(record, reason.to_owned(), parked).await
             }
             NextAction::Placed(token) => {

@@ -129,7 +129,7 @@ impl Polling {
                 }
             }
             Ok(None) => {
-                if lose(job, "the service does not have the job any more", &self.context).await.is_none() {
+                if lose(job, "the job no longer exists at the service", &self.context).await.is_none() {
                     return Checked::Stopped;
                 }
             }

@@ -180,7 +180,7 @@ impl Submitting {
             }
         });
         for (record, _) in elsewhere {
-            let reason = "another stage asks the same at this moment; the next run takes its answer";
+            let reason = "another stage has the same request in flight; the next run uses its answer";
             self.fail(record, reason.to_owned(), None).await?;
         }
         let known = self.look(mine.iter().flat_map(|(_, written)| written.ids()).collect()).await;

@@ -176,9 +176,9 @@ fn evaluated<T>(
                 out.push(Ok(record));
                 continue;
             }
-            Ok(true) => {
-                results.next().unwrap_or_else(|| Err(of_expression("the expression gave nothing".to_owned())))
-            }
+            Ok(true) => results
+                .next()
+                .unwrap_or_else(|| Err(of_expression("the expression returned nothing".to_owned()))),
             Err(error) => Err(of_expression(error)),
         };
         match result {

@@ -225,7 +225,7 @@ impl<'de> Deserialize<'de> for Share {
         if (0.0..=1.0).contains(&share) {
             return Ok(Self(share));
         }
-        Err(D::Error::custom(format!("`{share}` is no share: expected a number from 0 to 1")))
+        Err(D::Error::custom(format!("`{share}` is not a valid share: expected a number from 0 to 1")))
     }
 }
 
@@ -238,7 +238,7 @@ impl<'de> Deserialize<'de> for Positive {
         if number.is_finite() && number >= 0.0 {
             return Ok(Self(number));
         }
-        Err(D::Error::custom(format!("`{number}` is too little: expected a positive number")))
+        Err(D::Error::custom(format!("`{number}` is too small: expected a positive number")))
     }
 }
 

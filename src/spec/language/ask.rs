@@ -82,7 +82,7 @@ pub(super) const FEEDBACK: Key = key(
     "feedback",
     Type::Flag,
     "feedback: false",
-    "Whether the next attempt of a chat is shown the refused answer and the reason; otherwise the same is sent again.",
+    "Whether the next attempt of a chat is shown the refused answer and the reason; otherwise the same request is sent again.",
 )
 .or(Preset::Flag(AskSpec::FEEDBACK));
 
@@ -111,12 +111,12 @@ pub(crate) static SHAPE: Shape = Shape {
     family: "a map",
     refused: &[(
         "for_each",
-        "values that are written out make records of their own: put `- map: NAME` with `split: { values: […] }` above",
+        "listed values become separate records: put `- map: NAME` with `split: { values: […] }` above",
     )],
     ..Shape::new(
         "asks",
         "a map that calls a model",
-        "Sends one request a record to a model.",
+        "Sends one request per record to a model.",
         &[
             &[stage_name("map", "map: extract"), FROM, WHEN],
             TASK_KEYS,

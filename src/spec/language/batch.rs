@@ -61,7 +61,7 @@ pub(super) const BOUNDS: &[Key] = &[
         "timeout_hours",
         Type::Count("hours", 1, 168),
         "timeout_hours: 48",
-        "How long the service may take over a job.",
+        "How long the service may take to finish a job.",
     )
     .or(Preset::Count(BatchSpec::DEFAULT.timeout_hours as u64)),
 ];

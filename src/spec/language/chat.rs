@@ -50,11 +50,8 @@ const FILES: Type = Type::Many(&Type::Text(Written::Template));
 
 pub(super) static SHAPE: Shape = Shape {
     refused: &[
-        ("stream", "an answer is read whole: it counts when it is on disk, and nothing reads its pieces"),
-        (
-            "n",
-            "one answer counts, and the others would be paid for; `attempts:` asks again when one is refused",
-        ),
+        ("stream", "an answer counts only when it is complete and on disk, so streaming has no use"),
+        ("n", "one answer counts, and the others would be paid for; `attempts:` retries when one is refused"),
     ],
     ..Shape::new(
         "chat",
@@ -74,12 +71,12 @@ const KEYS: &[Key] = &[
         "The prompt, a template over the record: here, or in a file.",
     )
     .required(),
-    key("images", FILES, "images: \"{{ file }}\"", "Images that go with the prompt: addresses or paths."),
+    key("images", FILES, "images: \"{{ file }}\"", "Images that go with the prompt: URLs or paths."),
     key(
         "documents",
         FILES,
         "documents: \"https://example.org/{{ path }}\"",
-        "Documents that go with the prompt: addresses or paths.",
+        "Documents that go with the prompt: URLs or paths.",
     ),
     key(
         "schema",
@@ -109,14 +106,14 @@ static TOOL: Shape = Shape::new(
     "a tool",
     "A function that a model may call.",
     &[&[
-        key("name", Type::Name, "name: look_up", "What the model calls it by.").required(),
+        key("name", Type::Name, "name: look_up", "The name by which the model calls it.").required(),
         key(
             "description",
             Type::Text(Written::Plain),
             "description: Looks a word up.",
-            "What the model reads about it.",
+            "The description for the model.",
         ),
-        key("strict", Type::Flag, "strict: true", "Whether the service holds the model to the schema."),
+        key("strict", Type::Flag, "strict: true", "Whether the service enforces the schema."),
         key(
             "parameters",
             Type::Schema,

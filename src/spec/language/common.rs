@@ -13,13 +13,13 @@ pub(super) const FROM: Key = key(
     "from: [extract, extract.failed]",
     "What the stage reads: a stage, a port (`extract.failed`), or a list of them.",
 )
-.or(Preset::Says("the nearest stage above that is no sink"));
+.or(Preset::Says("the nearest stage above that is not a sink"));
 
 pub(super) const WHEN: Key = key(
     "when",
     Type::Text(Written::Condition),
     "when: bytes < 800_000",
-    "A map passes records for which it is false on untouched; a sink skips them.",
+    "A map passes on records for which it is false unchanged; a sink skips them.",
 );
 
 pub(super) const INTO: Key =

@@ -50,7 +50,7 @@ impl fmt::Display for Concurrency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fixed(count) => write!(f, "{count} at a time"),
-            Self::Auto { min, max } => write!(f, "{min} to {max} at a time, as many as give the most"),
+            Self::Auto { min, max } => write!(f, "{min} to {max} at a time, tuned for throughput"),
         }
     }
 }
@@ -75,7 +75,7 @@ static CONCURRENCY: Shape = Shape::new(
         "auto",
         Type::Map(&AUTO),
         "auto: { min: 2, max: 16 }",
-        "Raises the number while that helps, and lowers it when answers slow down or a limit is met.",
+        "Raises the number while that helps, and lowers it when answers slow down or a limit is hit.",
     )
     .required()]],
 );

@@ -28,7 +28,7 @@ pub struct DuckdbSpec {
 pub(super) static SHAPE: Shape = Shape::new(
     "duckdb",
     "`duckdb:`",
-    "The database for the results and the ledger, and what DuckDB may take of the machine.",
+    "The database for the results and the ledger, and the resources that DuckDB may use.",
     &[&[
         key("path", Type::Text(Written::Path), "path: results.duckdb", "The file.").required(),
         key(

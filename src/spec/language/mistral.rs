@@ -42,7 +42,7 @@ pub(super) static SHAPE: Shape = Shape::new(
             "base_url",
             Type::Text(Written::Server),
             "base_url: eu",
-            "`eu` or `us` for a region, `global` for the default, or the address of another server.",
+            "`eu` or `us` for a region, `global` for the default, or the URL of another server.",
         )
         .or(Preset::Made(|| format!("`{BASE_URL}`"))),
         key(
@@ -65,8 +65,8 @@ static LIMITS: Shape = Shape::new(
     "`limits:`",
     "What the account allows, counted for each request sent, retries included.",
     &[&[
-        key("requests", Type::Rate, "requests: 5/s", "Requests in time."),
-        key("tokens", Type::Rate, "tokens: 500k/min", "Tokens in time, read and written."),
+        key("requests", Type::Rate, "requests: 5/s", "Requests per unit of time."),
+        key("tokens", Type::Rate, "tokens: 500k/min", "Tokens per unit of time, input and output."),
     ]],
 );
 

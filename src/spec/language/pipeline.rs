@@ -75,7 +75,12 @@ pub(crate) static PIPELINE: Shape = Shape {
         &[&[
             key("pipeline", Type::Name, "pipeline: extract", "The pipeline's name.")
                 .or(Preset::Says("the name of the file")),
-            key("description", Type::Text(Written::Plain), "description: Metadata of texts.", "For people."),
+            key(
+                "description",
+                Type::Text(Written::Plain),
+                "description: Metadata of texts.",
+                "A description for readers; it has no effect.",
+            ),
             key(
                 "params",
                 Type::Json("a mapping, `name: value`"),
@@ -115,7 +120,7 @@ pub(crate) static PIPELINE: Shape = Shape {
                 "stages",
                 Type::List(&STAGE, "stages, each `- kind: name`"),
                 "stages: [{ source: documents, files: '*.txt' }, { sink: texts, table: texts }]",
-                "What happens, in reading order. A stage reads the nearest one above that is no sink, unless it has `from:`.",
+                "What happens, in reading order. A stage reads the nearest one above that is not a sink, unless it has `from:`.",
             )
             .required(),
         ]],
@@ -127,9 +132,9 @@ static PRICE: Shape = Shape::new(
     "a price",
     "What a model costs.",
     &[&[
-        key("prompt", Type::Money, "prompt: 0.15 USD", "A million tokens read."),
-        key("completion", Type::Money, "completion: 0.60 USD", "A million tokens written."),
-        key("pages", Type::Money, "pages: 2.00 USD", "A thousand pages."),
+        key("prompt", Type::Money, "prompt: 0.15 USD", "Price of a million input tokens."),
+        key("completion", Type::Money, "completion: 0.60 USD", "Price of a million output tokens."),
+        key("pages", Type::Money, "pages: 2.00 USD", "Price of a thousand pages."),
     ]],
 );
 

@@ -20,12 +20,12 @@ pub(super) const PROMPT: Type = Type::Either(&[Type::Text(Written::Template), Ty
 static SHAPE: Shape = Shape::new(
     "prompt",
     "a prompt",
-    "A template in a file of its own.",
+    "A template in a separate file.",
     &[&[key(
         "file",
         Type::Text(Written::Path),
         "file: prompt.md.j2",
-        "The path of the file; it may include what lies beside it or below.",
+        "The path of the file; it may include files in its folder or below.",
     )
     .required()]],
 );

@@ -45,7 +45,7 @@ impl FromValue for NewField {
 static TEXT: Shape = Shape::new(
     "text_field",
     "a field that is a text",
-    "A text that a template writes, where an expression is the clumsier tool.",
+    "A text that a template writes, where an expression would be unwieldy.",
     &[&[key(
         "text",
         PROMPT,

@@ -54,18 +54,18 @@ const PENALTY: Type = Type::Number(-2.0, 2.0);
 
 /// In the order they are sent and shown.
 pub(super) const SETTINGS: &[Key] = &[
-    key("temperature", Type::Number(0.0, 1.5), "temperature: 0.2", "How random the choice of words is."),
+    key("temperature", Type::Number(0.0, 1.5), "temperature: 0.2", "How random the choice of tokens is."),
     key(
         "top_p",
         Type::Share,
         "top_p: 0.9",
-        "Chooses among the likeliest words that together have this probability.",
+        "Chooses among the most likely tokens that together have this probability.",
     ),
     key(
         "max_tokens",
         Type::Count("tokens", 1, 1_000_000),
         "max_tokens: 500",
-        "The longest answer. One that is cut there is refused.",
+        "The maximum length of an answer. One that is cut off there is refused.",
     ),
     key(
         "random_seed",
@@ -74,12 +74,12 @@ pub(super) const SETTINGS: &[Key] = &[
         "Makes answers repeatable. A number, or a template that gives one.",
     ),
     key("stop", Type::Many(&TEMPLATE), "stop: [END]", "The answer ends before any of these texts."),
-    key("presence_penalty", PENALTY, "presence_penalty: 0.5", "Penalises words that were used at all."),
+    key("presence_penalty", PENALTY, "presence_penalty: 0.5", "Penalises tokens that occurred before."),
     key(
         "frequency_penalty",
         PENALTY,
         "frequency_penalty: 0.5",
-        "Penalises words by how often they were used.",
+        "Penalises tokens by how often they occurred before.",
     ),
     key(
         "reasoning_effort",
@@ -126,13 +126,13 @@ pub(super) const SETTINGS: &[Key] = &[
         "metadata",
         Type::Own(false, &TEMPLATE, "name: text"),
         "metadata: { project: library }",
-        "Texts that the service keeps with the request.",
+        "Texts that the service stores with the request.",
     ),
     key(
         "prediction",
         Type::Map(&PREDICTION),
         "prediction: { content: The answer. }",
-        "What most of the answer will be, so that it comes sooner.",
+        "The expected text of most of the answer, so that it is generated faster.",
     ),
     key(
         "guardrails",
@@ -145,7 +145,7 @@ pub(super) const SETTINGS: &[Key] = &[
 static PREDICTION: Shape = Shape::new(
     "prediction",
     "`prediction:`",
-    "What most of the answer will be.",
+    "The expected text of most of the answer.",
     &[&[
         key("type", Type::Word("type", &[Word("content", "")]), "type: content", "Always `content`."),
         key("content", TEMPLATE, "content: the answer as it was", "The answer as it will mostly be.")

@@ -194,7 +194,7 @@ pub(crate) static SHAPE: Shape = Shape::new(
                 ],
             ),
             "mode: append",
-            "How rows meet the rows that are in the table.",
+            "How rows are combined with the existing rows of the table.",
         )
         .or(Preset::Made(|| {
             format!("`{}` for a table, `{}` for a file", Mode::DEFAULT.word(), Mode::Replace.word())
@@ -234,7 +234,7 @@ pub(crate) static SHAPE: Shape = Shape::new(
                 ],
             ),
             "duplicates: last",
-            "What becomes of a row whose `key` this run has written before, in the order in which rows reach the sink.",
+            "What happens to a row whose `key` this run has written before, in the order in which rows reach the sink.",
         )
         .or(Preset::Made(|| format!("`{}`", Duplicates::default().word()))),
     ]],

@@ -30,7 +30,7 @@ pub(crate) static SHAPE: Shape = Shape::new(
     &[&[
         stage_name("throttle", "throttle: pace"),
         FROM,
-        key("rate", Type::Rate, "rate: 5/s", "Records in time.").required(),
+        key("rate", Type::Rate, "rate: 5/s", "Records per unit of time.").required(),
         key(
             "burst",
             Type::Count("records", 1, 1_000_000),

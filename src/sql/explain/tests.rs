@@ -53,7 +53,7 @@ const QUERIES: &[(&str, &[&str])] = &[
     ),
     (
         "SELECT * FROM st_read('x')",
-        &["`st_read` is in DuckDB's extension `spatial`", "write what it would read into a file"],
+        &["`st_read` is in DuckDB's extension `spatial`", "export the data to a file"],
     ),
     (
         "SELECT x, count(*) FROM (SELECT 1 AS x, 2 AS y) GROUP BY y",
@@ -68,11 +68,11 @@ const QUERIES: &[(&str, &[&str])] = &[
     ("SELECT error('my own Error: as it is')", &["my own Error: as it is"]),
     (
         "SELECT list(repeat('x', 20000) || x) FROM range(100000) t(x)",
-        &["does not fit into the memory that DuckDB may take", "`duckdb: { path: …, memory: 2GB }`"],
+        &["DuckDB's memory limit is exceeded", "`duckdb: { path: …, memory: 2GB }`"],
     ),
     (
         "SELECT * FROM range(30000000) t(x) ORDER BY hash(x)",
-        &["does not fit on the disk either", "`duckdb: { path: …, temp: DIR }`"],
+        &["neither memory nor disk space is sufficient", "`duckdb: { path: …, temp: DIR }`"],
     ),
 ];
 
@@ -146,7 +146,7 @@ fn memory_that_runs_out_at_the_end_of_a_transaction_gives_the_same_advice() {
     let reported = explained(
         "TransactionContext Error: Failed to commit: failed to pin block of size 256.0 KiB (121.9 MiB/122.0 MiB used)",
     );
-    let begin = "it does not fit into the memory that DuckDB may take (failed to pin block of size 256.0 KiB";
+    let begin = "DuckDB's memory limit is exceeded (failed to pin block of size 256.0 KiB";
     assert!(reported.starts_with(begin), "{reported}");
     assert!(reported.contains("`duckdb: { path: …, memory: 2GB }`"), "{reported}");
 }
@@ -158,7 +158,7 @@ fn an_extension_that_cannot_be_downloaded_is_named() {
         For more info, visit https://x?extension=httpfs (ERROR Could not establish connection)";
     assert_eq!(
         explained(raw),
-        "the query needs DuckDB's extension `httpfs`, which is not in this program and cannot be downloaded \
-         (Could not establish connection): copy what it would read into a file, and read that"
+        "the query needs DuckDB's extension `httpfs`, which is not built in and cannot be downloaded \
+         (Could not establish connection): export the data to a file, and read the file"
     );
 }

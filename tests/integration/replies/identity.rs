@@ -156,7 +156,7 @@ async fn what_is_too_long_is_not_sent_and_no_repair_sees_it() {
     run_in(&pipeline, &options, CancellationToken::new()).await.unwrap();
     assert_eq!(
         folder.sql("SELECT key, kind, attempts, reason[:60] FROM etl.failures ORDER BY key"),
-        "2 | context | 0 | the request has at least 150014 tokens, and the context of `
+        "2 | context | 0 | the request has at least 150014 tokens, but the context of `
 3 | context | 1 | 400 (code 3059): Prompt contains 180001 tokens and 0 are wan"
     );
     // A record excluded by the repair's condition is still a failure.

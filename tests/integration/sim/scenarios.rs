@@ -15,7 +15,7 @@ fn every_scenario_that_is_shipped_can_be_played_and_a_wrong_one_says_where() {
     let wrong = |text: &str| SimConfig::default().with_yaml("x.yaml", text).unwrap_err().to_string();
     insta::assert_snapshot!(wrong("seed: 1\nlatency:\n  middle: 3s\n"), @"x.yaml: unknown field `middle`, expected one of median, spread, tail, tail_times at line 3, column 3");
     insta::assert_snapshot!(wrong("limits: { requests: 60 }\n"), @"x.yaml: found `60`, expected a rate with its unit, such as `5/s`, `60/min` or `500k/min` at line 1, column 21");
-    insta::assert_snapshot!(wrong("faults:\n  - { kind: cut, share: 2 }\n"), @"x.yaml: `2` is no share: expected a number from 0 to 1 at line 2, column 25");
+    insta::assert_snapshot!(wrong("faults:\n  - { kind: cut, share: 2 }\n"), @"x.yaml: `2` is not a valid share: expected a number from 0 to 1 at line 2, column 25");
     insta::assert_snapshot!(wrong("faults:\n  - { kind: explode }\n"), @"x.yaml: unknown variant `explode`, expected one of capacity, limit, status, html, cut, lost, cut_body, wrong_length, hang, slow_body at line 2, column 13");
     insta::assert_snapshot!(SimConfig::default().with_scenario("wild").unwrap_err(), @"there is no scenario `wild`: expected a file, or one of `calm`, `busy`, `flaky`, `hostile`, `philosophy`, `limit-hidden`, `limit-announced`, `limit-second`, `limit-misannounced`, `limit-tokens`, `limit-pages`, `limit-halved`, `limit-shared`, `sporadic`, `outage`");
 }

@@ -83,7 +83,7 @@ async fn a_limit_of_zero_ends_it_for_all_who_wait() {
     let limiter = limits.of("m");
     let permit = limiter.acquire(0, 0, &gauge).await.unwrap();
     let error = permit.apply_headers(&announced(0.0, 0.0, false), "m", false).unwrap_err();
-    assert_eq!(error.to_string(), "the limit of `m` is 0 requests a minute: this account may not ask it");
+    assert_eq!(error.to_string(), "the limit of `m` is 0 requests a minute: this account may not use it");
     drop(permit);
     let ends = join!(limiter.acquire(0, 0, &gauge), limiter.acquire(0, 0, &gauge));
     assert!(ends.0.is_err() && ends.1.is_err());

@@ -26,8 +26,8 @@ pub(super) const KEY: Key = key(
     "csv",
     Type::Either(EITHER),
     "csv: texts.csv",
-    "One record a line of CSV files (RFC 4180): a path or a pattern, or `csv: { path: texts.csv, … }`. A type is \
-     proven over all values, or the column is text.",
+    "One record per line of CSV files (RFC 4180): a path or a pattern, or `csv: { path: texts.csv, … }`. A type \
+     is proven over all values, or the column is text.",
 );
 
 static CSV: Shape = Shape::new(
@@ -38,7 +38,7 @@ static CSV: Shape = Shape::new(
         key("path", Type::Text(Written::Pattern), "path: texts.csv", "A path or a pattern.").required(),
         key("delimiter", Type::Text(Written::Plain), "delimiter: \";\"", "The separator, one character.")
             .or(Preset::Says("found in the header line among `,` `;` tab and `|`")),
-        key("header", Type::Flag, "header: false", "Whether the first line has the names.")
+        key("header", Type::Flag, "header: false", "Whether the first line has the column names.")
             .or(Preset::Flag(true)),
         key(
             "quote",
@@ -69,13 +69,18 @@ static CSV: Shape = Shape::new(
             "nulls: [NA, '-']",
             "Texts that mean NULL. An empty field without quotes always does.",
         ),
-        key("skip", Type::Count("lines", 0, u64::MAX), "skip: 2", "Lines above the header that are no data.")
-            .or(Preset::Count(0)),
+        key(
+            "skip",
+            Type::Count("lines", 0, u64::MAX),
+            "skip: 2",
+            "Lines above the header that are not data.",
+        )
+        .or(Preset::Count(0)),
         key(
             "comment",
             Type::Text(Written::Plain),
             "comment: \"#\"",
-            "What a line starts with that is no data.",
+            "What a comment line, which is not data, starts with.",
         ),
         types::KEY,
     ]],

@@ -72,7 +72,7 @@ pub(crate) static SHAPE: Shape = Shape::new(
             "files",
             Type::Text(Written::Pattern),
             "files: library/**/*.txt",
-            "One record a file, with `path`, `name`, `text`, `bytes`, `modified` and `sha256`; with \
+            "One record per file, with `path`, `name`, `text`, `bytes`, `modified` and `sha256`; with \
              `content: false`, `file` (the whole path) in place of `text` and `sha256`.",
         ),
         key(
@@ -85,26 +85,26 @@ pub(crate) static SHAPE: Shape = Shape::new(
             "sql",
             Type::Text(Written::Query),
             "sql: SELECT id, text FROM 'texts.parquet'",
-            "One record a row of a query, over the pipeline's database and over files.",
+            "One record per row of a query, over the pipeline's database and over files.",
         ),
         key(
             "jsonl",
             Type::Text(Written::Pattern),
             "jsonl: texts.jsonl",
-            "One record a line of files of JSON objects: a path or a pattern. Values have the types that JSON gives them.",
+            "One record per line of files of JSON objects: a path or a pattern. Values have the types that JSON gives them.",
         ),
         csv::KEY,
         key(
             "parquet",
             Type::Text(Written::Pattern),
             "parquet: texts.parquet",
-            "One record a row of Parquet files: a path or a pattern.",
+            "One record per row of Parquet files: a path or a pattern.",
         ),
         key(
             "repeat",
             Type::Count("records", 1, 1 << 40),
             "repeat: 100",
-            "This many records with the one field `n`, counted from 1.",
+            "This many records with the single field `n`, counted from 1.",
         ),
         key(
             "key",
@@ -123,7 +123,7 @@ pub(crate) static SHAPE: Shape = Shape::new(
             "max_bytes",
             Type::Size(Size(u64::MAX)),
             "max_bytes: 1MB",
-            "A file that is larger is a failure and not a record.",
+            "A larger file is a failure, not a record.",
         )
         .or(Preset::Made(|| format!("`{LARGEST_TEXT}`; `{LARGEST_FILE}` with `content: false`"))),
         key(

@@ -44,7 +44,7 @@ static SHAPE: Shape = Shape::new(
             "document",
             Type::Text(Written::Template),
             "document: \"{{ url }}\"",
-            "The address or the path of the document or image.",
+            "The URL or the path of the document or image.",
         )
         .required(),
         key("pages", Type::Text(Written::Plain), "pages: 0,2-5", "Pages, counted from 0.")
