@@ -329,5 +329,5 @@ fn a_table_of_whole_numbers_takes_the_first_that_is_none_where_nothing_is_lost()
         refused.contains("the column `price` of the table `prices` is BIGINT, and `prices` writes DOUBLE"),
         "{refused}"
     );
-    assert!(refused.contains("say `types: { price: BIGINT }` on the sink"), "{refused}");
+    assert!(refused.contains("set `types: { price: BIGINT }` on the sink"), "{refused}");
 }
