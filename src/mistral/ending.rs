@@ -27,7 +27,7 @@ pub const ENDINGS: &[(&str, Ending, &str)] = &[
     ),
     (
         "content_filter",
-        Ending::Refused("the answer was cut by a content filter"),
+        Ending::Refused("the answer was cut off by a content filter"),
         "a filter cut off the answer",
     ),
     ("abort", Ending::Refused("the server aborted the answer"), "the server gave up during the answer"),
