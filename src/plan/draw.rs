@@ -122,10 +122,11 @@ impl Plan {
                         Boundary::Paragraph => " of whole paragraphs",
                         Boundary::Heading => " from heading to heading",
                     };
-                    format!(
-                        "{} in chunks{by} of {max_chars} characters, overlap {overlap} → {}",
-                        split.of, split.into
-                    )
+                    let overlap = match overlap {
+                        0 => String::new(),
+                        overlap => format!(", overlap {overlap}"),
+                    };
+                    format!("{} in chunks{by} of {max_chars} characters{overlap} → {}", split.of, split.into)
                 }
             }],
             Step::Gather(gather) => {

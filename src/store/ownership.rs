@@ -7,7 +7,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use duckdb::{Connection, Params, params};
+use duckdb::{
+    Connection, Params,
+    arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray},
+    params,
+};
 
 use super::{Run, Store, StoreError, existing_table, table::Table, transaction};
 
@@ -164,10 +168,15 @@ pub(super) fn add_read(connection: &Connection, run: Run, read: &[Read]) -> Resu
     if read.is_empty() {
         return Ok(());
     }
+    let columns: [(&str, ArrayRef); 3] = [
+        ("run", Arc::new(Int64Array::from_value(run.0, read.len()))),
+        ("source", Arc::new(StringArray::from_iter_values(read.iter().map(|(source, _)| &**source)))),
+        ("record", Arc::new(read.iter().map(|(_, record)| *record).collect::<Int64Array>())),
+    ];
+    let rows = RecordBatch::try_from_iter(columns)
+        .map_err(|error| duckdb::Error::ToSqlConversionFailure(Box::new(error)))?;
     let mut appender = connection.appender_to_db("read_records", "etl")?;
-    for (source, record) in read {
-        appender.append_row(params![run.0, &**source, record])?;
-    }
+    appender.append_record_batch(rows)?;
     Ok(appender.flush()?)
 }
 
