@@ -10,7 +10,7 @@ use crate::{event::TableChange, record::quote};
 use super::{
     Run, StoreError,
     ownership::{any, row_of},
-    table::{Stale, Table},
+    table::{Duplicates, Stale, Table},
 };
 
 /// Removes outdated rows of earlier runs, and stores the owners of the rows this run wrote.
@@ -38,7 +38,7 @@ pub(super) fn settle(
             true => settle_table(connection, pipeline, table)?,
             false => TableChange { table: table.name(), ..TableChange::default() },
         });
-        keep_owners(connection, pipeline, &table.name(), &table.owned_rows())?;
+        keep_owners(connection, pipeline, table)?;
     }
     if !seen.is_empty() {
         keep_read(connection, run, pipeline)?;
@@ -57,7 +57,7 @@ pub(super) fn settle(
     Ok(changes)
 }
 
-/// Stores the source records that a run has read.
+/// Stores the source records that a run has read. One that was read twice is stored twice, which changes nothing.
 fn keep_read(connection: &Connection, run: Run, pipeline: &str) -> Result<(), StoreError> {
     let known = any(connection, "etl.source_records WHERE pipeline = $1", params![pipeline])?;
     let new = match known {
@@ -69,7 +69,7 @@ fn keep_read(connection: &Connection, run: Run, pipeline: &str) -> Result<(), St
     };
     connection.execute(
         &format!(
-            "INSERT INTO etl.source_records SELECT DISTINCT $2, r.source, r.record FROM etl.read_records AS r
+            "INSERT INTO etl.source_records SELECT $2, r.source, r.record FROM etl.read_records AS r
              WHERE r.run = $1 AND r.record IS NOT NULL {new}"
         ),
         params![run.0, pipeline],
@@ -191,10 +191,13 @@ fn settle_table(connection: &Connection, pipeline: &str, table: &Table) -> Resul
 }
 
 /// Stores the owners of the rows this run wrote.
-fn keep_owners(connection: &Connection, pipeline: &str, target: &str, rows: &str) -> Result<(), StoreError> {
+fn keep_owners(connection: &Connection, pipeline: &str, table: &Table) -> Result<(), StoreError> {
+    let (target, rows) = (table.name(), table.owned_rows());
     let of = params![target, pipeline];
     let has_owners = any(connection, "etl.row_owners WHERE target = $1 AND pipeline = $2", of)?;
-    let mut new = format!("SELECT DISTINCT row_hash, owner FROM {rows}");
+    // A row is written twice only where the last one replaces the others.
+    let distinct = if table.duplicates == Duplicates::Last { "DISTINCT " } else { "" };
+    let mut new = format!("SELECT {distinct}row_hash, owner FROM {rows}");
     if has_owners {
         connection.execute(
             &format!(

@@ -67,8 +67,9 @@ pub(super) fn insert(
             set.join(", ")
         ))?;
     } else {
+        // DuckDB keeps the order of `staged`.
         connection.execute_batch(&format!(
-            "INSERT INTO {working} ({list}) SELECT {values_list} FROM staged AS n ORDER BY n.r"
+            "INSERT INTO {working} ({list}) SELECT {values_list} FROM staged AS n"
         ))?;
     }
     connection.execute_batch("DROP TABLE staged")?;

@@ -22,8 +22,8 @@ use crate::{
 };
 
 /// The batch of rows committed together: about a second's worth. Each commit checks the keys of all earlier rows,
-/// so that few large commits cost less.
-const COMMIT: Bounds = Bounds { items: 40_000, weight: 6_000_000, wait: Duration::from_secs(1) };
+/// so that few large commits cost less; two whole groups of rows, so that no checkpoint has to join parts of them.
+const COMMIT: Bounds = Bounds { items: 40_960, weight: 6_000_000, wait: Duration::from_secs(1) };
 
 /// The sink's table in the database.
 pub(crate) fn table(node: &Node, sink: &Sink) -> Table {
