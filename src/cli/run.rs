@@ -227,7 +227,7 @@ fn reported(estimate: &Estimate) -> String {
     for stage in &estimate.stages {
         let Some(asks) = &stage.asks else {
             text.push_str(&format!(
-                "`{}` calls {} for the output of the stages above it: unknown until they have run\n",
+                "`{}` sends requests to {} for the records of the stages above it: how many is unknown until they have run\n",
                 stage.stage, stage.model
             ));
             continue;

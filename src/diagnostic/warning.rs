@@ -16,7 +16,7 @@ pub enum Warning {
         why: String,
     },
     /// A query function whose result depends on the order of tied rows.
-    #[error("`{column}` is used in a text, but `{function}` does not determine from which row")]
+    #[error("`{column}` is used in a text, but `{function}` does not determine which row it is from")]
     Ties {
         /// The column of the query.
         column: String,

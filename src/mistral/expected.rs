@@ -80,8 +80,9 @@ fn alternatives(values: &[Value]) -> String {
     let mut list = String::new();
     for (at, value) in values.iter().enumerate() {
         let next = value.to_string();
-        if at > 0 && list.chars().count() + next.chars().count() > LONGEST_LIST {
-            return format!("{list} or {} others", values.len() - at);
+        let left = values.len() - at;
+        if at > 0 && left > 1 && list.chars().count() + next.chars().count() > LONGEST_LIST {
+            return format!("{list} or {left} others");
         }
         match at {
             0 => {}

@@ -105,5 +105,5 @@ impl Client {
 /// Parses a JSON answer.
 pub(super) fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T, Fault> {
     serde_json::from_slice(&answer.bytes)
-        .map_err(|error| Fault::unreadable(format!("the response is not one of the service ({error})")))
+        .map_err(|error| Fault::unreadable(format!("expected a response of the service: {error}")))
 }

@@ -231,7 +231,7 @@ fn advice(state: &State, paint: Paint) -> String {
     if *end == RunEnd::Pending {
         let pending = counted(sum.unanswered, "record");
         paint.push(&mut text, &format!("{pending} pending"), Ink::Bad);
-        text += ", because they got no answer; rerun the same command to retry, nothing is paid for twice";
+        text += " without an answer; rerun the same command to retry, nothing is paid for twice";
         text += &run.map(|run| format!("; to see why:\n  {}", query(run))).unwrap_or_default();
         text.push('\n');
     }

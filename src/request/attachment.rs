@@ -51,7 +51,7 @@ pub(crate) enum AttachmentError {
     NotAFile(String),
     #[error("`{0}` is empty")]
     Empty(String),
-    #[error("`{path}` has {size}, more than the limit of {LARGEST_FILE}")]
+    #[error("`{path}` has {size}, and must be smaller than {LARGEST_FILE}")]
     TooLarge { path: String, size: Size },
     #[error("the file extension of `{path}` is not one of {}", media_type::endings())]
     Ending { path: String },
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(no("in/b.png"), "cannot read `in/b.png`: no such file or directory");
         assert_eq!(no("in/none.png"), "`in/none.png` is empty");
         assert_eq!(no("in/deep.png"), "`in/deep.png` is not a file");
-        assert_eq!(no("in/large.png"), "`in/large.png` has 50MB, more than the limit of 50MB");
+        assert_eq!(no("in/large.png"), "`in/large.png` has 50MB, and must be smaller than 50MB");
         assert_eq!(no("in/../inner/a.png"), "`in/../inner/a.png` is outside of `in`");
         #[cfg(unix)]
         assert_eq!(no("in/link/a.png"), "`in/link/a.png` is outside of `in`");

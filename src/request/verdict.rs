@@ -150,7 +150,7 @@ impl Judge {
                 let value = typed(&json)?;
                 let left_out = left_out(&json, &self.ask.result);
                 let left_out = (!left_out.is_empty())
-                    .then(|| format!("ignored, as it is not in the schema: `{}`", left_out.join("`, `")));
+                    .then(|| format!("ignored, not in the schema: `{}`", left_out.join("`, `")));
                 let notes: Vec<String> = [note, left_out].into_iter().flatten().collect();
                 Ok(Judged { value, note: (!notes.is_empty()).then(|| notes.join("; ")) })
             }

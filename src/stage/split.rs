@@ -2,8 +2,8 @@
 
 /// Splits a text into pieces.
 ///
-/// A piece has at most `max` characters and begins with whole words out of the last `overlap` of the previous one; it
-/// ends at the end of a paragraph, a sentence or a word if there is one in its second half.
+/// A piece has at most `max` characters and begins with the last `overlap` of the previous one, from the first word that
+/// begins there; it ends at the end of a paragraph, a sentence or a word if there is one in its second half.
 pub fn pieces(text: &str, max: usize, overlap: usize) -> Vec<&str> {
     let mut chunks = Vec::new();
     let (mut start, mut covered) = (0, 0);
@@ -23,7 +23,7 @@ pub fn pieces(text: &str, max: usize, overlap: usize) -> Vec<&str> {
         chunks.push(&rest[..end]);
         covered = start + end;
         let back = rest[..end].char_indices().rev().take(overlap).last().map_or(end, |(at, _)| at);
-        let back = word_from(&rest[..end], back);
+        let back = if back == 0 { 0 } else { word_from(&rest[..end], back) };
         // A piece no longer than the overlap is not repeated.
         start += if back == 0 { end } else { back };
     }
@@ -103,6 +103,11 @@ mod tests {
             ["The first words. ", "words. The second words ", "words are more. ", "more. And a third."]
         );
         assert_eq!(pieces("abcdefghij", 5, 2), ["abcde", "defgh", "ghij"], "no word begins in it");
+        assert_eq!(
+            pieces(" ab cdefghij", 6, 5),
+            [" ab ", "cdefgh", "defghi", "efghij"],
+            "a short piece is not repeated"
+        );
     }
 
     #[test]

@@ -82,6 +82,8 @@ pub(super) struct Controller {
     /// The rate known to be accepted.
     pub(super) known_rate: f64,
     pub(super) previous: PreviousRate,
+    /// Rises interrupted in a row by a lack of capacity.
+    pub(super) interrupted: u32,
     /// The share refused at any pace.
     pub(super) baseline: f64,
     /// When the last slow start began.
@@ -108,6 +110,7 @@ impl Controller {
             next: now,
             known_rate: 0.0,
             previous: PreviousRate::default(),
+            interrupted: 0,
             baseline: 0.0,
             released: now,
             evidence: now,

@@ -28,6 +28,9 @@ const RISING: f64 = 1.3;
 /// The time in which a rising pace doubles, in seconds.
 const DOUBLING: f64 = 0.4;
 
+/// How often a rise is repeated that a lack of capacity interrupted; then it may be what exhausts the capacity.
+const REPEATS: u32 = 4;
+
 /// Starts per second above which a pace is meaningless.
 const UNLIMITED: f64 = 5000.0;
 
@@ -61,6 +64,7 @@ impl Controller {
             Phase::Rising { since, from, ceiling } => {
                 self.pace = from * 2_f64.powf((now - since) / DOUBLING);
                 if self.pace > ceiling {
+                    self.interrupted = 0;
                     self.previous.reached(ceiling);
                     self.known_rate = ceiling;
                     self.settle(now);
@@ -165,6 +169,7 @@ impl Controller {
         }
         let lately = self.rate(now);
         if matches!(self.phase, Phase::Rising { .. }) {
+            self.interrupted = 0;
             self.previous.failed();
             self.known_rate = self.known_rate.max(lately);
             self.begin_experiment(now, Counts::default());
@@ -193,8 +198,11 @@ impl Controller {
         let rate = match self.phase {
             // So soon after a slow start the rate is unknown.
             Phase::SlowStart { since, .. } if now - since < 1.0 => f64::INFINITY,
-            // The rise is not at fault, and is repeated.
-            Phase::Rising { ceiling, .. } if is_capacity => ceiling,
+            // Perhaps the rise is not at fault: it is repeated.
+            Phase::Rising { ceiling, .. } if is_capacity && self.interrupted < REPEATS => {
+                self.interrupted += 1;
+                ceiling
+            }
             Phase::Listening if self.evidence - self.released < 1.0 => f64::INFINITY,
             _ => lately.max(self.known_rate),
         };

@@ -187,7 +187,7 @@ fn what_got_no_answer_is_pending_and_not_failed() {
     let sum = Conservation { read: 47, rows: 41, unanswered: 6, ..Conservation::default() };
     let text = summary(&reported(false, RunEnd::Pending, &final_counts(), usage(), sum), PLAIN);
     assert!(text.contains("47 records = 41 rows + 0 failures + 0 skipped + 6 pending"), "{text}");
-    let words = "6 records pending, because they got no answer; rerun the same command to retry, nothing is paid for twice; to see why:";
+    let words = "6 records pending without an answer; rerun the same command to retry, nothing is paid for twice; to see why:";
     assert!(text.contains(words) && !text.contains("6 records failed"), "{text}");
 }
 

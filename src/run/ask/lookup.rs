@@ -187,7 +187,7 @@ async fn look_up(
 }
 
 pub(crate) fn in_a_job(job: &str) -> String {
-    format!("its request is in batch job {job}, not yet collected: sending it now would double its cost")
+    format!("its request is in batch job {job}, not yet collected: sending it now would pay for it twice")
 }
 
 async fn looked_up(

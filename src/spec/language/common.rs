@@ -19,7 +19,7 @@ pub(super) const WHEN: Key = key(
     "when",
     Type::Text(Written::Condition),
     "when: bytes < 800_000",
-    "A map passes on records for which it is false unchanged; a sink skips them.",
+    "A map passes records for which it is false through unchanged; a sink skips them.",
 );
 
 pub(super) const INTO: Key =

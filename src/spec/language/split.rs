@@ -131,7 +131,7 @@ static SPLIT: Shape = Shape {
                 "overlap",
                 Type::Count("characters or tokens", 0, 1 << 38),
                 "overlap: 200",
-                "The most that a chunk repeats of the one before, in whole words, in the unit of the longest chunk. A chunk that begins with a paragraph or heading of `by:` repeats nothing.",
+                "The most that a chunk repeats of the one before, in the unit of the longest chunk: from the first word that begins there. A chunk that begins with a paragraph or heading of `by:` repeats nothing.",
             )
             .or(Preset::Count(OVERLAP as u64)),
             key(

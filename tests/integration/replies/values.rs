@@ -275,7 +275,7 @@ async fn what_a_schema_does_not_name_is_noted() {
     assert_eq!(folder.sql("SELECT a FROM out_plain"), "x");
     assert_eq!(
         folder.sql("SELECT state, reason FROM etl.requests"),
-        "answered | ignored, as it is not in the schema: `b`"
+        "answered | ignored, not in the schema: `b`"
     );
     run_against(&server, &folder.pipeline(&spec("open.json"), &[])).await;
     assert_eq!(folder.sql("SELECT reply FROM out_open"), r#"{"a": "x", "b": {"c": 1.10}}"#);
