@@ -6,7 +6,7 @@ use crate::{
     spec::{Name, Text},
 };
 
-use super::{Column, ColumnValue, compiler::Compiler, inputs::declared, shape::Shape};
+use super::{Column, ColumnValue, cast::checked_cast, compiler::Compiler, inputs::declared, shape::Shape};
 
 /// The column of `stale: mark`.
 pub(crate) const STALE: &str = "stale";
@@ -154,7 +154,7 @@ impl Column {
             ColumnValue::Expression(text) => format!("({text}\n)"),
             ColumnValue::Model | ColumnValue::Request => return,
         };
-        self.value = ColumnValue::Expression(format!("CAST({value} AS {})", of.sql()));
+        self.value = ColumnValue::Expression(checked_cast(&self.name, &value, &self.datatype, &of));
         self.datatype = of;
     }
 }

@@ -8,6 +8,7 @@ mod ask;
 mod asked;
 mod attachment;
 mod batch;
+mod cast;
 mod chat;
 mod columns;
 mod compile;

@@ -272,3 +272,28 @@ fn rows_whose_record_the_source_did_not_give_are_counted() {
         assert_eq!((ended.sum.failures, removed(&ended).0, unread(&ended)), (0, 0, 3), "{sink}");
     }
 }
+
+#[test]
+fn a_record_whose_key_is_null_is_not_taken_for_the_one_with_its_number() {
+    let spec = "
+duckdb: out.duckdb
+stages:
+  - source: texts
+    csv: texts.csv
+    key: id
+  - sink: out
+    stale: delete
+";
+    let folder = Folder::new();
+    folder.write("texts.csv", b"id,text\n3,a\n7,b\n");
+    conserved(&folder.run(spec));
+    // The third record has no key, and the one with the key 3 has left the source.
+    folder.write("texts.csv", b"id,text\n8,c\n7,b\n,d\n");
+    let ended = folder.run(spec);
+    assert_eq!((removed(&ended), ended.sum.failures), ((0, 0), 1));
+    assert_eq!(folder.sql("SELECT string_agg(id, ' ' ORDER BY id) FROM out"), "3 7 8");
+    assert!(folder.sql("SELECT key FROM etl.failures").ends_with("texts.csv:4"));
+    let rows = "rows: [{ id: 1, text: a }, { id: null, text: b }]";
+    folder.run(&spec.replace("csv: texts.csv", rows).replace("sink: out", "sink: others"));
+    assert_eq!(folder.sql("SELECT key FROM etl.failures WHERE stage = 'others'"), "row 2");
+}

@@ -233,3 +233,45 @@ fn a_double_is_printed_as_duckdb_prints_it() {
         assert_eq!(etl::record::double(value), printed, "{value:e}");
     }
 }
+
+#[test]
+fn a_cast_of_a_sink_changes_no_value() {
+    let cases = [
+        ("7.5::DOUBLE", "integer", None),
+        ("7.0::DOUBLE", "integer", Some("7")),
+        ("1e30::DOUBLE", "integer", None),
+        ("1.005::DOUBLE", "decimal(6,2)", None),
+        ("0.1::DOUBLE", "decimal(6,2)", Some("0.10")),
+        ("3.999::DECIMAL(6,3)", "decimal(6,2)", None),
+        ("3.990::DECIMAL(6,3)", "decimal(6,2)", Some("3.99")),
+        ("300", "UTINYINT", None),
+        ("2", "boolean", None),
+        ("1", "boolean", Some("true")),
+        ("'7.50'", "integer", None),
+        ("' 007 '", "integer", Some("7")),
+        ("'1e3'", "integer", None),
+        ("'1.500'", "decimal(6,2)", Some("1.50")),
+        ("'1.505'", "decimal(6,2)", None),
+        ("'2026-01-02'", "date", Some("2026-01-02")),
+        ("'2026-01-02 10:11:12'", "date", None),
+        ("TIMESTAMP '2026-01-02 10:11:12'", "date", None),
+        ("TIMESTAMP '2026-01-02 00:00:00'", "date", Some("2026-01-02")),
+        ("'it''s'", "integer", None),
+        ("'0.1'", "FLOAT", Some("0.1")),
+    ];
+    for (value, to, expected) in cases {
+        let folder = Folder::new();
+        let ended = folder.run(&format!(
+            "duckdb: out.duckdb\nstages:\n  - source: values\n    sql: \"SELECT 1 AS id, {value} AS v UNION ALL SELECT 2, NULL\"\n    key: id\n  - sink: out\n    types: {{ v: \"{to}\" }}\n"
+        ));
+        conserved(&ended);
+        let failed = u64::from(expected.is_none());
+        assert_eq!((ended.sum.rows, ended.sum.failures), (2 - failed, failed), "{value} as {to}");
+        let found = folder.sql("SELECT v FROM out WHERE id = 1");
+        assert_eq!(found, expected.unwrap_or_default(), "{value} as {to}");
+        if expected.is_none() {
+            let reason = folder.sql("SELECT reason FROM etl.failures");
+            assert!(reason.contains("`v`"), "{reason}");
+        }
+    }
+}

@@ -178,7 +178,7 @@ pub(crate) static SHAPE: Shape = Shape::new(
             "types",
             Type::Own(true, &Type::Text(Written::Plain), "column: type"),
             "types: { vector: \"FLOAT[1024]\" }",
-            "Types that columns are cast to: as in `types:` of a source. A value that does not fit fails its record.",
+            "Types that columns are cast to: as in `types:` of a source. A value that does not fit fails its record; nothing is rounded or cut off.",
         ),
         key(
             "mode",

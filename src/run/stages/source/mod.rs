@@ -114,12 +114,19 @@ impl Maker {
                 Err(Failure::unsent(record, &self.name, FailureKind::Unreadable, reason))
             }
             Ok(Read { values, file, line }) => {
-                let key = self.key_of(&values).unwrap_or_else(|| number.to_string());
+                let key = self.key_of(&values);
+                let identity = self.identity(key.as_deref(), &values);
+                // A number would be the key of another record.
+                let key = key.unwrap_or_else(|| match (&file, line) {
+                    _ if self.key.is_empty() => number.to_string(),
+                    (Some(file), Some(line)) => format!("{file}:{line}"),
+                    _ => format!("row {number}"),
+                });
                 let about = About {
                     source: Arc::clone(&self.name),
                     file,
                     line: line.map(|line| line as i64),
-                    origin: Arc::new([self.identity(&key, &values)]),
+                    origin: Arc::new([identity]),
                     ..About::default()
                 };
                 let record = Record::new(key, Arc::clone(&self.schema), values);
@@ -129,8 +136,8 @@ impl Maker {
     }
 
     /// Identifies the record across runs: by its key, or without one by all its values, because line numbers change.
-    fn identity(&self, key: &str, values: &[Value]) -> i64 {
-        if !self.key.is_empty() {
+    fn identity(&self, key: Option<&str>, values: &[Value]) -> i64 {
+        if let Some(key) = key {
             return origin_of(&self.name, key);
         }
         let fields = self.schema.fields().iter().zip(values);
@@ -138,7 +145,7 @@ impl Maker {
         origin_of(&self.name, &texts.collect::<Vec<_>>().join(","))
     }
 
-    /// The key for display; its number for a record without one.
+    /// The key; `None` if the source has none, or if it is NULL.
     fn key_of(&self, values: &[Value]) -> Option<String> {
         match self.key[..] {
             [] => None,
