@@ -76,8 +76,8 @@ pub(crate) fn sum(sum: Conservation) -> String {
     let mut text = counted(sum.read, "record");
     match sum.added {
         0 => {}
-        1.. => text += &format!(" + {} by splits and branches", count(sum.added.unsigned_abs())),
-        _ => text += &format!(" - {} merged", count(sum.added.unsigned_abs())),
+        1.. => text += &format!(" + {} by splits, branches and queries", count(sum.added.unsigned_abs())),
+        _ => text += &format!(" - {} by queries and gathers", count(sum.added.unsigned_abs())),
     }
     text += &format!(
         " = {} + {} + {} skipped",

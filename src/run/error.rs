@@ -68,7 +68,7 @@ pub enum RunError {
     },
     /// The budget does not cover the next request.
     #[error(
-        "the budget of {budget} is reached: {spent} spent, {reserved} in flight, and the next request or job may cost {next}; raise `budget:` and rerun the same command to resume"
+        "the budget of {budget} does not cover the next request or job, which may cost {next}: {spent} spent, {reserved} in flight; raise `budget:` or lower `max_tokens:`, and rerun the same command to resume"
     )]
     Budget {
         /// The budget.

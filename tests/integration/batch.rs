@@ -368,7 +368,7 @@ async fn the_budget_stops_new_work_and_the_next_run_goes_on() {
     // An answer is reserved at 0.02 USD, and costs less.
     let ended = ask(&folder, &spec("0.10 USD"), &sim, Options::default()).await;
     let RunEnd::OutOfMoney(reported) = &ended.end else { panic!("{:?}", ended.end) };
-    assert!(reported.starts_with("the budget of 0.1000 USD is reached"), "{reported}");
+    assert!(reported.starts_with("the budget of 0.1000 USD does not cover"), "{reported}");
     assert_eq!(ended.end.exit_code(), 4);
     let answered = sim.stats().answered;
     assert!((4..60).contains(&answered), "{answered}");

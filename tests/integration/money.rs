@@ -55,7 +55,7 @@ async fn pages_are_reserved_before_they_are_paid() {
     assert_eq!((asks.pages, asks.cost.unwrap().to_string().as_str()), (40, "0.1600 USD"));
     let ended = run_in(&pipeline, &options, CancellationToken::new()).await.unwrap();
     let RunEnd::OutOfMoney(reported) = ended.end else { panic!("{:?}", ended.end) };
-    assert!(reported.starts_with("the budget of 0.0500 USD is reached"), "{reported}");
+    assert!(reported.starts_with("the budget of 0.0500 USD does not cover"), "{reported}");
     // Six documents of 0.008 USD are 0.048 USD; those without a slot are left for the next run.
     for _ in 0..4 {
         let answered = sim.stats().answered;
@@ -76,7 +76,7 @@ async fn a_job_that_reads_documents_is_reserved_page_by_page() {
     let ended = run_in(&folder.pipeline(&spec, &[]), &options, CancellationToken::new()).await.unwrap();
     let RunEnd::OutOfMoney(reported) = ended.end else { panic!("{:?}", ended.end) };
     assert!(
-        reported.contains("the next request or job may cost 0.0800 USD"),
+        reported.contains("the next request or job, which may cost 0.0800 USD"),
         "at half the price: {reported}"
     );
     assert_eq!(sim.stats().jobs, 0);

@@ -198,8 +198,8 @@ fn the_sum_always_adds_up() {
     };
     assert_snapshot!(reported(47, 0, 41, 6, 0), @"47 records = 41 rows + 6 failures + 0 skipped");
     assert_snapshot!(reported(1, 0, 1, 0, 0), @"1 record = 1 row + 0 failures + 0 skipped");
-    assert_snapshot!(reported(47, 120, 160, 6, 1), @"47 records + 120 by splits and branches = 160 rows + 6 failures + 1 skipped");
-    assert_snapshot!(reported(47, -3, 44, 0, 0), @"47 records - 3 merged = 44 rows + 0 failures + 0 skipped");
+    assert_snapshot!(reported(47, 120, 160, 6, 1), @"47 records + 120 by splits, branches and queries = 160 rows + 6 failures + 1 skipped");
+    assert_snapshot!(reported(47, -3, 44, 0, 0), @"47 records - 3 by queries and gathers = 44 rows + 0 failures + 0 skipped");
     assert_snapshot!(reported(12_345, 0, 345, 0, 0), @"12,345 records = 345 rows + 0 failures + 0 skipped + 12,000 pending");
     let repeated = Conservation { read: 47, rows: 40, duplicates: 7, ..Conservation::default() };
     assert_snapshot!(sum(repeated), @"47 records = 40 rows + 0 failures + 0 skipped + 7 duplicates");
