@@ -50,6 +50,14 @@ pub enum Warning {
         /// The expression for it.
         value: String,
     },
+    /// A sink's key that all pieces of a record share.
+    #[error("all pieces of a record have the same `{key}`: only one of them is written")]
+    CoarseKey {
+        /// The key of the sink.
+        key: String,
+        /// The key of the pieces.
+        pieces: String,
+    },
     /// A quoted value that is the name of a field.
     #[error("`{0}` is the field, not a text: YAML removes the quotes")]
     QuotedField(String),
@@ -65,6 +73,7 @@ impl Warning {
             Self::EqualSamples { .. } => "has samples".to_owned(),
             Self::NoRoute(_) => "such a record takes neither route".to_owned(),
             Self::SameRequest(_) => "uses no field".to_owned(),
+            Self::CoarseKey { .. } => "the others fail as duplicate keys".to_owned(),
             Self::QuotedField(_) => "the field is used".to_owned(),
             Self::Hidden { .. } => "has such a field".to_owned(),
             Self::Regrouped(_) => "two columns have this name".to_owned(),
@@ -97,6 +106,11 @@ impl Warning {
             }
             Self::Hidden { column, value, .. } => {
                 format!("for both, list `columns:` on the sink, with `etl_{column}: {value}` among them")
+            }
+            Self::CoarseKey { pieces, .. } => {
+                format!(
+                    "set `key: [{pieces}]`, or leave `key:` out for the same; `duplicates:` keeps one of them"
+                )
             }
             Self::QuotedField(name) => format!("for the text write `\"'{name}'\"`, for the field `{name}`"),
         }

@@ -1,7 +1,7 @@
 //! Sinks: the columns of a row, with their types and values.
 
 use crate::{
-    diagnostic::{Fault, Place, RowsFault},
+    diagnostic::{Fault, Place, RowsFault, Warning},
     record::{LogicalType, same_name},
     spec::{Duplicates, Mode, Name, SinkSpec, Stale, Target as TargetSpec, Text},
 };
@@ -60,6 +60,7 @@ impl Compiler<'_> {
             let sink = name.value.to_string();
             self.report(Fault::NoKey { sink }, name.place.clone());
         }
+        self.coarse_key(spec, mode, &columns, shape);
         let is_owned = mode == Mode::Upsert && matches!(target, Target::Table(_));
         if !is_owned && (spec.gone || spec.stale != Stale::Keep) {
             let found = "`gone:` or `stale:` where rows of earlier runs do not stay by their key".to_owned();
@@ -72,6 +73,22 @@ impl Compiler<'_> {
         }
         self.check_table(name, spec, &target, (mode, &key, &columns));
         Some(Sink { target, columns, key, owned, mode, duplicates: spec.duplicates })
+    }
+
+    /// Warns of a key that does not distinguish the pieces of a record.
+    fn coarse_key(&mut self, spec: &SinkSpec, mode: Mode, columns: &[Column], shape: &Shape) {
+        let Some(first) = spec.key.first() else { return };
+        let is_of_the_source = |name: &Text| {
+            shape.source_key.iter().any(|key| same_name(key, &name.value)) && columns.iter().any(|column| {
+                same_name(&column.name, &name.value)
+                    && matches!(&column.value, ColumnValue::Field(path) if same_name(&path[0], &name.value))
+            })
+        };
+        let writes_once = mode != Mode::Append && spec.duplicates == Duplicates::Fail;
+        if writes_once && shape.key.len() > shape.source_key.len() && spec.key.iter().all(is_of_the_source) {
+            let key = spec.key.iter().map(|key| key.value.as_str()).collect::<Vec<_>>().join("`, `");
+            self.warn(Warning::CoarseKey { key, pieces: shape.key.join(", ") }, first.place.clone());
+        }
     }
 
     /// Checks the key and the column types of an existing table.

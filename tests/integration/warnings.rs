@@ -251,3 +251,26 @@ fn two_routes_that_leave_null_out_are_shown() {
     assert_eq!(routes("", "NOT screen.flagged", "screen.flagged"), "");
     assert_eq!(routes(when, "NOT screen.flagged OR screen IS NULL", "screen.flagged"), "");
 }
+
+#[test]
+fn a_key_that_all_pieces_share_is_shown_with_the_one_that_tells_them_apart() {
+    let sink = |key: &str, more: &str| {
+        warned(&format!(
+            "  - map: part\n    split: {{ values: [x, y] }}\n  - sink: rows\n    key: {key}\n{more}"
+        ))
+    };
+    let shown = sink("id", "");
+    assert!(
+        shown.contains("all pieces of a record have the same `id`") && shown.contains("spec.yaml:10:"),
+        "{shown}"
+    );
+    assert!(shown.contains("set `key: [id, part]`"), "{shown}");
+    for (key, more) in [
+        ("[id, part]", ""),
+        ("part", ""),
+        ("id", "    duplicates: last\n"),
+        ("id", "    columns: { id: \"id || part\", part: part }\n"),
+    ] {
+        assert_eq!(sink(key, more), "", "{key} {more}");
+    }
+}
