@@ -172,7 +172,7 @@ fn several_kinds_of_trouble_at_once_do_not_make_the_pace_collapse() {
     // The time of a client that knows the server and waits out an outage in which others get a fifth through:
     // 216, 91 and 12 s in the median.
     check("hostile day", &within((275.0, 400.0), (28.0, 65.0)));
-    check("hostile day without a limit", &within((100.0, 150.0), (20.0, 45.0)));
+    check("hostile day without a limit", &within((100.0, 200.0), (20.0, 45.0)));
     let fast = check("hostile day, 20 times as fast", &within((19.5, 50.0), (22.0, 45.0)));
     let seconds: Vec<f64> = fast.iter().map(|(_, outcome)| outcome.seconds).collect();
     let most = quantile(&seconds, 0.95);
