@@ -28,7 +28,7 @@ demo: cargo ## run the example pipeline on the built-in simulator, and show the 
 	etl sql data/library.duckdb "SELECT path, category, difficulty, confidence_score, model FROM metadata ORDER BY path LIMIT 12" && \
 	echo && echo "What was rejected, and why:" && \
 	etl sql data/library.duckdb "SELECT path, reason FROM rejected ORDER BY path" && \
-	echo && echo "Run it again: no request is sent, for the ledger has the answers. To start over, delete data/library.duckdb."
+	echo && echo "Run it again: no request is sent, because the answers are in the ledger. To start over, delete data/library.duckdb."
 
 test: lint ## check format and lints, then run all tests
 	@$(SETUP) && \

@@ -26,7 +26,7 @@ fn keeps(value: &str, from: &LogicalType, to: &LogicalType) -> Option<String> {
     let returns = || Some(format!("TRY_CAST(TRY_CAST({value} AS {}) AS {}) = {value}", to.sql(), from.sql()));
     match (from, to) {
         (from, to) if from == to => None,
-        (_, T::Float | T::Double) => None,
+        (_, to) if rounds(to) => None,
         (T::Varchar, to) if is_integer(to) => matches("[+-]?[0-9]+"),
         (T::Varchar, T::Decimal { scale, .. }) => matches(&format!(r"[+-]?[0-9]*(\.[0-9]{{0,{scale}}}0*)?")),
         (T::Varchar, T::Date) => matches("[^:]*"),
@@ -37,6 +37,17 @@ fn keeps(value: &str, from: &LogicalType, to: &LogicalType) -> Option<String> {
         }
         (T::Timestamp | T::TimestampNs | T::TimestampTz, T::TimestampS | T::TimestampMs) => returns(),
         (T::TimestampNs, T::Timestamp | T::TimestampTz) => returns(),
+        (T::List(_) | T::Array(..) | T::Struct(_), T::List(_) | T::Array(..) | T::Struct(_)) => returns(),
         _ => None,
+    }
+}
+
+/// Whether it is or contains a floating-point type, to which a cast is expected to round.
+fn rounds(of: &LogicalType) -> bool {
+    match of {
+        LogicalType::Float | LogicalType::Double => true,
+        LogicalType::List(of) | LogicalType::Array(of, _) => rounds(of),
+        LogicalType::Struct(fields) => fields.iter().any(|(_, of)| rounds(of)),
+        _ => false,
     }
 }

@@ -258,6 +258,10 @@ fn a_cast_of_a_sink_changes_no_value() {
         ("TIMESTAMP '2026-01-02 00:00:00'", "date", Some("2026-01-02")),
         ("'it''s'", "integer", None),
         ("'0.1'", "FLOAT", Some("0.1")),
+        ("[7.5, 1.0]::DOUBLE[]", "BIGINT[]", None),
+        ("[7.0, NULL]::DOUBLE[]", "BIGINT[]", Some("[7, NULL]")),
+        ("[0.1]::DOUBLE[]", "FLOAT[1]", Some("[0.1]")),
+        ("{ a: 7.5::DOUBLE }", "STRUCT(a BIGINT)", None),
     ];
     for (value, to, expected) in cases {
         let folder = Folder::new();
