@@ -241,6 +241,15 @@ pub struct TableChange {
     pub left: u64,
     /// Rows of earlier runs whose record was not read: its source gave no record, or had some that cannot be read.
     pub unread: u64,
+    /// Rows that this run wrote for a table or file that only a finished run replaces: it is unchanged.
+    pub discarded: u64,
+}
+
+impl TableChange {
+    /// Whether there is anything to report.
+    pub fn is_empty(&self) -> bool {
+        self.removed + self.stale + self.left + self.unread + self.discarded == 0
+    }
 }
 
 /// How a run ended.

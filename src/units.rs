@@ -20,7 +20,7 @@ const RATE: UnitError =
 const SPAN: UnitError =
     UnitError { wanted: "a duration with its unit", example: "`500ms`, `30s`, `2min` or `24h`" };
 const SIZE: UnitError = UnitError { wanted: "a size with its unit", example: "`800B`, `64KB` or `100MB`" };
-const MONEY: UnitError = UnitError { wanted: "an amount with its currency", example: "`5.00 USD`" };
+const MONEY: UnitError = UnitError { wanted: "an amount in US dollars", example: "`5.00 USD`" };
 
 /// A number of events per time; never zero.
 #[derive(Debug, Clone, Copy, PartialEq)]

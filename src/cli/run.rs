@@ -212,11 +212,11 @@ async fn interrupted() {
 async fn dry_run(pipeline: &Pipeline, options: &Options) -> Result<u8, RunError> {
     let estimate = estimate(pipeline, options).await?;
     show(&pipeline.plan().to_string());
-    show(&reported(&estimate));
+    show(&reported(&estimate, pipeline.plan().budget, options.offline));
     Ok(0)
 }
 
-fn reported(estimate: &Estimate) -> String {
+fn reported(estimate: &Estimate, budget: Option<Usd>, offline: bool) -> String {
     let mut text = format!("\n{} records", estimate.records);
     if estimate.unreadable > 0 {
         text.push_str(&format!(", of which {} cannot be read", estimate.unreadable));
@@ -248,13 +248,24 @@ fn reported(estimate: &Estimate) -> String {
     }
     for stage in &estimate.stages {
         if let Some(first) = stage.asks.as_ref().and_then(|asks| asks.first.as_ref()) {
-            text.push_str(&format!("\nthe first request of `{}`:\n{first}\n", stage.stage));
+            let answered = stage.asks.as_ref().is_some_and(|asks| asks.requests == 0);
+            let answered = if answered { ", which is in the ledger with its answer" } else { "" };
+            text.push_str(&format!("\nthe first request of `{}`{answered}:\n{first}\n", stage.stage));
         }
     }
+    let exceeded = budget.zip(cost).filter(|(budget, cost)| budget < cost);
     let cost = cost.map_or("an unknown cost".to_owned(), |cost| cost.to_string());
     text.push_str(&format!(
         "\nin total about {} requests, {} tokens in, {} tokens out, {cost}; nothing was sent, nothing was written\n",
         sum.requests, sum.prompt_tokens, sum.completion_tokens
     ));
+    if let Some((budget, _)) = exceeded {
+        text.push_str(&format!(
+            "this is more than the budget of {budget}: the run would stop early, with records pending\n"
+        ));
+    }
+    if offline {
+        text.push_str("offline: the built-in simulator would answer, at no cost\n");
+    }
     text
 }

@@ -150,8 +150,8 @@ impl Fault {
                 Some("column names are case-insensitive: rename one of them in the schema".to_owned())
             }
             Self::SharedTarget { .. } => Some(
-                "one sink can read several stages (`from: [a, b]`); two sinks write one table with the same `key:`, and not by \
-                 `mode: replace`"
+                "write to another table or file, or use one sink for several stages (`from: [a, b]`); two sinks can write to one \
+                 table if `key:`, `mode:`, `duplicates:`, `stale:` and `gone:` are the same, and `mode:` is not `replace`"
                     .to_owned(),
             ),
             Self::SchemaWithoutObject(_) => {

@@ -335,7 +335,7 @@ pub enum Fault {
     #[error(transparent)]
     Warning(Warning),
     /// Two sinks that write to the same place.
-    #[error("`{second}` writes to {target}, and so does `{first}`")]
+    #[error("`{first}` and `{second}` both write to {target}")]
     SharedTarget {
         /// One sink.
         first: String,

@@ -21,7 +21,7 @@ pub enum QueryFault {
         readable: Vec<String>,
     },
     /// It reads `etl`.
-    #[error("`etl` is not a column of what a query reads")]
+    #[error("a query cannot read `etl`")]
     Etl,
     /// A path that is both a column of a relation and a part of a field with the relation's name.
     #[error("`{relation}.{field}` is a column of `{relation}`, and also a part of the field `{relation}`")]

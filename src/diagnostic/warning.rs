@@ -58,6 +58,14 @@ pub enum Warning {
         /// The key of the pieces.
         pieces: String,
     },
+    /// A model whose name is nearly that of a known one.
+    #[error("the model `{name}` is unknown")]
+    UnknownModel {
+        /// The name.
+        name: String,
+        /// The known model.
+        near: String,
+    },
     /// A quoted value that is the name of a field.
     #[error("`{0}` is the field, not a text: YAML removes the quotes")]
     QuotedField(String),
@@ -74,6 +82,7 @@ impl Warning {
             Self::NoRoute(_) => "such a record takes neither route".to_owned(),
             Self::SameRequest(_) => "uses no field".to_owned(),
             Self::CoarseKey { .. } => "the others fail as duplicate keys".to_owned(),
+            Self::UnknownModel { near, .. } => format!("did you mean `{near}`?"),
             Self::QuotedField(_) => "the field is used".to_owned(),
             Self::Hidden { .. } => "has such a field".to_owned(),
             Self::Regrouped(_) => "two columns have this name".to_owned(),
@@ -111,6 +120,10 @@ impl Warning {
                 format!(
                     "set `key: [{pieces}]`, or leave `key:` out for the same; `duplicates:` keeps one of them"
                 )
+            }
+            Self::UnknownModel { .. } => {
+                "a run asks the server for its models first, and sends nothing if it does not have this one"
+                    .to_owned()
             }
             Self::QuotedField(name) => format!("for the text write `\"'{name}'\"`, for the field `{name}`"),
         }

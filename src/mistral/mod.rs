@@ -41,7 +41,7 @@ pub use gauge::{Gauge, WaitCause, Waits};
 pub use limit::{AdaptiveLimit, ConcurrencyLimiter, Limits, MIN_RATE_LIMIT_RETRIES, RetryPolicy};
 pub(crate) use lock::unpoisoned;
 pub use prices::{
-    PRICES_DATE, PRICES_SOURCE, Price, Prices, Used, context, estimate_tokens, least_tokens, price,
+    PRICES_DATE, PRICES_SOURCE, Price, Prices, Used, context, estimate_tokens, least_tokens, price, similar,
 };
 pub use received::received;
 pub use reply::{Reply, read_reply};

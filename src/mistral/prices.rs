@@ -41,6 +41,18 @@ pub fn price(model: &str) -> Option<Price> {
     Some(Price { prompt, cached, completion, pages })
 }
 
+/// The model that a name probably means, if the name is that of no known model or version of one.
+pub fn similar(model: &str) -> Option<&'static str> {
+    // Versions differ in digits: a new one is not a misspelling.
+    let letters = |name: &str| -> String { name.chars().filter(char::is_ascii_alphabetic).collect() };
+    let family = |name: &str| letters(name.strip_suffix("-latest").unwrap_or(name));
+    let meant = family(plain(model));
+    let distance = strsim::damerau_levenshtein;
+    let distances = PRICES.iter().map(|(name, ..)| (distance(&meant, &family(name)), *name));
+    let (distance, near) = distances.min_by_key(|(families, name)| (*families, distance(model, name)))?;
+    (1..=2).contains(&distance).then_some(near)
+}
+
 /// The context length of a model in tokens, if known.
 pub fn context(model: &str) -> Option<u64> {
     let model = plain(model);
@@ -179,6 +191,24 @@ mod tests {
         assert_eq!(price("voxtral-mini-2602"), None);
         let names: std::collections::BTreeSet<_> = PRICES.iter().map(|(name, ..)| name).collect();
         assert_eq!(names.len(), PRICES.len(), "a name that is there twice");
+    }
+
+    #[test]
+    fn a_misspelt_model_is_recognised_and_a_new_one_is_not_taken_for_one() {
+        for (name, near) in [
+            ("mistral-smal-latest", Some("mistral-small-latest")),
+            ("mistral-lagre-latest", Some("mistral-large-latest")),
+            ("mistal-ocr-latest", Some("mistral-ocr-latest")),
+            ("minstral-8b-latest", Some("ministral-8b-latest")),
+            ("mistral-small-2701", None),
+            ("mistral-large-4", None),
+            ("mistral-large", None),
+            ("llama-3-70b", None),
+            ("gpt-9", None),
+        ] {
+            assert_eq!(similar(name), near, "{name}");
+        }
+        assert!(PRICES.iter().all(|(name, ..)| similar(name).is_none()));
     }
 
     #[test]

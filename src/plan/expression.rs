@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::{
     diagnostic::{Fault, Warning, nearest},
-    record::{ETL, LogicalType, Schema, same_name},
+    record::{ETL, LogicalType, Schema, same_name, unquoted_names},
     spec::{Form, StageSpec, Text},
     sql::{self, ExpressionError, QueryFacts},
 };
@@ -86,6 +86,11 @@ impl Compiler<'_> {
     }
 
     fn expression_error(&mut self, text: &Text, schema: &Schema, error: ExpressionError) {
+        if let Some((name, span)) = unquoted_names(&text.value, schema).into_iter().next() {
+            let what = format!("the name `{name}` needs double quotes in an expression");
+            let help = format!("write `\"{name}\"`, and the whole value in single quotes or after `|-`");
+            return self.report(Fault::Expression { what, help }, text.place_of(span));
+        }
         let place = error.span.clone().map_or_else(|| text.place.clone(), |span| text.place_of(span));
         let known: Vec<String> = schema.names().filter(|name| *name != ETL).map(str::to_owned).collect();
         if let Some(name) = &error.unknown {

@@ -51,7 +51,7 @@ impl Compiler<'_> {
         };
         let word = match &fault {
             QueryFault::UnknownName { name, .. } => Some(name.clone()),
-            _ => why.rsplit_once("at `").and_then(|(_, rest)| rest.split('`').next()).map(str::to_owned),
+            _ => between(why, " near \"", "\"").or_else(|| between(why, "at `", "`")),
         };
         let at = word.and_then(|word| word_in(&text.value, &word));
         self.report(Fault::Query(fault), at.map_or_else(|| text.place.clone(), |at| text.place_of(at)));

@@ -9,6 +9,7 @@ mod json_schema;
 mod logical_type;
 mod parse_type;
 mod schema;
+mod unquoted_name;
 mod value;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use json_schema::of_json_schema;
 pub use logical_type::LogicalType;
 pub use parse_type::parse as parse_type;
 pub use schema::{Field, Schema, same_name};
+pub use unquoted_name::unquoted_names;
 pub use value::{Value, double};
 
 /// A name as an SQL identifier.

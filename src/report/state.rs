@@ -117,9 +117,7 @@ impl State {
             EventKind::RunEnded { end, progress, sum, tables, seconds } => {
                 self.update(event.at, progress);
                 let time = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
-                let changed =
-                    |table: &&TableChange| table.removed + table.stale + table.left + table.unread > 0;
-                let tables = tables.iter().filter(changed).cloned().collect();
+                let tables = tables.iter().filter(|table| !table.is_empty()).cloned().collect();
                 let end = match end.clone() {
                     RunEnd::Fatal(message) => RunEnd::Fatal(visible(&message).into_owned()),
                     RunEnd::OutOfMoney(message) => RunEnd::OutOfMoney(visible(&message).into_owned()),

@@ -7,11 +7,11 @@ use std::{fmt::Write, time::Duration};
 
 use super::{
     human::{count, counted, duration, short},
-    state::{End, Run, Stage, State},
+    state::{End, Phase, Run, Stage, State},
     text::{Align, Ink, Paint, clean, pad, width},
 };
 use crate::{
-    event::{Conservation, LostTime, RunEnd, StageCounts, TableChange, Usage},
+    event::{Conservation, LostTime, RunEnd, StageCounts, StageKind, TableChange, Usage},
     units::Usd,
 };
 
@@ -123,6 +123,12 @@ fn change(table: &TableChange) -> String {
             "{rows} of earlier runs kept, {which} the source did not produce: it produced none, or had some that cannot be read"
         ));
     }
+    if table.discarded > 0 {
+        parts.push(format!(
+            "not replaced, {} written so far discarded: only a run that is not stopped replaces it",
+            counted(table.discarded, "row")
+        ));
+    }
     format!("{}: {}", clean(&table.table), parts.join("; "))
 }
 
@@ -225,8 +231,7 @@ fn advice(state: &State, paint: Paint) -> String {
     }
     if let RunEnd::OutOfMoney(message) = end {
         paint.push(&mut text, "out of money", Ink::Bad);
-        let pending = counted(sum.pending().max(0).unsigned_abs(), "record");
-        text += &format!(": {}\n{pending} pending; answers are kept\n", message.trim_end());
+        text += &format!(": {}\n{}; answers are kept\n", message.trim_end(), pending(state, *sum));
     }
     if *end == RunEnd::Pending {
         let pending = counted(sum.unanswered, "record");
@@ -242,12 +247,20 @@ fn advice(state: &State, paint: Paint) -> String {
         text.push('\n');
     }
     if *end == RunEnd::Interrupted {
-        let pending = counted(sum.pending().max(0).unsigned_abs(), "record");
-        text += &format!(
-            "stopped: {pending} pending; rerun the same command to resume, nothing is paid for twice\n"
-        );
+        let pending = pending(state, *sum);
+        text += &format!("stopped: {pending}; rerun the same command to resume, nothing is paid for twice\n");
     }
     text
+}
+
+/// What a stopped run leaves: the sum counts only records that were read.
+fn pending(state: &State, sum: Conservation) -> String {
+    let pending = counted(sum.pending().max(0).unsigned_abs(), "record");
+    let is_read = |stage: &Stage| stage.kind != StageKind::Source || stage.phase == Phase::Ended;
+    match state.stages.iter().all(is_read) {
+        true => format!("{pending} pending"),
+        false => format!("{pending} pending, and those not read yet"),
+    }
 }
 
 /// A command to paste.

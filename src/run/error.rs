@@ -28,8 +28,8 @@ pub enum RunError {
     Api(#[from] StopCause),
     /// The server does not have the model of a stage.
     #[error(
-        "`{stage}` uses `{model}`, but there is no such model{}: check the `model:` of the stage",
-        .near.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+        "`{stage}` uses `{model}`, but there is no such model; {}",
+        .near.as_ref().map_or("check the `model:` of the stage".to_owned(), |near| format!("did you mean `{near}`?"))
     )]
     NoModel {
         /// The stage.

@@ -31,7 +31,7 @@ use super::{
     context::{Context, Purpose},
     drive::{resume, shutdown::Shutdown, wire},
     error::RunError,
-    money::priced::{prices, unpriced},
+    money::priced::{misspelt, prices, unpriced},
     options::Options,
     progress::{
         events::Events,
@@ -101,9 +101,13 @@ impl Pipeline {
             };
         let surroundings = CompileContext { describe: &describe, check_table: &check_table, proofs: &proofs };
         let compiled = compile(&spec, &surroundings);
-        let unpriced = unpriced(&spec, &prices(&spec.prices));
+        let prices = prices(&spec.prices);
+        let unpriced = unpriced(&spec, &prices);
         match compiled {
-            Ok(plan) if unpriced.is_empty() => Ok(Self { plan }),
+            Ok(mut plan) if unpriced.is_empty() => {
+                plan.warnings.extend(misspelt(&spec, &prices));
+                Ok(Self { plan })
+            }
             Ok(_) => Err(Mistakes(unpriced)),
             Err(Mistakes(mistakes)) => Err(Mistakes(mistakes.into_iter().chain(unpriced).collect())),
         }

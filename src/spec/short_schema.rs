@@ -183,6 +183,12 @@ fn object(entries: &[(Key, Node)], node: &Node, reader: &mut Reader<'_>) -> Opti
         reader.report(key.span.clone(), fault(what, help.to_owned()));
         return None;
     }
+    if let Some((key, known)) = misspelt(entries) {
+        let known = vec![known.to_owned()];
+        let fault = Fault::UnknownWord { what: "key", found: key.name.clone(), known };
+        reader.report(key.span.clone(), fault);
+        return None;
+    }
     let before = reader.mistakes.len();
     let (mut properties, mut required) = (Map::new(), Vec::new());
     let mut fields: Vec<(String, LogicalType)> = Vec::new();
@@ -216,6 +222,20 @@ fn object(entries: &[(Key, Node)], node: &Node, reader: &mut Reader<'_>) -> Opti
     });
     let short = Short { json, datatype: LogicalType::Struct(fields), optional: false };
     (reader.mistakes.len() == before).then_some(short)
+}
+
+/// A key that is nearly `one_of`, `about` or `optional`, with a value that cannot be the type of a property.
+fn misspelt(entries: &[(Key, Node)]) -> Option<(&Key, &'static str)> {
+    entries.iter().find_map(|(key, node)| {
+        let meant = match &node.kind {
+            Kind::List(items) if items.len() > 1 => "one_of",
+            Kind::Bool(_) => "optional",
+            Kind::Text(text) if text.trim().contains(' ') => "about",
+            _ => return None,
+        };
+        let is_near = key.name != meant && nearest(&key.name, [meant]).is_some();
+        is_near.then_some((key, meant))
+    })
 }
 
 /// Whether these are properties of a JSON Schema: one has a type that only exists in JSON Schema.

@@ -74,7 +74,14 @@ fn in_one_line(message: &str, with_place: bool) -> String {
         }
         parts.extend(part(line).filter(|part| !parts.contains(part)));
     }
-    parts.extend(at.filter(|_| with_place));
+    let is_named = |place: &String| {
+        let word = place.rsplit_once("at `").map_or("", |(_, word)| word.trim_end_matches('`'));
+        !place.starts_with("line")
+            && parts.first().is_some_and(|part| part.contains(&format!("near \"{word}\"")))
+    };
+    if let Some(place) = at.filter(|place| with_place && !is_named(place)) {
+        parts.insert(parts.len().min(1), place);
+    }
     parts.join("; ").replace(":; ", ": ")
 }
 

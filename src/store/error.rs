@@ -87,6 +87,9 @@ pub enum StoreError {
         /// The cause.
         why: String,
     },
+    /// A query by the user is not valid.
+    #[error("{0}")]
+    Query(String),
     /// Any other message from DuckDB.
     #[error("the database reported an error: {0}")]
     Sql(String),

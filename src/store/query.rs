@@ -1,4 +1,4 @@
-//! Queries: run as sources, described before they run, and shown to a user.
+//! Queries: run as sources, and described before they run.
 
 use std::{path::Path, sync::Arc};
 
@@ -161,24 +161,4 @@ fn apart(queries: &Path, resources: &Resources) -> Result<Connection, StoreError
     let limits = resources.limits(&connection, folder)?;
     configure(&connection, queries, &limits)?;
     Ok(connection)
-}
-
-/// The column names, and the rows as text; `None` for NULL.
-pub type Shown = (Vec<String>, Vec<Vec<Option<String>>>);
-
-/// The result of a query as text columns with their names, for display; the database is read-only.
-///
-/// # Errors
-/// DuckDB's message about the query or the database.
-pub fn show(database: &Path, sql: &str) -> Result<Shown, StoreError> {
-    let connection = read_only(database).map_err(|error| StoreError::opening(database, &error))?;
-    let sql = sql.trim().trim_end_matches(';');
-    let mut statement = connection.prepare(&format!("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ({sql}\n)"))?;
-    let mut rows = statement.query([])?;
-    let names = rows.as_ref().map(duckdb::Statement::column_names).unwrap_or_default();
-    let mut out = Vec::new();
-    while let Some(row) = rows.next()? {
-        out.push((0..names.len()).map(|at| row.get(at)).collect::<Result<Vec<Option<String>>, _>>()?);
-    }
-    Ok((names, out))
 }

@@ -6,7 +6,7 @@ use minijinja::{Environment, ErrorKind, machinery::Token};
 
 use crate::{
     diagnostic::char_start,
-    record::{LogicalType, Schema, same_name},
+    record::{ETL, LogicalType, Schema, same_name, unquoted_names},
 };
 
 use super::{
@@ -23,6 +23,18 @@ static PROBES: LazyLock<Environment<'static>> = LazyLock::new(environment);
 pub fn check(text: &str, schema: &Schema) -> Vec<TemplateMistake> {
     if let Some(mistake) = depth::too_deep(text, false) {
         return vec![mistake];
+    }
+    let bare = bare_names(text, schema);
+    if !bare.is_empty() {
+        // Something of the same length instead, so that the other mistakes are found as well.
+        let mut rest = text.to_owned();
+        for mistake in &bare {
+            let name = format!("{:<1$}", 0, mistake.span.len());
+            rest.replace_range(mistake.span.clone(), &name);
+        }
+        let mut mistakes: Vec<TemplateMistake> = bare.into_iter().chain(check(&rest, schema)).collect();
+        mistakes.sort_by_key(|mistake| mistake.span.start);
+        return mistakes;
     }
     let mut env = environment();
     // Included files are checked separately.
@@ -56,6 +68,25 @@ pub fn check(text: &str, schema: &Schema) -> Vec<TemplateMistake> {
         mistake.span.end = char_start(text, mistake.span.end).max(mistake.span.start);
     }
     mistakes.sort_by_key(|mistake| mistake.span.start);
+    mistakes
+}
+
+/// Names that are not identifiers, where a tag uses them like one.
+fn bare_names(text: &str, schema: &Schema) -> Vec<TemplateMistake> {
+    let mut mistakes = Vec::new();
+    let mut start = 0;
+    let tag = |from: usize| {
+        ["{{", "{%"].into_iter().filter_map(|tag| Some(from + text[from..].find(tag)? + 2)).min()
+    };
+    while let Some(open) = tag(start) {
+        let close = if text[..open].ends_with('{') { "}}" } else { "%}" };
+        let end = text[open..].find(close).map_or(text.len(), |at| open + at);
+        mistakes.extend(unquoted_names(&text[open..end], schema).into_iter().map(|(name, span)| {
+            let what = format!("`{name}` is not an identifier: write `{{{{ etl.fields[\"{name}\"] }}}}`");
+            TemplateMistake { fault: TemplateFault::Syntax(what), span: open + span.start..open + span.end }
+        }));
+        start = end;
+    }
     mistakes
 }
 
@@ -100,7 +131,7 @@ fn unknown(name: &str, schema: &Schema) -> Option<TemplateFault> {
             LogicalType::Struct(fields) => match fields.iter().find(|(field, _)| same_name(field, part)) {
                 Some((_, inner)) => of = inner,
                 // All fields by name, for names that are not identifiers.
-                None if first == crate::record::ETL && part == "fields" => return None,
+                None if first == ETL && part == "fields" => return None,
                 None => return unknown(fields.iter().map(|(field, _)| format!("{prefix}{field}")).collect()),
             },
             LogicalType::List(_) | LogicalType::Array(..) => return None,
@@ -205,6 +236,14 @@ mod tests {
         assert_eq!(said("{{ text.title }}").len(), 1);
         assert_eq!(said("{{ text|uper }}"), [("uper".to_owned(), "uper".to_owned())]);
         assert_eq!(said("{{ text ").len(), 1);
+    }
+
+    #[test]
+    fn a_name_with_a_space_is_shown_in_its_other_form_beside_all_other_mistakes() {
+        let schema = Schema::new([("Ticket No", LogicalType::Varchar), ("text", LogicalType::Varchar)]);
+        let text = "{{ Ticket No }}: {{ txet }} Ticket No";
+        let found: Vec<String> = check(text, &schema).into_iter().map(|m| text[m.span].to_owned()).collect();
+        assert_eq!(found, ["Ticket No", "txet"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use etl::{
 };
 
 /// A folder with the files of a valid pipeline.
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("library")).unwrap();
     fs::write(dir.path().join("library/a.txt"), "A text.").unwrap();
@@ -19,7 +19,7 @@ fn folder() -> tempfile::TempDir {
     dir
 }
 
-const GOOD: &str = "\
+pub(crate) const GOOD: &str = "\
 pipeline: test
 params:
   model: small
@@ -52,7 +52,7 @@ stages:
 ";
 
 /// Everything reported about a spec, with the folder's name removed.
-fn reported(dir: &Path, spec: &str, set: &[(&str, &str)]) -> String {
+pub(crate) fn reported(dir: &Path, spec: &str, set: &[(&str, &str)]) -> String {
     let set: Vec<(String, String)> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let name = dir.join("spec.yaml").display().to_string();
     let env = |name: &str| (name == "HOME_OF_TESTS").then(|| "here".to_owned());
@@ -80,7 +80,7 @@ fn reported(dir: &Path, spec: &str, set: &[(&str, &str)]) -> String {
 }
 
 /// The valid pipeline with one change.
-fn changed(from: &str, to: &str) -> String {
+pub(crate) fn changed(from: &str, to: &str) -> String {
     assert!(GOOD.contains(from), "{from}");
     let dir = folder();
     reported(dir.path(), &GOOD.replacen(from, to, 1), &[])
@@ -329,88 +329,4 @@ fn an_empty_parameter_does_not_read_the_whole_disk() {
 fn a_password_in_an_address_is_not_shown() {
     let plan = changed("mistral: {", "mistral: { base_url: \"http://name:sEcReT@127.0.0.1:9/v1\",");
     assert!(plan.contains("server http://127.0.0.1:9") && !plan.contains("sEcReT"), "{plan}");
-}
-
-/// The valid pipeline with its first map as the three stages of a batch, and one change.
-fn batched(from: &str, to: &str) -> String {
-    const BATCH: &str = "\
-  - map: job
-    submit:
-      chat:
-        model: ${params.model}
-        prompt: { file: prompt.md.j2 }
-        schema: schema.json
-      max_requests: 100
-  - poll: finished
-    job: mistral
-    every: 30s
-    timeout: 24h
-  - map: extract
-    collect: {}
-";
-    let start = GOOD.find("  - map: extract").unwrap();
-    let end = GOOD.find("  - wave: extracted").unwrap();
-    // The line continuation above removes the first indent.
-    let spec = format!("{}  {BATCH}{}", &GOOD[..start], &GOOD[end..]);
-    assert!(spec.contains(from), "{from}");
-    let dir = folder();
-    reported(dir.path(), &spec.replacen(from, to, 1), &[])
-}
-
-#[test]
-fn mistakes_about_batch_jobs() {
-    let cases = [
-        (
-            "nothing collects",
-            "  - map: extract\n    collect: {}\n",
-            "  - map: extract\n    fields: { title: job.id }\n",
-        ),
-        ("nothing polls", "  - poll: finished\n    job: mistral\n    every: 30s\n    timeout: 24h\n", ""),
-        ("a map between", "  - poll: finished", "  - map: between\n    keep: job\n  - poll: finished"),
-        (
-            "somebody else reads",
-            "  - wave: extracted",
-            "  - sink: jobs\n    from: finished\n    table: jobs\n  - wave: extracted\n    from: extract",
-        ),
-        ("a port of the submit", "from: [extracted, repair]", "from: [extracted, repair, job.failed]"),
-        (
-            "a poll of no job",
-            "  - sink: metadata",
-            "  - poll: late\n    job: mistral\n    from: extracted\n  - sink: metadata",
-        ),
-        (
-            "a condition on no field",
-            "    timeout: 24h",
-            "    timeout: 24h\n    until: job.statsu = 'SUCCESS'",
-        ),
-        ("no unit", "every: 30s", "every: 30"),
-        ("too large", "max_requests: 100", "max_bytes: 600MB"),
-        ("a wave's condition", "  - wave: extracted", "  - wave: extracted\n    stop_if: faild > 3"),
-        ("a wave's query", "  - wave: extracted", "  - wave: extracted\n    sql: SELECT * FROM missing"),
-        ("a budget", "duckdb: out.duckdb", "duckdb: out.duckdb\nbudget: 5"),
-        (
-            "a price",
-            "duckdb: out.duckdb",
-            "duckdb: out.duckdb\nprices: { small: { prompt: 0.1 USD, complete: 1 USD } }",
-        ),
-    ];
-    let reported: Vec<String> =
-        cases.iter().map(|(name, from, to)| format!("# {name}\n{}", batched(from, to))).collect();
-    insta::assert_snapshot!(reported.join("\n"));
-}
-
-#[test]
-fn the_short_form_of_a_batch_is_its_three_stages() {
-    let long = batched("timeout: 24h", "timeout: 24h");
-    let short = changed(
-        "      schema: schema.json\n  - wave",
-        "      schema: schema.json\n    batch: { max_requests: 100, every: 30s, timeout: 24h }\n  - wave",
-    );
-    let plain = |plan: &str| {
-        let names = [("extract.submit", "job"), ("extract.poll", "finished")];
-        let plan = names.iter().fold(plan.to_owned(), |plan, (long, short)| plan.replace(long, short));
-        plan.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ")
-    };
-    assert_eq!(plain(&short), plain(&long));
-    assert!(short.contains("extract.submit"), "{short}");
 }

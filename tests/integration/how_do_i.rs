@@ -389,28 +389,3 @@ summary: [{ when: talks = 2, answer: In two talks. }]",
         "acetylsalicylic acid | 2 | [100mg, 50mg, NULL] | In two talks."
     );
 }
-
-#[test]
-fn the_record_of_the_page_about_records() {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/records.md")).unwrap();
-    let spec = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
-    let folder = Folder::new();
-    folder.write(
-        "reviews.csv",
-        b"review_id,product,stars,text\na,,3,This is long enough to be kept.\nb,Tea,5,Short.\n",
-    );
-    let pipeline = folder.pipeline(spec, &[]);
-    let ended =
-        run(&pipeline, &Options { offline: true, ..Options::default() }, CancellationToken::new()).unwrap();
-    conserved(&ended);
-    let columns = sql(
-        &folder.path("spec.duckdb"),
-        "SELECT column_name FROM duckdb_columns() WHERE table_name = 'topics' ORDER BY column_index",
-    );
-    assert_eq!(
-        columns.replace('\n', " "),
-        "review_id topic_index product stars sentiment topic model request"
-    );
-    let ids = sql(&folder.path("spec.duckdb"), "SELECT DISTINCT review_id FROM topics");
-    assert_eq!(ids, "a");
-}

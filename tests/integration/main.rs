@@ -40,6 +40,7 @@ mod proxy;
 mod queries;
 mod random;
 mod read;
+mod records_page;
 mod refused;
 mod replies;
 mod requests;

@@ -1,6 +1,12 @@
 //! Pipelines end to end, without requests.
 
-use crate::common::{Folder, conserved};
+use etl::{
+    event::{EventKind, RunEnd},
+    run::Options,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::common::{Folder, conserved, run_watched};
 
 #[test]
 fn rows_are_reshaped_and_written_by_their_types() {
@@ -330,4 +336,45 @@ fn a_table_of_whole_numbers_takes_the_first_that_is_none_where_nothing_is_lost()
         "{refused}"
     );
     assert!(refused.contains("set `types: { price: BIGINT }` on the sink"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_run_replaces_nothing_and_counts_what_it_discards() {
+    let folder = Folder::new();
+    let spec = "
+pipeline: test
+duckdb: out.duckdb
+stages:
+  - source: numbers
+    sql: SELECT range AS id FROM range(1000000)
+    key: id
+  - throttle: pace
+    rate: 2000/s
+  - sink: rows
+    table: numbers
+  - sink: copy
+    from: pace
+    csv: copy.csv
+";
+    let stop = CancellationToken::new();
+    let pipeline = folder.pipeline(spec, &[]);
+    let ended = run_watched(&pipeline, &Options::default(), stop.clone(), |kind| {
+        if let EventKind::Progress(progress) = kind
+            && progress.stages[3].done > 0
+        {
+            stop.cancel();
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(ended.end, RunEnd::Interrupted);
+    let Some(EventKind::RunEnded { tables, progress, .. }) = ended.events.last().map(|event| &event.kind)
+    else {
+        panic!("the last event is the run's end")
+    };
+    let [change] = &tables[..] else { panic!("{tables:?}") };
+    assert!(change.table.ends_with("copy.csv") && change.discarded == progress.stages[3].done, "{change:?}");
+    assert!(!folder.path("copy.csv").exists());
+    // The source has more records, and never reported its end.
+    assert!(!ended.events.iter().any(|event| matches!(event.kind, EventKind::StageEnded { stage: 0 })));
 }

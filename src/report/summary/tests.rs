@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::{
-    event::{Conservation, RateLimits, StageCounts},
+    event::{Conservation, EventKind, RateLimits, StageCounts, TableChange},
     report::fixture::{PLAIN, Story, counts, final_counts, usage},
 };
 
@@ -91,8 +91,27 @@ fn interrupted() {
 
     1 record failed; to see which and why:
       etl sql data/library.duckdb "SELECT key, stage, kind, reason FROM etl.failures WHERE run = 3"
-    stopped: 46 records pending; rerun the same command to resume, nothing is paid for twice
+    stopped: 46 records pending, and those not read yet; rerun the same command to resume, nothing is paid for twice
     "#);
+    let mut story = Story::with(false, &NAMES);
+    story.stage_ended(70.0, 0).ended(RunEnd::Interrupted, &stages, usage, whole(0, 1));
+    let all_read = summary(&story.state(), PLAIN);
+    assert!(all_read.contains("stopped: 46 records pending; rerun"), "{all_read}");
+}
+
+#[test]
+fn what_a_stopped_run_did_not_replace_is_said() {
+    let mut story = Story::with(false, &NAMES);
+    let discarded = TableChange { table: "out.csv".to_owned(), discarded: 41, ..TableChange::default() };
+    story.ended(RunEnd::Interrupted, &all_well(), usage(), whole(41, 0));
+    let Some(EventKind::RunEnded { tables, .. }) = story.events.last_mut().map(|event| &mut event.kind)
+    else {
+        panic!("the story has no end");
+    };
+    tables.push(discarded);
+    let text = summary(&story.state(), PLAIN);
+    let wanted = "\nout.csv: not replaced, 41 rows written so far discarded: only a run that is not stopped replaces it\n";
+    assert!(text.contains(wanted), "{text}");
 }
 
 #[test]

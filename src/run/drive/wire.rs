@@ -74,7 +74,11 @@ pub(crate) async fn wire(
         parents: HashMap::new(),
         drivers: Vec::new(),
     };
-    for node in plan.nodes.iter().filter(|node| !resumed.done.contains(&node.id)) {
+    for node in &plan.nodes {
+        if resumed.done.contains(&node.id) {
+            context.events.stage_ended(node.id).await;
+            continue;
+        }
         match (&node.step, resumed.waves.get(&node.id)) {
             (Step::Wave(wave), Some(closed)) => {
                 let ports = wave::closed(node, wave, plan, *closed, &context.stages).await?;

@@ -130,7 +130,7 @@ pub(crate) async fn finish(plan: &Plan, context: &StageContext) -> Vec<TableChan
         })
         .collect();
     if context.database.shutdown.is_stopped() {
-        return Vec::new();
+        return discarded(plan, context);
     }
     context.note_read().await;
     // A source that `--limit` cut short has more records.
@@ -148,6 +148,19 @@ pub(crate) async fn finish(plan: &Plan, context: &StageContext) -> Vec<TableChan
         .shutdown
         .check(context.database.store.finish(context.database.run, &plan.name, tables, incomplete).await)
         .unwrap_or_default()
+}
+
+/// The rows of a stopped run that are in no table or file: each is replaced as a whole, or not at all.
+fn discarded(plan: &Plan, context: &StageContext) -> Vec<TableChange> {
+    let discarded = plan.nodes.iter().filter_map(|node| match &node.step {
+        Step::Sink(sink) if sink.mode == Mode::Replace => Some(TableChange {
+            table: sink.target.to_string(),
+            discarded: context.meters.of(node.id).done.get(),
+            ..TableChange::default()
+        }),
+        _ => None,
+    });
+    discarded.collect()
 }
 
 impl Writer {

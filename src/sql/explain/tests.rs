@@ -7,7 +7,8 @@ use crate::sql::message;
 
 /// A query, and the texts that must be in the message.
 const QUERIES: &[(&str, &[&str])] = &[
-    ("SELECT 1 FORM x y", &["syntax error at or near", "at `x`"]),
+    ("SELECT 1 FORM x y", &["syntax error at or near \"x\""]),
+    ("SELECT 1\nFORM x y", &["syntax error at or near \"x\"", "line 2, at `x`"]),
     (
         "SELECT a\nFROM 'a.csv'\nWHERE bb = 1",
         &["Referenced column \"bb\" not found", "Candidate bindings: \"b\"", "line 3, at `bb`"],

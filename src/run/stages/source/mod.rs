@@ -85,14 +85,15 @@ pub(crate) async fn source(node: &Node, source: &Source, context: &Arc<StageCont
         }
     });
     // A missing record counts as removed only if the source was read completely.
-    let (name, noted) = (Arc::clone(&node.name), Arc::clone(context));
+    let (name, id, noted) = (Arc::clone(&node.name), node.id, Arc::clone(context));
     let end = stream::once(async move {
-        if meter.failed.get() == 0
-            && meter.taken.get() < limit as u64
-            && !noted.database.shutdown.is_stopped()
-        {
+        if noted.database.shutdown.is_stopped() {
+            return;
+        }
+        if meter.failed.get() == 0 && meter.taken.get() < limit as u64 {
             noted.read.add(&name, None);
         }
+        noted.events.stage_ended(id).await;
     });
     let outcomes = outcomes.map(Some).chain(end.map(|()| None)).filter_map(future::ready);
     outcomes.take_until(context.database.shutdown.token().cancelled_owned()).boxed()

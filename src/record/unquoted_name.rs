@@ -1,0 +1,80 @@
+//! Field names that are not identifiers, such as `Ticket No`, where a text uses them without quotes. Main function:
+//! [`unquoted_names`].
+
+use std::ops::Range;
+
+use super::Schema;
+
+/// The fields whose names are written bare in an expression, and where.
+pub fn unquoted_names(text: &str, schema: &Schema) -> Vec<(String, Range<usize>)> {
+    let lower = text.to_ascii_lowercase();
+    let mut found: Vec<(String, Range<usize>)> = Vec::new();
+    let mut names: Vec<&str> = schema.names().filter(|name| must_be_quoted(name)).collect();
+    // `Order No` is part of `Order No 2`.
+    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+    for name in names {
+        // `a-b` may be a difference.
+        let words = name.split(|c| !is_word(c)).filter(|word| !word.is_empty());
+        if words.clone().all(|word| schema.get(word).is_some()) {
+            continue;
+        }
+        for (start, hit) in lower.match_indices(&name.to_ascii_lowercase()) {
+            let end = start + hit.len();
+            let is_whole = !text[..start].chars().next_back().is_some_and(is_word)
+                && !text[end..].chars().next().is_some_and(is_word);
+            let is_free = found.iter().all(|(_, other)| end <= other.start || other.end <= start);
+            if is_whole && is_free && !in_quotes(&text[..start]) {
+                found.push((name.to_owned(), start..end));
+            }
+        }
+    }
+    found.sort_by_key(|(_, span)| span.start);
+    found
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Whether a name has words with something else between them.
+fn must_be_quoted(name: &str) -> bool {
+    let (first, last) = (name.chars().next(), name.chars().next_back());
+    !name.contains(['"', '\'', '\n'])
+        && name.chars().any(|c| !is_word(c))
+        && first.is_some_and(is_word)
+        && last.is_some_and(|c| !c.is_whitespace())
+}
+
+/// Whether a text ends inside of a quoted part.
+fn in_quotes(text: &str) -> bool {
+    let mut open = None;
+    for c in text.chars() {
+        match open {
+            None if c == '\'' || c == '"' => open = Some(c),
+            Some(quote) if quote == c => open = None,
+            _ => {}
+        }
+    }
+    open.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::LogicalType;
+
+    #[test]
+    fn names_are_found_outside_of_quotes_only() {
+        let names = ["Ticket No", "Ticket No 2", "First-Name", "a", "b", "a-b", "Größe (cm)", "plain"];
+        let schema = Schema::new(names.map(|name| (name, LogicalType::Varchar)));
+        let found = |text: &str| -> Vec<String> {
+            unquoted_names(text, &schema).into_iter().map(|(_, span)| text[span].to_owned()).collect()
+        };
+        assert_eq!(found("ticket no = 'x'"), ["ticket no"]);
+        assert_eq!(found("Ticket No 2 > Ticket No"), ["Ticket No 2", "Ticket No"]);
+        assert_eq!(found("\"Ticket No\" = 'Ticket No'"), Vec::<String>::new());
+        assert_eq!(found("First-Name || a-b || plain"), ["First-Name"]);
+        assert_eq!(found("Größe (cm) > 3"), ["Größe (cm)"]);
+        assert_eq!(found("MyTicket Nose"), Vec::<String>::new());
+    }
+}

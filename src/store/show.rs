@@ -1,0 +1,125 @@
+//! The result of a query by a user, for display. Main function: [`show`].
+
+use std::path::Path;
+
+use duckdb::Connection;
+
+use crate::{
+    diagnostic::nearest,
+    sql::{explained, message},
+};
+
+use super::{StoreError, query::read_only};
+
+/// The column names, and the rows as text; `None` for NULL.
+pub type Shown = (Vec<String>, Vec<Vec<Option<String>>>);
+
+/// The result of a query as text columns with their names; the database is read-only.
+///
+/// # Errors
+/// What is wrong with the query or the database.
+pub fn show(database: &Path, sql: &str) -> Result<Shown, StoreError> {
+    let connection = read_only(database).map_err(|error| StoreError::opening(database, &error))?;
+    let sql = sql.trim().trim_end_matches(';').trim_end();
+    if sql.is_empty() {
+        return Err(StoreError::Query("the query is empty".to_owned()));
+    }
+    // First by itself: an error of the statement below would show that statement.
+    connection.prepare(sql).map_err(|error| refused(&connection, &error))?;
+    let as_text = format!("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ({sql}\n)");
+    let mut statement = connection.prepare(&as_text).map_err(|_| not_a_query())?;
+    let mut rows = statement.query([]).map_err(|error| refused(&connection, &error))?;
+    let names = rows.as_ref().map(duckdb::Statement::column_names).unwrap_or_default();
+    let mut out = Vec::new();
+    while let Some(row) = rows.next().map_err(|error| refused(&connection, &error))? {
+        out.push((0..names.len()).map(|at| row.get(at)).collect::<Result<Vec<Option<String>>, _>>()?);
+    }
+    Ok((names, out))
+}
+
+fn not_a_query() -> StoreError {
+    StoreError::Query(
+        "expected one query (`SELECT`, `FROM`, `WITH`, `DESCRIBE`, `SUMMARIZE`, `SHOW TABLES`): the database is \
+         opened read-only"
+            .to_owned(),
+    )
+}
+
+/// Why DuckDB refuses the query; for an unknown table, the nearest one in this database.
+fn refused(connection: &Connection, error: &duckdb::Error) -> StoreError {
+    let why = message(error);
+    if why.contains("read-only mode") || why.contains("read-only transaction") {
+        return not_a_query();
+    }
+    let unknown = why.split("Table with name ").nth(1).and_then(|rest| rest.split(" does not exist").next());
+    let Some(unknown) = unknown else {
+        return StoreError::Query(format!("the query is not valid: {}", explained(&why)));
+    };
+    let tables = tables(connection).unwrap_or_default();
+    let near = nearest(unknown, tables.iter().map(String::as_str)).or_else(|| {
+        tables.iter().map(String::as_str).find(|table| table.strip_prefix("etl.") == Some(unknown))
+    });
+    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    StoreError::Query(format!("there is no table `{unknown}`{near} (tables: {})", tables.join(", ")))
+}
+
+/// The tables and views of the database, as a query would name them.
+fn tables(connection: &Connection) -> Result<Vec<String>, duckdb::Error> {
+    let mut statement = connection.prepare(
+        "SELECT CASE table_schema WHEN 'main' THEN table_name ELSE table_schema || '.' || table_name END
+         FROM information_schema.tables ORDER BY table_schema <> 'main', table_name",
+    )?;
+    let names = statement.query_map([], |row| row.get(0))?;
+    names.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_query_is_said_in_its_own_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.duckdb");
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch(
+                "CREATE TABLE people (name VARCHAR); CREATE SCHEMA etl; CREATE TABLE etl.runs (run INT)",
+            )
+            .unwrap();
+        let cases = [
+            ("", "the query is empty"),
+            (" ; ", "the query is empty"),
+            ("INSERT INTO people VALUES ('a')", "expected one query"),
+            ("DROP TABLE people", "expected one query"),
+            ("SET threads = 1", "expected one query"),
+            ("SELECT 1; SELECT 2", "expected one query"),
+            (
+                "SELECT * FROM peple",
+                "there is no table `peple`; did you mean `people`? (tables: people, etl.runs)",
+            ),
+            (
+                "SELECT * FROM runs",
+                "there is no table `runs`; did you mean `etl.runs`? (tables: people, etl.runs)",
+            ),
+            (
+                "SELECT nme FROM people",
+                "the query is not valid: Referenced column \"nme\" not found in FROM clause",
+            ),
+            ("SELEC 1", "the query is not valid: syntax error at or near \"SELEC\""),
+            (
+                "SELECT CAST(name AS INT) FROM (SELECT 'x' AS name)",
+                "the query is not valid: Could not convert",
+            ),
+        ];
+        for (query, wanted) in cases {
+            let error = show(&path, query).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{query}: {error}");
+            assert!(!error.contains("COLUMNS(*)") && !error.contains("pg_"), "{query}: {error}");
+        }
+        for query in ["FROM people;", "SHOW TABLES", "DESCRIBE people", "SUMMARIZE people", "VALUES (1), (2)"]
+        {
+            assert!(show(&path, query).is_ok(), "{query}: {:?}", show(&path, query));
+        }
+    }
+}
