@@ -20,7 +20,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     spec: SpecArguments,
     /// Read at most N records.
-    #[arg(long, value_name = "N", value_parser = records)]
+    #[arg(long, value_name = "N", value_parser = records, allow_negative_numbers = true)]
     limit: Option<u64>,
     /// Show the graph, the first request, and the requests and cost of a run; send and write nothing.
     #[arg(long)]

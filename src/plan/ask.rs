@@ -249,12 +249,15 @@ impl Compiler<'_> {
 
     /// Reports references to values that may be NULL or that are not deterministic.
     fn doubtful_references(&mut self, text: &str, shape: &Shape, place: &PlaceOf<'_>) {
+        // One warning for each place: a part may be NULL because its parent is.
+        let mut warned: Vec<Range<usize>> = Vec::new();
         for doubt in &shape.doubts {
             let is_it = |name: &str| doubt.concerns(name);
             for (name, span) in template::unguarded(text, &is_it) {
                 match &doubt.kind {
-                    DoubtKind::Null(_) if self.guards.cover(&name) => {}
+                    DoubtKind::Null(_) if self.guards.cover(&name) || warned.contains(&span) => {}
                     DoubtKind::Null(why) => {
+                        warned.push(span.clone());
                         self.warn(Warning::MaybeNull { name, why: why.clone() }, place(span));
                     }
                     DoubtKind::Ties { function, query } => {

@@ -168,7 +168,9 @@ impl Plan {
                     Some(Set::Sample(count)) => {
                         lines.push(format!("a sample of {count} records, by a hash of their keys"));
                     }
-                    Some(Set::Unique(of)) => lines.push(format!("one record for each {}", one_line(of))),
+                    Some(Set::Unique { of, .. }) => {
+                        lines.push(format!("one record for each {}", one_line(&of.join(", "))));
+                    }
                     None => {}
                 }
                 lines.extend(wave.stop_if.as_ref().map(|stop_if| format!("stops the run if {stop_if}")));

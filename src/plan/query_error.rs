@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::{
     diagnostic::{Fault, QueryFault, Warning},
+    event::StageKind,
     record::{ETL, LogicalType, Schema, same_name},
     spec::Text,
     sql::QueryFacts,
@@ -40,12 +41,21 @@ impl Compiler<'_> {
                 QueryFault::UnknownName { what: "column", name, known, readable: shown(readable) }
             }
             (None, Some(name)) => {
-                let stages = self.spec.stages.iter();
-                let tables = stages.clone().filter_map(|stage| stage.table()).map(str::to_owned);
-                let known = readable.iter().map(|(name, _)| (*name).to_owned());
-                let stages = stages.map(|stage| stage.name.value.to_string());
-                let known = known.chain(tables).chain(stages).collect();
-                QueryFault::UnknownName { what: "relation", name, known, readable: shown(readable) }
+                let mut known: Vec<String> = readable.iter().map(|(name, _)| (*name).to_owned()).collect();
+                // The query of a source reads tables only.
+                let reads_stages = !readable.is_empty();
+                let mut readable = shown(readable);
+                for stage in &self.spec.stages {
+                    let is_stage = reads_stages && stage.kind != StageKind::Sink;
+                    let Some(other) = stage.table().or_else(|| is_stage.then_some(&*stage.name.value)) else {
+                        continue;
+                    };
+                    if !known.iter().any(|known| same_name(known, other)) {
+                        readable.push(format!("`{other}`"));
+                        known.push(other.to_owned());
+                    }
+                }
+                QueryFault::UnknownName { what: "relation", name, known, readable }
             }
             (None, None) => QueryFault::Refused(why.to_owned()),
         };

@@ -69,8 +69,13 @@ pub enum Set {
     Query(WaveQuery),
     /// That many records, chosen by a hash of their keys.
     Sample(u64),
-    /// The first by key for each value of an expression, and all for which it is NULL.
-    Unique(String),
+    /// The first by key for each value of the expressions, and all for which one is NULL.
+    Unique {
+        /// The expressions.
+        of: Vec<String>,
+        /// The fields of the key.
+        key: Vec<String>,
+    },
 }
 
 /// A query over the records of a wave.

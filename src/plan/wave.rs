@@ -53,8 +53,14 @@ impl Compiler<'_> {
             None => (wave(None), shape.cloned()),
             Some(WaveSet::Sample(count)) => (wave(Some(Set::Sample(*count))), shape.cloned()),
             Some(WaveSet::Unique(of)) => {
-                self.expression(of, shape);
-                (wave(Some(Set::Unique(of.value.clone()))), shape.cloned())
+                for text in of {
+                    self.expression(text, shape);
+                }
+                let of = of.iter().map(|text| text.value.clone()).collect();
+                let has = |shape: &Shape, name: &String| shape.schema.get(name).is_some();
+                let key =
+                    shape.map(|shape| shape.key.iter().filter(|name| has(shape, name)).cloned().collect());
+                (wave(Some(Set::Unique { of, key: key.unwrap_or_default() })), shape.cloned())
             }
             Some(WaveSet::Query(text)) => {
                 let facts = sql::facts(&self.engine, &text.value);

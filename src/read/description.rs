@@ -24,6 +24,11 @@ pub struct Description {
 }
 
 impl Description {
+    /// Rows that were read for this description.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+
     /// Whether every type was proven over every byte.
     pub fn is_whole(&self) -> bool {
         self.files.iter().all(|file| file.whole)
@@ -37,6 +42,8 @@ pub struct Column {
     pub declared: bool,
     /// A value that does not fit the narrower type.
     pub evidence: Option<Evidence>,
+    /// Rows without a value: it is NULL there, or their file has no such column.
+    pub empty: u64,
 }
 
 /// A value that rules out a type.

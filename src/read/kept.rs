@@ -10,7 +10,7 @@ use crate::files::Stamp;
 use super::{Options, file_description::FileDescription};
 
 /// The version of the format and semantics of proofs: a change invalidates older ones.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The smallest file worth storing, in bytes: proving a smaller one is faster than a lookup.
 const WORTH: u64 = 1_000_000;

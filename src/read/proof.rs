@@ -20,6 +20,8 @@ pub(super) struct Proof {
     first: Option<Seen>,
     /// The first value that made the column text.
     against: Option<Seen>,
+    /// The values that are not NULL.
+    values: u64,
 }
 
 /// A shortened value and its place.
@@ -63,11 +65,12 @@ pub(super) enum Plain {
 impl Proof {
     /// The proof for a column that is always text.
     pub(super) const fn text() -> Self {
-        Self { state: State::Text, first: None, against: None }
+        Self { state: State::Text, first: None, against: None, values: 0 }
     }
 
     /// Adds a non-NULL value.
     pub(super) fn see(&mut self, text: &str, line: impl FnOnce() -> u64) {
+        self.values += 1;
         let state = match self.state {
             State::Text => return,
             State::Of(of) if fits(text, of) => return,
@@ -91,6 +94,7 @@ impl Proof {
 
     /// Merges the facts about the column from another file.
     pub(super) fn merge(&mut self, other: Self, file: &Arc<str>) {
+        self.values += other.values;
         let within = |seen: Option<Seen>| seen.map(|seen| Seen { file: Some(Arc::clone(file)), ..seen });
         let (first, against) = (within(other.first), within(other.against));
         let state = match (self.state, other.state) {
@@ -111,6 +115,11 @@ impl Proof {
         };
         self.state = state;
         self.first = self.first.take().or(first);
+    }
+
+    /// How many values are not NULL.
+    pub(super) const fn values(&self) -> u64 {
+        self.values
     }
 
     /// The value that made the column text.

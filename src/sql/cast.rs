@@ -91,7 +91,29 @@ impl Cast {
 /// The range of the name at a position in an expression.
 pub(super) fn operand(expression: &str, at: usize) -> Range<usize> {
     let rest = expression.get(at..).unwrap_or_default();
-    let length: usize =
-        rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '.')).map(char::len_utf8).sum();
+    let mut in_quotes = false;
+    let is_part = |c: &char| {
+        in_quotes ^= *c == '"';
+        in_quotes || *c == '"' || c.is_alphanumeric() || matches!(c, '_' | '.')
+    };
+    let length: usize = rest.chars().take_while(is_part).map(char::len_utf8).sum();
     at..at + length.max(rest.chars().next().map_or(0, char::len_utf8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operand_is_a_whole_name() {
+        for (expression, at, name) in [
+            ("amount = 3", 0, "amount"),
+            ("1 < a.b + c", 4, "a.b"),
+            ("\"Ticket No\" = 1", 0, "\"Ticket No\""),
+            ("a.\"b \"\"c\".d = 1", 0, "a.\"b \"\"c\".d"),
+            ("(a) = 1", 0, "("),
+        ] {
+            assert_eq!(&expression[operand(expression, at)], name, "{expression}");
+        }
+    }
 }

@@ -1,6 +1,9 @@
 //! Errors of the database. Each of them ends a run: committed work is kept.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use super::lock_info;
 use crate::sql::{explained, message};
@@ -24,6 +27,9 @@ pub enum StoreError {
         /// DuckDB's message.
         why: String,
     },
+    /// The file is of another format.
+    #[error("`{}` is a text file, not a DuckDB database: give another path, restore a copy, or move it away to start with a new one", .0.display())]
+    AnotherFormat(PathBuf),
     /// The file cannot be created, read or written.
     #[error("the database `{}` cannot be opened for writing: {why}; set another path in `duckdb:`", .path.display())]
     Unwritable {
@@ -134,8 +140,20 @@ impl StoreError {
         if closed.iter().any(|closed| why.contains(closed)) {
             return Self::Unwritable { path, why };
         }
-        Self::NotADatabase { path, why }
+        match is_text(&path) {
+            true => Self::AnotherFormat(path),
+            false => Self::NotADatabase { path, why },
+        }
     }
+}
+
+/// Whether a file begins with text, as no database does, not even a damaged one.
+fn is_text(path: &Path) -> bool {
+    let mut start = [0; 12];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut start));
+    read.is_ok_and(|read| {
+        read > 0 && start[..read].iter().all(|byte| *byte >= b' ' || byte.is_ascii_whitespace())
+    })
 }
 
 fn is_full(why: &str) -> bool {

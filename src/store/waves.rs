@@ -34,8 +34,13 @@ pub enum Transformation {
     Query(Query),
     /// Keeps this many, by a hash of their keys.
     Sample(u64),
-    /// Keeps the first by key for each value of an expression, and all for which it is NULL.
-    Unique(String),
+    /// Keeps the first by key for each value of the expressions, and all for which one is NULL.
+    Unique {
+        /// The expressions.
+        of: Vec<String>,
+        /// The fields of the key.
+        key: Vec<String>,
+    },
 }
 
 /// A query over the records of a wave.
@@ -150,19 +155,33 @@ fn transform(
             &held,
             &format!("SELECT place FROM {held} ORDER BY md5(key), place LIMIT {count}"),
         ),
-        Transformation::Unique(of) => {
+        Transformation::Unique { of, key } => {
             let fields = named_fields(buffer.schema(Shelf::Ok));
             keep(
                 connection,
                 &held,
                 &format!(
                     "SELECT etl.place FROM (
-                       SELECT etl, ({of}\n) AS result FROM (
+                       SELECT etl, {} AS result, row({}) AS rank FROM (
                          SELECT {{'place': place, 'key': key}} AS etl, {fields} FROM {held})
                      ) QUALIFY result IS NULL
-                            OR row_number() OVER (PARTITION BY result ORDER BY etl.key, etl.place) = 1"
+                            OR row_number() OVER (PARTITION BY result ORDER BY rank, etl.place) = 1",
+                    combined(of),
+                    key.iter().map(|name| format!("{}, ", quote(name))).collect::<String>() + "etl.key"
                 ),
             )
+        }
+    }
+}
+
+/// One value of several expressions; NULL if one of them is.
+fn combined(of: &[String]) -> String {
+    let each = |end: &str| of.iter().map(|text| format!("({text}\n){end}")).collect::<Vec<_>>();
+    match of {
+        [only] => format!("({only}\n)"),
+        _ => {
+            let (nulls, values) = (each(" IS NULL").join(" OR "), each("").join(", "));
+            format!("CASE WHEN {nulls} THEN NULL ELSE row({values}) END")
         }
     }
 }

@@ -191,6 +191,40 @@ fn unique_keeps_the_first_by_key_and_every_null() {
 }
 
 #[test]
+fn unique_takes_several_expressions_and_keys_in_the_order_of_their_type() {
+    let folder = Folder::new();
+    let ended = folder.run(&pipeline(
+        "
+  - source: titles
+    rows:
+      - { id: 10, place: B, year: 1 }
+      - { id: 9, place: b, year: 1 }
+      - { id: 8, place: b, year: 2 }
+      - { id: 7, place: b }
+      - { id: 6, place: b }
+      - { id: 5, year: 1 }
+    key: id
+  - wave: distinct
+    unique: [lower(place), year]
+  - sink: places
+",
+    ));
+    conserved(&ended);
+    assert_eq!(folder.sql("SELECT string_agg(id, ' ' ORDER BY id) FROM places"), "5 6 7 8 9");
+    let wrong = folder.mistakes(&pipeline(
+        "
+  - source: titles
+    rows: [{ id: 1, place: b }]
+    key: id
+  - wave: distinct
+    unique: [place, yaer]
+  - sink: places
+",
+    ));
+    assert!(wrong.contains("unknown field `yaer`"), "{wrong}");
+}
+
+#[test]
 fn a_wave_s_query_says_what_identifies_its_records() {
     let folder = Folder::new();
     folder.run(&pipeline(

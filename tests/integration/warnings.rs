@@ -70,6 +70,55 @@ fn a_field_that_a_record_may_lack_is_shown() {
 }
 
 #[test]
+fn a_column_with_empty_cells_is_shown_where_a_text_uses_it() {
+    let folder = Folder::new();
+    folder.write("a.csv", b"id,body,note\n1,x,\n2,,\n3,y,z\n");
+    folder.write("b.csv", b"id,body\n4,x\n");
+    folder.write(
+        "a.jsonl",
+        br#"{"id": 1, "body": "x", "note": null}
+{"id": 2, "note": "a"}
+{"id": 3, "body": "y", "note": "b"}
+"#,
+    );
+    let copy = format!(
+        "COPY (FROM (VALUES (1, 'x', NULL), (2, NULL, NULL), (3, 'y', 'z')) AS t(id, body, note)) TO '{}' (FORMAT parquet)",
+        folder.path("a.parquet").display()
+    );
+    duckdb::Connection::open_in_memory().unwrap().execute_batch(&copy).unwrap();
+    for (source, body, note) in [
+        ("csv: a.csv", "1 of 3 rows has", "2 of 3 rows have"),
+        ("csv: '*.csv'", "1 of 4 rows has", "3 of 4 rows have"),
+        ("jsonl: a.jsonl", "1 of 3 rows has", "1 of 3 rows has"),
+        ("parquet: a.parquet", "1 of 3 rows has", "2 of 3 rows have"),
+        (
+            "rows: [{ id: 1, body: x }, { id: 2, note: a }, { id: 3, body: y, note: b }]",
+            "1 of 3 rows has",
+            "1 of 3 rows has",
+        ),
+    ] {
+        let spec = |prompt: &str| {
+            format!(
+                "pipeline: p\nmistral: {{ api_key: k }}\nduckdb: out.duckdb\nstages:\n  - source: texts\n    {source}\n    \
+                 key: id\n  - map: review\n    chat: {{ model: mistral-small-latest, prompt: \"{prompt}\" }}\n  - sink: rows\n"
+            )
+        };
+        let shown = |prompt: &str| {
+            Mistakes(folder.pipeline(&spec(prompt), &[]).plan().warnings.clone()).render(false)
+        };
+        let both = shown("{{ id }} {{ body }} {{ note }}");
+        assert!(both.contains(&format!("`body` may be NULL here: {body} no value")), "{source}: {both}");
+        assert!(both.contains(&format!("`note` may be NULL here: {note} no value")), "{source}: {both}");
+        assert_eq!(both.matches("may be NULL").count(), 2, "{source}: {both}");
+        assert_eq!(
+            shown("{{ id }} {% if body %}{{ body }}{% endif %} {{ note | default('') }}"),
+            "",
+            "{source}"
+        );
+    }
+}
+
+#[test]
 fn what_changes_with_each_run_is_shown_where_a_request_may_contain_it() {
     for (expression, word) in [
         ("now()", "now"),

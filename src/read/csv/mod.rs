@@ -64,9 +64,11 @@ pub(super) fn describe(
         .iter()
         .zip(&proofs)
         .map(|(name, proof)| (Arc::clone(name), declared(name).unwrap_or_else(|| proof.datatype())));
+    let rows: u64 = described.iter().map(|file| file.rows).sum();
     let columns = names.all().iter().zip(&proofs).map(|(name, proof)| Column {
         declared: options.types.text || declared(name).is_some(),
         evidence: proof.evidence(),
+        empty: rows - proof.values(),
     });
     Ok(Description {
         schema: Schema::new(fields),

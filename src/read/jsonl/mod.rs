@@ -74,13 +74,15 @@ pub(super) fn describe(
         .iter()
         .zip(&shapes)
         .map(|(name, shape)| (Arc::clone(name), declared(name).unwrap_or_else(|| shape.datatype())));
+    let rows: u64 = described.iter().map(|file| file.rows).sum();
+    let columns = names.all().iter().zip(&shapes).map(|(name, shape)| Column {
+        declared: declared(name).is_some(),
+        evidence: None,
+        empty: rows - shape.values(),
+    });
     Ok(Description {
         schema: Schema::new(fields),
-        columns: names
-            .all()
-            .iter()
-            .map(|name| Column { declared: declared(name).is_some(), evidence: None })
-            .collect(),
+        columns: columns.collect(),
         files: described,
         skipped: Vec::new(),
         proofs: new,

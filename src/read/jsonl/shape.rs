@@ -23,6 +23,8 @@ pub(super) struct Shape {
     list: Option<Box<Shape>>,
     object: Option<Box<Object>>,
     deep: bool,
+    /// The values that are not null.
+    values: u64,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -37,6 +39,7 @@ struct Object {
 
 impl Shape {
     pub(super) fn see(&mut self, node: &Node<'_>) {
+        self.values += u64::from(!matches!(node.kind, Kind::Null));
         match &node.kind {
             Kind::Null => {}
             Kind::Boolean(_) => self.boolean = true,
@@ -65,7 +68,8 @@ impl Shape {
 
     /// Merges the facts about the key from another file.
     pub(super) fn merge(&mut self, other: Self) {
-        let Self { boolean, text, numbers, list, object, deep } = other;
+        let Self { boolean, text, numbers, list, object, deep, values } = other;
+        self.values += values;
         self.boolean |= boolean;
         self.text |= text;
         self.deep |= deep;
@@ -80,8 +84,13 @@ impl Shape {
         }
     }
 
+    /// How many values are not null.
+    pub(super) const fn values(&self) -> u64 {
+        self.values
+    }
+
     pub(super) fn datatype(&self) -> LogicalType {
-        let Self { boolean, text, numbers, list, object, deep } = self;
+        let Self { boolean, text, numbers, list, object, deep, values: _ } = self;
         match (boolean, text, numbers, list, object, deep) {
             (true, false, None, None, None, false) => LogicalType::Boolean,
             (false, true, None, None, None, false) => LogicalType::Varchar,

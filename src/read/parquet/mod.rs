@@ -33,6 +33,7 @@ pub(super) fn describe(
     let connection = engine.connection()?;
     let mut names = Names::default();
     let mut types: Vec<(LogicalType, Arc<str>)> = Vec::new();
+    let mut values: Vec<u64> = Vec::new();
     let mut described = Vec::new();
     for file in files {
         let path = set.locate(&file);
@@ -59,6 +60,14 @@ pub(super) fn describe(
         let rows: Option<i64> = connection
             .query_row(&sql, [], |row| row.get(0))
             .map_err(|error| ReadError::Damaged { file: Arc::clone(&file), reason: message(&error) })?;
+        let rows = rows.unwrap_or_default().unsigned_abs();
+        let nulls = nulls(connection, &path)
+            .map_err(|error| ReadError::Damaged { file: Arc::clone(&file), reason: message(&error) })?;
+        values.resize(names.len(), 0);
+        for (name, _) in &columns {
+            let nulls = nulls.iter().find(|(column, _)| column == name).map_or(0, |(_, nulls)| *nulls);
+            values[names.add(name)] += rows.saturating_sub(nulls);
+        }
         described.push(FileDescription {
             path: file,
             stamp,
@@ -66,7 +75,7 @@ pub(super) fn describe(
             delimiter: None,
             proven: 0,
             whole: true,
-            rows: rows.unwrap_or_default().unsigned_abs(),
+            rows,
             bad: 0,
         });
     }
@@ -76,10 +85,15 @@ pub(super) fn describe(
         .iter()
         .zip(types)
         .map(|(name, (of, _))| (Arc::clone(name), options.types.get(name).cloned().unwrap_or(of)));
-    let columns = names.all().iter().map(|name| options.types.get(name).is_some());
+    let rows: u64 = described.iter().map(|file| file.rows).sum();
+    let columns = names.all().iter().zip(values).map(|(name, values)| Column {
+        declared: options.types.get(name).is_some(),
+        evidence: None,
+        empty: rows.saturating_sub(values),
+    });
     Ok(Description {
         schema: Schema::new(fields),
-        columns: columns.map(|declared| Column { declared, evidence: None }).collect(),
+        columns: columns.collect(),
         files: described,
         skipped: Vec::new(),
         proofs: Vec::new(),
@@ -92,6 +106,18 @@ fn columns(connection: &Connection, path: &Path) -> Result<Vec<(String, LogicalT
     let rows = statement.query_map([], |row| {
         Ok((row.get::<_, String>(0)?, parse_type(&row.get::<_, String>(1)?).as_column()))
     })?;
+    rows.collect()
+}
+
+/// The NULLs of each column that is no list or struct, where the file says how many there are.
+fn nulls(connection: &Connection, path: &Path) -> Result<Vec<(String, u64)>, duckdb::Error> {
+    let sql = format!(
+        "SELECT path_in_schema, CAST(sum(stats_null_count) AS BIGINT) FROM parquet_metadata({})
+         GROUP BY ALL HAVING sum(stats_null_count) > 0",
+        literal(path)
+    );
+    let mut statement = connection.prepare(&sql)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
     rows.collect()
 }
 

@@ -72,7 +72,7 @@ impl Hold for OnDisk {
                 output: Arc::clone(&query.output),
             }),
             Set::Sample(count) => Transformation::Sample(*count),
-            Set::Unique(of) => Transformation::Unique(of.clone()),
+            Set::Unique { of, key } => Transformation::Unique { of: of.clone(), key: key.clone() },
         });
         let closed = ClosedWave {
             wave: self.node.name.to_string(),
@@ -84,7 +84,7 @@ impl Hold for OnDisk {
         let ok = shutdown
             .check(store.close_wave(self.context.database.run, &self.buffer, closed, transformation).await)?;
         match &self.wave.set {
-            Some(Set::Sample(_) | Set::Unique(_)) => self.meter.skipped.add(counts.ok - ok),
+            Some(Set::Sample(_) | Set::Unique { .. }) => self.meter.skipped.add(counts.ok - ok),
             // The results of a query are different records.
             _ => {
                 let added = ok as i64 - counts.ok as i64;

@@ -25,8 +25,8 @@ pub enum WaveSet {
     Query(Text),
     /// That many records, the same ones in every run.
     Sample(u64),
-    /// The first by key for each value of an expression, and all for which it is NULL.
-    Unique(Text),
+    /// The first by key for each value of the expressions, and all for which one is NULL.
+    Unique(Vec<Text>),
 }
 
 pub(crate) static SHAPE: Shape = Shape::new(
@@ -59,9 +59,10 @@ pub(crate) static SHAPE: Shape = Shape::new(
         ),
         key(
             "unique",
-            Type::Text(Written::Expression),
-            "unique: lower(title)",
-            "Lets one record through for each value of the expression, the first by key; and all for which it is NULL.",
+            Type::Many(&Type::Text(Written::Expression)),
+            "unique: [lower(title), year]",
+            "Lets one record through for each value of the expression or the list of expressions, the first by key; and \
+             all for which one is NULL.",
         ),
         key(
             "stop_if",
