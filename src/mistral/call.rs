@@ -223,9 +223,8 @@ impl Client {
     fn understood(&self, endpoint: Endpoint, answer: &Answer) -> Result<(Value, Reply), Fault> {
         if let Some(why) = &answer.unusable {
             let (text, _) = decode::text(&answer.bytes);
-            return Ok((Value::Null, unreadable(&self.http.without_key(&text), why)));
+            return Ok((Value::Null, unreadable(&text, why)));
         }
-        received_bytes(endpoint, &answer.bytes)
-            .map_err(|why| Fault::unreadable(self.http.without_key(&format!("the answer {why}"))))
+        received_bytes(endpoint, &answer.bytes).map_err(|why| Fault::unreadable(format!("the answer {why}")))
     }
 }

@@ -1,6 +1,6 @@
 //! One HTTP exchange: a request is sent once, and yields an answer or a fault.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
@@ -15,6 +15,7 @@ use super::{
     connection::trimmed,
     decode,
     fault::Fault,
+    key_mask::KeyMask,
     rate_limit_headers::RateLimitHeaders,
     reach::{Blocked, PAUSE, Reach},
     redirect,
@@ -35,7 +36,7 @@ pub(super) struct Http {
     client: reqwest::Client,
     base: Url,
     timeouts: Timeouts,
-    key: Arc<str>,
+    key: KeyMask,
     reach: Reach,
 }
 
@@ -72,7 +73,7 @@ impl Http {
             client = client.no_proxy();
         }
         let client = client.build().map_err(ClientError::Http)?;
-        let key = connection.api_key.as_str().into();
+        let key = KeyMask::new(connection.api_key.as_str());
         Ok(Self { client, base, timeouts: connection.timeouts, key, reach: Reach::default() })
     }
 
@@ -138,7 +139,8 @@ impl Http {
         let asked = response.url().clone();
         let headers = std::mem::take(response.headers_mut());
         let limits = RateLimitHeaders::read(&headers);
-        let correlation_id = text(&headers, "mistral-correlation-id").map(str::to_owned);
+        let correlation_id =
+            text(&headers, "mistral-correlation-id").map(|id| self.key.text(id).into_owned());
         let most = if status.is_success() { most } else { LARGEST_ERROR };
         let mut bytes = bytes::BytesMut::new();
         let mut unusable = None;
@@ -156,14 +158,15 @@ impl Http {
                 Err(why) => unusable = Some(why),
             }
         }
+        let bytes = self.key.body(bytes);
         if status.is_success() {
             return Ok(Answer { bytes, unusable, limits, correlation_id });
         }
         let mut error = if status.is_redirection() {
             let reported = redirect::message(&asked, text(&headers, LOCATION.as_str()));
-            ApiError::of(status.as_u16(), &self.without_key(&reported).into())
+            ApiError::of(status.as_u16(), &self.key.text(&reported).into())
         } else {
-            ApiError::read(status.as_u16(), &self.without_key(&String::from_utf8_lossy(&bytes)))
+            ApiError::read(status.as_u16(), &String::from_utf8_lossy(&bytes))
         };
         error.correlation_id = correlation_id;
         error.retry_after = retry_after(&headers, jiff::Timestamp::now());
@@ -173,7 +176,7 @@ impl Http {
     fn network(&self, error: reqwest::Error) -> Fault {
         let sent = !(error.is_connect() || error.is_builder());
         let error = error.without_url();
-        let reported = self.without_key(&chain(&error));
+        let reported = self.key.text(&chain(&error)).into_owned();
         let blocked = if sent { None } else { self.reach.failed(&error, &reported, &self.host()) };
         match blocked {
             Some(Blocked::ForGood(cause)) => Fault::Unreachable(cause),
@@ -186,12 +189,6 @@ impl Http {
     fn host(&self) -> String {
         let host = self.base.host_str().unwrap_or_default();
         self.base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-    }
-
-    /// Removes the key from a text: servers quote what they refuse.
-    pub(super) fn without_key(&self, text: &str) -> String {
-        // A key this short is not a secret, and would occur in ordinary words.
-        if self.key.len() < 8 { text.to_owned() } else { text.replace(&*self.key, "[the API key]") }
     }
 }
 

@@ -15,6 +15,7 @@ mod gauge;
 mod http;
 mod jobs;
 mod json_repair;
+mod key_mask;
 mod limit;
 mod lock;
 mod management;

@@ -15,7 +15,15 @@ async fn a_spec_is_run_and_its_events_are_read() {
     let folder = Folder::new();
     folder.write("count.yaml", b"stages:\n  - source: numbers\n    repeat: 9\n  - sink: counted\n");
     let lines = run_a_spec::run(&folder.path("count.yaml")).await.unwrap();
-    assert_eq!(lines, ["`numbers` has ended", "`counted` has ended", "5 records, 5 rows, 0 failures", "the run is complete"]);
+    assert_eq!(
+        lines,
+        [
+            "`numbers` has ended",
+            "`counted` has ended",
+            "5 records, 5 rows, 0 failures",
+            "the run is complete"
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,6 +48,7 @@ mod run;
 mod samples;
 mod scenarios;
 mod schema;
+mod secrets;
 mod signals;
 mod sim;
 mod stages;

@@ -33,7 +33,7 @@ use crate::{
     store::StoreError,
 };
 /// The batch of answers committed together. A kill loses the answers of this time.
-const COMMIT: Bounds = Bounds { items: 1024, weight: usize::MAX, wait: Duration::from_millis(20) };
+const COMMIT: Bounds = Bounds { items: 1024, weight: usize::MAX, wait: Duration::from_millis(5) };
 
 /// A record and its last step.
 struct Answered {
