@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::{
-    Mistral, NodeId, Paces, Plan, Port, RecordType, Secret, Step, Target, Throttle,
+    Mistral, Node, NodeId, Paces, Plan, Port, RecordType, Secret, Step, Target, Throttle,
     compiler::{Collected, CompileContext, Compiler, Tables},
     doubt::{Doubt, Guards},
     graph::{self, Edge, Graph},
@@ -117,6 +117,7 @@ fn pass(spec: &Spec, around: &CompileContext<'_>, tables: &Tables) -> Pass {
     }
     let (name, duckdb) = (&spec.name, &spec.duckdb);
     let asks = steps.values().any(|step| matches!(step, Step::Ask(_) | Step::Submit(_)));
+    let nodes = nodes::nodes(spec, &graph, steps, &inputs);
     let plan = Plan {
         name: name.value.to_string(),
         folder: spec.folder.clone(),
@@ -126,14 +127,25 @@ fn pass(spec: &Spec, around: &CompileContext<'_>, tables: &Tables) -> Pass {
         } else {
             compiler.path(&duckdb.path).display().to_string()
         },
-        resources: resources(spec),
+        resources: Resources { columns: nodes.iter().map(columns).sum(), ..resources(spec) },
         mistral: asks.then_some(mistral),
         budget: spec.budget,
         prices: spec.prices.clone(),
-        nodes: nodes::nodes(spec, &graph, steps, &inputs),
+        nodes,
         warnings: in_order(compiler.warnings, spec),
     };
     Pass { plan: Ok(plan), found, assumed }
+}
+
+/// The columns that a stage writes to the database.
+fn columns(node: &Node) -> usize {
+    match &node.step {
+        Step::Sink(sink) => sink.columns.iter().map(|column| column.datatype.leaves()).sum(),
+        Step::Wave(_) | Step::Gather(_) => {
+            node.input.schema.fields().iter().map(|field| field.datatype.leaves()).sum()
+        }
+        _ => 0,
+    }
 }
 
 /// The spec's own mistakes in the order of its lines, then those of other files.

@@ -297,7 +297,10 @@ fn poll_lines(poll: &Poll) -> Vec<String> {
 }
 
 /// The resource limits set by the pipeline.
-fn resources(Resources { memory, threads, temp }: &Resources, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn resources(
+    Resources { memory, threads, temp, columns: _ }: &Resources,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
     let said = [
         memory.map(|memory| format!("memory {memory}")),
         threads.map(|threads| format!("threads {threads}")),

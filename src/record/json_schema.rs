@@ -6,18 +6,22 @@
 
 use serde_json::{Map, Value};
 
-use super::LogicalType;
+use super::{LogicalType, narrow::narrow};
 
 /// The type of the values valid for a JSON Schema; [`LogicalType::Json`] if no other type holds them all.
 ///
 /// An object without `additionalProperties` has only the named properties; with `additionalProperties: true`
 /// or `patternProperties` it is JSON.
+/// The deepest objects are JSON where a type would have more than 500 columns.
 pub fn of_json_schema(schema: &Value) -> LogicalType {
-    match (Walk { root: schema, open: Vec::new() }).of(schema) {
-        Found::Type(of) => of,
+    match (Walk { root: schema, open: Vec::new(), fields: 0 }).of(schema) {
+        Found::Type(of) => narrow(of),
         Found::Any | Found::Null => LogicalType::Json,
     }
 }
+
+/// The most fields of structs that are looked at: schemas whose parts refer to each other can name millions.
+const MOST_FIELDS: usize = 20_000;
 
 /// The result for a part of a schema.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +37,8 @@ struct Walk<'a> {
     root: &'a Value,
     /// The open references, to detect recursive schemas.
     open: Vec<&'a str>,
+    /// The fields of structs so far.
+    fields: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -145,7 +151,8 @@ impl<'a> Walk<'a> {
             return LogicalType::Json;
         }
         match keywords.get("properties").and_then(Value::as_object) {
-            Some(properties) if !properties.is_empty() => {
+            Some(properties) if !properties.is_empty() && self.fields < MOST_FIELDS => {
+                self.fields += properties.len();
                 let fields = properties.iter().map(|(name, schema)| {
                     let of = match self.of(schema) {
                         Found::Type(of) => of,

@@ -162,6 +162,15 @@ impl LogicalType {
             )
     }
 
+    /// The columns that DuckDB stores for it: one for each leaf, and one for the lengths of a list.
+    pub fn leaves(&self) -> usize {
+        match self {
+            Self::List(of) | Self::Array(of, _) => 1 + of.leaves(),
+            Self::Struct(fields) => fields.iter().map(|(_, of)| of.leaves()).sum(),
+            _ => 1,
+        }
+    }
+
     /// Whether it contains no struct, so that its values have a plain text form.
     pub fn is_flat(&self) -> bool {
         match self {

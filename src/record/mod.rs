@@ -7,6 +7,7 @@ mod about;
 mod json;
 mod json_schema;
 mod logical_type;
+mod narrow;
 mod parse_type;
 mod schema;
 mod unquoted_name;

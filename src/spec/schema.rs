@@ -25,8 +25,21 @@ pub enum SchemaSpec {
 /// Keywords of a JSON Schema whose misspelling would leave an answer without fields.
 const STRUCTURE: [&str; 4] = ["properties", "required", "items", "additionalProperties"];
 
-/// Valid keywords spelt like one of `STRUCTURE`.
-const SIMILAR: [&str; 3] = ["patternProperties", "prefixItems", "unevaluatedProperties"];
+/// Valid keywords of any version that are spelt like one of `STRUCTURE`.
+const SIMILAR: [&str; 12] = [
+    "additionalItems",
+    "dependentRequired",
+    "maxItems",
+    "maxProperties",
+    "minItems",
+    "minProperties",
+    "patternProperties",
+    "prefixItems",
+    "propertyNames",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "uniqueItems",
+];
 
 /// A likely mistake in a valid JSON Schema, and the word where it is.
 pub(crate) fn flaw(schema: &Value) -> Option<(String, SchemaFault)> {
@@ -76,11 +89,23 @@ mod tests {
 
     use super::*;
 
+    const KEYWORDS: &str = "$anchor $comment $defs $dynamicAnchor $dynamicRef $id $recursiveAnchor $recursiveRef $ref $schema \
+        $vocabulary additionalItems additionalProperties allOf anyOf const contains contentEncoding contentMediaType \
+        contentSchema default definitions dependencies dependentRequired dependentSchemas deprecated description else enum \
+        examples exclusiveMaximum exclusiveMinimum format id if items maxContains maxItems maxLength maxProperties maximum \
+        minContains minItems minLength minProperties minimum multipleOf not oneOf pattern patternProperties prefixItems \
+        properties propertyNames readOnly required then title type unevaluatedItems unevaluatedProperties uniqueItems \
+        writeOnly";
+
     #[test]
     fn a_misspelt_keyword_and_a_property_that_is_refused_are_found_at_any_depth() {
         let good = json!({ "type": "object", "properties": { "item": { "type": "string" }, "require": { "type": "array", "items": {} } },
             "required": ["item"], "additionalProperties": false, "title": "x", "x-note": 1 });
         assert_eq!(flaw(&good), None);
+        // All keywords of JSON Schema, of drafts 4 to 2020-12.
+        for keyword in KEYWORDS.split_whitespace() {
+            assert_eq!(flaw(&json!({ keyword: 1 })), None, "{keyword}");
+        }
         for (inner, word) in [
             (json!({ "type": "object", "propertys": {} }), "propertys"),
             (json!({ "type": "object", "properties": {}, "requried": [] }), "requried"),

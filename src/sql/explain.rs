@@ -144,11 +144,14 @@ fn extension(message: &str) -> Option<String> {
     ))
 }
 
+/// DuckDB's words for a lack of memory.
+const NO_MEMORY: [&str; 3] = ["failed to pin", "failed to allocate", "could not allocate"];
+
 /// A result that does not fit into memory or on disk.
 fn memory(message: &str) -> Option<String> {
     // On a commit, DuckDB reports it as a transaction error.
     let rest = match message.split_once("Failed to commit: ") {
-        Some((_, rest)) if rest.contains("failed to pin") || rest.contains("failed to allocate") => rest,
+        Some((_, rest)) if NO_MEMORY.iter().any(|words| rest.contains(words)) => rest,
         _ => message.strip_prefix("Out of Memory Error: ")?,
     };
     let first = rest.lines().next().unwrap_or_default().trim_end_matches('.');

@@ -17,6 +17,8 @@ pub struct Resources {
     pub threads: Option<u32>,
     /// The spill folder.
     pub temp: Option<PathBuf>,
+    /// The columns of all tables that the pipeline writes, with the parts of nested ones.
+    pub columns: usize,
 }
 
 /// The effective limits of a database.
@@ -36,6 +38,10 @@ pub const SHARE: u64 = 8;
 pub const LEAST: Size = Size(128_000_000);
 /// The upper bound: see `docs/decisions/memory.md`.
 pub const MOST: Size = Size(160_000_000);
+/// So many columns are written within these bounds; each further one needs memory for its blocks.
+pub const NARROW: usize = 100;
+/// The memory for each further column, up to half of the machine's.
+pub const EACH: Size = Size(1_200_000);
 
 /// The default for threads is the machine's, up to this: each thread holds its own rows in memory.
 pub const MOST_THREADS: u32 = 4;
@@ -54,9 +60,11 @@ impl Resources {
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
-        let share = bytes(&memory).map_or(LEAST.0, |bytes| (bytes / DUCKDBS_PART) as u64 / SHARE);
+        let machine = bytes(&memory).map_or(0, |bytes| (bytes / DUCKDBS_PART) as u64);
+        let narrow = (machine / SHARE).clamp(LEAST.0, MOST.0);
+        let wide = narrow + self.columns.saturating_sub(NARROW) as u64 * EACH.0;
         Ok(Limits {
-            memory: self.memory.unwrap_or(Size(share.clamp(LEAST.0, MOST.0))),
+            memory: self.memory.unwrap_or(Size(wide.min(machine / 2).max(narrow))),
             threads: self
                 .threads
                 .unwrap_or_else(|| u32::try_from(threads).unwrap_or(MOST_THREADS).clamp(1, MOST_THREADS)),
@@ -103,14 +111,24 @@ mod tests {
         let between = limits(&none, "900MB").memory.0;
         // DuckDB prints tenths of a gigabyte.
         assert!(between.abs_diff(900_000_000 * 10 / 8 / SHARE) < 10_000_000, "{between}");
+        let wide =
+            |columns, machine| limits(&Resources { columns, ..Resources::default() }, machine).memory.0;
+        assert_eq!(wide(NARROW, "64GB"), MOST.0);
+        assert_eq!(wide(600, "64GB"), MOST.0 + 500 * EACH.0);
+        assert!(wide(10_000, "8GB") < 5_100_000_000 && wide(10_000, "8GB") > 4_900_000_000);
+        assert_eq!(wide(600, "100MB"), LEAST.0);
         assert_eq!(limits(&none, "64GB").threads, MOST_THREADS);
         assert_eq!(limits(&none, "64GB").temp, PathBuf::from("beside"));
     }
 
     #[test]
     fn what_is_said_holds() {
-        let said =
-            Resources { memory: Some(Size(1_000_000_000)), threads: Some(7), temp: Some("there's".into()) };
+        let said = Resources {
+            memory: Some(Size(1_000_000_000)),
+            threads: Some(7),
+            temp: Some("there's".into()),
+            columns: 900,
+        };
         let limits = limits(&said, "400MB");
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(&limits.sql()).unwrap();

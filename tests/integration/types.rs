@@ -279,3 +279,24 @@ fn a_cast_of_a_sink_changes_no_value() {
         }
     }
 }
+
+/// DuckDB needs about a megabyte for each column that it writes, more than the memory of an ordinary pipeline.
+#[test]
+fn a_table_of_900_columns_is_written() {
+    const COLUMNS: usize = 900;
+    let folder = Folder::new();
+    let mut csv = format!("id{}\n", (0..COLUMNS).map(|at| format!(",c{at}")).collect::<String>());
+    for row in 0..600 {
+        let cells: String = (0..COLUMNS).map(|at| format!(",v{}{at}", row % 7)).collect();
+        csv += &format!("{row}{cells}\n");
+    }
+    folder.write("wide.csv", csv.as_bytes());
+    let spec =
+        "duckdb: out.duckdb\nstages:\n  - source: wide\n    csv: wide.csv\n    key: id\n  - sink: wide\n";
+    let ended = folder.run(spec);
+    conserved(&ended);
+    assert_eq!(
+        folder.sql("SELECT count(*), count(DISTINCT c899), any_value(c0 ORDER BY id) FROM wide"),
+        "600 | 7 | v00"
+    );
+}

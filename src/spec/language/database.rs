@@ -39,10 +39,13 @@ pub(super) static SHAPE: Shape = Shape::new(
         )
         .or(Preset::Made(|| {
             format!(
-                "1/{} of the machine's, from `{}` to `{}`",
+                "1/{} of the machine's, from `{}` to `{}`, and `{}` for each column beyond {} that the sinks and \
+                 waves write",
                 resources::SHARE,
                 resources::LEAST,
-                resources::MOST
+                resources::MOST,
+                resources::EACH,
+                resources::NARROW
             )
         })),
         key("threads", Type::Count("threads", 1, 1024), "threads: 2", "Threads of a query.").or(Preset::Made(
@@ -95,6 +98,11 @@ impl FromValue for DuckdbSpec {
 impl DuckdbSpec {
     /// The resource limits of DuckDB; `resolve` turns a text into a path.
     pub fn resources(&self, resolve: impl Fn(&Text) -> std::path::PathBuf) -> Resources {
-        Resources { memory: self.memory, threads: self.threads, temp: self.temp.as_ref().map(resolve) }
+        Resources {
+            memory: self.memory,
+            threads: self.threads,
+            temp: self.temp.as_ref().map(resolve),
+            columns: 0,
+        }
     }
 }

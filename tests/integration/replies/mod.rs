@@ -3,6 +3,7 @@
 mod attempts;
 mod identity;
 mod mocks;
+mod real_schemas;
 mod schemas;
 mod templates;
 mod values;

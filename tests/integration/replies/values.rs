@@ -135,7 +135,7 @@ fn value(draw: &mut Draw, schema: &Value, root: &Value) -> Value {
 }
 
 /// Normalizes a value: drops absent fields, which NULL represents, and formats numbers and times for comparison.
-fn normal(value: &Value) -> Value {
+pub(super) fn normal(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let there = fields.iter().filter(|(_, value)| !value.is_null());
@@ -146,9 +146,14 @@ fn normal(value: &Value) -> Value {
             Some(whole) => json!(whole.to_string()),
             None => json!(number.as_f64().map(|value| value.to_string())),
         },
+        // A TIMESTAMP is the moment in UTC.
         Value::String(text) if text.ends_with('Z') && text.contains('T') => {
             json!(text.replace('T', " ").replace('Z', ""))
         }
+        Value::String(text) => match text.parse::<jiff::Timestamp>() {
+            Ok(at) => json!(at.to_string().replace('T', " ").replace('Z', "")),
+            Err(_) => value.clone(),
+        },
         other => other.clone(),
     }
 }
