@@ -44,17 +44,17 @@
 //! notice.
 
 pub mod diagnostic;
+pub mod escape;
 pub mod event;
 pub mod prelude;
 pub mod run;
-pub mod shown;
 pub mod sim;
 
 #[doc(hidden)]
 pub mod cli;
 mod expressions;
 #[doc(hidden)]
-pub mod fault;
+pub mod fault_injection;
 #[doc(hidden)]
 pub mod files;
 #[doc(hidden)]

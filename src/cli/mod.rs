@@ -20,8 +20,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     diagnostic::{Mistake, Mistakes},
+    escape::escaped,
     run::Pipeline,
-    shown::visible,
 };
 
 /// Exit code: the spec or the command line is wrong.
@@ -100,10 +100,10 @@ pub fn main() -> ExitCode {
 /// Prints help or an argument error; clap quotes arguments unchanged, including escape codes.
 fn refused(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
-    let is_hostile = matches!(visible(&text), Cow::Owned(_));
+    let is_hostile = matches!(escaped(&text), Cow::Owned(_));
     match (is_hostile, error.use_stderr()) {
         (false, _) => drop(error.print()),
-        (true, true) => drop(std::io::stderr().write_all(visible(&text).as_bytes())),
+        (true, true) => drop(std::io::stderr().write_all(escaped(&text).as_bytes())),
         (true, false) => show(&text),
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(WRONG))
@@ -158,16 +158,16 @@ fn tell_mistakes(mistakes: &Mistakes) {
 
 /// Prints an error with its causes.
 fn tell(error: &str) {
-    let _ = writeln!(std::io::stderr(), "error: {}", visible(error));
+    let _ = writeln!(std::io::stderr(), "error: {}", escaped(error));
 }
 
 /// Prints a one-line warning.
 fn warn(text: &str) {
-    let _ = writeln!(std::io::stderr(), "warning: {}", visible(text));
+    let _ = writeln!(std::io::stderr(), "warning: {}", escaped(text));
 }
 
 fn show(text: &str) {
-    let _ = std::io::stdout().write_all(visible(text).as_bytes());
+    let _ = std::io::stdout().write_all(escaped(text).as_bytes());
 }
 
 fn has_color() -> bool {

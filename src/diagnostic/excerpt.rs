@@ -8,7 +8,7 @@ use miette::{
 };
 
 use super::{fault::Fault, mistake::Mistake, place::char_start};
-use crate::shown::visible;
+use crate::escape::escaped;
 
 /// Lines kept before and after the place, more than are drawn.
 const AROUND: usize = 2;
@@ -35,14 +35,14 @@ impl Excerpt {
         let Mistake { fault, place } = mistake;
         let source = &place.source;
         let text = &source.text;
-        let words = |words: &str| visible(&source.masked(words)).into_owned();
+        let words = |words: &str| escaped(&source.masked(words)).into_owned();
         // A span over several lines would be drawn as a tall bracket; its first line is enough.
         let start = char_start(text, place.span.start);
         let end = char_start(text, place.span.end).max(start);
         let line = text[start..end].find('\n').map_or(end, |at| start + at);
         let end = start + text[start..line].trim_end().len();
         let (from, to) = around(text, start);
-        let column = |at: usize| visible(&source.masked_within(from..at)).len();
+        let column = |at: usize| escaped(&source.masked_within(from..at)).len();
         let first = match fault {
             Fault::RepeatedKey { first: Some(first), .. } => Some(first.span.clone()),
             _ => None,
@@ -56,10 +56,10 @@ impl Excerpt {
                 Fault::Warning(_) => Severity::Warning,
                 _ => Severity::Error,
             },
-            name: visible(&source.name).into_owned(),
+            name: escaped(&source.name).into_owned(),
             span: column(start)..column(end),
             first: first.map(|first| column(first.start)..column(first.end)),
-            lines: visible(&source.masked_within(from..to)).into_owned(),
+            lines: escaped(&source.masked_within(from..to)).into_owned(),
             first_line: text[..from].matches('\n').count(),
         }
     }

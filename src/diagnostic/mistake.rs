@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{fault::Fault, place::Place};
-use crate::shown::visible;
+use crate::escape::escaped;
 
 /// A mistake and its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +16,7 @@ pub struct Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&visible(&self.place.source.masked(&self.fault.to_string())))
+        f.write_str(&escaped(&self.place.source.masked(&self.fault.to_string())))
     }
 }
 

@@ -1,6 +1,6 @@
 //! All mistakes of a spec, for display. Main type: [`Mistakes`].
 
-use crate::shown::visible;
+use crate::escape::escaped;
 
 use super::{excerpt::Excerpt, mistake::Mistake};
 
@@ -29,7 +29,7 @@ impl Mistakes {
             if !is_drawn {
                 out.push_str(&format!(
                     "{}: {excerpt}: {}\n",
-                    visible(&mistake.place.to_string()),
+                    escaped(&mistake.place.to_string()),
                     excerpt.label()
                 ));
             }

@@ -12,8 +12,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    ApiError, CallError, Client, Endpoint, ErrorAction, Gauge, Reply, RetryPolicy, WaitCause, decode,
-    fault::Fault,
+    ApiError, CallError, Client, Endpoint, ErrorAction, Gauge, Reply, RetryPolicy, WaitCause,
+    attempt_error::AttemptError,
+    decode,
     gauge::{Counted, Waiting},
     http::Answer,
     limit::{
@@ -50,7 +51,7 @@ struct Sent {
 
 /// Why an attempt failed, and how long the request waits if a limit refused it.
 struct Failed {
-    fault: Fault,
+    fault: AttemptError,
     wait: Option<(Duration, WaitCause)>,
 }
 
@@ -94,7 +95,7 @@ impl Client {
             };
             refusals += u32::from(wait.is_some());
             tracing::debug!(tries, %fault, "a request has no answer");
-            if let Fault::Api(error, _) = &fault
+            if let AttemptError::Api(error, _) = &fault
                 && error.action() == ErrorAction::Doubt
             {
                 self.own_refusal(&limiter, error).await?;
@@ -152,7 +153,7 @@ impl Client {
         };
         let mut wait = None;
         match &fault {
-            Fault::Api(error, headers) if error.action() == ErrorAction::RateLimited => {
+            AttemptError::Api(error, headers) if error.action() == ErrorAction::RateLimited => {
                 gauge.refused.fetch_add(1, Ordering::Relaxed);
                 if let Some(slot) = &slot {
                     slot.refused();
@@ -191,7 +192,11 @@ impl Client {
     }
 
     /// Sends a request and parses the answer.
-    async fn send(&self, call: &Call<'_>, permit: &Permit<'_>) -> Result<Result<Sent, Fault>, CallError> {
+    async fn send(
+        &self,
+        call: &Call<'_>,
+        permit: &Permit<'_>,
+    ) -> Result<Result<Sent, AttemptError>, CallError> {
         let _in_flight = Counted::new(&call.gauge.in_flight);
         let request = self.http.request(Method::POST, call.endpoint.path(), &[], &[]);
         let json = HeaderValue::from_static("application/json");
@@ -199,8 +204,8 @@ impl Client {
         let sent = self.http.exchange_up_to(request, call.endpoint.largest()).await;
         let headers = match &sent {
             Ok(answer) => Some(&answer.limits),
-            Err(Fault::Api(_, headers)) => Some(&**headers),
-            Err(Fault::Network { .. } | Fault::Unreachable(_)) => None,
+            Err(AttemptError::Api(_, headers)) => Some(&**headers),
+            Err(AttemptError::Network { .. } | AttemptError::Unreachable(_)) => None,
         };
         let applied =
             headers.map_or(Ok(()), |headers| permit.apply_headers(headers, call.model, sent.is_ok()));
@@ -220,11 +225,12 @@ impl Client {
         }))
     }
 
-    fn understood(&self, endpoint: Endpoint, answer: &Answer) -> Result<(Value, Reply), Fault> {
+    fn understood(&self, endpoint: Endpoint, answer: &Answer) -> Result<(Value, Reply), AttemptError> {
         if let Some(why) = &answer.unusable {
             let (text, _) = decode::text(&answer.bytes);
             return Ok((Value::Null, unreadable(&text, why)));
         }
-        received_bytes(endpoint, &answer.bytes).map_err(|why| Fault::unreadable(format!("the answer {why}")))
+        received_bytes(endpoint, &answer.bytes)
+            .map_err(|why| AttemptError::unreadable(format!("the answer {why}")))
     }
 }

@@ -12,9 +12,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     ApiError, ClientError, Connection, Timeouts,
+    attempt_error::AttemptError,
     connection::trimmed,
     decode,
-    fault::Fault,
     key_mask::KeyMask,
     rate_limit_headers::RateLimitHeaders,
     reach::{Blocked, PAUSE, Reach},
@@ -96,17 +96,21 @@ impl Http {
     }
 
     /// Sends a request and reads its answer within the default timeout.
-    pub(super) async fn exchange(&self, request: RequestBuilder) -> Result<Answer, Fault> {
+    pub(super) async fn exchange(&self, request: RequestBuilder) -> Result<Answer, AttemptError> {
         whole_answer(self.exchange_up_to(request, LARGEST).await)
     }
 
     /// The same for an answer of at most `most` bytes; a larger one is truncated.
-    pub(super) async fn exchange_up_to(&self, request: RequestBuilder, most: usize) -> Result<Answer, Fault> {
+    pub(super) async fn exchange_up_to(
+        &self,
+        request: RequestBuilder,
+        most: usize,
+    ) -> Result<Answer, AttemptError> {
         self.within(request, self.timeouts.first_byte, self.timeouts.whole, most).await
     }
 
     /// Sends a request that uploads or downloads a file.
-    pub(super) async fn exchange_file(&self, request: RequestBuilder) -> Result<Answer, Fault> {
+    pub(super) async fn exchange_file(&self, request: RequestBuilder) -> Result<Answer, AttemptError> {
         let whole = self.timeouts.whole.max(Timeouts::FILE);
         whole_answer(self.within(request, whole, whole, LARGEST_FILE).await)
     }
@@ -117,8 +121,8 @@ impl Http {
         first_byte: Duration,
         whole: Duration,
         most: usize,
-    ) -> Result<Answer, Fault> {
-        let late = |what: &str, limit: Duration| Fault::Network {
+    ) -> Result<Answer, AttemptError> {
+        let late = |what: &str, limit: Duration| AttemptError::Network {
             reported: format!("{what} within {}s", limit.as_secs_f64()),
             sent: true,
             retry_after: None,
@@ -133,7 +137,7 @@ impl Http {
         read.unwrap_or_else(|_| Err(late("the answer was not complete", whole)))
     }
 
-    async fn read(&self, mut response: reqwest::Response, most: usize) -> Result<Answer, Fault> {
+    async fn read(&self, mut response: reqwest::Response, most: usize) -> Result<Answer, AttemptError> {
         self.reach.reached();
         let status = response.status();
         let asked = response.url().clone();
@@ -170,18 +174,18 @@ impl Http {
         };
         error.correlation_id = correlation_id;
         error.retry_after = retry_after(&headers, jiff::Timestamp::now());
-        Err(Fault::Api(error, Box::new(limits)))
+        Err(AttemptError::Api(error, Box::new(limits)))
     }
 
-    fn network(&self, error: reqwest::Error) -> Fault {
+    fn network(&self, error: reqwest::Error) -> AttemptError {
         let sent = !(error.is_connect() || error.is_builder());
         let error = error.without_url();
         let reported = self.key.text(&chain(&error)).into_owned();
         let blocked = if sent { None } else { self.reach.failed(&error, &reported, &self.host()) };
         match blocked {
-            Some(Blocked::ForGood(cause)) => Fault::Unreachable(cause),
-            Some(Blocked::Maybe) => Fault::Network { reported, sent, retry_after: Some(PAUSE) },
-            None => Fault::Network { reported, sent, retry_after: None },
+            Some(Blocked::ForGood(cause)) => AttemptError::Unreachable(cause),
+            Some(Blocked::Maybe) => AttemptError::Network { reported, sent, retry_after: Some(PAUSE) },
+            None => AttemptError::Network { reported, sent, retry_after: None },
         }
     }
 
@@ -193,9 +197,9 @@ impl Http {
 }
 
 /// Fails if the body is incomplete.
-fn whole_answer(answer: Result<Answer, Fault>) -> Result<Answer, Fault> {
+fn whole_answer(answer: Result<Answer, AttemptError>) -> Result<Answer, AttemptError> {
     answer.and_then(|answer| match &answer.unusable {
-        Some(why) => Err(Fault::unreadable(format!("the answer {why}"))),
+        Some(why) => Err(AttemptError::unreadable(format!("the answer {why}"))),
         None => Ok(answer),
     })
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     CallError, Client, ErrorAction,
-    fault::Fault,
+    attempt_error::AttemptError,
     files::gone,
     http::Answer,
     limit::backoff::Backoff,
@@ -198,10 +198,10 @@ impl Client {
 }
 
 /// Whether a fault leaves open what the service did.
-fn is_open(fault: &Fault) -> bool {
+fn is_open(fault: &AttemptError) -> bool {
     match fault {
-        Fault::Api(error, _) => error.action() == ErrorAction::Retry,
-        Fault::Network { sent, .. } => *sent,
-        Fault::Unreachable(_) => false,
+        AttemptError::Api(error, _) => error.action() == ErrorAction::Retry,
+        AttemptError::Network { sent, .. } => *sent,
+        AttemptError::Unreachable(_) => false,
     }
 }

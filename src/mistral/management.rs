@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     CallError, Client, ErrorAction, StopCause,
-    fault::Fault,
+    attempt_error::AttemptError,
     http::Answer,
     limit::backoff::{Backoff, End, Next, jitter},
 };
@@ -28,7 +28,7 @@ impl Client {
         &self,
         request: impl Fn() -> RequestBuilder,
         file: bool,
-        read: impl Fn(Answer) -> Result<T, Fault>,
+        read: impl Fn(Answer) -> Result<T, AttemptError>,
     ) -> Result<T, CallError> {
         let mut backoff = Backoff::new(self.policy);
         let mut tries = 0;
@@ -47,7 +47,7 @@ impl Client {
         &self,
         request: RequestBuilder,
         file: bool,
-    ) -> Result<Result<Answer, Fault>, CallError> {
+    ) -> Result<Result<Answer, AttemptError>, CallError> {
         self.pause(self.gate.until()).await?;
         let sent = Instant::now();
         let answer = if file {
@@ -61,7 +61,7 @@ impl Client {
         };
         match &answer {
             Ok(_) => self.gate.answered(sent),
-            Err(Fault::Api(error, _)) if error.action() == ErrorAction::RateLimited => {
+            Err(AttemptError::Api(error, _)) if error.action() == ErrorAction::RateLimited => {
                 self.gate.on_rate_limited(error, sent, self.policy, jitter());
             }
             Err(_) => {}
@@ -73,7 +73,7 @@ impl Client {
     pub(super) async fn after(
         &self,
         backoff: &mut Backoff,
-        fault: &Fault,
+        fault: &AttemptError,
         tries: u32,
     ) -> Result<(), CallError> {
         match backoff.next(fault, jitter()) {
@@ -103,7 +103,7 @@ impl Client {
 }
 
 /// Parses a JSON answer.
-pub(super) fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T, Fault> {
+pub(super) fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T, AttemptError> {
     serde_json::from_slice(&answer.bytes)
-        .map_err(|error| Fault::unreadable(format!("expected a response of the service: {error}")))
+        .map_err(|error| AttemptError::unreadable(format!("expected a response of the service: {error}")))
 }

@@ -1,6 +1,7 @@
 //! The HTTP edge: all knowledge of Mistral's API, and nothing about stages or YAML.
 
 mod answer;
+mod attempt_error;
 mod call;
 mod client;
 mod connection;
@@ -9,7 +10,6 @@ mod ending;
 mod endpoint;
 mod error;
 mod expected;
-mod fault;
 mod files;
 mod gauge;
 mod http;

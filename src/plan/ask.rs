@@ -17,8 +17,8 @@ use crate::{
 
 use super::{
     Ask, Call, Field, Mock, Model, Prompt, Task,
+    caveat::{CaveatKind, optional_parts},
     compiler::Compiler,
-    doubt::{DoubtKind, optional_parts},
     inputs::{clean, plain, read_text},
     shape::{Shape, SplitLevel},
 };
@@ -49,7 +49,7 @@ impl Compiler<'_> {
         if let (Some(after), Some(Task::Chat(chat))) = (&mut after, &task)
             && let Some(schema) = &chat.schema
         {
-            after.doubts.extend(optional_parts(&schema.json, into));
+            after.caveats.extend(optional_parts(&schema.json, into));
         }
         for (_, condition) in &spec.expect {
             self.condition(condition, after.as_ref());
@@ -243,24 +243,24 @@ impl Compiler<'_> {
             self.report(fault, at);
         }
         if let Some(shape) = shape {
-            self.doubtful_references(text, shape, place);
+            self.caveats_in(text, shape, place);
         }
     }
 
     /// Reports references to values that may be NULL or that are not deterministic.
-    fn doubtful_references(&mut self, text: &str, shape: &Shape, place: &PlaceOf<'_>) {
+    fn caveats_in(&mut self, text: &str, shape: &Shape, place: &PlaceOf<'_>) {
         // One warning for each place: a part may be NULL because its parent is.
         let mut warned: Vec<Range<usize>> = Vec::new();
-        for doubt in &shape.doubts {
-            let is_it = |name: &str| doubt.concerns(name);
+        for caveat in &shape.caveats {
+            let is_it = |name: &str| caveat.concerns(name);
             for (name, span) in template::unguarded(text, &is_it) {
-                match &doubt.kind {
-                    DoubtKind::Null(_) if self.guards.cover(&name) || warned.contains(&span) => {}
-                    DoubtKind::Null(why) => {
+                match &caveat.kind {
+                    CaveatKind::Null(_) if self.guards.cover(&name) || warned.contains(&span) => {}
+                    CaveatKind::Null(why) => {
                         warned.push(span.clone());
                         self.warn(Warning::MaybeNull { name, why: why.clone() }, place(span));
                     }
-                    DoubtKind::Ties { function, query } => {
+                    CaveatKind::Ties { function, query } => {
                         let (column, function) = (name, function.clone());
                         self.warn(Warning::Ties { column, function }, query.clone());
                     }

@@ -13,8 +13,8 @@ use crate::{
 
 use super::{
     Mistral, Node, NodeId, Paces, Plan, Port, RecordType, Secret, Step, Target, Throttle,
+    caveat::{Caveat, Guards},
     compiler::{Collected, CompileContext, Compiler, Tables},
-    doubt::{Doubt, Guards},
     graph::{self, Edge, Graph},
     inputs::resolve,
     nodes,
@@ -218,7 +218,7 @@ impl Compiler<'_> {
                 let is_new = shape.as_ref().is_some_and(|shape| shape.schema.get(&into).is_none());
                 if let (Some(after), true, Some(_)) = (&mut after, is_new, &stage.when) {
                     let why = format!("`{}` has a `when:`", stage.name.value);
-                    after.doubts.push(Doubt::null(&into, &why));
+                    after.caveats.push(Caveat::null(&into, &why));
                 }
                 (ask.map(|ask| Step::Ask(Box::new(ask))), after)
             }
@@ -239,7 +239,7 @@ impl Compiler<'_> {
                 let guards = Guards::of(&filter.condition.value);
                 let mut after = shape.clone();
                 if let Some(after) = &mut after {
-                    after.doubts.retain(|doubt| !(doubt.is_null() && guards.cover(&doubt.path)));
+                    after.caveats.retain(|caveat| !(caveat.is_null() && guards.cover(&caveat.path)));
                 }
                 (Some(Step::Filter(filter.condition.value.clone())), after)
             }

@@ -11,7 +11,7 @@ use crate::{
     sql::Engine,
 };
 
-use super::{Port, doubt::Guards, shape::Shape};
+use super::{Port, caveat::Guards, shape::Shape};
 
 /// The columns of the tables of a pipeline's sinks, by their names in lower case.
 pub(super) type Tables = BTreeMap<String, Schema>;

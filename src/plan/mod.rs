@@ -5,15 +5,14 @@
 //! It is plain data: it can be printed and compared.
 
 mod ask;
-mod asked;
 mod attachment;
 mod batch;
 mod cast;
+mod caveat;
 mod chat;
 mod columns;
 mod compile;
 mod compiler;
-mod doubt;
 mod draw;
 mod expression;
 mod fold;
@@ -21,6 +20,7 @@ mod gather;
 mod graph;
 mod inputs;
 mod line;
+mod model_call;
 mod nodes;
 mod query_error;
 mod routes;
@@ -45,9 +45,9 @@ use crate::{
 };
 
 pub(crate) use ask::answer_text;
-pub use asked::{Ask, Attachment, Call, Chat, Field, Mock, Model, Prompt, Schema, Task};
 pub use compile::{compile, database, resources};
 pub use compiler::CompileContext;
+pub use model_call::{Ask, Attachment, Call, Chat, Field, Mock, Model, Prompt, Schema, Task};
 pub use source::{Origin, ReadFiles, Source};
 pub use step::{
     Column, ColumnValue, Gather, NewField, Owned, Paces, Poll, Relation, Reshape, Set, Sink, Split, Step,

@@ -24,9 +24,9 @@ impl Compiler<'_> {
             else {
                 continue;
             };
-            let doubt = shape.doubts.iter().filter(|doubt| doubt.is_null());
+            let caveat = shape.caveats.iter().filter(|caveat| caveat.is_null());
             let name =
-                doubt.clone().find_map(|doubt| names(&condition.value).find(|name| doubt.concerns(name)));
+                caveat.clone().find_map(|caveat| names(&condition.value).find(|name| caveat.concerns(name)));
             if let Some(name) = name {
                 self.warn(Warning::NoRoute(name.to_owned()), condition.place.clone());
             }

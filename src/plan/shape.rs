@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::record::{LogicalType, Schema, same_name};
 
-use super::{RecordType, doubt::Doubt};
+use super::{RecordType, caveat::Caveat};
 
 /// The fields of a port's records, their origin, and which of them are the key.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +29,7 @@ pub(super) struct Shape {
     /// The shapes of failures that pass to the next wave.
     pub(super) failures: Vec<Shape>,
     /// Fields, or parts of them, that a text should guard.
-    pub(super) doubts: Vec<Doubt>,
+    pub(super) caveats: Vec<Caveat>,
 }
 
 /// A split above.
@@ -62,7 +62,7 @@ impl Shape {
         let mut union = first.clone();
         for field in shapes.iter().flat_map(|shape| shape.schema.fields()) {
             if shapes.iter().any(|shape| shape.schema.get(&field.name).is_none()) {
-                union.doubts.push(Doubt::null(&field.name, "not every stage that is read here has it"));
+                union.caveats.push(Caveat::null(&field.name, "not every stage that is read here has it"));
             }
         }
         for shape in rest {
@@ -99,7 +99,7 @@ impl Shape {
             union.splits.truncate(same);
             union.failed |= shape.failed;
             union.failures.extend(shape.failures.iter().cloned());
-            union.doubts.extend(shape.doubts.iter().cloned());
+            union.caveats.extend(shape.caveats.iter().cloned());
         }
         Ok(union)
     }
@@ -117,7 +117,7 @@ impl Shape {
         self.made.retain(|made| !same_name(made, name));
         self.answers.retain(|answer| !same_name(answer, name));
         self.bulky.retain(|bulky| !same_name(bulky, name));
-        self.doubts.retain(|doubt| !same_name(doubt.field(), name));
+        self.caveats.retain(|caveat| !same_name(caveat.field(), name));
         self.made.push(name.to_owned());
     }
 
@@ -128,7 +128,7 @@ impl Shape {
         for names in [&mut self.made, &mut self.answers, &mut self.bulky] {
             names.retain(|name| keep(name));
         }
-        self.doubts.retain(|doubt| keep(doubt.field()));
+        self.caveats.retain(|caveat| keep(caveat.field()));
         if !self.key.iter().all(|name| keep(name)) {
             self.key.clear();
             self.source_key.clear();
@@ -146,9 +146,9 @@ impl Shape {
                 *old = name(old);
             }
         }
-        for doubt in &mut self.doubts {
-            let field = doubt.field().to_owned();
-            doubt.path.replace_range(..field.len(), &name(&field));
+        for caveat in &mut self.caveats {
+            let field = caveat.field().to_owned();
+            caveat.path.replace_range(..field.len(), &name(&field));
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::{
 
 use super::{
     Relation, Set, Wave, WaveQuery,
+    caveat::{Caveat, CaveatKind},
     compiler::Compiler,
-    doubt::{Doubt, DoubtKind},
     graph::Graph,
     query_error::Readable,
     shape::Shape,
@@ -176,8 +176,8 @@ impl Compiler<'_> {
             found
         };
         let ties = facts.ties.iter().cloned().map(|(column, function)| {
-            let kind = DoubtKind::Ties { function, query: over.written.place.clone() };
-            Doubt { path: column, kind }
+            let kind = CaveatKind::Ties { function, query: over.written.place.clone() };
+            Caveat { path: column, kind }
         });
         let after = Shape {
             made: all(|shape| &shape.made),
@@ -195,7 +195,7 @@ impl Compiler<'_> {
             splits: Vec::new(),
             maps: Vec::new(),
             failures: over.own.failures.clone(),
-            doubts: ties.collect(),
+            caveats: ties.collect(),
         };
         let query = WaveQuery {
             text: over.text.clone(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::Schema;
 
-use super::{BadLine, file_description::FileDescription, kept::Kept};
+use super::{BadLine, file_description::FileDescription, stored_proof::StoredProof};
 
 /// The columns of a set of files, and their evidence.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,7 +20,7 @@ pub struct Description {
     /// Matches of the pattern that are not read: a named pipe, a loop of links. Each is a failure.
     pub skipped: Vec<BadLine>,
     /// New proofs of whole files, to be stored.
-    pub proofs: Vec<Kept>,
+    pub proofs: Vec<StoredProof>,
 }
 
 impl Description {

@@ -17,11 +17,11 @@ mod file_description;
 mod fixture;
 mod input;
 mod jsonl;
-mod kept;
 mod options;
 mod parquet;
 mod proof;
 mod row;
+mod stored_proof;
 
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -30,9 +30,9 @@ use crate::files::FileSet;
 pub use description::{Column, Description, Evidence};
 pub use error::ReadError;
 pub use file_description::FileDescription;
-pub use kept::{Kept, ProofId, Proofs, no_proofs};
 pub use options::{Csv, Encoding, Format, Options, Types};
 pub use row::{BadLine, Counts, Entry, Row};
+pub use stored_proof::{ProofId, Proofs, StoredProof, no_proofs};
 
 use row::Output;
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use indicatif::MultiProgress;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::shown::visible;
+use crate::escape::escaped;
 
 /// Writes log lines to stderr, above the bars if there are any. Lines must not be coloured: escape codes are
 /// printed as text.
@@ -26,7 +26,7 @@ impl LogWriter {
     }
 
     fn print(&self, text: &str) -> io::Result<()> {
-        let text = visible(text);
+        let text = escaped(text);
         // Hidden bars swallow what is printed above them.
         if self.bars.is_hidden() {
             return io::stderr().write_all(text.as_bytes());

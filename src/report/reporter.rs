@@ -12,8 +12,8 @@ use super::{
     text::Paint,
 };
 use crate::{
+    escape::escaped_json,
     event::{Event, EventKind, RunEnd},
-    shown::visible_json,
 };
 
 /// Consumes a run's events and shows them; needs no async runtime, and is as fast as its writer.
@@ -110,7 +110,7 @@ impl Reporter {
 
     fn json(&mut self, event: &Event) -> io::Result<()> {
         let line = serde_json::to_string(event)?;
-        self.write(&format!("{}\n", visible_json(&line)))
+        self.write(&format!("{}\n", escaped_json(&line)))
     }
 
     /// The reason why a run could not be completed, shown in every mode.

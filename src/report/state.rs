@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{meter::Meter, text};
+use super::{rate::Rate, text};
 use crate::{
+    escape::escaped,
     event::{
         Conservation, Event, EventKind, Progress, RateLimits, RunEnd, StageCounts, StageKind, TableChange,
         Usage,
     },
-    shown::visible,
 };
 
 /// Longer estimates of the time left are not shown.
@@ -66,7 +66,7 @@ pub(crate) struct Stage {
     pub(crate) asks: bool,
     /// Whether it has ever waited for a rate limit.
     pub(crate) throttled: bool,
-    meter: Meter,
+    rate: Rate,
 }
 
 /// The phase of a stage.
@@ -99,7 +99,7 @@ impl State {
                     pipeline: text::clean(pipeline),
                     number: *run,
                     offline: *offline,
-                    database: visible(database).into_owned(),
+                    database: escaped(database).into_owned(),
                     started: event.at,
                 };
                 let stages = stages.iter().map(|info| Stage::new(&info.name, info.kind, event.at)).collect();
@@ -119,8 +119,8 @@ impl State {
                 let time = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
                 let tables = tables.iter().filter(|table| !table.is_empty()).cloned().collect();
                 let end = match end.clone() {
-                    RunEnd::Fatal(message) => RunEnd::Fatal(visible(&message).into_owned()),
-                    RunEnd::OutOfMoney(message) => RunEnd::OutOfMoney(visible(&message).into_owned()),
+                    RunEnd::Fatal(message) => RunEnd::Fatal(escaped(&message).into_owned()),
+                    RunEnd::OutOfMoney(message) => RunEnd::OutOfMoney(escaped(&message).into_owned()),
                     other => other,
                 };
                 self.end = Some(End { end, sum: *sum, tables, time });
@@ -161,8 +161,8 @@ impl State {
 
 impl Stage {
     fn new(name: &str, kind: StageKind, at: Timestamp) -> Self {
-        let mut meter = Meter::default();
-        meter.restart(at, 0);
+        let mut rate = Rate::default();
+        rate.restart(at, 0);
         Self {
             name: text::clean(name),
             kind,
@@ -170,7 +170,7 @@ impl Stage {
             phase: Phase::Waiting,
             asks: false,
             throttled: false,
-            meter,
+            rate,
         }
     }
 
@@ -182,11 +182,11 @@ impl Stage {
         match self.phase {
             Phase::Waiting if begun => {
                 self.phase = Phase::Running;
-                self.meter.push(at, self.settled());
+                self.rate.push(at, self.settled());
             }
             // The time before its first record does not count for its rate.
-            Phase::Waiting => self.meter.restart(at, 0),
-            Phase::Running | Phase::Ended => self.meter.push(at, self.settled()),
+            Phase::Waiting => self.rate.restart(at, 0),
+            Phase::Running | Phase::Ended => self.rate.push(at, self.settled()),
         }
     }
 
@@ -208,7 +208,7 @@ impl Stage {
 
     /// Records per second, over about the last ten seconds; `None` for a stage that is not running.
     pub(crate) fn rate(&self) -> Option<f64> {
-        if self.phase == Phase::Running { self.meter.per_second() } else { None }
+        if self.phase == Phase::Running { self.rate.per_second() } else { None }
     }
 
     fn remaining(&self) -> Option<u64> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::shown::visible;
+use crate::escape::escaped;
 
 /// The width of a text in columns, counted per character like `indicatif` does when it moves the
 /// cursor back up: a different count would leave parts of old lines on the screen.
@@ -14,13 +14,13 @@ fn char_width(c: char) -> usize {
     console::measure_text_width(c.encode_utf8(&mut [0; 4]))
 }
 
-/// A name on one line: [`visible`], with spaces for all white space, and without joiners and selectors, which
+/// A name on one line: [`escaped`], with spaces for all white space, and without joiners and selectors, which
 /// change the width of adjacent characters.
 pub(crate) fn clean(name: &str) -> String {
     let breaks = |c: char| matches!(c, '\u{200b}'..='\u{200d}' | '\u{fe00}'..='\u{fe0f}');
     let line: String =
         name.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !breaks(*c)).collect();
-    visible(&line).into_owned()
+    escaped(&line).into_owned()
 }
 
 /// The text in at most this many columns, with `…` if cut off.

@@ -12,7 +12,7 @@ use crate::{
     mistral::unpoisoned,
     plan::{Ask, Mock, Node, Plan, Step, answer_text},
     record::{LogicalType, Record, Value, json_text},
-    sim::GivenAnswers,
+    sim::SuppliedAnswers,
     sql::{self, Engine},
 };
 
@@ -101,7 +101,7 @@ pub(crate) struct Offline {
     /// The `--answers` file, if any.
     pub(crate) answers: Option<Answers>,
     /// Where the simulator looks up its answers.
-    pub(crate) given: GivenAnswers,
+    pub(crate) given: SuppliedAnswers,
     /// The answers that no record has matched.
     pub(crate) unused: UnusedAnswers,
 }
@@ -115,7 +115,7 @@ enum Written {
 /// The simulator's answers for a stage; the first rule with an answer wins.
 pub(crate) struct Mocks {
     rules: Vec<Rule>,
-    given: GivenAnswers,
+    given: SuppliedAnswers,
     stage: String,
     unused: UnusedAnswers,
 }
@@ -137,7 +137,7 @@ impl Mocks {
         let Some(offline) = offline else {
             return Ok(Self {
                 rules: Vec::new(),
-                given: GivenAnswers::default(),
+                given: SuppliedAnswers::default(),
                 stage: String::new(),
                 unused: UnusedAnswers::default(),
             });

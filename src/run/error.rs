@@ -136,7 +136,7 @@ pub enum RunError {
     Panic(String),
     /// An injected fault.
     #[error(transparent)]
-    Injected(#[from] crate::fault::Injected),
+    Injected(#[from] crate::fault_injection::Injected),
     /// A compiled plan fails: a bug in this program.
     #[error("`{0}` passed the check and cannot be used: this is a bug in etl, please report it")]
     Plan(String),

@@ -27,8 +27,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use answer::misfits::{MisfitKinds, Misfits};
 pub use config::faults::{Fault, FaultKind, FaultOn, RetryAfter};
-pub use config::given::GivenAnswers;
 pub use config::scenario::{SCENARIOS, ScenarioError};
+pub use config::supplied_answers::SuppliedAnswers;
 pub use config::{Announce, BatchConfig, Endings, ErrorShape, ErrorsIn, LimitChange, SimConfig, Spread};
 pub use state::stats::SimStats;
 

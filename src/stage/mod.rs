@@ -3,11 +3,11 @@
 //! Each is a free function over a lazy stream: nothing is taken from upstream before a poll, every buffer is
 //! bounded, and dropping the stream ends what it started. Knows records and time, but not HTTP, SQL or YAML.
 
-mod ahead;
 mod chunk;
 mod map;
 mod merge;
 mod poll;
+mod prefetch;
 mod share;
 mod split;
 mod throttle;
@@ -15,11 +15,11 @@ mod wave;
 
 use futures::stream::BoxStream;
 
-pub use ahead::ahead;
 pub use chunk::{Bounds, chunk};
 pub use map::map;
 pub use merge::merge;
 pub use poll::{Checked, Polled, Timetable, poll};
+pub use prefetch::prefetch;
 pub use share::{Reader, share};
 pub use split::{paragraphs, pieces, sections};
 pub use throttle::{Pacer, throttle};

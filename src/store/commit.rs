@@ -5,7 +5,7 @@ use std::sync::Arc;
 use duckdb::{Connection, params};
 
 use crate::{
-    fault,
+    fault_injection,
     ledger::{Entry, JobStep},
     record::{FailureKind, Value},
     sql::Row,
@@ -115,12 +115,12 @@ impl Store {
                 journal::add(t, run, &server, &batch.entries)?;
                 jobs::add(t, run, &batch.jobs)?;
                 if !batch.entries.is_empty() {
-                    fault::point("inside_commit");
-                    fault::check("ledger")?;
+                    fault_injection::point("inside_commit");
+                    fault_injection::check("ledger")?;
                 }
                 let (mut failures, mut duplicates) = (Vec::new(), 0);
                 for rows in &batch.rows {
-                    fault::check("sink")?;
+                    fault_injection::check("sink")?;
                     let (failed, repeated) = write(t, run, &server, rows)?;
                     failures.extend(failed);
                     duplicates += repeated;

@@ -104,7 +104,7 @@ pub enum StoreError {
     Ledger(#[from] crate::ledger::IllegalTransition),
     /// An injected fault.
     #[error(transparent)]
-    Injected(#[from] crate::fault::Injected),
+    Injected(#[from] crate::fault_injection::Injected),
     /// The runtime was stopped before the work was done.
     #[error("the program is stopping")]
     Stopped,

@@ -6,7 +6,7 @@ use duckdb::{AccessMode, Config, Connection};
 use futures::stream::BoxStream;
 
 use crate::{
-    fault,
+    fault_injection,
     record::{Schema, Value, quote},
     sql::{self, Resources, SqlError, carried, each_row},
     task::{BatchSender, Feed, blocking_feed},
@@ -90,7 +90,7 @@ fn send_each(
     let mut statement = connection.prepare(sql)?;
     let mut batches = BatchSender::new(feed);
     let sent = each_row(&mut statement, |values| {
-        fault::check("query")?;
+        fault_injection::check("query")?;
         let bytes = values.iter().map(Value::bytes).sum();
         Ok(batches.add(values, bytes).is_ok())
     });

@@ -6,7 +6,7 @@ use duckdb::Connection;
 
 use crate::{
     event::TableChange,
-    fault,
+    fault_injection,
     record::{LogicalType, Schema, quote, same_name},
     sql::{Row, Slot},
 };
@@ -109,7 +109,7 @@ impl Store {
     ) -> Result<Vec<TableChange>, StoreError> {
         let pipeline = pipeline.to_owned();
         self.with(move |connection| {
-            fault::point("before_replace");
+            fault_injection::point("before_replace");
             let changes = transaction(connection, |t| {
                 let changes = settle::settle(t, run, &pipeline, &tables, &incomplete)?;
                 tables.iter().try_for_each(|table| replace(t, table))?;

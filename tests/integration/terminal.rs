@@ -46,7 +46,7 @@ fn harmless(arguments: &[&str], output: &Output) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    etl::shown::visible_json(&json!(text).to_string()).into_owned()
+    etl::escape::escaped_json(&json!(text).to_string()).into_owned()
 }
 
 fn spec(model: &str, more: &str) -> String {

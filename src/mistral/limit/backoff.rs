@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use crate::mistral::{ApiError, ErrorAction, StopCause, fault::Fault};
+use crate::mistral::{ApiError, ErrorAction, StopCause, attempt_error::AttemptError};
 
 /// How long to retry a request that gets no answer. Being held up by a rate limit is not a fault, and is retried
 /// four times as often, and at least [`MIN_RATE_LIMIT_RETRIES`] times.
@@ -53,13 +53,13 @@ impl Backoff {
     }
 
     /// The next step after a fault. `jitter` is 0 to 1.
-    pub(in crate::mistral) fn next(&mut self, fault: &Fault, jitter: f64) -> Result<Next, End> {
+    pub(in crate::mistral) fn next(&mut self, fault: &AttemptError, jitter: f64) -> Result<Next, End> {
         let error = match fault {
-            Fault::Api(error, _) => error,
-            Fault::Network { reported, retry_after, .. } => {
+            AttemptError::Api(error, _) => error,
+            AttemptError::Network { reported, retry_after, .. } => {
                 return self.fault(reported, *retry_after, jitter);
             }
-            Fault::Unreachable(cause) => return Err(End::Stop(cause.clone())),
+            AttemptError::Unreachable(cause) => return Err(End::Stop(cause.clone())),
         };
         match error.action() {
             // The limiter finds out whether it concerns all requests.
@@ -114,13 +114,13 @@ mod tests {
     const POLICY: RetryPolicy =
         RetryPolicy { times: 3, wait: Duration::from_secs(1), max_wait: Duration::from_secs(30) };
 
-    fn api(status: u16, body: &str, asked: Option<u64>) -> Fault {
+    fn api(status: u16, body: &str, asked: Option<u64>) -> AttemptError {
         let mut error = ApiError::read(status, body);
         error.retry_after = asked.map(Duration::from_secs);
-        Fault::Api(error, Default::default())
+        AttemptError::Api(error, Default::default())
     }
 
-    fn seconds(fault: &Fault, jitter: f64) -> Vec<f64> {
+    fn seconds(fault: &AttemptError, jitter: f64) -> Vec<f64> {
         let mut backoff = Backoff::new(POLICY);
         std::iter::from_fn(|| match backoff.next(fault, jitter).ok()? {
             Next::Wait(wait) => Some(wait.as_secs_f64()),
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn faults_have_their_steps_and_their_end() {
         assert_eq!(seconds(&api(503, "", None), 1.0), [1.0, 2.0, 4.0]);
-        assert_eq!(seconds(&Fault::unreadable("cut".to_owned()), 0.5), [0.5, 1.0, 2.0]);
+        assert_eq!(seconds(&AttemptError::unreadable("cut".to_owned()), 0.5), [0.5, 1.0, 2.0]);
         assert_eq!(seconds(&api(503, "", Some(2)), 0.0), [2.0, 2.0, 2.0]);
         assert_eq!(seconds(&api(503, "", Some(600)), 0.0), [30.0, 30.0, 30.0]);
     }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::mistral::{ErrorAction, StopCause, fault::Fault};
+use crate::mistral::{ErrorAction, StopCause, attempt_error::AttemptError};
 
 use super::{RetryPolicy, backoff::delay};
 
@@ -70,15 +70,21 @@ impl Breaker {
     }
 
     /// Records a fault; `probe` is whether the request was sent while the breaker was open.
-    pub(super) fn fault(&mut self, fault: &Fault, probe: bool, policy: RetryPolicy, jitter: f64) -> Verdict {
+    pub(super) fn fault(
+        &mut self,
+        fault: &AttemptError,
+        probe: bool,
+        policy: RetryPolicy,
+        jitter: f64,
+    ) -> Verdict {
         if let Some(cause) = final_word(fault) {
             return self.end(cause);
         }
         let kind = match fault {
-            Fault::Network { sent: false, .. } | Fault::Unreachable(_) => Kind::Unreachable,
-            Fault::Network { sent: true, .. } => Kind::Faulty,
-            Fault::Api(error, _) if error.status >= 500 => Kind::Faulty,
-            Fault::Api(error, _) => Kind::Refused(error.status, error.code.clone()),
+            AttemptError::Network { sent: false, .. } | AttemptError::Unreachable(_) => Kind::Unreachable,
+            AttemptError::Network { sent: true, .. } => Kind::Faulty,
+            AttemptError::Api(error, _) if error.status >= 500 => Kind::Faulty,
+            AttemptError::Api(error, _) => Kind::Refused(error.status, error.code.clone()),
         };
         let refusal = matches!(kind, Kind::Refused(..));
         if self.kind.as_ref() == Some(&kind) {
@@ -93,7 +99,7 @@ impl Breaker {
             // After an answer, consecutive refusals are bad records, not a bad configuration.
             return match fault {
                 _ if self.answered => Verdict::Alone,
-                Fault::Api(error, _) if error.action() == ErrorAction::Doubt => {
+                AttemptError::Api(error, _) if error.action() == ErrorAction::Doubt => {
                     self.end(StopCause::Refused(error.clone()))
                 }
                 _ => self.give_up(fault),
@@ -101,8 +107,8 @@ impl Breaker {
         }
         // A `Retry-After` applies only to its request; a failed connection sets the pause for all.
         let asked = match fault {
-            Fault::Network { retry_after, .. } => *retry_after,
-            Fault::Api(..) | Fault::Unreachable(_) => None,
+            AttemptError::Network { retry_after, .. } => *retry_after,
+            AttemptError::Api(..) | AttemptError::Unreachable(_) => None,
         };
         // Requests in flight when it opened add no information.
         self.probes += u32::from(probe);
@@ -112,7 +118,7 @@ impl Breaker {
         Verdict::Probe(delay(policy.wait, policy.max_wait, self.probes.max(1), asked, jitter))
     }
 
-    fn give_up(&mut self, fault: &Fault) -> Verdict {
+    fn give_up(&mut self, fault: &AttemptError) -> Verdict {
         self.end(StopCause::Broken { count: self.streak, last: fault.to_string() })
     }
 
@@ -123,11 +129,11 @@ impl Breaker {
 }
 
 /// The cause, if every other request would fail the same way.
-fn final_word(fault: &Fault) -> Option<StopCause> {
+fn final_word(fault: &AttemptError) -> Option<StopCause> {
     let error = match fault {
-        Fault::Api(error, _) => error,
-        Fault::Network { .. } => return None,
-        Fault::Unreachable(cause) => return Some(cause.clone()),
+        AttemptError::Api(error, _) => error,
+        AttemptError::Network { .. } => return None,
+        AttemptError::Unreachable(cause) => return Some(cause.clone()),
     };
     match error.action() {
         ErrorAction::Stop => Some(StopCause::Refused(error.clone())),
@@ -144,18 +150,18 @@ mod tests {
     const POLICY: RetryPolicy =
         RetryPolicy { times: 4, wait: Duration::from_secs(1), max_wait: Duration::from_secs(5) };
 
-    fn api(status: u16, code: &str) -> Fault {
+    fn api(status: u16, code: &str) -> AttemptError {
         let body = format!(r#"{{"message":"no","code":"{code}"}}"#);
-        Fault::Api(ApiError::read(status, &body), Default::default())
+        AttemptError::Api(ApiError::read(status, &body), Default::default())
     }
 
-    fn after(breaker: &mut Breaker, fault: &Fault, times: u32) -> Vec<Verdict> {
+    fn after(breaker: &mut Breaker, fault: &AttemptError, times: u32) -> Vec<Verdict> {
         (0..times).map(|_| breaker.fault(fault, breaker.is_open(), POLICY, 1.0)).collect()
     }
 
     #[test]
     fn a_dead_server_ends_the_run_after_a_few_probes() {
-        let starting = Fault::Network {
+        let starting = AttemptError::Network {
             reported: "connection refused".to_owned(),
             sent: false,
             retry_after: Some(Duration::from_secs(1)),
@@ -166,8 +172,11 @@ mod tests {
         assert_eq!(pause, Verdict::Probe(Duration::from_secs(1)), "whatever the jitter");
 
         let mut breaker = Breaker::default();
-        let dead =
-            Fault::Network { reported: "connection refused".to_owned(), sent: false, retry_after: None };
+        let dead = AttemptError::Network {
+            reported: "connection refused".to_owned(),
+            sent: false,
+            retry_after: None,
+        };
         assert_eq!(after(&mut breaker, &dead, 23), vec![Verdict::Alone; 23]);
         assert!(!breaker.is_open());
         let waits: Vec<Verdict> =
@@ -194,7 +203,7 @@ mod tests {
         let mut breaker = Breaker::default();
         after(&mut breaker, &api(503, ""), 24);
         for _ in 0..100 {
-            let verdict = breaker.fault(&Fault::unreadable("cut".to_owned()), false, POLICY, 1.0);
+            let verdict = breaker.fault(&AttemptError::unreadable("cut".to_owned()), false, POLICY, 1.0);
             assert_eq!(verdict, Verdict::Probe(Duration::from_secs(1)));
         }
         breaker.answered();

@@ -19,7 +19,7 @@ use tokio::{
 use crate::{
     mistral::{
         ApiError, StopCause, WaitCause,
-        fault::Fault,
+        attempt_error::AttemptError,
         gauge::{Gauge, Waiting},
         lock::unpoisoned,
         rate_limit_headers::RateLimitHeaders,
@@ -333,10 +333,14 @@ impl Permit<'_> {
     ///
     /// # Errors
     /// Why no request is sent any more.
-    pub(in crate::mistral) fn fault(self, fault: &Fault, policy: RetryPolicy) -> Result<(), StopCause> {
+    pub(in crate::mistral) fn fault(
+        self,
+        fault: &AttemptError,
+        policy: RetryPolicy,
+    ) -> Result<(), StopCause> {
         let limiter = self.limiter;
         let is_probe = self.is_probe();
-        if matches!(fault, Fault::Api(error, _) if error.status < 500) {
+        if matches!(fault, AttemptError::Api(error, _) if error.status < 500) {
             self.rejected();
         } else {
             drop(self);

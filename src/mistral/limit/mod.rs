@@ -10,11 +10,11 @@ mod breaker;
 mod bucket;
 pub(super) mod concurrency;
 mod controller;
-mod doubt;
 mod evidence;
 pub(super) mod gate;
 mod history;
 pub(super) mod limiter;
+mod own_refusal;
 mod phase;
 mod previous_rate;
 #[cfg(test)]

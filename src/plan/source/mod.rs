@@ -18,7 +18,7 @@ use crate::{
     sql::{self, QueryFacts},
 };
 
-use super::{compiler::Compiler, doubt::Doubt, line::one_line, shape::Shape};
+use super::{caveat::Caveat, compiler::Compiler, line::one_line, shape::Shape};
 
 pub use read::ReadFiles;
 
@@ -63,19 +63,19 @@ impl Origin {
     }
 }
 
-/// Doubts about the fields that are NULL in some rows; `empty` counts these by position.
-fn empty_fields(schema: &Schema, empty: impl Fn(usize) -> u64, rows: u64) -> Vec<Doubt> {
+/// Caveats about the fields that are NULL in some rows; `empty` counts these by position.
+fn empty_fields(schema: &Schema, empty: impl Fn(usize) -> u64, rows: u64) -> Vec<Caveat> {
     let counted = schema.names().enumerate().map(|(at, name)| (name, empty(at)));
     let found = counted.filter(|(_, empty)| *empty > 0);
     let why = |empty| format!("{empty} of {rows} rows {} no value", if empty == 1 { "has" } else { "have" });
-    found.map(|(name, empty)| Doubt::null(name, &why(empty))).collect()
+    found.map(|(name, empty)| Caveat::null(name, &why(empty))).collect()
 }
 
 impl Compiler<'_> {
     /// Compiles a source; the shape is `None` if unknown.
     pub(in crate::plan) fn source(&mut self, spec: &SourceSpec) -> Option<(Source, Option<Shape>)> {
         let mut key: Vec<String> = spec.key.iter().map(|key| key.value.clone()).collect();
-        let (mut bulky, mut doubts) = (Vec::new(), Vec::new());
+        let (mut bulky, mut caveats) = (Vec::new(), Vec::new());
         let (from, schema) = match &spec.form {
             SourceForm::Files(pattern) => {
                 let set = self.files(pattern, spec)?;
@@ -90,7 +90,7 @@ impl Compiler<'_> {
             SourceForm::Rows(rows) => {
                 let (records, schema) = rows::rows(rows);
                 let empty = |at: usize| records.iter().filter(|row| row.values[at].is_null()).count() as u64;
-                doubts = empty_fields(&schema, empty, records.len() as u64);
+                caveats = empty_fields(&schema, empty, records.len() as u64);
                 (Origin::Rows(records), Some(schema))
             }
             SourceForm::Sql(query) => {
@@ -119,7 +119,7 @@ impl Compiler<'_> {
         }
         if let (Origin::Read(files), Some(schema)) = (&from, &schema) {
             let found = &files.description;
-            doubts = empty_fields(
+            caveats = empty_fields(
                 schema,
                 |at| found.columns.get(at).map_or(0, |column| column.empty),
                 found.rows(),
@@ -131,7 +131,7 @@ impl Compiler<'_> {
             source_key: key.clone(),
             key: key.clone(),
             bulky,
-            doubts,
+            caveats,
             ..Shape::default()
         });
         Some((Source { from, key, schema: fields, limit: spec.limit }, shape))

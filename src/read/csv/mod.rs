@@ -20,9 +20,9 @@ use super::{
     cast::Cast,
     columns::{Names, check_declared},
     description::Column,
-    kept::{FileProof, known_or},
     proof::{self, Proof},
     row::Output,
+    stored_proof::{FileProof, known_or},
 };
 
 use records::{Record, Records, Step};

@@ -11,7 +11,7 @@ use super::{
         input::Input,
         row::excerpt,
     },
-    fault::Fault,
+    line_error::LineError,
 };
 
 /// An open file, positioned at a line.
@@ -88,17 +88,17 @@ impl Lines {
     }
 
     /// The current line.
-    pub(super) fn text(&self) -> Result<&str, Fault> {
+    pub(super) fn text(&self) -> Result<&str, LineError> {
         let bytes = &self.buffer.window()[..self.length];
         std::str::from_utf8(bytes).map(|text| text.trim_end_matches(['\n', '\r'])).map_err(|error| {
             let at = error.valid_up_to();
             let encoding = self.buffer.source().encoding.name();
-            Fault::new(at, format!("the byte 0x{:02x} is not {encoding}", bytes[at]))
+            LineError::new(at, format!("the byte 0x{:02x} is not {encoding}", bytes[at]))
         })
     }
 
     /// The current line as a bad line.
-    pub(super) fn bad(&self, fault: &Fault) -> BadLine {
+    pub(super) fn bad(&self, fault: &LineError) -> BadLine {
         let bytes = &self.buffer.window()[..self.length];
         let reason = fault.with_position(&String::from_utf8_lossy(bytes));
         BadLine { file: Arc::clone(&self.file), line: self.line, reason, raw: excerpt(bytes) }

@@ -4,7 +4,7 @@
 //! `serde_json` parses the grammar and returns each value as raw text, so that a number keeps all its
 //! digits; the rest (duplicate keys, lone surrogates, positions in the line) is handled while descending.
 
-mod fault;
+mod line_error;
 mod lines;
 mod node;
 mod number;
@@ -23,14 +23,14 @@ use super::{
     cast::Cast,
     columns::{Names, check_declared},
     description::Column,
-    kept::{FileProof, known_or},
     row::Output,
+    stored_proof::{FileProof, known_or},
 };
 
 pub(super) use number::decimal;
 pub(super) use value::{is_json, nested};
 
-use fault::Fault;
+use line_error::LineError;
 use lines::{Lines, Step};
 use node::Member;
 use shape::Shape;
@@ -136,18 +136,18 @@ fn few_columns(names: &Names, file: &Arc<str>) -> Result<(), ReadError> {
 }
 
 /// The columns of an object's members, with new ones added; an error if the keys cannot be columns.
-fn places(names: &mut Names, members: &[Member<'_>]) -> Result<Vec<usize>, Fault> {
+fn places(names: &mut Names, members: &[Member<'_>]) -> Result<Vec<usize>, LineError> {
     let mut places = Vec::with_capacity(members.len());
     let mut new: HashSet<String> = HashSet::new();
     for (guess, member) in members.iter().enumerate() {
-        Fault::if_empty(&member.key, member.at)?;
+        LineError::if_empty(&member.key, member.at)?;
         let place = names.find_near(guess, &member.key);
         let is_new = match place {
             Some(at) => !places.contains(&Some(at)),
             None => new.insert(member.key.to_lowercase()),
         };
         if !is_new {
-            return Err(Fault::twice(&member.key, member.at));
+            return Err(LineError::twice(&member.key, member.at));
         }
         places.push(place);
     }
@@ -209,21 +209,21 @@ impl<'a> Columns<'a> {
         Self { names: Names::of(description.schema.names()), types, cast: Cast::default() }
     }
 
-    fn row(&self, members: &[Member<'_>]) -> Result<Vec<Value>, Fault> {
+    fn row(&self, members: &[Member<'_>]) -> Result<Vec<Value>, LineError> {
         let mut values = vec![Value::Null; self.types.len()];
         let mut filled = vec![false; self.types.len()];
         for (guess, member) in members.iter().enumerate() {
-            Fault::if_empty(&member.key, member.at)?;
+            LineError::if_empty(&member.key, member.at)?;
             let Some(at) = self.names.find_near(guess, &member.key) else {
                 let reason = format!(
                     "the key `{}` first appears after the part of the file that the columns were read from; \
                      declare its type in `types:`",
                     member.key
                 );
-                return Err(Fault::new(member.at, reason));
+                return Err(LineError::new(member.at, reason));
             };
             if std::mem::replace(&mut filled[at], true) {
-                return Err(Fault::twice(&member.key, member.at));
+                return Err(LineError::twice(&member.key, member.at));
             }
             let (of, declared) = self.types[at];
             let value = match declared {
@@ -236,10 +236,10 @@ impl<'a> Columns<'a> {
     }
 }
 
-fn misfit(member: &Member<'_>, of: &LogicalType) -> Fault {
+fn misfit(member: &Member<'_>, of: &LogicalType) -> LineError {
     let shown = super::row::excerpt(member.node.raw.as_bytes());
     let reason = format!("the column `{}` has the type {}, and the value is {shown}", member.key, of.sql());
-    Fault::new(member.at, reason)
+    LineError::new(member.at, reason)
 }
 
 #[cfg(test)]

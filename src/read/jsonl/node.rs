@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::fault::Fault;
+use super::line_error::LineError;
 
 /// Deeper values are JSON and not parsed.
 const DEEPEST: usize = 32;
@@ -43,11 +43,11 @@ pub(super) struct Member<'a> {
 }
 
 /// The members of the object on a line.
-pub(super) fn object(line: &str) -> Result<Vec<Member<'_>>, Fault> {
+pub(super) fn object(line: &str) -> Result<Vec<Member<'_>>, LineError> {
     if line.trim_start().starts_with('{') {
         return members(line, line, 0);
     }
-    let value: &RawValue = serde_json::from_str(line).map_err(|error| Fault::of(&error, line, 0))?;
+    let value: &RawValue = serde_json::from_str(line).map_err(|error| LineError::of(&error, line, 0))?;
     let what = match value.get().as_bytes() {
         [b'[', ..] => "a list",
         [b'"', ..] => "a text",
@@ -55,22 +55,22 @@ pub(super) fn object(line: &str) -> Result<Vec<Member<'_>>, Fault> {
         [b't' | b'f', ..] => "true or false",
         _ => "a number",
     };
-    Err(Fault::new(0, format!("the line is {what}; expected an object (`{{…}}`)")))
+    Err(LineError::new(0, format!("the line is {what}; expected an object (`{{…}}`)")))
 }
 
 /// A single value.
-pub(super) fn value(text: &str) -> Result<Node<'_>, Fault> {
-    let raw: &RawValue = serde_json::from_str(text).map_err(|error| Fault::of(&error, text, 0))?;
+pub(super) fn value(text: &str) -> Result<Node<'_>, LineError> {
+    let raw: &RawValue = serde_json::from_str(text).map_err(|error| LineError::of(&error, text, 0))?;
     node(raw.get(), text, 1)
 }
 
-fn node<'a>(raw: &'a str, line: &str, depth: usize) -> Result<Node<'a>, Fault> {
+fn node<'a>(raw: &'a str, line: &str, depth: usize) -> Result<Node<'a>, LineError> {
     let kind = match raw.as_bytes() {
         [b'{' | b'[', ..] if depth > DEEPEST => Kind::Deep,
         [b'{', ..] => Kind::Object(members(raw, line, depth)?),
         [b'[', ..] => {
             let items: Vec<&RawValue> =
-                serde_json::from_str(raw).map_err(|error| Fault::of(&error, raw, place(raw, line)))?;
+                serde_json::from_str(raw).map_err(|error| LineError::of(&error, raw, place(raw, line)))?;
             let items = items.into_iter().map(|item| node(item.get(), line, depth + 1));
             Kind::List(items.collect::<Result<_, _>>()?)
         }
@@ -78,7 +78,7 @@ fn node<'a>(raw: &'a str, line: &str, depth: usize) -> Result<Node<'a>, Fault> {
             None => Cow::Borrowed(&raw[1..raw.len() - 1]),
             Some(_) => {
                 let text = serde_json::from_str::<String>(raw);
-                Cow::Owned(text.map_err(|error| Fault::of(&error, raw, place(raw, line)))?)
+                Cow::Owned(text.map_err(|error| LineError::of(&error, raw, place(raw, line)))?)
             }
         }),
         [b'n', ..] => Kind::Null,
@@ -89,8 +89,9 @@ fn node<'a>(raw: &'a str, line: &str, depth: usize) -> Result<Node<'a>, Fault> {
     Ok(Node { raw, kind })
 }
 
-fn members<'a>(raw: &'a str, line: &str, depth: usize) -> Result<Vec<Member<'a>>, Fault> {
-    let Pairs(pairs) = serde_json::from_str(raw).map_err(|error| Fault::of(&error, raw, place(raw, line)))?;
+fn members<'a>(raw: &'a str, line: &str, depth: usize) -> Result<Vec<Member<'a>>, LineError> {
+    let Pairs(pairs) =
+        serde_json::from_str(raw).map_err(|error| LineError::of(&error, raw, place(raw, line)))?;
     let mut members: Vec<Member<'_>> = Vec::with_capacity(pairs.len());
     let mut keys = HashSet::new();
     let many = pairs.len() > 16;
@@ -101,7 +102,7 @@ fn members<'a>(raw: &'a str, line: &str, depth: usize) -> Result<Vec<Member<'a>>
             false => members.iter().all(|member| member.key != key),
         };
         if !is_new {
-            return Err(Fault::new(at, format!("duplicate key `{key}`")));
+            return Err(LineError::new(at, format!("duplicate key `{key}`")));
         }
         members.push(Member { key, node: node(value.get(), line, depth + 1)?, at });
     }

@@ -16,7 +16,7 @@ use crate::{
     record::{FailureKind, Outcome, Record, weight},
     request::{
         error::WriteError,
-        question::Question,
+        model_map::ModelMap,
         verdict::{NextAction, Resolution},
         written::Written,
     },
@@ -27,7 +27,7 @@ use crate::{
         },
         progress::{counted::paced, meter::Meter},
     },
-    stage::{Bounds, Pacer, RecordStream, ahead, chunk, throttle},
+    stage::{Bounds, Pacer, RecordStream, chunk, prefetch, throttle},
 };
 
 /// The batch of records looked up together: a lookup costs the same for one record as for hundreds.
@@ -88,7 +88,7 @@ impl LookedUp {
 /// The looked-up records of a stage.
 pub(crate) struct Lookups {
     pub(crate) records: BoxStream<'static, LookedUp>,
-    pub(crate) question: Arc<Question>,
+    pub(crate) model_map: Arc<ModelMap>,
 }
 
 impl Lookups {
@@ -98,19 +98,19 @@ impl Lookups {
     /// claims and looks up requests itself.
     pub(crate) fn of(
         input: RecordStream,
-        question: Arc<Question>,
+        model_map: Arc<ModelMap>,
         meter: &Arc<Meter>,
         calls: &Arc<Calls>,
     ) -> Self {
-        let claim = question.ask.batch.is_none();
-        let (asking, meter, calls) = (Arc::clone(&question), Arc::clone(meter), Arc::clone(calls));
-        let together = if question.attaches() { LOOK_UP_FILES } else { LOOK_UP };
+        let claim = model_map.ask.batch.is_none();
+        let (asking, meter, calls) = (Arc::clone(&model_map), Arc::clone(meter), Arc::clone(calls));
+        let together = if model_map.attaches() { LOOK_UP_FILES } else { LOOK_UP };
         let batches = chunk(input, together, weight);
         let looked_up = batches.then(move |batch| {
-            let (question, meter, calls) = (Arc::clone(&asking), Arc::clone(&meter), Arc::clone(&calls));
-            async move { stream::iter(look_up(batch, &question, claim, &meter, &calls).await) }
+            let (model_map, meter, calls) = (Arc::clone(&asking), Arc::clone(&meter), Arc::clone(&calls));
+            async move { stream::iter(look_up(batch, &model_map, claim, &meter, &calls).await) }
         });
-        Self { records: ahead(looked_up.flatten().boxed(), LOOKED_UP), question }
+        Self { records: prefetch(looked_up.flatten().boxed(), LOOKED_UP), model_map }
     }
 
     /// The same, paced; only requests that will be sent wait.
@@ -130,14 +130,14 @@ impl Lookups {
 
 async fn look_up(
     batch: Vec<Outcome>,
-    question: &Question,
+    model_map: &ModelMap,
     claim: bool,
     meter: &Meter,
     calls: &Calls,
 ) -> Vec<LookedUp> {
     let mut lookups: Vec<LookedUp> = Vec::with_capacity(batch.len());
     for outcome in batch {
-        lookups.push(looked_up(outcome, question, claim, meter, calls).await);
+        lookups.push(looked_up(outcome, model_map, claim, meter, calls).await);
     }
     let asks = lookups.iter().filter_map(|looked_up| match looked_up {
         LookedUp::Ask(ask) => Some(ask.written.ids()),
@@ -150,12 +150,12 @@ async fn look_up(
         if let Some(history) = ask.written.history_in(&known) {
             ask.history = history;
         }
-        match question.judge.next_action(&ask.record, &ask.history, None, calls.retry_failed) {
+        match model_map.judge.next_action(&ask.record, &ask.history, None, calls.retry_failed) {
             NextAction::Ask { until } => {
                 ask.until = until;
                 if claim
                     && let Some(last) = ask.history.entries.last()
-                    && let Some(entry) = question.judge.revalidated(&ask.record, last)
+                    && let Some(entry) = model_map.judge.revalidated(&ask.record, last)
                 {
                     ask.history.entries.push(entry.clone());
                     revalidated.push(entry);
@@ -173,7 +173,7 @@ async fn look_up(
             NextAction::Placed(job) if claim => {
                 meter.failed.add(1);
                 let failure =
-                    question.failure(ask.record.clone(), FailureKind::Unanswered, in_a_job(&job), 0);
+                    model_map.failure(ask.record.clone(), FailureKind::Unanswered, in_a_job(&job), 0);
                 *looked_up = LookedUp::Pass(Err(failure));
             }
             // The submitting stage resumes its own job, at no cost.
@@ -192,7 +192,7 @@ pub(crate) fn in_a_job(job: &str) -> String {
 
 async fn looked_up(
     outcome: Outcome,
-    question: &Question,
+    model_map: &ModelMap,
     claim: bool,
     meter: &Meter,
     calls: &Calls,
@@ -204,8 +204,8 @@ async fn looked_up(
     if claim {
         meter.taken.add(1);
     }
-    let written = match question.when.holds(&record) {
-        Ok(true) => question.write(&record).await,
+    let written = match model_map.when.holds(&record) {
+        Ok(true) => model_map.write(&record).await,
         // A submitting stage counts and fails its records itself.
         Ok(false) if !claim => return LookedUp::Pass(Ok(record)),
         Ok(false) => {
@@ -219,7 +219,7 @@ async fn looked_up(
         Err(_) if !claim => return LookedUp::Pass(Ok(record)),
         Err(error) => {
             meter.failed.add(1);
-            return LookedUp::Pass(Err(question.unwritten(record, &error)));
+            return LookedUp::Pass(Err(model_map.unwritten(record, &error)));
         }
     };
     let claim = match claim.then(|| calls.in_flight.join(written.id)) {

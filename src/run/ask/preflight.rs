@@ -13,7 +13,7 @@ use crate::{
         wire::{Model, SIMULATOR_OWNER},
     },
     plan::Task,
-    request::{error::WriteError, question::Question, written::Written},
+    request::{error::WriteError, model_map::ModelMap, written::Written},
     run::error::RunError,
 };
 
@@ -36,10 +36,10 @@ impl Preflight {
     pub(crate) async fn check(
         &self,
         client: &Client,
-        question: &Question,
+        model_map: &ModelMap,
         model: &str,
     ) -> Result<(), RunError> {
-        let client = client.clone().with_retry_policy(question.ask.retry);
+        let client = client.clone().with_retry_policy(model_map.ask.retry);
         let models = self.models.get_or_try_init(|| async {
             match client.models().await {
                 Ok(models) => Ok(models),
@@ -54,7 +54,7 @@ impl Preflight {
         if models.is_empty() || !self.is_mistral {
             return Ok(());
         }
-        check(models, question, model)
+        check(models, model_map, model)
     }
 
     /// Whether a request to a record's model may be sent. An unknown model from a template fails only its record.
@@ -64,14 +64,14 @@ impl Preflight {
     pub(crate) async fn may_be_sent(
         &self,
         client: &Client,
-        question: &Question,
+        model_map: &ModelMap,
         written: &Written,
     ) -> Result<Result<(), WriteError>, RunError> {
         let model = &*written.model;
-        match self.check(client, question, model).await {
-            Ok(()) => Ok(self.too_long(question, written).map_or(Ok(()), Err)),
+        match self.check(client, model_map, model).await {
+            Ok(()) => Ok(self.too_long(model_map, written).map_or(Ok(()), Err)),
             Err(error @ (RunError::NoModel { .. } | RunError::Retired { .. } | RunError::Context { .. }))
-                if !question.ask.model.is_written(model) =>
+                if !model_map.ask.model.is_written(model) =>
             {
                 Ok(Err(WriteError::Model(error.to_string())))
             }
@@ -81,14 +81,14 @@ impl Preflight {
 
     /// Why a request can never fit into its model's context, if so. A prompt near the limit is sent: the service
     /// counts it, and refuses it at no cost.
-    pub(crate) fn too_long(&self, question: &Question, written: &Written) -> Option<WriteError> {
+    pub(crate) fn too_long(&self, model_map: &ModelMap, written: &Written) -> Option<WriteError> {
         let listed = self.models.get().and_then(|models| {
             let model = models.iter().find(|model| is_called(model, &written.model))?;
             model.max_context_length
         });
         let table = || mistral::context(&written.model).filter(|_| self.is_mistral);
         let context = listed.or_else(table)?;
-        let most = match &question.ask.task {
+        let most = match &model_map.ask.task {
             Task::Chat(chat) => chat.settings.max_tokens().unwrap_or(0),
             Task::Call(_) => 0,
         };
@@ -104,8 +104,8 @@ fn is_called(model: &Model, name: &str) -> bool {
     model.id == name || model.aliases.iter().any(|alias| alias == name)
 }
 
-fn check(models: &[Model], question: &Question, model: &str) -> Result<(), RunError> {
-    let (stage, name) = (question.stage.to_string(), model.to_owned());
+fn check(models: &[Model], model_map: &ModelMap, model: &str) -> Result<(), RunError> {
+    let (stage, name) = (model_map.stage.to_string(), model.to_owned());
     let found = models.iter().find(|model| is_called(model, &name));
     let Some(model) = found else {
         let known = models.iter().map(|model| model.id.as_str());
@@ -117,7 +117,7 @@ fn check(models: &[Model], question: &Question, model: &str) -> Result<(), RunEr
         let instead = model.deprecation_replacement_model.clone();
         return Err(RunError::Retired { stage, model: name, instead });
     }
-    if let (Task::Chat(chat), Some(context)) = (&question.ask.task, model.max_context_length)
+    if let (Task::Chat(chat), Some(context)) = (&model_map.ask.task, model.max_context_length)
         && let Some(most) = chat.settings.max_tokens().filter(|most| *most >= context)
     {
         return Err(RunError::Context { stage, model: name, context, most });

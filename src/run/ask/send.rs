@@ -15,7 +15,7 @@ use crate::{
     record::{FailureKind, Outcome, Record},
     request::{
         error::WriteError,
-        question::Question,
+        model_map::ModelMap,
         verdict::{NextAction, Resolution},
         written::Sending,
     },
@@ -29,7 +29,7 @@ use crate::{
         progress::{counted::count, meter::Meter},
     },
     spec::Concurrency,
-    stage::{self, Bounds, RecordStream, ahead, chunk},
+    stage::{self, Bounds, RecordStream, chunk, prefetch},
     store::StoreError,
 };
 /// The batch of answers committed together. A kill loses the answers of this time.
@@ -55,12 +55,12 @@ enum Asked {
 
 /// Sends the due requests, and emits each record when its answer is durable.
 pub(crate) fn ask(
-    Lookups { records, question }: Lookups,
+    Lookups { records, model_map }: Lookups,
     meter: Arc<Meter>,
     client: Client,
     calls: Arc<Calls>,
 ) -> RecordStream {
-    let slots = Arc::new(match question.ask.concurrency {
+    let slots = Arc::new(match model_map.ask.concurrency {
         Concurrency::Fixed(count) => ConcurrencyLimiter::fixed(count),
         Concurrency::Auto { min, max } => ConcurrencyLimiter::auto(min, max),
     });
@@ -70,35 +70,37 @@ pub(crate) fn ask(
     // Records left when the run is stopped are pending.
     let records = records.take_until(calls.database.shutdown.token().cancelled_owned()).boxed();
     let work = {
-        let (question, meter, calls) = (Arc::clone(&question), Arc::clone(&meter), Arc::clone(&calls));
+        let (model_map, meter, calls) = (Arc::clone(&model_map), Arc::clone(&meter), Arc::clone(&calls));
         move |looked_up| {
-            let (question, meter, client, calls) =
-                (Arc::clone(&question), Arc::clone(&meter), client.clone(), Arc::clone(&calls));
+            let (model_map, meter, client, calls) =
+                (Arc::clone(&model_map), Arc::clone(&meter), client.clone(), Arc::clone(&calls));
             async move {
                 match looked_up {
                     LookedUp::Pass(outcome) => Asked::Done(outcome),
                     LookedUp::Known(record, settled) => {
-                        Asked::Done(counted(question.judge.outcome(record, settled), &meter))
+                        Asked::Done(counted(model_map.judge.outcome(record, settled), &meter))
                     }
-                    LookedUp::Shared(follower) => shared(*follower, &question, &meter, &client, &calls).await,
-                    LookedUp::Ask(ask) => answer(*ask, &question, &meter, &client, &calls).await,
+                    LookedUp::Shared(follower) => {
+                        shared(*follower, &model_map, &meter, &client, &calls).await
+                    }
+                    LookedUp::Ask(ask) => answer(*ask, &model_map, &meter, &client, &calls).await,
                 }
             }
         }
     };
     // Completed calls free their slots during a commit.
-    let asked = ahead(stage::map(records, inside, work), inside);
+    let asked = prefetch(stage::map(records, inside, work), inside);
     let batches = chunk(asked, COMMIT, |_| 1);
     let kept = batches.then(move |batch| {
-        let (question, meter, calls) = (Arc::clone(&question), Arc::clone(&meter), Arc::clone(&calls));
-        async move { stream::iter(keep(batch, &question, &meter, &calls).await) }
+        let (model_map, meter, calls) = (Arc::clone(&model_map), Arc::clone(&meter), Arc::clone(&calls));
+        async move { stream::iter(keep(batch, &model_map, &meter, &calls).await) }
     });
     // Commits continue while downstream is busy.
-    ahead(kept.flatten().boxed(), inside)
+    prefetch(kept.flatten().boxed(), inside)
 }
 
 /// Makes answers durable, then emits them.
-async fn keep(batch: Vec<Asked>, question: &Question, meter: &Meter, calls: &Calls) -> Vec<Outcome> {
+async fn keep(batch: Vec<Asked>, model_map: &ModelMap, meter: &Meter, calls: &Calls) -> Vec<Outcome> {
     let entries = batch
         .iter()
         .filter_map(|asked| match asked {
@@ -114,7 +116,7 @@ async fn keep(batch: Vec<Asked>, question: &Question, meter: &Meter, calls: &Cal
             if let Some(claim) = claim {
                 claim.settle(history);
             }
-            Some(counted(question.judge.outcome(record, settled), meter))
+            Some(counted(model_map.judge.outcome(record, settled), meter))
         }
         Asked::Answered(_) | Asked::Pending => None,
     });
@@ -133,7 +135,7 @@ fn counted(outcome: Outcome, meter: &Meter) -> Outcome {
 /// record continues with the next attempt.
 async fn shared(
     follower: Follower,
-    question: &Question,
+    model_map: &ModelMap,
     meter: &Meter,
     client: &Client,
     calls: &Calls,
@@ -142,7 +144,7 @@ async fn shared(
     let claimed = written.id;
     let fails = |record, reason: String| {
         meter.failed.add(1);
-        Asked::Done(Err(question.failure(record, FailureKind::Unanswered, reason, 0)))
+        Asked::Done(Err(model_map.failure(record, FailureKind::Unanswered, reason, 0)))
     };
     loop {
         let got = shared.wait_for(Option::is_some).await.ok().and_then(|history| history.clone());
@@ -151,15 +153,15 @@ async fn shared(
                 return Asked::Pending;
             }
             // Whatever prevents the other request prevents this one, too.
-            if let Ok(Err(error)) = calls.preflight.may_be_sent(client, question, &written).await {
-                return Asked::Done(counted(Err(question.unwritten(record, &error)), meter));
+            if let Ok(Err(error)) = calls.preflight.may_be_sent(client, model_map, &written).await {
+                return Asked::Done(counted(Err(model_map.unwritten(record, &error)), meter));
             }
             return fails(record, "another record has the same request, which got no answer".to_owned());
         };
-        match question.judge.next_action(&record, &history, None, false) {
+        match model_map.judge.next_action(&record, &history, None, false) {
             NextAction::Resolution(settled) => {
                 meter.reused.add(1);
-                return Asked::Done(counted(question.judge.outcome(record, settled), meter));
+                return Asked::Done(counted(model_map.judge.outcome(record, settled), meter));
             }
             NextAction::Placed(job) => return fails(record, in_a_job(&job)),
             NextAction::Ask { .. } => {}
@@ -174,14 +176,14 @@ async fn shared(
         // Others may have made further attempts meanwhile.
         let known = calls.database.known(written.ids().collect()).await;
         let mut history = written.history_in(&known).unwrap_or((*history).clone());
-        let NextAction::Ask { until } = question.judge.next_action(&record, &history, None, false) else {
+        let NextAction::Ask { until } = model_map.judge.next_action(&record, &history, None, false) else {
             let (sender, receiver) = watch::channel(Some(Arc::new(history.clone())));
             shared = receiver;
             drop(sender);
             claim.settle(history);
             continue;
         };
-        let revalidated = history.entries.last().and_then(|last| question.judge.revalidated(&record, last));
+        let revalidated = history.entries.last().and_then(|last| model_map.judge.revalidated(&record, last));
         if let Some(entry) = revalidated {
             history.entries.push(entry.clone());
             if !calls.database.commit(vec![entry]).await {
@@ -189,22 +191,22 @@ async fn shared(
             }
         }
         let ask = Ask { record, written, claim: Some(claim), history, until };
-        return answer(ask, question, meter, client, calls).await;
+        return answer(ask, model_map, meter, client, calls).await;
     }
 }
 
 /// Sends attempts until an answer is accepted or none are left.
-async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, calls: &Calls) -> Asked {
+async fn answer(ask: Ask, model_map: &ModelMap, meter: &Meter, client: &Client, calls: &Calls) -> Asked {
     let Ask { record, written, claim, mut history, until } = ask;
-    let policy = question.ask.retry;
-    if let Err(reason) = calls.may_call(&question.stage) {
+    let policy = model_map.ask.retry;
+    if let Err(reason) = calls.may_call(&model_map.stage) {
         let attempts = history.next_attempt() - 1;
-        let failure = question.failure(record, FailureKind::Unanswered, reason, attempts);
+        let failure = model_map.failure(record, FailureKind::Unanswered, reason, attempts);
         return Asked::Done(counted(Err(failure), meter));
     }
-    match calls.preflight.may_be_sent(client, question, &written).await {
+    match calls.preflight.may_be_sent(client, model_map, &written).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => return Asked::Done(counted(Err(question.unwritten(record, &error)), meter)),
+        Ok(Err(error)) => return Asked::Done(counted(Err(model_map.unwritten(record, &error)), meter)),
         Err(error) => {
             calls.database.shutdown.fail(error);
             return Asked::Pending;
@@ -212,23 +214,23 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
     }
     loop {
         let attempt = history.next_attempt();
-        let Sending { body, tokens, cost } = match question.sending(&record, &written, &history).await {
+        let Sending { body, tokens, cost } = match model_map.sending(&record, &written, &history).await {
             Ok(sending) => sending,
-            Err(error) => return Asked::Done(counted(Err(question.unwritten(record, &error)), meter)),
+            Err(error) => return Asked::Done(counted(Err(model_map.unwritten(record, &error)), meter)),
         };
         let Some(reserved) = calls.reserve_request(cost).await else { return Asked::Pending };
         let model = &*written.model;
-        let asked = client.ask(question.endpoint, model, body, tokens, policy, &meter.gauge).await;
+        let asked = client.ask(model_map.endpoint, model, body, tokens, policy, &meter.gauge).await;
         let step = match asked {
-            Ok(said) => question.judge.judged(model, said.reply, Some(said.latency), said.correlation_id),
+            Ok(said) => model_map.judge.judged(model, said.reply, Some(said.latency), said.correlation_id),
             Err(CallError::Stopped) => return Asked::Pending,
             // Only this record uses the model: others may exist.
             Err(CallError::Stop(StopCause::Refused(error)))
                 if (error.status == 404 || error.is_about_the_model())
-                    && !question.ask.model.is_written(model) =>
+                    && !model_map.ask.model.is_written(model) =>
             {
                 let error = WriteError::Model(format!("`{model}` cannot be used: {error}"));
-                return Asked::Done(counted(Err(question.unwritten(record, &error)), meter));
+                return Asked::Done(counted(Err(model_map.unwritten(record, &error)), meter));
             }
             Err(CallError::Stop(cause)) => {
                 calls.database.shutdown.fail(cause);
@@ -236,21 +238,21 @@ async fn answer(ask: Ask, question: &Question, meter: &Meter, client: &Client, c
             }
             Err(CallError::Refused(error)) => Step::Invalid(error.to_string()),
             Err(error @ (CallError::Exhausted { .. } | CallError::Unsure { .. })) => {
-                let failure = question.failure(record, FailureKind::Unanswered, error.to_string(), attempt);
+                let failure = model_map.failure(record, FailureKind::Unanswered, error.to_string(), attempt);
                 return Asked::Done(counted(Err(failure), meter));
             }
         };
         reserved.settle(step.answer().and_then(|answer| answer.cost).unwrap_or_default());
         count(meter, &step);
-        let last = question.entry(written.id, model, &record.key, history.generation, attempt, step);
-        let last = question.judge.revalidated(&record, &last).unwrap_or(last);
+        let last = model_map.entry(written.id, model, &record.key, history.generation, attempt, step);
+        let last = model_map.judge.revalidated(&record, &last).unwrap_or(last);
         history.entries.push(last.clone());
         if let Err(error) = history.state() {
             calls.database.shutdown.fail(RunError::from(StoreError::from(error)));
             return Asked::Pending;
         }
         if let NextAction::Resolution(settled) =
-            question.judge.next_action(&record, &history, Some(until), false)
+            model_map.judge.next_action(&record, &history, Some(until), false)
         {
             return Asked::Answered(Box::new(Answered { record, settled, history, last, claim }));
         }

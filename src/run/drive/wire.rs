@@ -12,7 +12,7 @@ use crate::{
     mistral::Client,
     plan::{Node, NodeId, Paces, Plan, Port, Set, Step, Throttle, Wave},
     record::{FailureKind, Outcome, Schema},
-    request::question::Question,
+    request::model_map::ModelMap,
     run::{
         ask::{lookup::Lookups, send},
         context::Context,
@@ -99,9 +99,9 @@ impl Wiring<'_> {
             Step::Lookup(asking) => {
                 let asks = self.plan.node(*asking);
                 let (Step::Ask(ask) | Step::Submit(ask)) = &asks.step else { return Ok(()) };
-                let question = Arc::new(Question::new(asks, ask, &context.setup())?);
+                let model_map = Arc::new(ModelMap::new(asks, ask, &context.setup())?);
                 let meter = context.meters.of(*asking);
-                let lookups = Lookups::of(self.input(node), question, meter, &context.calls);
+                let lookups = Lookups::of(self.input(node), model_map, meter, &context.calls);
                 self.lookups.insert(*asking, lookups);
                 return Ok(());
             }
@@ -144,8 +144,8 @@ impl Wiring<'_> {
                 let collects = |other: &&Node| matches!(other.step, Step::Collect(id) if id == node.id);
                 let named = self.plan.nodes.iter().find(collects).unwrap_or(node);
                 let asking = Node { name: Arc::clone(&named.name), ..node.clone() };
-                let question = Question::new(&asking, asks, &context.setup())?;
-                let shared = Arc::new(BatchStage::new(Arc::clone(&node.name), question));
+                let model_map = ModelMap::new(&asking, asks, &context.setup())?;
+                let shared = Arc::new(BatchStage::new(Arc::clone(&node.name), model_map));
                 let input = match self.lookups.remove(&node.id) {
                     Some(lookups) => lookups.into_records(),
                     None => self.input(node),

@@ -8,7 +8,7 @@ use futures::{
 };
 
 use crate::{
-    fault,
+    fault_injection,
     ledger::{Entry, History, JobState, JobStep, RequestId, Step},
     mistral::{CallError, Client, ErrorAction, read_result, received},
     record::{FailureKind, Outcome},
@@ -111,7 +111,7 @@ async fn read(
                 return Some(in_flight);
             }
         };
-        fault::point("downloaded");
+        fault_injection::point("downloaded");
         let mut entries = Vec::new();
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
             if let Some(entry) = entry(line, &mut placed, shared) {
@@ -144,7 +144,7 @@ async fn read(
     let entries = placed.into_values().map(|entry| Entry { step: Step::Missing(missing.clone()), ..entry });
     let batch = Batch { entries: entries.collect(), ..Batch::default() };
     context.calls.database.job_step(job, JobStep::Collected, batch).await.then_some(())?;
-    fault::point("collected");
+    fault_injection::point("collected");
     Some(in_flight)
 }
 
@@ -159,10 +159,10 @@ fn entry(line: &[u8], placed: &mut HashMap<RequestId, Entry>, shared: &BatchStag
         }
     };
     let entry = placed.remove(&RequestId::parse(&row.custom_id)?)?;
-    let question = &shared.question;
+    let model_map = &shared.model_map;
     let step = match row.outcome {
-        Ok(body) => match received(question.endpoint, &body) {
-            Ok(reply) => question.judge.judged(&entry.asked_model, reply, None, None),
+        Ok(body) => match received(model_map.endpoint, &body) {
+            Ok(reply) => model_map.judge.judged(&entry.asked_model, reply, None, None),
             Err(why) => Step::Missing(format!("the answer {why}")),
         },
         Err(error) => match error.action() {
@@ -190,7 +190,7 @@ impl Giving {
                 self.meter.taken.add(1);
                 self.meter.done.add(1);
             }
-            Err(failure) if failure.stage == self.shared.question.stage && failure.attempts > 0 => {
+            Err(failure) if failure.stage == self.shared.model_map.stage && failure.attempts > 0 => {
                 self.meter.taken.add(1);
                 self.meter.failed.add(1);
             }
@@ -213,7 +213,7 @@ impl Giving {
     async fn page(&self, in_flight: &InFlightJob, place: i64) -> Option<(Vec<Outcome>, Option<i64>)> {
         let (store, token) = (&self.context.calls.database.store, &in_flight.job.token);
         let page = store
-            .parked_or_close(&self.shared.stage, &self.shared.question.input_schema, token, place, PAGE)
+            .parked_or_close(&self.shared.stage, &self.shared.model_map.input_schema, token, place, PAGE)
             .await;
         let page = self.context.calls.database.shutdown.check(page)?;
         if page.is_empty() {
@@ -237,14 +237,14 @@ impl Giving {
         let (mut again, mut revalidated) = (Vec::new(), Vec::new());
         for Parked { place, request, until, record } in page {
             let history = request.and_then(|request| known.get(&request)).unwrap_or(&none);
-            let question = &self.shared.question;
-            let outcome = match question.judge.next_action(&record, history, Some(until), false) {
+            let model_map = &self.shared.model_map;
+            let outcome = match model_map.judge.next_action(&record, history, Some(until), false) {
                 NextAction::Resolution(settled) => {
                     // It fits its schema, but not the expectations for this record.
                     let last =
                         history.entries.last().filter(|_| matches!(settled, Resolution::Failed { .. }));
-                    revalidated.extend(last.and_then(|last| question.judge.revalidated(&record, last)));
-                    question.judge.outcome(record, settled)
+                    revalidated.extend(last.and_then(|last| model_map.judge.revalidated(&record, last)));
+                    model_map.judge.outcome(record, settled)
                 }
                 // The run ended before it had an answer: it is pending, not failed.
                 NextAction::Ask { .. } | NextAction::Placed(_)
@@ -266,7 +266,7 @@ impl Giving {
                         },
                         str::to_owned,
                     );
-                    Err(question.failure(record, FailureKind::Unanswered, why, history.next_attempt() - 1))
+                    Err(model_map.failure(record, FailureKind::Unanswered, why, history.next_attempt() - 1))
                 }
             };
             self.meter.taken.add(1);

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    fault,
+    fault_injection,
     ledger::{Entry, JobState, JobStep, Step},
     mistral::{
         CallError, Client,
@@ -70,7 +70,7 @@ pub(crate) async fn recover(shared: &BatchStage, client: &Client, context: &JobC
         let known = context.batches.iter().any(|stage| **stage == *job.stage);
         let owner =
             if known { Some(job.stage.as_str()) } else { context.batches.first().map(|stage| &**stage) };
-        if owner != Some(&*shared.question.stage) {
+        if owner != Some(&*shared.model_map.stage) {
             continue;
         }
         if job.state != JobState::Created {
@@ -142,7 +142,7 @@ pub(crate) async fn create(
         Ok(created) => {
             let requests = job.requests;
             update(&mut job, &created);
-            fault::point("created");
+            fault_injection::point("created");
             if context.calls.database.job_step(&mut job, JobStep::Created, Batch::default()).await {
                 meter.gauge.requests.fetch_add(requests, std::sync::atomic::Ordering::Relaxed);
                 context.events.job_changed(node, &job).await;
@@ -201,7 +201,7 @@ async fn send(
     client: &Client,
     context: &JobContext,
 ) -> Result<Job, CallError> {
-    if let Err(error) = context.calls.preflight.check(client, &shared.question, &job.model).await {
+    if let Err(error) = context.calls.preflight.check(client, &shared.model_map, &job.model).await {
         context.calls.database.shutdown.fail(error);
         return Err(CallError::Stopped);
     }
@@ -211,7 +211,7 @@ async fn send(
     }
     let mut metadata = token_metadata(&job.token);
     metadata.insert("etl_stage".to_owned(), job.stage.chars().take(512).collect());
-    let hours = shared.question.ask.batch.map(|batch| batch.timeout_hours);
+    let hours = shared.model_map.ask.batch.map(|batch| batch.timeout_hours);
     let mut create = CreateJob {
         endpoint: job.endpoint.clone(),
         input_files: None,
@@ -220,7 +220,7 @@ async fn send(
         metadata: Some(metadata),
         timeout_hours: hours,
     };
-    fault::point("planned");
+    fault_injection::point("planned");
     if job.requests <= INLINE_REQUESTS && lines.len() <= INLINE_BYTES {
         let read = |line: &[u8]| serde_json::from_slice::<BatchLine>(line).ok();
         create.requests = Some(lines.split(|byte| *byte == b'\n').filter_map(read).collect());
@@ -231,7 +231,7 @@ async fn send(
             return Err(CallError::Stopped);
         }
         create.input_files = Some(vec![file.id]);
-        fault::point("uploaded");
+        fault_injection::point("uploaded");
     }
     client.create_job(&create).await
 }

@@ -38,14 +38,14 @@ pub(crate) struct Group {
 impl Group {
     /// An empty group, for requests to a model.
     pub(crate) fn new(shared: &BatchStage, context: &JobContext, model: &str, wait: Duration) -> Self {
-        let question = &shared.question;
+        let model_map = &shared.model_map;
         let job = JobRecord {
             token: new_token(),
             pipeline: context.pipeline.clone(),
-            stage: question.stage.to_string(),
+            stage: model_map.stage.to_string(),
             server: context.calls.database.server.clone(),
             account: context.account.clone(),
-            endpoint: question.endpoint.path().to_owned(),
+            endpoint: model_map.endpoint.path().to_owned(),
             model: model.to_owned(),
             requests: 0,
             state: JobState::New,
@@ -89,7 +89,7 @@ impl Group {
         let attempt = history.next_attempt();
         let entry = Entry {
             job: Some(self.job.token.clone()),
-            ..shared.question.entry(
+            ..shared.model_map.entry(
                 written.id,
                 &written.model,
                 &record.key,

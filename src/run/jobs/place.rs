@@ -83,10 +83,10 @@ impl Submitting {
     ) -> Result<Placed, Over> {
         let shared = Arc::clone(&self.shared);
         let context = Arc::clone(&self.context);
-        match shared.question.judge.next_action(&record, history, until, context.calls.retry_failed) {
+        match shared.model_map.judge.next_action(&record, history, until, context.calls.retry_failed) {
             NextAction::Resolution(settled) => {
                 self.release(parked).await?;
-                self.give(shared.question.judge.outcome(record, settled)).await?;
+                self.give(shared.model_map.judge.outcome(record, settled)).await?;
                 Ok(Placed::Known)
             }
             NextAction::Placed(token) if self.unreachable_jobs.contains_key(&token) => {
@@ -102,7 +102,7 @@ impl Submitting {
                 self.fail(record, reason.to_owned(), parked).await
             }
             NextAction::Placed(token) => {
-                let left = shared.question.ask.attempts.saturating_sub(history.refusals() + 1);
+                let left = shared.model_map.ask.attempts.saturating_sub(history.refusals() + 1);
                 let until = until.unwrap_or(history.next_attempt() - 1 + left);
                 let in_group = self.groups.iter().any(|group| group.job.token == token);
                 // The records of another job may be emitted at this moment; a record that comes too late is
@@ -112,10 +112,10 @@ impl Submitting {
                 Ok(Placed::Waits)
             }
             NextAction::Ask { until } => {
-                if let Err(reason) = context.calls.may_call(&shared.question.stage) {
+                if let Err(reason) = context.calls.may_call(&shared.model_map.stage) {
                     return self.fail(record, reason, parked).await;
                 }
-                match context.calls.preflight.may_be_sent(&self.client, &shared.question, written).await {
+                match context.calls.preflight.may_be_sent(&self.client, &shared.model_map, written).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => return self.unwritten(record, &error, parked).await,
                     Err(error) => {
@@ -124,12 +124,12 @@ impl Submitting {
                     }
                 }
                 let last = history.entries.last();
-                if let Some(entry) = last.and_then(|last| shared.question.judge.revalidated(&record, last))
+                if let Some(entry) = last.and_then(|last| shared.model_map.judge.revalidated(&record, last))
                     && !context.calls.database.commit(vec![entry]).await
                 {
                     return Err(Over);
                 }
-                let sending = match shared.question.sending(&record, written, history).await {
+                let sending = match shared.model_map.sending(&record, written, history).await {
                     Ok(sending) => sending,
                     Err(error) => return self.unwritten(record, &error, parked).await,
                 };
@@ -149,7 +149,7 @@ impl Submitting {
     ) -> Result<Placed, Over> {
         self.release(parked).await?;
         self.meter.failed.add(1);
-        self.give(Err(self.shared.question.unwritten(record, error))).await?;
+        self.give(Err(self.shared.model_map.unwritten(record, error))).await?;
         Ok(Placed::Failed)
     }
 
@@ -161,7 +161,7 @@ impl Submitting {
     ) -> Result<Placed, Over> {
         self.release(parked).await?;
         self.meter.failed.add(1);
-        self.give(Err(self.shared.question.failure(record, FailureKind::Unanswered, reason, 0))).await?;
+        self.give(Err(self.shared.model_map.failure(record, FailureKind::Unanswered, reason, 0))).await?;
         Ok(Placed::Failed)
     }
 
@@ -208,12 +208,12 @@ impl Submitting {
                 .calls
                 .database
                 .shutdown
-                .check(store.park(stage, &self.shared.question.input_schema, records).await)
+                .check(store.park(stage, &self.shared.model_map.input_schema, records).await)
                 .ok_or(Over)?;
             self.context.calls.database.shutdown.check(store.repark(stage, moves).await).ok_or(Over)?;
             for (_, Parked { until, record, .. }) in late {
                 self.shared.leave(1);
-                let mut written = match self.shared.question.write(&record).await {
+                let mut written = match self.shared.model_map.write(&record).await {
                     Ok(written) => written,
                     Err(error) => {
                         self.fail(record, error.to_string(), None).await?;

@@ -16,7 +16,7 @@ use crate::{
     ledger::JobState,
     mistral::wire::{Job, JobStatus},
     record::Outcome,
-    request::question::Question,
+    request::model_map::ModelMap,
     run::money::budget::Reserved,
     store::JobRecord,
 };
@@ -46,7 +46,7 @@ pub(crate) const AGAIN: &str = "again";
 pub(crate) struct BatchStage {
     /// The submitting stage; its records are parked under this name.
     pub(crate) stage: Arc<str>,
-    pub(crate) question: Question,
+    pub(crate) model_map: ModelMap,
     /// Parked records; each is emitted eventually.
     inside: AtomicU64,
     /// Of these, records that need another request.
@@ -57,10 +57,10 @@ pub(crate) struct BatchStage {
 }
 
 impl BatchStage {
-    pub(crate) fn new(stage: Arc<str>, question: Question) -> Self {
+    pub(crate) fn new(stage: Arc<str>, model_map: ModelMap) -> Self {
         Self {
             stage,
-            question,
+            model_map,
             inside: AtomicU64::new(0),
             again: AtomicU64::new(0),
             changed: Notify::new(),

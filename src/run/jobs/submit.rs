@@ -46,7 +46,7 @@ pub(crate) fn submit(
     let (sender, receiver) = task::open(AHEAD);
     let submitting = Submitting {
         shared: Arc::clone(shared),
-        batch: shared.question.ask.batch.unwrap_or(BatchSpec::DEFAULT),
+        batch: shared.model_map.ask.batch.unwrap_or(BatchSpec::DEFAULT),
         meter: Arc::clone(meter),
         context: Arc::clone(context),
         out: sender,
@@ -59,7 +59,7 @@ pub(crate) fn submit(
         moving: Vec::new(),
     };
     let outs = receiver.into_stream(Fate::of(submitting.run(input, client.clone())));
-    let (id, slots) = (node.id, shared.question.ask.concurrency.most());
+    let (id, slots) = (node.id, shared.model_map.ask.concurrency.most());
     let (shared, meter, client, context) =
         (Arc::clone(shared), Arc::clone(meter), client.clone(), Arc::clone(context));
     stage::map(outs, slots, move |out| {
@@ -92,7 +92,7 @@ impl Submitting {
                     .calls
                     .database
                     .store
-                    .clear_parked(&self.shared.stage, &self.shared.question.input_schema)
+                    .clear_parked(&self.shared.stage, &self.shared.model_map.input_schema)
                     .await,
             )
             .ok_or(Over)?;
@@ -155,8 +155,8 @@ impl Submitting {
                 }
             };
             self.meter.taken.add(1);
-            let written = match shared.question.when.holds(&record) {
-                Ok(true) => shared.question.write(&record).await,
+            let written = match shared.model_map.when.holds(&record) {
+                Ok(true) => shared.model_map.write(&record).await,
                 Ok(false) => {
                     self.meter.done.add(1);
                     self.give(record.unrepaired()).await?;
@@ -168,7 +168,7 @@ impl Submitting {
                 Ok(written) => asks.push((record, written)),
                 Err(error) => {
                     self.meter.failed.add(1);
-                    self.give(Err(shared.question.unwritten(record, &error))).await?;
+                    self.give(Err(shared.model_map.unwritten(record, &error))).await?;
                 }
             }
         }
@@ -212,7 +212,7 @@ impl Submitting {
                 .calls
                 .database
                 .store
-                .parked(&self.shared.stage, &self.shared.question.input_schema, AGAIN, 0, LOOK_UP.items)
+                .parked(&self.shared.stage, &self.shared.model_map.input_schema, AGAIN, 0, LOOK_UP.items)
                 .await;
             let page = self.context.calls.database.shutdown.check(page).ok_or(Over)?;
             if page.is_empty() {
@@ -220,7 +220,7 @@ impl Submitting {
             }
             let known = self.look(page.iter().filter_map(|parked| parked.request).collect()).await;
             for parked in page {
-                let mut written = match self.shared.question.write(&parked.record).await {
+                let mut written = match self.shared.model_map.write(&parked.record).await {
                     Ok(written) => written,
                     Err(error) => {
                         self.fail(parked.record, error.to_string(), Some(parked.place)).await?;

@@ -12,7 +12,7 @@ use crate::{
     mistral::Used,
     plan::{Model, Node, NodeId, Plan, Port, Step},
     record::{Record, weight},
-    request::{mock, question::Question, verdict::NextAction, written::Written},
+    request::{mock, model_map::ModelMap, verdict::NextAction, written::Written},
     run::{
         ask::calls::Calls,
         context::{Context, Purpose},
@@ -96,7 +96,7 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
         let stage = node.name.to_string();
         let by_model = match records(&plan, node, &context).await? {
             Some(records) => {
-                asks(records, &Question::new(node, ask, &context.setup())?, &context.calls).await?
+                asks(records, &ModelMap::new(node, ask, &context.setup())?, &context.calls).await?
             }
             None => {
                 estimate.stages.push(StageEstimate { stage, model: ask.model.to_string(), asks: None });
@@ -169,12 +169,12 @@ fn records<'a>(
 /// The requests of a stage by model.
 async fn asks(
     records: RecordStream,
-    question: &Question,
+    model_map: &ModelMap,
     calls: &Calls,
 ) -> Result<BTreeMap<String, Asks>, RunError> {
     let mut by_model: BTreeMap<String, Asks> = BTreeMap::new();
-    if matches!(question.ask.model, Model::Named(_)) {
-        by_model.insert(question.ask.model.to_string(), Asks::default());
+    if matches!(model_map.ask.model, Model::Named(_)) {
+        by_model.insert(model_map.ask.model.to_string(), Asks::default());
     }
     let mut broken = 0;
     let mut seen = std::collections::HashSet::new();
@@ -182,9 +182,9 @@ async fn asks(
     while let Some(batch) = batches.next().await {
         let mut written = Vec::with_capacity(batch.len());
         for record in batch.into_iter().filter_map(Result::ok) {
-            match question.when.holds(&record) {
-                Ok(true) => match question.write(&record).await {
-                    Ok(request) if calls.preflight.too_long(question, &request).is_some() => broken += 1,
+            match model_map.when.holds(&record) {
+                Ok(true) => match model_map.write(&record).await {
+                    Ok(request) if calls.preflight.too_long(model_map, &request).is_some() => broken += 1,
                     Ok(request) => written.push((record, request)),
                     Err(_) => broken += 1,
                 },
@@ -197,25 +197,25 @@ async fn asks(
         for (record, mut request) in written {
             let history = request.history_in(&known).unwrap_or(History::new(calls.database.generation()));
             let asks = by_model.entry(request.model.to_string()).or_default();
-            let next_action = question.judge.next_action(&record, &history, None, calls.retry_failed);
+            let next_action = model_map.judge.next_action(&record, &history, None, calls.retry_failed);
             if !matches!(next_action, NextAction::Ask { .. }) || !seen.insert(request.id) {
                 asks.answered += 1;
                 if asks.first.is_none() {
-                    asks.first = shown(question, &record, &request).await;
+                    asks.first = shown(model_map, &record, &request).await;
                 }
                 continue;
             }
             if asks.requests == 0 {
-                asks.first = shown(question, &record, &request).await;
+                asks.first = shown(model_map, &record, &request).await;
             }
             asks.requests += 1;
             asks.prompt_tokens += request.prompt;
             asks.pages += request.pages;
-            asks.completion_tokens += question.answer_tokens().min(ANSWER_TOKENS);
+            asks.completion_tokens += model_map.answer_tokens().min(ANSWER_TOKENS);
         }
     }
     for (model, asks) in &mut by_model {
-        asks.cost = question.costs.most(
+        asks.cost = model_map.costs.most(
             model,
             Used {
                 prompt_tokens: asks.prompt_tokens,
@@ -227,7 +227,7 @@ async fn asks(
     }
     if broken > 0 {
         // A record without a request has no model: it is counted in the first line.
-        let first = by_model.keys().next().cloned().unwrap_or_else(|| question.ask.model.to_string());
+        let first = by_model.keys().next().cloned().unwrap_or_else(|| model_map.ask.model.to_string());
         by_model.entry(first).or_default().broken = broken;
     }
     Ok(by_model)
@@ -237,10 +237,10 @@ async fn asks(
 const SHOWN: usize = 40;
 
 /// A request for display, with its files truncated.
-async fn shown(question: &Question, record: &Record, written: &Written) -> Option<String> {
-    let body = question.body(record, written).await.ok()?;
+async fn shown(model_map: &ModelMap, record: &Record, written: &Written) -> Option<String> {
+    let body = model_map.body(record, written).await.ok()?;
     let mut body: Value = serde_json::from_slice(&body).ok()?;
-    if question.attaches() {
+    if model_map.attaches() {
         shorten(&mut body);
     }
     serde_json::to_string_pretty(&body).ok()

@@ -14,7 +14,7 @@ use crate::{
         stages::{context::StageContext, transform::expression_failure},
     },
     spec::{self, Mode},
-    stage::{Bounds, RecordStream, ahead, chunk},
+    stage::{Bounds, RecordStream, chunk, prefetch},
     store::{
         Batch, Committed, Duplicates, FailureRow, Origin, Owned, SinkMode, SinkRow, SinkRows, SinkTarget,
         Stale, Table,
@@ -105,7 +105,7 @@ pub(crate) async fn drive(
     let writer = Writer::new(&node, &sink, &context)?;
     // The next batch is prepared while one is being written.
     let prepared = chunk(input, COMMIT, weight).map(move |batch| writer.prepare(batch)).boxed();
-    let mut batches = ahead(prepared, 1);
+    let mut batches = prefetch(prepared, 1);
     while let Some(prepared) = batches.next().await {
         write(prepared, &table, node.id, &context).await?;
     }

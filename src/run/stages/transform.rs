@@ -6,7 +6,7 @@ use futures::{StreamExt, future, stream};
 
 use crate::{
     expressions::{Expressions, When},
-    fault,
+    fault_injection,
     plan::{NewField, Node, Reshape, Split, index_of},
     record::{Failure, FailureKind, LogicalType, Outcome, PieceOf, Record, Schema, Value, same_name, weight},
     run::{
@@ -136,7 +136,7 @@ pub(crate) fn fields(
     };
     let shutdown = context.database.shutdown.clone();
     let batches = chunk(input, READY, weight).scan((), move |(), batch| {
-        let faulty = batch.iter().any(|_| shutdown.check(fault::check("map")).is_none());
+        let faulty = batch.iter().any(|_| shutdown.check(fault_injection::check("map")).is_none());
         future::ready((!faulty).then(|| stream::iter(work(batch))))
     });
     Ok(batches.flatten().boxed())

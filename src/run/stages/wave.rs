@@ -13,7 +13,7 @@ use futures::StreamExt;
 use crate::{
     event::EventKind,
     expressions::Expressions,
-    fault,
+    fault_injection,
     plan::{self, Node, Plan, Port, RecordType, Set, Step, Wave},
     record::{FailureKind, LogicalType, Outcome, Record, Value},
     run::{database::Database, error::RunError, progress::meter::Meter, stages::context::StageContext},
@@ -39,7 +39,7 @@ struct OnDisk {
 impl Hold for OnDisk {
     async fn add(&self, place: i64, records: Vec<(Shelf, Record)>) -> Option<()> {
         for _ in &records {
-            self.context.database.shutdown.check(fault::check("wave"))?;
+            self.context.database.shutdown.check(fault_injection::check("wave"))?;
         }
         self.context.note_read().await;
         self.context
@@ -61,7 +61,7 @@ impl Hold for OnDisk {
         let Database { store, shutdown, .. } = &self.context.database;
         shutdown.check(self.stop_if(counts))?;
         self.context.wait_for(&self.wave.waits).await?;
-        fault::point("before_close");
+        fault_injection::point("before_close");
         let transformation = self.wave.set.as_ref().map(|set| match set {
             Set::Query(query) => Transformation::Query(Query {
                 text: query.text.clone(),

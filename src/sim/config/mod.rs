@@ -1,8 +1,8 @@
 //! The configuration of the simulator.
 
 pub(crate) mod faults;
-pub(crate) mod given;
 pub(crate) mod scenario;
+pub(crate) mod supplied_answers;
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::{
     sim::{
         answer::misfits::Misfits,
-        config::{faults::Fault, given::GivenAnswers},
+        config::{faults::Fault, supplied_answers::SuppliedAnswers},
         dice::Dice,
     },
     units::Rate,
@@ -56,7 +56,7 @@ pub struct SimConfig {
     /// The course of batch jobs.
     pub batch: BatchConfig,
     /// Supplied answers.
-    pub given: GivenAnswers,
+    pub given: SuppliedAnswers,
 }
 
 /// How headers announce the limits.
@@ -103,7 +103,7 @@ impl Default for SimConfig {
             misfit: Misfits::default(),
             faults: Vec::new(),
             batch: BatchConfig::default(),
-            given: GivenAnswers::default(),
+            given: SuppliedAnswers::default(),
         }
     }
 }

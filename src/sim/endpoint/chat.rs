@@ -6,14 +6,14 @@ use crate::{
     mistral::wire::CHAT_PATH,
     sim::{
         answer::{
-            Given, document::Document, id, length, misfits, model, prompt_tokens, shape::Filler, tokens,
+            Response, document::Document, id, length, misfits, model, prompt_tokens, shape::Filler, tokens,
             usage,
         },
         check,
         dice::Dice,
         endpoint::{
             kind::{Call, Endpoint},
-            within::within,
+            unanswerable::within,
         },
         models::Skill,
     },
@@ -56,7 +56,7 @@ fn written(text: &str) -> Value {
     })
 }
 
-fn answer(Call { request, asked, answered, config, .. }: Call<'_>, dice: &mut Dice) -> Given {
+fn answer(Call { request, asked, answered, config, .. }: Call<'_>, dice: &mut Dice) -> Response {
     let document = Document::of(request);
     let misfit = misfits::choose(&config.misfit, (config.seed, config.misfits), asked, answered > 0, dice);
     let mut choices = Vec::new();
@@ -99,7 +99,7 @@ fn answer(Call { request, asked, answered, config, .. }: Call<'_>, dice: &mut Di
             "prompt_tokens_details": { "cached_tokens": 0 },
         },
     });
-    Given { response, usage, misfit: misfits }
+    Response { response, usage, misfit: misfits }
 }
 
 /// The content, and whether it misfits.

@@ -7,14 +7,14 @@ mod embeddings;
 mod kind;
 mod labels;
 mod ocr;
-mod within;
-mod written;
+mod supplied;
+mod unanswerable;
 
 use axum::http::StatusCode;
 use serde_json::Value;
 
 use crate::sim::{
-    answer::Given,
+    answer::Response,
     check,
     dice::Dice,
     models::{MODELS, Model},
@@ -78,7 +78,7 @@ pub(crate) fn check(path: &str, request: &Value) -> Result<(), Refusal> {
 }
 
 /// The answer to a validated request; counts as answered from now on.
-pub(crate) fn respond(server: &State, path: &str, request: &Value, asked: &Asked) -> Given {
+pub(crate) fn respond(server: &State, path: &str, request: &Value, asked: &Asked) -> Response {
     let answered = server.registry.answered(&asked.identity);
     // With a seed, the answer is the same each time.
     let answered = if request["random_seed"].is_u64() { 0 } else { answered };
@@ -87,7 +87,7 @@ pub(crate) fn respond(server: &State, path: &str, request: &Value, asked: &Asked
     let stored = |id: &str| server.files.find(|file| file.object.id == id).map(|file| file.content);
     let endpoint = find(path).unwrap_or(&chat::CHAT);
     let given = match config.given.get(&asked.identity) {
-        Some(text) => written::answer(endpoint, request, &text, &mut dice),
+        Some(text) => supplied::answer(endpoint, request, &text, &mut dice),
         None => (endpoint.answer)(Call { request, asked, answered, config, stored: &stored }, &mut dice),
     };
     server.stats.answer(given.usage, given.misfit, server.registry.answer(&asked.identity));

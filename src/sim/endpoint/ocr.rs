@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use crate::{
     pages,
     sim::{
-        answer::{Given, document::Document, model, shape::Filler, tokens, usage},
+        answer::{Response, document::Document, model, shape::Filler, tokens, usage},
         check,
         dice::Dice,
         endpoint::{
             kind::{Endpoint, Stored},
-            within::within,
-            written::read,
+            supplied::read,
+            unanswerable::within,
         },
         models::Skill,
     },
@@ -50,7 +50,7 @@ const WORDS: &[&str] = &[
 /// Characters per page of an uploaded text.
 const PAGE: usize = 3000;
 
-fn answer(request: &Value, dice: &mut Dice, stored: Stored<'_>) -> Given {
+fn answer(request: &Value, dice: &mut Dice, stored: Stored<'_>) -> Response {
     let document = &request["document"];
     let uploaded = document["file_id"].as_str().and_then(stored);
     let texts: Vec<String> = match uploaded.as_deref().map(String::from_utf8_lossy) {
@@ -105,7 +105,7 @@ fn answer(request: &Value, dice: &mut Dice, stored: Stored<'_>) -> Given {
         "usage_info": { "pages_processed": read.len(), "doc_size_bytes": size },
     });
     let read = tokens(read.iter().map(|(_, text)| text.len()).sum());
-    Given { response, usage: usage(0, read), misfit: false }
+    Response { response, usage: usage(0, read), misfit: false }
 }
 
 fn page(at: usize, dice: &mut Dice) -> String {

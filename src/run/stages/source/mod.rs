@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures::{StreamExt, future, stream};
 
 use crate::{
-    fault,
+    fault_injection,
     plan::{Node, Origin, Source},
     record::{About, Failure, FailureKind, Outcome, Record, Schema, Value, json_text, origin_of},
     run::stages::context::StageContext,
@@ -66,7 +66,7 @@ pub(crate) async fn source(node: &Node, source: &Source, context: &Arc<StageCont
     };
     let shutdown = context.database.shutdown.clone();
     let outcomes = raw.enumerate().scan((), move |(), (at, raw)| {
-        if shutdown.check(fault::check("source")).is_none() {
+        if shutdown.check(fault_injection::check("source")).is_none() {
             return future::ready(None);
         }
         meter.taken.add(1);

@@ -6,7 +6,7 @@ use futures::{StreamExt, future, stream};
 
 use crate::{
     plan::ReadFiles,
-    read::{self, Kept},
+    read::{self, StoredProof},
     record::Value,
     run::error::RunError,
     store::{Proven, Store, StoreError},
@@ -27,9 +27,10 @@ pub(super) fn proven_rows(
     let proven = async move {
         let proven = task::blocking(move || proven(files)).await;
         let mut files = proven.unwrap_or_else(|| Err(StoreError::Stopped.into()))?;
-        let kept = std::mem::take(&mut files.description.proofs)
-            .into_iter()
-            .map(|Kept { id, proof }| Proven { file: id.file, stamp: id.stamp, options: id.options, proof });
+        let kept =
+            std::mem::take(&mut files.description.proofs).into_iter().map(|StoredProof { id, proof }| {
+                Proven { file: id.file, stamp: id.stamp, options: id.options, proof }
+            });
         store.keep_proofs(kept.collect()).await?;
         Ok(files)
     };

@@ -1,5 +1,5 @@
 //! Stored proofs of single files: an unchanged file is not proven again in a later run.
-//! Main types: [`Proofs`] (looks up earlier proofs), [`Kept`]. Called by the readers that prove types.
+//! Main types: [`Proofs`] (looks up earlier proofs), [`StoredProof`]. Called by the readers that prove types.
 
 use std::{path::Path, sync::Arc};
 
@@ -28,7 +28,7 @@ pub struct ProofId {
 
 /// A proof to be stored for later runs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Kept {
+pub struct StoredProof {
     /// Its subject.
     pub id: ProofId,
     /// The proof, as text.
@@ -69,7 +69,7 @@ pub(super) fn known_or<C: Serialize + DeserializeOwned, E>(
     stamp: Stamp,
     options: &Options,
     known: Proofs<'_>,
-    new: &mut Vec<Kept>,
+    new: &mut Vec<StoredProof>,
     prove: impl FnOnce() -> Result<FileProof<C>, E>,
 ) -> Result<FileProof<C>, E> {
     let Some(id) = id(path, stamp, options) else { return prove() };
@@ -80,7 +80,7 @@ pub(super) fn known_or<C: Serialize + DeserializeOwned, E>(
     if proof.whole
         && let Ok(text) = serde_json::to_string(&proof)
     {
-        new.push(Kept { id, proof: text });
+        new.push(StoredProof { id, proof: text });
     }
     Ok(proof)
 }

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::sim::{
-    answer::{Given, id, model, prompt_tokens, tokens, usage},
+    answer::{Response, id, model, prompt_tokens, tokens, usage},
     dice::Dice,
     endpoint::kind::Endpoint,
 };
 
-pub(super) fn answer(endpoint: &Endpoint, request: &Value, text: &str, dice: &mut Dice) -> Given {
+pub(super) fn answer(endpoint: &Endpoint, request: &Value, text: &str, dice: &mut Dice) -> Response {
     let usage = usage(prompt_tokens(request), tokens(text.len()));
     let mut response = (endpoint.written)(text);
     response["id"] = id(dice).into();
@@ -16,7 +16,7 @@ pub(super) fn answer(endpoint: &Endpoint, request: &Value, text: &str, dice: &mu
     if response["usage_info"].is_null() {
         response["usage"] = json!(usage);
     }
-    Given { response, usage, misfit: false }
+    Response { response, usage, misfit: false }
 }
 
 /// Parses a result as JSON, or takes it as text.

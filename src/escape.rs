@@ -1,11 +1,11 @@
-//! Makes foreign text (names, answers, service messages, paths) safe to show: [`visible`]. All output goes through it.
+//! Makes foreign text (names, answers, service messages, paths) safe to show: [`escaped`]. All output goes through it.
 
 use std::{borrow::Cow, fmt::Write};
 
 /// The text without terminal control: control characters become their pictures (`␛`), and characters that
 /// change the text direction or break lines become their codes (`\u{202e}`). Line feeds, tabs, and carriage
 /// returns before a line feed are kept.
-pub fn visible(text: &str) -> Cow<'_, str> {
+pub fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);
     }
@@ -22,7 +22,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 }
 
 /// The same for a line of JSON, without changing its value: such characters occur only within strings.
-pub fn visible_json(line: &str) -> Cow<'_, str> {
+pub fn escaped_json(line: &str) -> Cow<'_, str> {
     if !line.contains(is_obeyed) {
         return Cow::Borrowed(line);
     }
@@ -62,15 +62,15 @@ mod tests {
     #[test]
     fn what_a_terminal_obeys_becomes_visible() {
         let hostile = "a\u{1b}[2J\u{7}\u{9b}31m\u{202e}b\rc\u{7f}\r\nd\te größe 文書";
-        assert_eq!(visible(hostile), "a␛[2J␇\\u{9b}31m\\u{202e}b␍c␡\nd\te größe 文書");
-        assert!(matches!(visible("größe\n\t"), Cow::Borrowed(_)));
+        assert_eq!(escaped(hostile), "a␛[2J␇\\u{9b}31m\\u{202e}b␍c␡\nd\te größe 文書");
+        assert!(matches!(escaped("größe\n\t"), Cow::Borrowed(_)));
     }
 
     #[test]
     fn json_stays_the_same_json() {
         let value = serde_json::json!({ "a\u{9b}": "\u{1b}\u{202e}\u{7f}" });
         let line = value.to_string();
-        let shown = visible_json(&line);
+        let shown = escaped_json(&line);
         assert!(!shown.contains(is_obeyed), "{shown}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
     }

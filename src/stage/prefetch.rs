@@ -8,7 +8,7 @@ use crate::task::feed;
 ///
 /// A chain of streams makes no progress while it is not polled: completed calls would not free their slots while
 /// a sink writes.
-pub fn ahead<T: Send + 'static>(mut input: BoxStream<'static, T>, items: usize) -> BoxStream<'static, T> {
+pub fn prefetch<T: Send + 'static>(mut input: BoxStream<'static, T>, items: usize) -> BoxStream<'static, T> {
     feed(items, |feed| async move {
         while let Some(item) = input.next().await {
             if feed.send(item).await.is_err() {
@@ -38,7 +38,7 @@ mod tests {
                 counter.fetch_add(1, Ordering::SeqCst);
             })
             .boxed();
-        let mut out = ahead(input, 5);
+        let mut out = prefetch(input, 5);
         tokio::time::sleep(Duration::from_secs(1)).await;
         // Five in the queue, and one waiting for space in it.
         assert_eq!(taken.load(Ordering::SeqCst), 6);

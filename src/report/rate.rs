@@ -25,11 +25,11 @@ struct Sample {
 
 /// Samples of one rising count.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Meter {
+pub(crate) struct Rate {
     samples: VecDeque<Sample>,
 }
 
-impl Meter {
+impl Rate {
     /// Discards all samples and starts at `count`.
     pub(crate) fn restart(&mut self, at: Timestamp, count: u64) {
         self.samples.clear();
@@ -71,12 +71,12 @@ mod tests {
         Timestamp::from_millisecond(1_700_000_000_000 + ms).unwrap()
     }
 
-    fn metered(samples: impl IntoIterator<Item = (i64, u64)>) -> Meter {
-        let mut meter = Meter::default();
+    fn metered(samples: impl IntoIterator<Item = (i64, u64)>) -> Rate {
+        let mut rate = Rate::default();
         for (ms, count) in samples {
-            meter.push(at(ms), count);
+            rate.push(at(ms), count);
         }
-        meter
+        rate
     }
 
     #[test]
@@ -107,8 +107,8 @@ mod tests {
 
     #[test]
     fn the_queue_is_bounded() {
-        let meter = metered((0..200_000).map(|ms| (ms, ms as u64)));
-        assert!(meter.samples.len() <= 242, "{}", meter.samples.len());
-        assert!((meter.per_second().unwrap() - 1000.0).abs() < 1.0);
+        let rate = metered((0..200_000).map(|ms| (ms, ms as u64)));
+        assert!(rate.samples.len() <= 242, "{}", rate.samples.len());
+        assert!((rate.per_second().unwrap() - 1000.0).abs() < 1.0);
     }
 }

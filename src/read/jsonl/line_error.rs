@@ -1,14 +1,14 @@
-//! Why a line is not a JSON object. Main type: [`Fault`].
+//! Why a line is not a JSON object. Main type: [`LineError`].
 
 /// What is wrong with a line, and where.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct LineError {
     /// The byte in the line.
     pub(super) at: usize,
     pub(super) reason: String,
 }
 
-impl Fault {
+impl LineError {
     pub(super) fn new(at: usize, reason: impl Into<String>) -> Self {
         Self { at, reason: reason.into() }
     }

@@ -1,20 +1,20 @@
 //! Fields that a text should guard: those a record may lack, and columns with nondeterministic values. Main type:
-//! [`Doubt`], which stays with a shape until a template names the field.
+//! [`Caveat`], which stays with a shape until a template names the field.
 
 use serde_json::Value;
 
 use crate::{diagnostic::Place, record::same_name};
 
-/// A doubt about a field or a part of it.
+/// A caveat about a field or a part of it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Doubt {
+pub(super) struct Caveat {
     /// The field, or a path into it.
     pub(super) path: String,
-    pub(super) kind: DoubtKind,
+    pub(super) kind: CaveatKind,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum DoubtKind {
+pub(super) enum CaveatKind {
     /// It may be NULL, and why.
     Null(String),
     /// A function of a query may take it from any of several tied rows.
@@ -26,13 +26,13 @@ pub(super) enum DoubtKind {
     },
 }
 
-impl Doubt {
+impl Caveat {
     pub(super) fn null(path: &str, why: &str) -> Self {
-        Self { path: path.to_owned(), kind: DoubtKind::Null(why.to_owned()) }
+        Self { path: path.to_owned(), kind: CaveatKind::Null(why.to_owned()) }
     }
 
     pub(super) const fn is_null(&self) -> bool {
-        matches!(self.kind, DoubtKind::Null(_))
+        matches!(self.kind, CaveatKind::Null(_))
     }
 
     /// The top-level field of its path.
@@ -78,21 +78,21 @@ fn bare(part: &str) -> &str {
 }
 
 /// The parts of an answer that its schema allows to be absent or NULL.
-pub(super) fn optional_parts(schema: &Value, into: &str) -> Vec<Doubt> {
+pub(super) fn optional_parts(schema: &Value, into: &str) -> Vec<Caveat> {
     let mut found = Vec::new();
     parts(schema, into, &mut found);
     found
 }
 
-fn parts(schema: &Value, path: &str, found: &mut Vec<Doubt>) {
+fn parts(schema: &Value, path: &str, found: &mut Vec<Caveat>) {
     let required: Vec<&str> =
         schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.{name}");
         if !required.contains(&name.as_str()) {
-            found.push(Doubt::null(&path, "the schema does not require it"));
+            found.push(Caveat::null(&path, "the schema does not require it"));
         } else if allows_null(property) {
-            found.push(Doubt::null(&path, "the schema allows null"));
+            found.push(Caveat::null(&path, "the schema allows null"));
         }
         parts(property, &path, found);
     }
@@ -122,7 +122,7 @@ mod tests {
             },
             "required": ["b", "c", "e"],
         });
-        let paths: Vec<String> = optional_parts(&schema, "x").into_iter().map(|doubt| doubt.path).collect();
+        let paths: Vec<String> = optional_parts(&schema, "x").into_iter().map(|caveat| caveat.path).collect();
         assert_eq!(paths, ["x.a", "x.b", "x.c.d"]);
     }
 
@@ -132,6 +132,6 @@ mod tests {
         assert!(guards.cover("x.a") && guards.cover("x") && guards.cover("b"));
         assert!(!guards.cover("x.b") && !guards.cover("y"));
         assert!(!Guards::of("x IS NOT NULL OR y").cover("x"));
-        assert!(Doubt::null("x", "").concerns("x.a") && !Doubt::null("x.a", "").concerns("x"));
+        assert!(Caveat::null("x", "").concerns("x.a") && !Caveat::null("x.a", "").concerns("x"));
     }
 }

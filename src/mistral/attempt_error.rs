@@ -1,6 +1,6 @@
 //! Why a single attempt failed.
 //!
-//! Main type: [`Fault`], created by the HTTP edge; backoff and breaker decide what follows.
+//! Main type: [`AttemptError`], created by the HTTP edge; backoff and breaker decide what follows.
 
 use std::{fmt, time::Duration};
 
@@ -8,7 +8,7 @@ use super::{ApiError, StopCause, rate_limit_headers::RateLimitHeaders};
 
 /// Why a single attempt failed.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum AttemptError {
     /// The service refused the request, perhaps announcing its limits.
     Api(ApiError, Box<RateLimitHeaders>),
     /// No readable answer arrived.
@@ -23,7 +23,7 @@ pub(super) enum Fault {
     Unreachable(StopCause),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for AttemptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Api(error, _) => write!(f, "{error}"),
@@ -33,7 +33,7 @@ impl fmt::Display for Fault {
     }
 }
 
-impl Fault {
+impl AttemptError {
     /// An answer that arrived and cannot be used.
     pub(super) fn unreadable(reported: String) -> Self {
         Self::Network { reported, sent: true, retry_after: None }

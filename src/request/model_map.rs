@@ -1,4 +1,4 @@
-//! A compiled map that calls a model: its condition, requests and verdicts. Main type: [`Question`].
+//! A compiled map that calls a model: its condition, requests and verdicts. Main type: [`ModelMap`].
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use super::{
 };
 
 /// A map that calls a model, compiled.
-pub(crate) struct Question {
+pub(crate) struct ModelMap {
     pub(crate) stage: Arc<str>,
     pub(crate) ask: Ask,
     pub(crate) when: When,
@@ -34,7 +34,7 @@ pub(crate) struct Question {
     pub(crate) judge: Judge,
 }
 
-impl Question {
+impl ModelMap {
     pub(crate) fn new(node: &Node, ask: &Ask, setup: &Setup<'_>) -> Result<Self, SetupError> {
         let costs = Arc::new(Costs::new(ask, setup.prices));
         let writer = Writer::new(node, ask, &costs, setup)?;

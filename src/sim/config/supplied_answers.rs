@@ -1,4 +1,4 @@
-//! Answers supplied by a test or a rehearsal instead of generated ones. Main type: [`GivenAnswers`].
+//! Answers supplied by a test or a rehearsal instead of generated ones. Main type: [`SuppliedAnswers`].
 
 use std::{
     collections::HashMap,
@@ -12,9 +12,9 @@ use crate::sim::state::identity::{Identity, identity};
 
 /// Answers by request. Clones share them, so that they can be added while requests are in flight.
 #[derive(Clone, Default)]
-pub struct GivenAnswers(Arc<Mutex<HashMap<Identity, String>>>);
+pub struct SuppliedAnswers(Arc<Mutex<HashMap<Identity, String>>>);
 
-impl GivenAnswers {
+impl SuppliedAnswers {
     /// Sets the answer to a body sent to an endpoint: the text of a chat, the JSON of another result.
     pub fn set(&self, endpoint: &str, body: &[u8], answer: String) {
         let Ok(request) = serde_json::from_slice::<Value>(body) else { return };
@@ -29,7 +29,7 @@ impl GivenAnswers {
     }
 }
 
-impl fmt::Debug for GivenAnswers {
+impl fmt::Debug for SuppliedAnswers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("answers")
     }
