@@ -5,6 +5,9 @@ PREFIX ?= $(HOME)/.local
 # Fetches DuckDB when it is not there, and puts the cargo options that the build needs in $$features.
 SETUP := features=$$(scripts/fetch-duckdb)
 
+# Many tests wait for a server, a clock or a disk.
+TEST_THREADS := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
+
 .PHONY: help cargo setup build demo test conformance install bench lint deny clean
 
 help: ## list the targets
@@ -33,7 +36,7 @@ demo: cargo ## run the example pipeline on the built-in simulator, and show the 
 test: lint ## check format and lints, then run all tests
 	@$(SETUP) && \
 	if cargo nextest --version >/dev/null 2>&1; then \
-		cargo nextest run --locked $$features && cargo test --doc --locked $$features; \
+		cargo nextest run --locked --test-threads $(TEST_THREADS) $$features && cargo test --doc --locked $$features; \
 	else \
 		cargo test --locked $$features; \
 	fi

@@ -241,7 +241,7 @@ pub struct TableChange {
     pub left: u64,
     /// Rows of earlier runs whose record was not read: its source gave no record, or had some that cannot be read.
     pub unread: u64,
-    /// Rows that this run wrote for a table or file that only a finished run replaces: it is unchanged.
+    /// Rows of a stopped run for a table or file that is replaced as a whole; it is unchanged.
     pub discarded: u64,
 }
 

@@ -249,19 +249,20 @@ fn reported(estimate: &Estimate, budget: Option<Usd>, offline: bool) -> String {
     for stage in &estimate.stages {
         if let Some(first) = stage.asks.as_ref().and_then(|asks| asks.first.as_ref()) {
             let answered = stage.asks.as_ref().is_some_and(|asks| asks.requests == 0);
-            let answered = if answered { ", which is in the ledger with its answer" } else { "" };
+            let answered = if answered { ", already in the ledger or in a job" } else { "" };
             text.push_str(&format!("\nthe first request of `{}`{answered}:\n{first}\n", stage.stage));
         }
     }
-    let exceeded = budget.zip(cost).filter(|(budget, cost)| budget < cost);
+    let left = budget.map(|budget| Usd::from_micros(budget.micros().saturating_sub(estimate.spent.micros())));
+    let exceeded = left.zip(cost).filter(|(left, cost)| left < cost);
     let cost = cost.map_or("an unknown cost".to_owned(), |cost| cost.to_string());
     text.push_str(&format!(
         "\nin total about {} requests, {} tokens in, {} tokens out, {cost}; nothing was sent, nothing was written\n",
         sum.requests, sum.prompt_tokens, sum.completion_tokens
     ));
-    if let Some((budget, _)) = exceeded {
+    if let Some((left, _)) = exceeded {
         text.push_str(&format!(
-            "this is more than the budget of {budget}: the run would stop early, with records pending\n"
+            "this is more than the {left} left of the budget: the run would stop early, with records pending\n"
         ));
     }
     if offline {

@@ -58,6 +58,18 @@ pub enum Warning {
         /// The key of the pieces.
         pieces: String,
     },
+    /// A source's key that does not identify every row.
+    #[error("the key `{key}` does not identify every row: {}", counted(*.repeated, *.missing, *.rows))]
+    WeakKey {
+        /// The key.
+        key: String,
+        /// Rows with the key of an earlier row.
+        repeated: u64,
+        /// Rows without a key.
+        missing: u64,
+        /// All rows.
+        rows: u64,
+    },
     /// A model whose name is nearly that of a known one.
     #[error("the model `{name}` is unknown")]
     UnknownModel {
@@ -71,6 +83,17 @@ pub enum Warning {
     QuotedField(String),
 }
 
+/// The rows that a key does not identify, in words.
+fn counted(repeated: u64, missing: u64, rows: u64) -> String {
+    let repeats = if repeated == 1 { "repeats" } else { "repeat" };
+    let have = if missing == 1 { "has" } else { "have" };
+    match (repeated, missing) {
+        (0, _) => format!("{missing} of {rows} rows {have} none"),
+        (_, 0) => format!("{repeated} of {rows} rows {repeats} the one of another row"),
+        _ => format!("{repeated} of {rows} rows {repeats} the one of another row, {missing} {have} none"),
+    }
+}
+
 impl Warning {
     /// The label at its place.
     pub fn label(&self) -> String {
@@ -82,6 +105,7 @@ impl Warning {
             Self::NoRoute(_) => "such a record takes neither route".to_owned(),
             Self::SameRequest(_) => "uses no field".to_owned(),
             Self::CoarseKey { .. } => "the others fail as duplicate keys".to_owned(),
+            Self::WeakKey { .. } => "a table takes one row for each key".to_owned(),
             Self::UnknownModel { near, .. } => format!("did you mean `{near}`?"),
             Self::QuotedField(_) => "the field is used".to_owned(),
             Self::Hidden { .. } => "has such a field".to_owned(),
@@ -121,8 +145,15 @@ impl Warning {
                     "set `key: [{pieces}]`, or leave `key:` out for the same; `duplicates:` keeps one of them"
                 )
             }
+            Self::WeakKey { key, repeated, .. } => match repeated {
+                0 => "leave those rows out above the map: `where: … IS NOT NULL`".to_owned(),
+                _ => format!(
+                    "each of them is sent to the model, and all but one fail at the sink: keep one above the map by a wave \
+                     with `unique: {key}`, or add a column to the key"
+                ),
+            },
             Self::UnknownModel { .. } => {
-                "a run asks the server for its models first, and sends nothing if it does not have this one"
+                "a stage asks the server for its models before its first request, and ends the run if it has no such model"
                     .to_owned()
             }
             Self::QuotedField(name) => format!("for the text write `\"'{name}'\"`, for the field `{name}`"),

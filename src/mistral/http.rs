@@ -162,15 +162,14 @@ impl Http {
                 Err(why) => unusable = Some(why),
             }
         }
-        let bytes = self.key.body(bytes);
         if status.is_success() {
-            return Ok(Answer { bytes, unusable, limits, correlation_id });
+            return Ok(Answer { bytes: self.key.body(bytes), unusable, limits, correlation_id });
         }
         let mut error = if status.is_redirection() {
             let reported = redirect::message(&asked, text(&headers, LOCATION.as_str()));
             ApiError::of(status.as_u16(), &self.key.text(&reported).into())
         } else {
-            ApiError::read(status.as_u16(), &String::from_utf8_lossy(&bytes))
+            ApiError::read(status.as_u16(), &self.key.text(&String::from_utf8_lossy(&bytes)))
         };
         error.correlation_id = correlation_id;
         error.retry_after = retry_after(&headers, jiff::Timestamp::now());

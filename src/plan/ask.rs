@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     Ask, Call, Field, Mock, Model, Prompt, Task,
-    caveat::{CaveatKind, optional_parts},
+    caveat::{Caveat, CaveatKind, optional_parts},
     compiler::Compiler,
     inputs::{clean, plain, read_text},
     shape::{Shape, SplitLevel},
@@ -249,21 +249,22 @@ impl Compiler<'_> {
 
     /// Reports references to values that may be NULL or that are not deterministic.
     fn caveats_in(&mut self, text: &str, shape: &Shape, place: &PlaceOf<'_>) {
-        // One warning for each place: a part may be NULL because its parent is.
-        let mut warned: Vec<Range<usize>> = Vec::new();
-        for caveat in &shape.caveats {
-            let is_it = |name: &str| caveat.concerns(name);
-            for (name, span) in template::unguarded(text, &is_it) {
-                match &caveat.kind {
-                    CaveatKind::Null(_) if self.guards.cover(&name) || warned.contains(&span) => {}
-                    CaveatKind::Null(why) => {
-                        warned.push(span.clone());
-                        self.warn(Warning::MaybeNull { name, why: why.clone() }, place(span));
-                    }
-                    CaveatKind::Ties { function, query } => {
-                        let (column, function) = (name, function.clone());
-                        self.warn(Warning::Ties { column, function }, query.clone());
-                    }
+        let concerns = |name: &str| shape.caveats.iter().any(|caveat| caveat.concerns(name));
+        for (name, span) in template::unguarded(text, &concerns) {
+            let caveats: Vec<&Caveat> =
+                shape.caveats.iter().filter(|caveat| caveat.concerns(&name)).collect();
+            // One warning for each place: a part may be NULL because its parent is.
+            let null = caveats.iter().find_map(|caveat| match &caveat.kind {
+                CaveatKind::Null(why) => Some(why.clone()),
+                CaveatKind::Ties { .. } => None,
+            });
+            if let Some(why) = null.filter(|_| !self.guards.cover(&name)) {
+                self.warn(Warning::MaybeNull { name: name.clone(), why }, place(span));
+            }
+            for caveat in caveats {
+                if let CaveatKind::Ties { function, query } = &caveat.kind {
+                    let (column, function) = (name.clone(), function.clone());
+                    self.warn(Warning::Ties { column, function }, query.clone());
                 }
             }
         }

@@ -59,7 +59,8 @@ impl Compiler<'_> {
         }
     }
 
-    fn asks(&self) -> bool {
+    /// Whether the pipeline calls a model.
+    pub(super) fn asks(&self) -> bool {
         let asks = |stage: &StageSpec| matches!(stage.form, Some(Form::Ask(_) | Form::Submit(_)));
         self.spec.stages.iter().any(asks)
     }

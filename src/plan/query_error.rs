@@ -6,7 +6,7 @@ use crate::{
     diagnostic::{Fault, QueryFault, Warning},
     event::StageKind,
     record::{ETL, LogicalType, Schema, same_name},
-    spec::Text,
+    spec::{Form, StageSpec, Text},
     sql::QueryFacts,
 };
 
@@ -43,11 +43,13 @@ impl Compiler<'_> {
             (None, Some(name)) => {
                 let mut known: Vec<String> = readable.iter().map(|(name, _)| (*name).to_owned()).collect();
                 // The query of a source reads tables only.
-                let reads_stages = !readable.is_empty();
+                let is_wave = !readable.is_empty();
                 let mut readable = shown(readable);
-                for stage in &self.spec.stages {
-                    let is_stage = reads_stages && stage.kind != StageKind::Sink;
-                    let Some(other) = stage.table().or_else(|| is_stage.then_some(&*stage.name.value)) else {
+                let is_own = |stage: &StageSpec| stage.query().is_some_and(|query| query.place == text.place);
+                let own = self.spec.stages.iter().position(is_own).unwrap_or(0);
+                for (at, stage) in self.spec.stages.iter().enumerate() {
+                    let is_above = is_wave && at < own && has_records(stage);
+                    let Some(other) = stage.table().or_else(|| is_above.then_some(&*stage.name.value)) else {
                         continue;
                     };
                     if !known.iter().any(|known| same_name(known, other)) {
@@ -94,6 +96,11 @@ impl Compiler<'_> {
             self.warn(Warning::Regrouped(name.clone()), place);
         }
     }
+}
+
+/// Whether a query can read what a stage outputs: it outputs records, not jobs.
+fn has_records(stage: &StageSpec) -> bool {
+    stage.kind != StageKind::Sink && !matches!(stage.form, Some(Form::Submit(_) | Form::Poll(_)))
 }
 
 fn between(text: &str, before: &str, after: &str) -> Option<String> {

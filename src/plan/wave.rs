@@ -52,6 +52,14 @@ impl Compiler<'_> {
         match &spec.set {
             None => (wave(None), shape.cloned()),
             Some(WaveSet::Sample(count)) => (wave(Some(Set::Sample(*count))), shape.cloned()),
+            Some(WaveSet::Unique(of)) if of.is_empty() => {
+                let fault = Fault::WrongShape {
+                    found: "`unique:` without an expression".to_owned(),
+                    wanted: "at least one".into(),
+                };
+                self.report(fault, name.place.clone());
+                (wave(None), shape.cloned())
+            }
             Some(WaveSet::Unique(of)) => {
                 for text in of {
                     self.expression(text, shape);

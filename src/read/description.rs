@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::Schema;
 
-use super::{BadLine, file_description::FileDescription, stored_proof::StoredProof};
+use super::{BadLine, KeyCounts, file_description::FileDescription, stored_proof::StoredProof};
 
 /// The columns of a set of files, and their evidence.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,6 +27,11 @@ impl Description {
     /// Rows that were read for this description.
     pub fn rows(&self) -> u64 {
         self.files.iter().map(|file| file.rows).sum()
+    }
+
+    /// The rows whose key does not identify them.
+    pub fn keys(&self) -> KeyCounts {
+        self.files.iter().map(|file| file.keys).sum()
     }
 
     /// Whether every type was proven over every byte.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::files::Stamp;
 
+use super::KeyCounts;
+
 /// The facts about a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FileDescription {
@@ -23,4 +25,6 @@ pub struct FileDescription {
     pub rows: u64,
     /// Bad lines in the proven part.
     pub bad: u64,
+    /// Rows in the proven part whose key does not identify them; not counted for Parquet.
+    pub keys: KeyCounts,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::files::Stamp;
 
-use super::{Options, file_description::FileDescription};
+use super::{KeyCounts, Options, file_description::FileDescription};
 
 /// The version of the format and semantics of proofs: a change invalidates older ones.
 const VERSION: u32 = 2;
@@ -52,14 +52,15 @@ pub(super) struct FileProof<C> {
     pub(super) whole: bool,
     pub(super) rows: u64,
     pub(super) bad: u64,
+    pub(super) keys: KeyCounts,
     pub(super) columns: Vec<(Arc<str>, C)>,
 }
 
 impl<C> FileProof<C> {
     /// The description of the file, and the facts about its columns.
     pub(super) fn described(self, path: Arc<str>, stamp: Stamp) -> (FileDescription, Vec<(Arc<str>, C)>) {
-        let Self { names, delimiter, proven, whole, rows, bad, columns } = self;
-        (FileDescription { path, stamp, names, delimiter, proven, whole, rows, bad }, columns)
+        let Self { names, delimiter, proven, whole, rows, bad, keys, columns } = self;
+        (FileDescription { path, stamp, names, delimiter, proven, whole, rows, bad, keys }, columns)
     }
 }
 

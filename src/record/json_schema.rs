@@ -14,14 +14,14 @@ use super::{LogicalType, narrow::narrow};
 /// or `patternProperties` it is JSON.
 /// The deepest objects are JSON where a type would have more than 500 columns.
 pub fn of_json_schema(schema: &Value) -> LogicalType {
-    match (Walk { root: schema, open: Vec::new(), fields: 0 }).of(schema) {
+    match (Walk { root: schema, open: Vec::new(), visits: 0 }).of(schema) {
         Found::Type(of) => narrow(of),
         Found::Any | Found::Null => LogicalType::Json,
     }
 }
 
-/// The most fields of structs that are looked at: schemas whose parts refer to each other can name millions.
-const MOST_FIELDS: usize = 20_000;
+/// The most parts of a schema to examine: parts that refer to each other can stand for billions.
+const MOST_VISITS: usize = 100_000;
 
 /// The result for a part of a schema.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,13 +37,17 @@ struct Walk<'a> {
     root: &'a Value,
     /// The open references, to detect recursive schemas.
     open: Vec<&'a str>,
-    /// The fields of structs so far.
-    fields: usize,
+    /// The parts of the schema examined so far, repeated ones included.
+    visits: usize,
 }
 
 impl<'a> Walk<'a> {
     fn of(&mut self, schema: &'a Value) -> Found {
         let Some(keywords) = schema.as_object() else { return Found::Any };
+        self.visits += 1;
+        if self.visits > MOST_VISITS {
+            return Found::Type(LogicalType::Json);
+        }
         let mut found = self.own(keywords);
         if let Some(reference) = schema["$ref"].as_str() {
             found = both(found, self.reference(reference));
@@ -151,8 +155,7 @@ impl<'a> Walk<'a> {
             return LogicalType::Json;
         }
         match keywords.get("properties").and_then(Value::as_object) {
-            Some(properties) if !properties.is_empty() && self.fields < MOST_FIELDS => {
-                self.fields += properties.len();
+            Some(properties) if !properties.is_empty() => {
                 let fields = properties.iter().map(|(name, schema)| {
                     let of = match self.of(schema) {
                         Found::Type(of) => of,

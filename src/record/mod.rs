@@ -23,7 +23,7 @@ pub use json_schema::of_json_schema;
 pub use logical_type::LogicalType;
 pub use parse_type::parse as parse_type;
 pub use schema::{Field, Schema, same_name};
-pub use unquoted_name::unquoted_names;
+pub use unquoted_name::{occurrences, unquoted_names};
 pub use value::{Value, double};
 
 /// A name as an SQL identifier.

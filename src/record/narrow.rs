@@ -72,5 +72,14 @@ mod tests {
         definitions.insert("l12".to_owned(), leaf);
         let endless = json!({ "$ref": "#/$defs/l0", "$defs": definitions });
         assert!(of_json_schema(&endless).leaves() <= MOST_LEAVES);
+        let mut definitions: Map<_, _> = (0..40)
+            .map(|level| {
+                let next = json!({ "$ref": format!("#/$defs/l{}", level + 1) });
+                (format!("l{level}"), json!({ "anyOf": [next, next] }))
+            })
+            .collect();
+        definitions.insert("l40".to_owned(), json!({ "type": "string" }));
+        let endless = json!({ "$ref": "#/$defs/l0", "$defs": definitions });
+        assert!(of_json_schema(&endless).leaves() <= MOST_LEAVES);
     }
 }

@@ -1,12 +1,18 @@
-//! Field names that are not identifiers, such as `Ticket No`, where a text uses them without quotes. Main function:
-//! [`unquoted_names`].
+//! Field names that are not identifiers, such as `Ticket No`, where a text uses them without quotes. Main functions:
+//! [`unquoted_names`] for expressions, [`occurrences`] for templates.
 
 use std::ops::Range;
 
 use super::Schema;
 
-/// The fields whose names are written bare in an expression, and where.
+/// The fields whose names are written without quotes in an expression, and where.
 pub fn unquoted_names(text: &str, schema: &Schema) -> Vec<(String, Range<usize>)> {
+    let found = occurrences(text, schema).into_iter();
+    found.filter(|(_, span)| !in_quotes(&text[..span.start])).collect()
+}
+
+/// The fields whose names are not identifiers, wherever a text has them.
+pub fn occurrences(text: &str, schema: &Schema) -> Vec<(String, Range<usize>)> {
     let lower = text.to_ascii_lowercase();
     let mut found: Vec<(String, Range<usize>)> = Vec::new();
     let mut names: Vec<&str> = schema.names().filter(|name| must_be_quoted(name)).collect();
@@ -23,7 +29,7 @@ pub fn unquoted_names(text: &str, schema: &Schema) -> Vec<(String, Range<usize>)
             let is_whole = !text[..start].chars().next_back().is_some_and(is_word)
                 && !text[end..].chars().next().is_some_and(is_word);
             let is_free = found.iter().all(|(_, other)| end <= other.start || other.end <= start);
-            if is_whole && is_free && !in_quotes(&text[..start]) {
+            if is_whole && is_free {
                 found.push((name.to_owned(), start..end));
             }
         }

@@ -25,7 +25,7 @@ pub(crate) struct Window {
 pub(crate) fn lines(state: &State, window: Window, paint: Paint) -> Vec<String> {
     let layout = Layout::new(&state.stages, window.width);
     // One row is for the run's line, and one stays free so that the window does not scroll.
-    let shown = escaped(&state.stages, window.height.saturating_sub(2));
+    let shown = visible(&state.stages, window.height.saturating_sub(2));
     let mut lines: Vec<String> = shown.iter().map(|stage| layout.line(stage, paint)).collect();
     let hidden = state.stages.len() - shown.len();
     if hidden > 0 && window.height > 3 {
@@ -39,7 +39,7 @@ pub(crate) fn lines(state: &State, window: Window, paint: Paint) -> Vec<String> 
 }
 
 /// The stages that fit: running before waiting before ended, in plan order.
-fn escaped(stages: &[Stage], rows: usize) -> Vec<&Stage> {
+fn visible(stages: &[Stage], rows: usize) -> Vec<&Stage> {
     if stages.len() <= rows {
         return stages.iter().collect();
     }

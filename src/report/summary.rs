@@ -125,7 +125,7 @@ fn change(table: &TableChange) -> String {
     }
     if table.discarded > 0 {
         parts.push(format!(
-            "not replaced, {} written so far discarded: only a run that is not stopped replaces it",
+            "not replaced, {} discarded: it is replaced only at the end of a run",
             counted(table.discarded, "row")
         ));
     }

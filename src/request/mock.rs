@@ -101,7 +101,7 @@ pub(crate) struct Offline {
     /// The `--answers` file, if any.
     pub(crate) answers: Option<Answers>,
     /// Where the simulator looks up its answers.
-    pub(crate) given: SuppliedAnswers,
+    pub(crate) supplied: SuppliedAnswers,
     /// The answers that no record has matched.
     pub(crate) unused: UnusedAnswers,
 }
@@ -115,7 +115,7 @@ enum Written {
 /// The simulator's answers for a stage; the first rule with an answer wins.
 pub(crate) struct Mocks {
     rules: Vec<Rule>,
-    given: SuppliedAnswers,
+    supplied: SuppliedAnswers,
     stage: String,
     unused: UnusedAnswers,
 }
@@ -137,14 +137,14 @@ impl Mocks {
         let Some(offline) = offline else {
             return Ok(Self {
                 rules: Vec::new(),
-                given: SuppliedAnswers::default(),
+                supplied: SuppliedAnswers::default(),
                 stage: String::new(),
                 unused: UnusedAnswers::default(),
             });
         };
         let mut mocks = Self {
             rules: Vec::new(),
-            given: offline.given.clone(),
+            supplied: offline.supplied.clone(),
             stage: node.name.to_string(),
             unused: offline.unused.clone(),
         };
@@ -204,7 +204,7 @@ impl Mocks {
                 }
             };
             if let Some(answer) = answer {
-                self.given.set(endpoint, body, answer);
+                self.supplied.set(endpoint, body, answer);
                 return Ok(());
             }
         }

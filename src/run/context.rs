@@ -107,7 +107,7 @@ impl Context {
             meters,
             shutdown,
             prices: prices(&plan.prices),
-            offline: options.given(),
+            offline: options.offline_answers(),
         }
     }
 

@@ -66,10 +66,10 @@ impl Options {
     }
 
     /// The simulator's supplied answers, in an offline run.
-    pub(crate) fn given(&self) -> Option<Offline> {
+    pub(crate) fn offline_answers(&self) -> Option<Offline> {
         self.offline.then(|| Offline {
             answers: self.answers.clone(),
-            given: self.sim.given.clone(),
+            supplied: self.sim.supplied.clone(),
             unused: UnusedAnswers::default(),
         })
     }

@@ -224,13 +224,19 @@ fn object(entries: &[(Key, Node)], node: &Node, reader: &mut Reader<'_>) -> Opti
     (reader.mistakes.len() == before).then_some(short)
 }
 
-/// A key that is nearly `one_of`, `about` or `optional`, with a value that cannot be the type of a property.
+/// Whether a text is the name of a type, also with spaces in it: `decimal(12, 2)`, `text ?`.
+fn is_type(text: &str) -> bool {
+    let word = text.trim().trim_end_matches('?').trim_end();
+    WORDS.contains(&word) || decimal(word).is_some()
+}
+
+/// A key similar to `one_of`, `about` or `optional`, with a value that cannot be the type of a property.
 fn misspelt(entries: &[(Key, Node)]) -> Option<(&Key, &'static str)> {
     entries.iter().find_map(|(key, node)| {
         let meant = match &node.kind {
             Kind::List(items) if items.len() > 1 => "one_of",
             Kind::Bool(_) => "optional",
-            Kind::Text(text) if text.trim().contains(' ') => "about",
+            Kind::Text(text) if text.trim().contains(' ') && !is_type(text) => "about",
             _ => return None,
         };
         let is_near = key.name != meant && nearest(&key.name, [meant]).is_some();

@@ -38,7 +38,7 @@ pub const SHARE: u64 = 8;
 pub const LEAST: Size = Size(128_000_000);
 /// The upper bound: see `docs/decisions/memory.md`.
 pub const MOST: Size = Size(160_000_000);
-/// So many columns are written within these bounds; each further one needs memory for its blocks.
+/// The number of columns that fit within these bounds; each further one needs memory for its blocks.
 pub const NARROW: usize = 100;
 /// The memory for each further column, up to half of the machine's.
 pub const EACH: Size = Size(1_200_000);

@@ -218,7 +218,7 @@ fn text_is_not_converted_unless_a_cast_is_written() {
         ("text IN ('a', 3)", "text"),
         ("words[1] = 3", "words[1] = 3"),
         ("length('größe') > 1 AND text = 3", "text"),
-        ("\"größe\" = 3", "\""),
+        ("\"größe\" = 3", "\"größe\""),
     ] {
         let Err(error) = bind(&engine, &schema, expression) else { panic!("{expression} binds") };
         assert!(error.message.contains(" used as "), "{expression}: {error}");

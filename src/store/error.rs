@@ -149,11 +149,16 @@ impl StoreError {
 
 /// Whether a file begins with text, as no database does, not even a damaged one.
 fn is_text(path: &Path) -> bool {
-    let mut start = [0; 12];
+    const MARK: std::ops::Range<usize> = 8..12;
+    let mut start = [0; 512];
     let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut start));
-    read.is_ok_and(|read| {
-        read > 0 && start[..read].iter().all(|byte| *byte >= b' ' || byte.is_ascii_whitespace())
-    })
+    let start = &start[..read.unwrap_or(0)];
+    let is_utf8 = match std::str::from_utf8(start) {
+        Ok(_) => true,
+        // A character that the end of the buffer cuts.
+        Err(error) => error.error_len().is_none(),
+    };
+    is_utf8 && !start.is_empty() && !start.contains(&0) && start.get(MARK) != Some(b"DUCK")
 }
 
 fn is_full(why: &str) -> bool {

@@ -6,6 +6,7 @@ use duckdb::Connection;
 
 use crate::{
     diagnostic::nearest,
+    record::quote,
     sql::{explained, message},
 };
 
@@ -24,7 +25,11 @@ pub fn show(database: &Path, sql: &str) -> Result<Shown, StoreError> {
     if sql.is_empty() {
         return Err(StoreError::Query("the query is empty".to_owned()));
     }
-    // First by itself: an error of the statement below would show that statement.
+    // Preparing several statements would run all but the last one.
+    if !is_one_query(&connection, sql) {
+        return Err(not_a_query());
+    }
+    // Prepared alone first: errors of the statement below would quote that statement.
     connection.prepare(sql).map_err(|error| refused(&connection, &error))?;
     let as_text = format!("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ({sql}\n)");
     let mut statement = connection.prepare(&as_text).map_err(|_| not_a_query())?;
@@ -35,6 +40,17 @@ pub fn show(database: &Path, sql: &str) -> Result<Shown, StoreError> {
         out.push((0..names.len()).map(|at| row.get(at)).collect::<Result<Vec<Option<String>>, _>>()?);
     }
     Ok((names, out))
+}
+
+/// Whether a text is at most one statement, and that a query. What cannot be parsed is left to DuckDB's message.
+fn is_one_query(connection: &Connection, sql: &str) -> bool {
+    let tree: Result<String, _> =
+        connection.query_row("SELECT json_serialize_sql(?::VARCHAR)", [sql], |row| row.get(0));
+    let tree = tree.ok().and_then(|tree| serde_json::from_str::<serde_json::Value>(&tree).ok());
+    tree.is_some_and(|tree| match tree["error"].as_bool() {
+        Some(true) => tree["error_type"] != "not implemented",
+        _ => tree["statements"].as_array().map_or(0, Vec::len) == 1,
+    })
 }
 
 fn not_a_query() -> StoreError {
@@ -66,10 +82,14 @@ fn refused(connection: &Connection, error: &duckdb::Error) -> StoreError {
 /// The tables and views of the database, as a query would name them.
 fn tables(connection: &Connection) -> Result<Vec<String>, duckdb::Error> {
     let mut statement = connection.prepare(
-        "SELECT CASE table_schema WHEN 'main' THEN table_name ELSE table_schema || '.' || table_name END
-         FROM information_schema.tables ORDER BY table_schema <> 'main', table_name",
+        "SELECT table_schema, table_name FROM information_schema.tables ORDER BY table_schema <> 'main', table_name",
     )?;
-    let names = statement.query_map([], |row| row.get(0))?;
+    let plain = |name: &str| name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let names = statement.query_map([], |row| {
+        let (schema, table): (String, String) = (row.get(0)?, row.get(1)?);
+        let table = if plain(&table) { table } else { quote(&table) };
+        Ok(if schema == "main" { table } else { format!("{schema}.{table}") })
+    })?;
     names.collect()
 }
 
@@ -116,6 +136,11 @@ mod tests {
             let error = show(&path, query).unwrap_err().to_string();
             assert!(error.contains(wanted), "{query}: {error}");
             assert!(!error.contains("COLUMNS(*)") && !error.contains("pg_"), "{query}: {error}");
+        }
+        let copied = folder.path().join("copied.csv");
+        let copy = format!("COPY people TO '{}'; SELECT 1", copied.display());
+        for query in [copy.clone(), format!("SELECT 1); {copy}; SELECT * FROM (SELECT 2")] {
+            assert!(show(&path, &query).is_err() && !copied.exists(), "{query}");
         }
         for query in ["FROM people;", "SHOW TABLES", "DESCRIBE people", "SUMMARIZE people", "VALUES (1), (2)"]
         {

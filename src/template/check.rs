@@ -6,7 +6,7 @@ use minijinja::{Environment, ErrorKind, machinery::Token};
 
 use crate::{
     diagnostic::char_start,
-    record::{ETL, LogicalType, Schema, same_name, unquoted_names},
+    record::{ETL, LogicalType, Schema, occurrences, same_name},
 };
 
 use super::{
@@ -26,7 +26,7 @@ pub fn check(text: &str, schema: &Schema) -> Vec<TemplateMistake> {
     }
     let bare = bare_names(text, schema);
     if !bare.is_empty() {
-        // Something of the same length instead, so that the other mistakes are found as well.
+        // Replaced by a number of the same length, so that the other mistakes are found as well.
         let mut rest = text.to_owned();
         for mistake in &bare {
             let name = format!("{:<1$}", 0, mistake.span.len());
@@ -59,6 +59,14 @@ pub fn check(text: &str, schema: &Schema) -> Vec<TemplateMistake> {
             mistakes.extend(items::unknown_parts(text, schema).into_iter().map(|(name, known, span)| {
                 TemplateMistake { fault: TemplateFault::UnknownField { name, known }, span }
             }));
+            mistakes.extend(items::exact_numbers(text, schema).into_iter().map(|(name, of, span)| {
+                let what = format!(
+                    "`{name}` is {}: a template prints all its digits, but cannot compare it or calculate with it; write \
+                     `{name} | float`, or use an expression in a map with `fields:` above",
+                    of.sql()
+                );
+                TemplateMistake { fault: TemplateFault::Syntax(what), span }
+            }));
             mistakes.extend(callables(&tokens));
             mistakes
         }
@@ -73,21 +81,21 @@ pub fn check(text: &str, schema: &Schema) -> Vec<TemplateMistake> {
 
 /// Names that are not identifiers, where a tag uses them like one.
 fn bare_names(text: &str, schema: &Schema) -> Vec<TemplateMistake> {
-    let mut mistakes = Vec::new();
-    let mut start = 0;
-    let tag = |from: usize| {
-        ["{{", "{%"].into_iter().filter_map(|tag| Some(from + text[from..].find(tag)? + 2)).min()
-    };
-    while let Some(open) = tag(start) {
-        let close = if text[..open].ends_with('{') { "}}" } else { "%}" };
-        let end = text[open..].find(close).map_or(text.len(), |at| open + at);
-        mistakes.extend(unquoted_names(&text[open..end], schema).into_iter().map(|(name, span)| {
-            let what = format!("`{name}` is not an identifier: write `{{{{ etl.fields[\"{name}\"] }}}}`");
-            TemplateMistake { fault: TemplateFault::Syntax(what), span: open + span.start..open + span.end }
-        }));
-        start = end;
+    let found = occurrences(text, schema);
+    if found.is_empty() {
+        return Vec::new();
     }
-    mistakes
+    // Text, comments and quoted parts have no identifiers.
+    let tokens = tokens(text);
+    let is_used = |start: usize| {
+        tokens.iter().any(|(token, span)| matches!(token, Token::Ident(_)) && span.start == start)
+    };
+    let used = found.into_iter().filter(|(_, span)| is_used(span.start));
+    used.map(|(name, span)| {
+        let what = format!("`{name}` is not an identifier: write `etl.fields[\"{name}\"]`");
+        TemplateMistake { fault: TemplateFault::Syntax(what), span }
+    })
+    .collect()
 }
 
 /// The files that a template includes by a literal name, and where.
@@ -244,6 +252,12 @@ mod tests {
         let text = "{{ Ticket No }}: {{ txet }} Ticket No";
         let found: Vec<String> = check(text, &schema).into_iter().map(|m| text[m.span].to_owned()).collect();
         assert_eq!(found, ["Ticket No", "txet"]);
+        for good in
+            ["{# {{ Ticket No }} #}", "{% raw %}{{ Ticket No }}{% endraw %}", "{{ \"Ticket No\" ~ text }}"]
+        {
+            assert_eq!(check(good, &schema), [], "{good}");
+        }
+        assert_eq!(check("it's {% if Ticket No %}x{% endif %}", &schema).len(), 1);
     }
 
     #[test]

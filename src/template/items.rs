@@ -1,5 +1,6 @@
-//! Checks parts of list items in a template: `{% for line in lines %}{{ line.total }}{% endfor %}` and `lines[0].total`
-//! name fields with known types. Main function: [`unknown_parts`], called by `check`.
+//! Follows paths in a template by their types: `{% for line in lines %}{{ line.total }}{% endfor %}`, `lines[0].total` and
+//! `etl.fields["Ticket No"]` name fields with known types. Main functions: [`unknown_parts`] and [`exact_numbers`], called
+//! by `check`.
 
 use std::ops::Range;
 
@@ -17,10 +18,23 @@ type Scope = Vec<(String, Option<LogicalType>)>;
 
 /// The parts that are missing in the types of list items.
 pub(super) fn unknown_parts(text: &str, schema: &Schema) -> Vec<UnknownPart> {
+    walk(text, schema, |walk| walk.found)
+}
+
+/// A path to an exact number, its type, and its range.
+pub(super) type ExactNumber = (String, LogicalType, Range<usize>);
+
+/// The paths to numbers that a template holds as text, where it compares them or calculates with them.
+pub(super) fn exact_numbers(text: &str, schema: &Schema) -> Vec<ExactNumber> {
+    walk(text, schema, |walk| walk.exact)
+}
+
+fn walk<T>(text: &str, schema: &Schema, result: impl FnOnce(Walk<'_>) -> T) -> T {
     let tokens = tokens(text);
-    let mut walk = Walk { tokens: &tokens, schema, scopes: vec![Scope::new()], found: Vec::new() };
+    let scopes = vec![Scope::new()];
+    let mut walk = Walk { tokens: &tokens, schema, scopes, found: Vec::new(), exact: Vec::new() };
     walk.all();
-    walk.found
+    result(walk)
 }
 
 struct Walk<'a> {
@@ -28,10 +42,12 @@ struct Walk<'a> {
     schema: &'a Schema,
     scopes: Vec<Scope>,
     found: Vec<UnknownPart>,
+    exact: Vec<ExactNumber>,
 }
 
 /// A resolved path.
 struct Path {
+    name: String,
     of: Option<LogicalType>,
     /// The index of the token after it.
     next: usize,
@@ -54,9 +70,34 @@ impl Walk<'_> {
                 Token::Pipe => at + 2,
                 Token::Ident("is") => at + 2 + usize::from(self.ident(at + 1) == Some("not")),
                 Token::Dot => at + 2,
-                Token::Ident(_) => self.path(at).next,
+                Token::Ident(_) => {
+                    let path = self.path(at);
+                    self.calculates(at, &path);
+                    path.next
+                }
                 _ => at + 1,
             };
+        }
+    }
+
+    /// Notes a path to an exact number beside an operator.
+    fn calculates(&mut self, at: usize, path: &Path) {
+        use LogicalType::{Decimal, HugeInt, UBigInt, UHugeInt};
+        let Some(of @ (Decimal { .. } | HugeInt | UBigInt | UHugeInt)) = &path.of else { return };
+        let token = |at: Option<usize>| at.and_then(|at| self.tokens.get(at)).map(|(token, _)| token);
+        let is_text = |at: Option<usize>| matches!(token(at), Some(Token::Str(_) | Token::String(_)));
+        let (before, after) = (at.checked_sub(1), Some(path.next));
+        let calculates = match token(after) {
+            // The filter is applied first.
+            Some(Token::Pipe) => matches!(self.ident(path.next + 1), Some("round" | "abs")),
+            _ => {
+                (is_operator(token(after)) && !is_text(Some(path.next + 1)))
+                    || (is_operator(token(before)) && !is_text(at.checked_sub(2)))
+            }
+        };
+        if calculates {
+            let span = self.tokens[at].1.start..self.tokens[path.next - 1].1.end;
+            self.exact.push((path.name.clone(), of.clone(), span));
         }
     }
 
@@ -119,7 +160,20 @@ impl Walk<'_> {
             None if root == ETL => None,
             None => self.schema.get(&root).map(|field| field.datatype.clone()),
         };
+        let is_etl = root == ETL;
         let (mut name, mut next) = (root, at + 1);
+        // All fields by name, for names that are not identifiers.
+        if is_etl
+            && self.ident(next + 1) == Some("fields")
+            && matches!(self.tokens.get(next), Some((Token::Dot, _)))
+        {
+            next += 2;
+            let fields =
+                self.schema.fields().iter().map(|field| (field.name.to_string(), field.datatype.clone()));
+            of = Some(LogicalType::Struct(fields.filter(|(name, _)| name != ETL).collect()));
+            name = "etl.fields".to_owned();
+            is_item = true;
+        }
         loop {
             match (self.tokens.get(next).map(|(token, _)| token), self.tokens.get(next + 1)) {
                 (Some(Token::Dot), Some((Token::Ident(part), span))) => {
@@ -148,6 +202,30 @@ impl Walk<'_> {
                         _ => None,
                     };
                 }
+                (Some(Token::BracketOpen), Some((part @ (Token::Str(_) | Token::String(_)), span)))
+                    if matches!(self.tokens.get(next + 2), Some((Token::BracketClose, _))) =>
+                {
+                    let part = match part {
+                        Token::Str(part) => (*part).to_owned(),
+                        Token::String(part) => part.to_string(),
+                        _ => String::new(),
+                    };
+                    let prefix = std::mem::take(&mut name);
+                    name = format!("{prefix}[\"{part}\"]");
+                    next += 3;
+                    of = match of {
+                        Some(LogicalType::Struct(fields)) => {
+                            let known = fields.iter().find(|(field, _)| same_name(field, &part));
+                            if known.is_none() {
+                                let known = fields.iter().map(|(field, _)| format!("{prefix}[\"{field}\"]"));
+                                self.found.push((name.clone(), known.collect(), span.clone()));
+                            }
+                            known.map(|(_, of)| of.clone())
+                        }
+                        _ => None,
+                    };
+                    is_item = true;
+                }
                 (Some(Token::BracketOpen), Some((Token::Int(_), _)))
                     if matches!(self.tokens.get(next + 2), Some((Token::BracketClose, _))) =>
                 {
@@ -156,10 +234,15 @@ impl Walk<'_> {
                     is_item = true;
                     of = of.and_then(item_of);
                 }
-                _ => return Path { of, next },
+                _ => return Path { name, of, next },
             }
         }
     }
+}
+
+fn is_operator(token: Option<&Token<'_>>) -> bool {
+    use Token::{Div, Eq, FloorDiv, Gt, Gte, Lt, Lte, Minus, Mod, Mul, Ne, Plus, Pow};
+    matches!(token, Some(Div | Eq | FloorDiv | Gt | Gte | Lt | Lte | Minus | Mod | Mul | Ne | Plus | Pow))
 }
 
 fn item_of(of: LogicalType) -> Option<LogicalType> {
@@ -173,6 +256,57 @@ fn item_of(of: LogicalType) -> Option<LogicalType> {
 mod tests {
     use super::*;
     use crate::record::parse_type;
+
+    #[test]
+    fn names_in_brackets_are_followed() {
+        let schema = Schema::new([
+            ("Ticket No", LogicalType::Varchar),
+            ("product", parse_type("STRUCT(\"unit price\" DOUBLE, name VARCHAR)")),
+        ]);
+        for (text, wanted) in [
+            (
+                "{{ etl.fields['Ticket No'] }}{{ etl.fields.product.name }}{{ product['unit price'] }}",
+                &[][..],
+            ),
+            ("{{ etl.fields['Tickt No'] | default('-') }}", &["etl.fields[\"Tickt No\"]"]),
+            ("{{ etl.fields.prodct }}", &["etl.fields.prodct"]),
+            ("{{ product['unit prce'] }}", &["product[\"unit prce\"]"]),
+            ("{{ etl.key['x'] }}{{ etl.failure.reason }}", &[]),
+        ] {
+            let found = unknown_parts(text, &schema).into_iter().map(|(name, ..)| name);
+            assert_eq!(found.collect::<Vec<_>>(), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn exact_numbers_are_found_where_a_template_calculates() {
+        let schema = Schema::new([
+            ("stars", LogicalType::Decimal { width: 3, scale: 1 }),
+            ("total", LogicalType::HugeInt),
+            ("n", LogicalType::BigInt),
+            ("lines", parse_type("STRUCT(price DECIMAL(9,2), name VARCHAR)[]")),
+        ]);
+        for (text, wanted) in [
+            ("{% if stars > 3 %}a{% endif %}", &["stars"][..]),
+            ("{{ 2 * stars }} {{ total + 1 }}", &["stars", "total"]),
+            ("{% if n == total %}{% endif %}{{ stars | round }}", &["total", "stars"]),
+            (
+                "{% for l in lines %}{% if l.price >= 100 %}{% endif %}{% endfor %}{{ lines[0].price / 2 }}",
+                &["l.price", "lines[…].price"],
+            ),
+            (
+                "{{ stars }} {{ stars ~ '!' }} {{ n * 2 }} {{ stars | float > 3 }} {{ 3 < stars | float }}",
+                &[],
+            ),
+            (
+                "{% if stars == '4.5' %}{% endif %}{% if stars in ['1'] %}{% endif %}{% if '1' != stars %}{% endif %}",
+                &[],
+            ),
+        ] {
+            let found = exact_numbers(text, &schema).into_iter().map(|(name, ..)| name);
+            assert_eq!(found.collect::<Vec<_>>(), wanted, "{text}");
+        }
+    }
 
     #[test]
     fn parts_of_items_are_followed_through_loops_and_indices() {
@@ -198,7 +332,7 @@ mod tests {
             ("{% for l in lines %}{{ l.name.x }}{% endfor %}", &["l.name.x@l.name.x"]),
             ("{% for l in lines | reverse %}{{ l.anything }}{% endfor %}", &[]),
             ("{% for k, v in doc.items() %}{{ k.x }}{{ v.y }}{% endfor %}", &[]),
-            ("{% for w in text %}{{ w.x }}{% endfor %}{{ doc.j.deep.deeper }}{{ etl.fields.x }}", &[]),
+            ("{% for w in text %}{{ w.x }}{% endfor %}{{ doc.j.deep.deeper }}{{ etl.fields.text }}", &[]),
             ("{% macro m(l) %}{{ l.x }}{% endmacro %}{{ 'l.x' }}", &[]),
         ] {
             assert_eq!(found(text), wanted, "{text}");

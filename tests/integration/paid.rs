@@ -263,8 +263,9 @@ stages:
         over(1, true)
     );
     assert!(killed > 0, "no kill came in time");
-    // What a kill may lose: as many answers as there are requests in flight (docs/decisions/commits.md).
-    let lost = killed * SLOTS;
+    // What a kill may lose: the requests in flight, and the answers of the last 5 ms, a quarter as many at this latency
+    // (docs/decisions/commits.md).
+    let lost = killed * SLOTS * 5 / 4;
     assert!(over(1, true) <= lost, "seed {seed}: {} requests answered twice", over(1, true));
     assert!(over(ATTEMPTS, false) <= lost, "seed {seed}: {} attempts too many", over(ATTEMPTS, false));
     let all = "SELECT (SELECT count(*) FROM out) + (SELECT count(DISTINCT key) FROM etl.failures WHERE key NOT IN (SELECT name FROM out))";

@@ -119,6 +119,46 @@ fn a_column_with_empty_cells_is_shown_where_a_text_uses_it() {
 }
 
 #[test]
+fn a_key_that_does_not_identify_every_row_is_shown_before_the_rows_are_paid() {
+    let folder = Folder::new();
+    folder.write("a.csv", b"id,part,body\n1,a,x\n1,a,y\n1,b,z\n,a,x\n2,a,x\n");
+    folder.write(
+        "a.jsonl",
+        b"{\"id\": 1, \"part\": \"a\"}\n{\"id\": 1, \"part\": \"a\"}\n{\"id\": 1, \"part\": \"b\"}\n{\"id\": null, \"part\": \"a\"}\n{\"part\": \"b\", \"id\": 2}\n",
+    );
+    let shown = |source: &str, key: &str, more: &str, sink: &str| {
+        let spec = format!(
+            "pipeline: p\nmistral: {{ api_key: k }}\nduckdb: out.duckdb\nstages:\n  - source: texts\n    {source}\n    key: {key}\n\
+             {more}  - map: review\n    chat: {{ model: mistral-small-latest, prompt: \"{{{{ part }}}}\" }}\n  - sink: rows\n{sink}"
+        );
+        let shown = Mistakes(folder.pipeline(&spec, &[]).plan().warnings.clone()).render(false);
+        // Long headlines are wrapped.
+        shown.replace("\n  │ ", " ")
+    };
+    for source in ["csv: a.csv", "jsonl: a.jsonl"] {
+        let one = shown(source, "id", "", "");
+        let wanted =
+            "the key `id` does not identify every row: 2 of 5 rows repeat the one of another row, 1 has none";
+        assert!(one.contains(wanted), "{source}: {one}");
+        let both = shown(source, "[id, part]", "", "");
+        assert!(both.contains("1 of 5 rows repeats the one of another row, 1 has none"), "{source}: {both}");
+        assert_eq!(
+            shown(
+                source,
+                "[id, part]",
+                "  - map: there\n    where: id IS NOT NULL\n",
+                "    duplicates: first\n"
+            ),
+            ""
+        );
+        let once = "  - map: there\n    where: id IS NOT NULL\n  - wave: once\n    unique: id\n";
+        assert_eq!(shown(source, "id", once, ""), "");
+    }
+    folder.write("good.csv", b"id,part\n1,a\n2,a\n");
+    assert_eq!(shown("csv: good.csv", "id", "", ""), "");
+}
+
+#[test]
 fn what_changes_with_each_run_is_shown_where_a_request_may_contain_it() {
     for (expression, word) in [
         ("now()", "now"),

@@ -10,11 +10,11 @@ mod rows;
 use std::sync::Arc;
 
 use crate::{
-    diagnostic::Fault,
+    diagnostic::{Fault, Warning},
     files::FileSet,
     read::Format,
     record::{LogicalType, Record, Schema},
-    spec::{SourceForm, SourceSpec, Text},
+    spec::{Duplicates, Form, SourceForm, SourceSpec, Text, WaveSet},
     sql::{self, QueryFacts},
 };
 
@@ -125,6 +125,7 @@ impl Compiler<'_> {
                 found.rows(),
             );
         }
+        self.weak_key(spec, &from);
         let fields = Arc::new(schema.clone().unwrap_or_default());
         let shape = schema.map(|schema| Shape {
             schema,
@@ -135,6 +136,32 @@ impl Compiler<'_> {
             ..Shape::default()
         });
         Some((Source { from, key, schema: fields, limit: spec.limit }, shape))
+    }
+
+    /// Warns of rows that are sent to a model although a table will not take them.
+    fn weak_key(&mut self, spec: &SourceSpec, from: &Origin) {
+        let (Origin::Read(files), Some(first), true) = (from, spec.key.first(), self.asks()) else { return };
+        let (counts, rows) = (files.description.keys(), files.description.rows());
+        let has = |wanted: fn(&Form) -> bool| {
+            self.spec.stages.iter().filter_map(|stage| stage.form.as_ref()).any(wanted)
+        };
+        let keeps_one = has(|form| match form {
+            Form::Wave(wave) => matches!(wave.set, Some(WaveSet::Unique(_))),
+            Form::Sink(sink) => sink.duplicates != Duplicates::Fail,
+            _ => false,
+        });
+        let filters = has(|form| matches!(form, Form::Filter(_)));
+        let repeated = if keeps_one { 0 } else { counts.repeated };
+        let missing = if filters { 0 } else { counts.missing };
+        if repeated + missing > 0 {
+            let key = match &spec.key[..] {
+                [key] => key.value.clone(),
+                key => {
+                    format!("[{}]", key.iter().map(|key| key.value.as_str()).collect::<Vec<_>>().join(", "))
+                }
+            };
+            self.warn(Warning::WeakKey { key, repeated, missing, rows }, first.place.clone());
+        }
     }
 
     fn read_files(&mut self, path: &Text, format: Format, spec: &SourceSpec) -> Option<Found> {

@@ -20,6 +20,7 @@ use super::{
     cast::Cast,
     columns::{Names, check_declared},
     description::Column,
+    key_counts::KeySet,
     proof::{self, Proof},
     row::Output,
     stored_proof::{FileProof, known_or},
@@ -86,6 +87,10 @@ fn prove(mut records: Records, options: &Options) -> Result<FileProof<Proof>, Re
     let names = records.names().to_vec();
     let start = |name: &Arc<str>| if is_text(name) { Proof::text() } else { Proof::default() };
     let mut proofs: Vec<Proof> = names.iter().map(start).collect();
+    let place = |key: &String| names.iter().position(|name| same_name(name, key));
+    let key: Option<Vec<usize>> = options.key.iter().map(place).collect();
+    let key = key.filter(|key| !key.is_empty());
+    let mut keys = KeySet::default();
     let (mut rows, mut bad, mut whole) = (0, 0, true);
     loop {
         if options.prove.is_some_and(|most| records.used() >= most) && !records.at_end()? {
@@ -99,6 +104,9 @@ fn prove(mut records: Records, options: &Options) -> Result<FileProof<Proof>, Re
                 Err(_) => bad += 1,
                 Ok(record) => {
                     rows += 1;
+                    if let Some(key) = &key {
+                        keys.see(key.iter().map(|cell| record.text(*cell)));
+                    }
                     for (cell, proof) in proofs.iter_mut().enumerate() {
                         if let Some(text) = record.text(cell) {
                             proof.see(&text, || records.line());
@@ -111,7 +119,7 @@ fn prove(mut records: Records, options: &Options) -> Result<FileProof<Proof>, Re
     records.finish()?;
     let (delimiter, proven) = (Some(records.delimiter()), records.used());
     let columns = names.iter().cloned().zip(proofs).collect();
-    Ok(FileProof { names, delimiter, proven, whole, rows, bad, columns })
+    Ok(FileProof { names, delimiter, proven, whole, rows, bad, keys: keys.counts, columns })
 }
 
 /// The rows of a file.

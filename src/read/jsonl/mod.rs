@@ -15,7 +15,7 @@ use std::{collections::HashSet, ops::ControlFlow, sync::Arc};
 
 use crate::{
     files::FileSet,
-    record::{LogicalType, Schema, Value},
+    record::{LogicalType, Schema, Value, same_name},
 };
 
 use super::{
@@ -23,6 +23,7 @@ use super::{
     cast::Cast,
     columns::{Names, check_declared},
     description::Column,
+    key_counts::KeySet,
     row::Output,
     stored_proof::{FileProof, known_or},
 };
@@ -32,7 +33,7 @@ pub(super) use value::{is_json, nested};
 
 use line_error::LineError;
 use lines::{Lines, Step};
-use node::Member;
+use node::{Kind, Member};
 use shape::Shape;
 
 /// The most top-level keys that can become columns.
@@ -93,6 +94,7 @@ pub(super) fn describe(
 fn prove(mut lines: Lines, file: &Arc<str>, options: &Options) -> Result<FileProof<Shape>, ReadError> {
     let mut names = Names::default();
     let mut shapes: Vec<Shape> = Vec::new();
+    let mut keys = KeySet::default();
     let (mut rows, mut bad, mut whole) = (0, 0, true);
     loop {
         if options.prove.is_some_and(|most| lines.used() >= most) && !lines.at_end()? {
@@ -108,6 +110,9 @@ fn prove(mut lines: Lines, file: &Arc<str>, options: &Options) -> Result<FilePro
             }) {
                 Ok((members, places)) => {
                     rows += 1;
+                    if !options.key.is_empty() {
+                        keys.see(options.key.iter().map(|key| value_of(&members, key)));
+                    }
                     shapes.resize_with(names.len(), Shape::default);
                     for (member, at) in members.iter().zip(places) {
                         shapes[at].see(&member.node);
@@ -121,7 +126,13 @@ fn prove(mut lines: Lines, file: &Arc<str>, options: &Options) -> Result<FilePro
     lines.finish()?;
     let columns = names.all().iter().cloned().zip(shapes).collect();
     let (names, delimiter, proven) = (Vec::new(), None, lines.used());
-    Ok(FileProof { names, delimiter, proven, whole, rows, bad, columns })
+    Ok(FileProof { names, delimiter, proven, whole, rows, bad, keys: keys.counts, columns })
+}
+
+/// The text of a member that is not null.
+fn value_of<'a>(members: &[Member<'a>], name: &str) -> Option<&'a str> {
+    let member = members.iter().find(|member| same_name(&member.key, name))?;
+    (!matches!(member.node.kind, Kind::Null)).then_some(member.node.raw)
 }
 
 fn few_columns(names: &Names, file: &Arc<str>) -> Result<(), ReadError> {

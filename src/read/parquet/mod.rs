@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    Description, FileDescription, Options, ReadError,
+    Description, FileDescription, KeyCounts, Options, ReadError,
     columns::{Names, check_declared},
     description::Column,
 };
@@ -77,6 +77,7 @@ pub(super) fn describe(
             whole: true,
             rows,
             bad: 0,
+            keys: KeyCounts::default(),
         });
     }
     check_declared(options, &names, true)?;

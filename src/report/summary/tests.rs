@@ -110,7 +110,7 @@ fn what_a_stopped_run_did_not_replace_is_said() {
     };
     tables.push(discarded);
     let text = summary(&story.state(), PLAIN);
-    let wanted = "\nout.csv: not replaced, 41 rows written so far discarded: only a run that is not stopped replaces it\n";
+    let wanted = "\nout.csv: not replaced, 41 rows discarded: it is replaced only at the end of a run\n";
     assert!(text.contains(wanted), "{text}");
 }
 

@@ -30,6 +30,9 @@ use crate::{
 /// The most jobs assembled at once, each for another model; the oldest is sent to make room.
 const MOST_GROUPS: usize = 8;
 
+/// Why a record of a job is pending that this run has given up.
+const UNCOLLECTED: &str = "its batch job could not be collected; the next run tries again";
+
 /// The output of the loop: a planned group that is not sent yet, or a finished item.
 pub(crate) enum Out {
     Group(Box<Group>),
@@ -211,7 +214,7 @@ impl Submitting {
                 .check(store.park(stage, &self.shared.model_map.input_schema, records).await)
                 .ok_or(Over)?;
             self.context.calls.database.shutdown.check(store.repark(stage, moves).await).ok_or(Over)?;
-            for (_, Parked { until, record, .. }) in late {
+            for (token, Parked { until, record, .. }) in late {
                 self.shared.leave(1);
                 let mut written = match self.shared.model_map.write(&record).await {
                     Ok(written) => written,
@@ -222,6 +225,14 @@ impl Submitting {
                 };
                 let known = self.look(written.ids().collect()).await;
                 let history = self.history(&mut written, &known);
+                let retry = self.context.calls.retry_failed;
+                let next = self.shared.model_map.judge.next_action(&record, &history, Some(until), retry);
+                // The job emitted its records without having been collected: parked again, this one would come too
+                // late again.
+                if matches!(&next, NextAction::Placed(job) if *job == token) {
+                    self.fail(record, UNCOLLECTED.to_owned(), None).await?;
+                    continue;
+                }
                 Box::pin(self.place(record, &written, &history, Some(until), None)).await?;
             }
         }

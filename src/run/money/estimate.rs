@@ -34,6 +34,8 @@ pub struct Estimate {
     pub records: u64,
     /// Records that the sources fail to read.
     pub unreadable: u64,
+    /// What earlier runs that this one would resume have spent.
+    pub spent: Usd,
     /// By calling stage, and by model where a template names it.
     pub stages: Vec<StageEstimate>,
 }
@@ -89,8 +91,10 @@ pub async fn estimate(pipeline: &Pipeline, options: &Options) -> Result<Estimate
     #[expect(clippy::disallowed_methods, reason = "a dry run has no reader of events")]
     let (events, _) = mpsc::channel(1);
     let parts = (engine, Shutdown::new(CancellationToken::new()));
+    // The ledger of an older version is updated by the next run; it has no such sum.
+    let spent = store.spent(&plan.name, &options.server(&plan)).await.unwrap_or_default();
     let context = Context::new(&plan, options, (store, Run(0)), parts, Purpose::DryRun, events);
-    let mut estimate = Estimate::default();
+    let mut estimate = Estimate { spent, ..Estimate::default() };
     for node in &plan.nodes {
         let (Step::Ask(ask) | Step::Submit(ask)) = &node.step else { continue };
         let stage = node.name.to_string();

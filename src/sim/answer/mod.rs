@@ -12,7 +12,7 @@ use crate::{
     sim::{check, dice::Dice},
 };
 
-pub(crate) struct Response {
+pub(crate) struct Generated {
     pub(crate) response: Value,
     pub(crate) usage: TokenUsage,
     pub(crate) misfit: bool,

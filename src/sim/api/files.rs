@@ -22,7 +22,7 @@ use crate::{
         check::complaint,
         reply::Refusal,
         server::Server,
-        state::{files::StoredProof, stats::add},
+        state::{files::StoredFile, stats::add},
     },
 };
 
@@ -76,7 +76,7 @@ pub(crate) async fn upload(
             num_lines,
         };
         add(&server.stats.uploads, 1);
-        Ok(Json(server.files.keep(server.config.seed, StoredProof { owner, object, content }).view()))
+        Ok(Json(server.files.keep(server.config.seed, StoredFile { owner, object, content }).view()))
     })
     .await
 }
@@ -104,20 +104,20 @@ pub(crate) async fn list(
         let mut wanted = query.all(name).peekable();
         wanted.peek().is_none() || wanted.any(|wanted| Some(wanted) == value)
     };
-    let fits = |file: &StoredProof| {
+    let fits = |file: &StoredFile| {
         let object = &file.object;
         among("purpose", Some(&object.purpose))
             && among("sample_type", object.sample_type.as_deref())
             && among("source", object.source.as_deref())
             && query.get("search").is_none_or(|part| object.filename.contains(part))
     };
-    let found: Vec<StoredProof> = server.files.list(&owner).into_iter().filter(fits).collect();
+    let found: Vec<StoredFile> = server.files.list(&owner).into_iter().filter(fits).collect();
     let total = (query.get("include_total") != Some("false")).then_some(found.len());
-    let data: Vec<Value> = page.of(found).iter().map(StoredProof::view).collect();
+    let data: Vec<Value> = page.of(found).iter().map(StoredFile::view).collect();
     Ok(Json(json!({ "data": data, "object": "list", "total": total })))
 }
 
-fn found(server: &Server, owner: &str, id: &str) -> Result<StoredProof, Refusal> {
+fn found(server: &Server, owner: &str, id: &str) -> Result<StoredFile, Refusal> {
     uuid(id, "file_id")?;
     server.files.get(owner, id).ok_or_else(missing)
 }
@@ -157,7 +157,7 @@ pub(crate) async fn content(
     Ok(octets(found(&server, &owner, &id)?))
 }
 
-fn octets(file: StoredProof) -> Response {
+fn octets(file: StoredFile) -> Response {
     ([(CONTENT_TYPE, "application/octet-stream")], file.content).into_response()
 }
 
@@ -181,7 +181,7 @@ pub(crate) async fn linked(
     found.map(octets).ok_or_else(|| Refusal::detail(StatusCode::FORBIDDEN, "Forbidden"))
 }
 
-fn signature(server: &Server, file: &StoredProof) -> String {
+fn signature(server: &Server, file: &StoredFile) -> String {
     let signed = format!("{} {} {}", server.config.seed, file.owner, file.object.id);
     blake3::hash(signed.as_bytes()).to_hex()[..16].to_owned()
 }

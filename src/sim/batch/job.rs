@@ -20,7 +20,7 @@ use crate::{
         dice::Dice,
         endpoint,
         reply::Refusal,
-        state::{State, files::StoredProof, identity::Asked, stats::add},
+        state::{State, files::StoredFile, identity::Asked, stats::add},
     },
 };
 
@@ -144,7 +144,7 @@ impl Job {
                     source: Some("mistral".to_owned()),
                     num_lines: Some(content.iter().filter(|byte| **byte == b'\n').count() as u64),
                 };
-                let file = StoredProof { owner: self.owner.clone(), object, content: Bytes::from(content) };
+                let file = StoredFile { owner: self.owner.clone(), object, content: Bytes::from(content) };
                 (!file.content.is_empty()).then(|| server.files.keep(server.config.seed, file).object.id)
             };
             self.done.files = Some((keep(output, "batch_result"), keep(errors, "batch_error")));

@@ -56,7 +56,7 @@ pub struct SimConfig {
     /// The course of batch jobs.
     pub batch: BatchConfig,
     /// Supplied answers.
-    pub given: SuppliedAnswers,
+    pub supplied: SuppliedAnswers,
 }
 
 /// How headers announce the limits.
@@ -103,7 +103,7 @@ impl Default for SimConfig {
             misfit: Misfits::default(),
             faults: Vec::new(),
             batch: BatchConfig::default(),
-            given: SuppliedAnswers::default(),
+            supplied: SuppliedAnswers::default(),
         }
     }
 }

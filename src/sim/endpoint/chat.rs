@@ -6,7 +6,7 @@ use crate::{
     mistral::wire::CHAT_PATH,
     sim::{
         answer::{
-            Response, document::Document, id, length, misfits, model, prompt_tokens, shape::Filler, tokens,
+            Generated, document::Document, id, length, misfits, model, prompt_tokens, shape::Filler, tokens,
             usage,
         },
         check,
@@ -56,7 +56,7 @@ fn written(text: &str) -> Value {
     })
 }
 
-fn answer(Call { request, asked, answered, config, .. }: Call<'_>, dice: &mut Dice) -> Response {
+fn answer(Call { request, asked, answered, config, .. }: Call<'_>, dice: &mut Dice) -> Generated {
     let document = Document::of(request);
     let misfit = misfits::choose(&config.misfit, (config.seed, config.misfits), asked, answered > 0, dice);
     let mut choices = Vec::new();
@@ -99,7 +99,7 @@ fn answer(Call { request, asked, answered, config, .. }: Call<'_>, dice: &mut Di
             "prompt_tokens_details": { "cached_tokens": 0 },
         },
     });
-    Response { response, usage, misfit: misfits }
+    Generated { response, usage, misfit: misfits }
 }
 
 /// The content, and whether it misfits.

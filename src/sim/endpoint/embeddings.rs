@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::sim::{
-    answer::{Response, id, inputs, model, tokens, usage},
+    answer::{Generated, id, inputs, model, tokens, usage},
     check,
     dice::Dice,
     endpoint::{
@@ -61,7 +61,7 @@ fn written(text: &str) -> Value {
     json!({ "object": "list", "data": [{ "object": "embedding", "embedding": read(text), "index": 0 }] })
 }
 
-fn answer(Call { request, .. }: Call<'_>, dice: &mut Dice) -> Response {
+fn answer(Call { request, .. }: Call<'_>, dice: &mut Dice) -> Generated {
     let inputs = inputs(request);
     let wanted = request["output_dimension"].as_u64().map_or(DIMENSIONS, |wanted| wanted as usize);
     let kind = request["output_dtype"].as_str().unwrap_or("float");
@@ -77,7 +77,7 @@ fn answer(Call { request, .. }: Call<'_>, dice: &mut Dice) -> Response {
     let usage = usage(inputs.iter().map(|text| tokens(text.len())).sum(), 0);
     let response =
         json!({ "id": id(dice), "object": "list", "data": data, "model": model(request), "usage": usage });
-    Response { response, usage, misfit: false }
+    Generated { response, usage, misfit: false }
 }
 
 /// A unit vector: the sum of one direction per word.

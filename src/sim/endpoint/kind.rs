@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use serde_json::{Map, Value};
 
 use crate::sim::{
-    answer::Response,
+    answer::Generated,
     config::SimConfig,
     dice::Dice,
     models::{Model, Skill},
@@ -42,7 +42,7 @@ pub(crate) struct Endpoint {
     /// Whether the model can answer: refuses requests that are too long or need a skill it lacks.
     pub(crate) within: fn(&Value, &Model) -> Result<(), Refusal>,
     /// Generates an answer.
-    pub(crate) answer: fn(Call<'_>, &mut Dice) -> Response,
+    pub(crate) answer: fn(Call<'_>, &mut Dice) -> Generated,
     /// Builds the answer from a supplied text, or from a result in JSON.
     pub(crate) written: fn(&str) -> Value,
 }

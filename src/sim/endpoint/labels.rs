@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::sim::{
-    answer::{Response, id, inputs, model, tokens, usage},
+    answer::{Generated, id, inputs, model, tokens, usage},
     check,
     dice::Dice,
     endpoint::{
@@ -52,7 +52,7 @@ const CATEGORIES: &[(&str, &str)] = &[
     ("pii", "@"),
 ];
 
-fn moderate(Call { request, .. }: Call<'_>, dice: &mut Dice) -> Response {
+fn moderate(Call { request, .. }: Call<'_>, dice: &mut Dice) -> Generated {
     given(request, dice, |text, dice| {
         let text = text.to_lowercase();
         let mut categories = Map::new();
@@ -81,19 +81,19 @@ fn moderation(mut written: Value) -> Value {
     written
 }
 
-fn classify(Call { request, .. }: Call<'_>, dice: &mut Dice) -> Response {
+fn classify(Call { request, .. }: Call<'_>, dice: &mut Dice) -> Generated {
     given(request, dice, |_, dice| {
         let yes = dice.unit();
         json!({ "category": { "scores": { "yes": yes, "no": 1.0 - yes } } })
     })
 }
 
-fn given(request: &Value, dice: &mut Dice, result: impl Fn(&str, &mut Dice) -> Value) -> Response {
+fn given(request: &Value, dice: &mut Dice, result: impl Fn(&str, &mut Dice) -> Value) -> Generated {
     let inputs = inputs(request);
     let results: Vec<Value> = inputs.iter().map(|text| result(text, dice)).collect();
     let usage = usage(inputs.iter().map(|text| tokens(text.len())).sum(), 0);
     let response = json!({ "id": id(dice), "model": model(request), "results": results, "usage": usage });
-    Response { response, usage, misfit: false }
+    Generated { response, usage, misfit: false }
 }
 
 #[cfg(test)]

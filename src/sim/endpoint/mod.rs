@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use serde_json::Value;
 
 use crate::sim::{
-    answer::Response,
+    answer::Generated,
     check,
     dice::Dice,
     models::{MODELS, Model},
@@ -78,7 +78,7 @@ pub(crate) fn check(path: &str, request: &Value) -> Result<(), Refusal> {
 }
 
 /// The answer to a validated request; counts as answered from now on.
-pub(crate) fn respond(server: &State, path: &str, request: &Value, asked: &Asked) -> Response {
+pub(crate) fn respond(server: &State, path: &str, request: &Value, asked: &Asked) -> Generated {
     let answered = server.registry.answered(&asked.identity);
     // With a seed, the answer is the same each time.
     let answered = if request["random_seed"].is_u64() { 0 } else { answered };
@@ -86,7 +86,7 @@ pub(crate) fn respond(server: &State, path: &str, request: &Value, asked: &Asked
     let mut dice = Dice::of(config.seed, &asked.identity, answered, "answer");
     let stored = |id: &str| server.files.find(|file| file.object.id == id).map(|file| file.content);
     let endpoint = find(path).unwrap_or(&chat::CHAT);
-    let given = match config.given.get(&asked.identity) {
+    let given = match config.supplied.get(&asked.identity) {
         Some(text) => supplied::answer(endpoint, request, &text, &mut dice),
         None => (endpoint.answer)(Call { request, asked, answered, config, stored: &stored }, &mut dice),
     };

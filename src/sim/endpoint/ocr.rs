@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     pages,
     sim::{
-        answer::{Response, document::Document, model, shape::Filler, tokens, usage},
+        answer::{Generated, document::Document, model, shape::Filler, tokens, usage},
         check,
         dice::Dice,
         endpoint::{
@@ -50,7 +50,7 @@ const WORDS: &[&str] = &[
 /// Characters per page of an uploaded text.
 const PAGE: usize = 3000;
 
-fn answer(request: &Value, dice: &mut Dice, stored: Stored<'_>) -> Response {
+fn answer(request: &Value, dice: &mut Dice, stored: Stored<'_>) -> Generated {
     let document = &request["document"];
     let uploaded = document["file_id"].as_str().and_then(stored);
     let texts: Vec<String> = match uploaded.as_deref().map(String::from_utf8_lossy) {
@@ -105,7 +105,7 @@ fn answer(request: &Value, dice: &mut Dice, stored: Stored<'_>) -> Response {
         "usage_info": { "pages_processed": read.len(), "doc_size_bytes": size },
     });
     let read = tokens(read.iter().map(|(_, text)| text.len()).sum());
-    Response { response, usage: usage(0, read), misfit: false }
+    Generated { response, usage: usage(0, read), misfit: false }
 }
 
 fn page(at: usize, dice: &mut Dice) -> String {

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::sim::{
-    answer::{Response, id, model, prompt_tokens, tokens, usage},
+    answer::{Generated, id, model, prompt_tokens, tokens, usage},
     dice::Dice,
     endpoint::kind::Endpoint,
 };
 
-pub(super) fn answer(endpoint: &Endpoint, request: &Value, text: &str, dice: &mut Dice) -> Response {
+pub(super) fn answer(endpoint: &Endpoint, request: &Value, text: &str, dice: &mut Dice) -> Generated {
     let usage = usage(prompt_tokens(request), tokens(text.len()));
     let mut response = (endpoint.written)(text);
     response["id"] = id(dice).into();
@@ -16,7 +16,7 @@ pub(super) fn answer(endpoint: &Endpoint, request: &Value, text: &str, dice: &mu
     if response["usage_info"].is_null() {
         response["usage"] = json!(usage);
     }
-    Response { response, usage, misfit: false }
+    Generated { response, usage, misfit: false }
 }
 
 /// Parses a result as JSON, or takes it as text.

@@ -9,13 +9,13 @@ use crate::{mistral::wire::FileObject, sim::dice::Dice};
 
 /// A file and its content.
 #[derive(Clone)]
-pub(crate) struct StoredProof {
+pub(crate) struct StoredFile {
     pub(crate) owner: String,
     pub(crate) object: FileObject,
     pub(crate) content: Bytes,
 }
 
-impl StoredProof {
+impl StoredFile {
     /// As the service shows it.
     pub(crate) fn view(&self) -> Value {
         let mut view = serde_json::to_value(&self.object).unwrap_or_default();
@@ -30,14 +30,14 @@ impl StoredProof {
 
 #[derive(Default)]
 pub(crate) struct Files {
-    kept: Mutex<Vec<StoredProof>>,
+    kept: Mutex<Vec<StoredFile>>,
     /// The number of files by content, deleted ones included: an id is never reused.
     twins: Mutex<HashMap<[u8; 32], u64>>,
 }
 
 impl Files {
     /// Stores a file under a new id, derived from its content and the number of earlier copies.
-    pub(crate) fn keep(&self, seed: u64, mut file: StoredProof) -> StoredProof {
+    pub(crate) fn keep(&self, seed: u64, mut file: StoredFile) -> StoredFile {
         let content = *blake3::hash(&file.content).as_bytes();
         let nth = self.twins.lock().map_or(0, |mut twins| {
             let count = twins.entry(content).or_insert(0);
@@ -51,17 +51,17 @@ impl Files {
         file
     }
 
-    pub(crate) fn get(&self, owner: &str, id: &str) -> Option<StoredProof> {
+    pub(crate) fn get(&self, owner: &str, id: &str) -> Option<StoredFile> {
         self.find(|file| file.owner == owner && file.object.id == id)
     }
 
     /// For any caller: for links that carry their own permission.
-    pub(crate) fn find(&self, wanted: impl Fn(&StoredProof) -> bool) -> Option<StoredProof> {
+    pub(crate) fn find(&self, wanted: impl Fn(&StoredFile) -> bool) -> Option<StoredFile> {
         self.kept.lock().ok()?.iter().find(|file| wanted(file)).cloned()
     }
 
     /// The newest first.
-    pub(crate) fn list(&self, owner: &str) -> Vec<StoredProof> {
+    pub(crate) fn list(&self, owner: &str) -> Vec<StoredFile> {
         let files = self.kept.lock().map(|files| files.clone()).unwrap_or_default();
         files.into_iter().rev().filter(|file| file.owner == owner).collect()
     }

@@ -40,7 +40,7 @@ pub(super) static SHAPE: Shape = Shape::new(
         .or(Preset::Made(|| {
             format!(
                 "1/{} of the machine's, from `{}` to `{}`, and `{}` for each column beyond {} that the sinks and \
-                 waves write",
+                 waves write, up to half of the machine's",
                 resources::SHARE,
                 resources::LEAST,
                 resources::MOST,

@@ -169,3 +169,24 @@ async fn what_failed_for_good_is_asked_again_only_if_one_says_so() {
     let ended = ask(&folder, &spec, &sim, only).await;
     assert_eq!((ended.progress.usage.requests, ended.sum.unanswered), (0, 60));
 }
+
+/// A resumed job emits its records at once, if it is given up; those that the source reads after that are pending, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_come_after_their_job_was_given_up_are_pending() {
+    let text = "batch: { queue: { median: 100h, spread: 0.1 }, run: 100h, line: 1s }";
+    let (folder, sim) = (folder(), Sim::start(quick().with_yaml("slow", text).unwrap()).await.unwrap());
+    let spec = one(60, 30, "", "")
+        .replace("  - map: extract", "  - throttle: pace\n    rate: 40/s\n  - map: extract")
+        .replace("wait: 300ms", "wait: 300ms, timeout: 1s");
+    let created = |kind: &EventKind| matches!(kind, EventKind::JobChanged { .. });
+    assert_eq!(interrupted_at(&folder, &spec, &sim, created).await.end, RunEnd::Interrupted);
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let ended = tokio::time::timeout(Duration::from_secs(60), ask(&folder, &spec, &sim, Options::default()));
+    let ended = ended.await.expect("the run does not end");
+    conserved(&ended);
+    assert_eq!((ended.end, ended.sum.unanswered), (RunEnd::Pending, 60));
+    let reasons = folder
+        .sql("SELECT count(*) FROM etl.failures WHERE reason LIKE 'its batch job could not be collected%'");
+    assert_ne!(reasons, "0", "no record came late");
+    assert_eq!(sim.stats().duplicates, 0);
+}

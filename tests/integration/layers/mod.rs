@@ -11,7 +11,7 @@ use std::{
 
 /// Lowest first. Parts in one row do not know each other.
 const LAYERS: &[&[&str]] = &[
-    &["units", "policy", "region", "fault", "task", "pages", "shown"],
+    &["units", "policy", "region", "fault_injection", "task", "pages", "escape"],
     &["record", "event", "diagnostic"],
     &["files", "sql"],
     &["read"],

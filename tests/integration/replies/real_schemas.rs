@@ -17,14 +17,14 @@ use super::{Folder, pipeline, run_against, server, values::normal};
 /// A larger document would not be an answer.
 const LARGEST: u64 = 64_000;
 
-/// What became of a schema.
+/// The result for a schema.
 #[derive(Debug, Default)]
-struct Result {
+struct Outcome {
     /// The first line of the mistake, if `check` refuses the schema.
     mistake: Option<String>,
     stored: usize,
     refused: Vec<String>,
-    /// What must not happen.
+    /// Violations.
     wrong: Vec<String>,
 }
 
@@ -37,8 +37,8 @@ fn documents(folder: &Path) -> Vec<Value> {
     paths.into_iter().filter(small).filter_map(read).take(5).collect()
 }
 
-async fn one(schema: &str, answers: Vec<Value>) -> Result {
-    let mut result = Result::default();
+async fn one(schema: &str, answers: Vec<Value>) -> Outcome {
+    let mut result = Outcome::default();
     let folder = Folder::new();
     folder.write("schema.json", schema.as_bytes());
     let rows: Vec<String> = (0..answers.len()).map(|id| format!("{{ id: {id} }}")).collect();
@@ -121,7 +121,7 @@ async fn documents_of_real_schemas_read_back_the_same() {
     let mut names: Vec<PathBuf> =
         fs::read_dir(root.join("schemas/json")).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.sort();
-    let mut results: BTreeMap<String, Result> = BTreeMap::new();
+    let mut results: BTreeMap<String, Outcome> = BTreeMap::new();
     for path in names {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let answers = documents(&root.join("test").join(&name));
@@ -134,7 +134,7 @@ async fn documents_of_real_schemas_read_back_the_same() {
     }
     let mut wrong = String::new();
     for (name, result) in &results {
-        let Result { mistake, stored, refused, .. } = result;
+        let Outcome { mistake, stored, refused, .. } = result;
         eprintln!("{name}: {stored} stored, {} refused {refused:?} {mistake:?}", refused.len());
         wrong += &result.wrong.iter().map(|what| format!("{name}: {what}\n")).collect::<String>();
     }

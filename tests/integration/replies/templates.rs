@@ -149,7 +149,7 @@ async fn a_model_that_is_not_there_fails_its_record() {
         assert_eq!(folder.sql("SELECT id FROM out"), "1");
         assert_eq!(
             folder.sql("SELECT key, kind, attempts, reason FROM etl.failures ORDER BY key"),
-            "2 | model | 0 | `reply` uses `mistral-smal-latest`, but there is no such model; did you mean `mistral-small-latest`?: check the `model:` of the stage\n3 | model | 0 | the template of `model:` renders to an empty name"
+            "2 | model | 0 | `reply` uses `mistral-smal-latest`, but there is no such model; did you mean `mistral-small-latest`?\n3 | model | 0 | the template of `model:` renders to an empty name"
         );
     }
 }
