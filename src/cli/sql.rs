@@ -4,10 +4,11 @@ use std::{io::IsTerminal, path::PathBuf};
 
 use crate::{
     report::{Align, clean, pad, width},
+    run::Pipeline,
     store,
 };
 
-use super::{FATAL, SpecArguments, WRONG, load, show, tell};
+use super::{FATAL, WRONG, read, show, tell, tell_mistakes};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -22,11 +23,27 @@ pub(super) fn sql(arguments: &Arguments) -> u8 {
         arguments.database.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     let database = match is_spec {
         false => arguments.database.clone(),
-        true => match load(&SpecArguments { spec: arguments.database.clone(), set: Vec::new() }) {
-            Ok(pipeline) => pipeline.plan().database.clone(),
-            Err(code) => return code,
-        },
+        true => {
+            let text = match read(&arguments.database) {
+                Ok(text) => text,
+                Err(code) => return code,
+            };
+            match Pipeline::database_of(&arguments.database, &text) {
+                Ok(database) => database,
+                Err(mistakes) => {
+                    tell_mistakes(&mistakes);
+                    return WRONG;
+                }
+            }
+        }
     };
+    if database.is_dir() {
+        tell(&format!(
+            "`{}` is a folder: expected a database or the YAML file of a pipeline",
+            database.display()
+        ));
+        return WRONG;
+    }
     if !database.exists() {
         let advice = if is_spec { ": the pipeline has not run yet" } else { "" };
         tell(&format!("no such database: `{}`{advice}", database.display()));

@@ -9,6 +9,15 @@ pub(super) fn did_you_mean(name: &str, known: &[String], otherwise: &str) -> Str
 
 /// The nearest name; of a path, the same path below the nearest first name; a path that ends with the name.
 fn likely(name: &str, known: &[String]) -> Option<String> {
+    // Of a path whose beginning is right, only the last part is compared.
+    if let Some((prefix, last)) = name.rsplit_once('.') {
+        let part = |path: &'_ String| path.strip_prefix(prefix)?.strip_prefix('.').map(str::to_owned);
+        let parts: Vec<String> = known.iter().filter_map(part).collect();
+        if !parts.is_empty() {
+            let near = nearest(last, parts.iter().map(String::as_str)).filter(|near| *near != last)?;
+            return Some(format!("{prefix}.{near}"));
+        }
+    }
     let near = |name: &str| nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
     let below = || known.iter().find(|path| path.strip_suffix(name).is_some_and(|path| path.ends_with('.')));
     let first = || {
@@ -56,5 +65,26 @@ pub(super) fn one_of<T: AsRef<str>>(names: &[T]) -> String {
         [] => "nothing".to_owned(),
         [one] => format!("`{}`", one.as_ref()),
         [init @ .., last] => format!("{} or `{}`", listed(init), last.as_ref()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_path_the_wrong_part_is_compared() {
+        let known = ["etl.failure.stage", "etl.failure.reason", "product", "product.sku", "review"]
+            .map(str::to_owned);
+        for (name, wanted) in [
+            ("etl.failure.message", None),
+            ("etl.failure.raeson", Some("etl.failure.reason")),
+            ("product.sku", None),
+            ("prodcut.sku", Some("product.sku")),
+            ("sku", Some("product.sku")),
+            ("reviw", Some("review")),
+        ] {
+            assert_eq!(likely(name, &known).as_deref(), wanted, "{name}");
+        }
     }
 }

@@ -120,7 +120,8 @@ fn change(table: &TableChange) -> String {
         let which = if table.unread == 1 { "whose record" } else { "whose records" };
         let rows = counted(table.unread, "row");
         parts.push(format!(
-            "{rows} of earlier runs kept, {which} the source did not produce: it produced none, or had some that cannot be read"
+            "{rows} of earlier runs kept, {which} the source did not produce: nothing counts as removed while it produces \
+             no record, or has some that cannot be read"
         ));
     }
     if table.discarded > 0 {

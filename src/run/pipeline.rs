@@ -113,6 +113,17 @@ impl Pipeline {
         }
     }
 
+    /// The database of the text of a pipeline, as if in the file at `path`. The text may have mistakes elsewhere, such
+    /// as files that are no longer there.
+    ///
+    /// # Errors
+    /// A text that cannot be read as a pipeline.
+    pub fn database_of(path: &Path, text: &str) -> Result<PathBuf, Mistakes> {
+        let env = |name: &str| std::env::var(name).ok();
+        let spec = parse(&path.display().to_string(), text, &Variables { set: &[], env: &env })?;
+        Ok(plan::database(&spec))
+    }
+
     /// The compiled plan.
     pub fn plan(&self) -> &Plan {
         &self.plan

@@ -119,6 +119,10 @@ pub(crate) fn at_error(source: &str, at: usize) -> Option<String> {
 /// Keys whose values are templates, as a rule.
 const TEXTS: [&str; 3] = ["prompt", "system", "input"];
 
+/// Keys whose values may be a single field in braces; elsewhere that is an expression.
+const TEMPLATES: [&str; 9] =
+    ["prompt", "system", "input", "text", "content", "model", "document", "image", "prompt_cache_key"];
+
 /// The template for texts and fields that are joined with `||`.
 fn as_template(expression: &str) -> Option<String> {
     expression.contains("||").then(|| {
@@ -145,7 +149,9 @@ fn template(source: &str, at: usize) -> Option<String> {
     let entry = line[..braces].rsplit(['{', ',']).next()?.trim().trim_start_matches("- ");
     let key = entry.strip_suffix(':')?;
     let inside = line[braces + 2..].split("}}").next()?.trim();
-    if line[..braces].contains('{') && !TEXTS.contains(&key) {
+    let is_only = line[braces..].trim() == format!("{{{{ {inside} }}}}");
+    let is_expression = if is_only { !TEMPLATES.contains(&key) } else { line[..braces].contains('{') };
+    if is_expression && !TEXTS.contains(&key) {
         return Some(format!("{key}: {inside}"));
     }
     let value = if line[..braces].contains('{') {

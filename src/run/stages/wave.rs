@@ -102,7 +102,7 @@ impl OnDisk {
     fn stop_if(&self, counts: Closed) -> Result<(), RunError> {
         let (Some(stop_if), Some(condition)) = (&self.stop_if, &self.wave.stop_if) else { return Ok(()) };
         let failed = self.failures.load(Ordering::Relaxed);
-        let total = counts.ok + failed;
+        let total = counts.ok + failed + self.pending.load(Ordering::Relaxed);
         if total == 0 {
             // Without records there is no share.
             return Ok(());
@@ -165,7 +165,7 @@ pub(crate) async fn wave(
         Err(failure) => {
             let unanswered = failure.kind == FailureKind::Unanswered;
             pending.fetch_add(u64::from(unanswered), Ordering::Relaxed);
-            failures.fetch_add(1, Ordering::Relaxed);
+            failures.fetch_add(u64::from(!unanswered), Ordering::Relaxed);
             // A record without an answer is pending: it continues in the next run, and is not repaired.
             match !read || unanswered || sources.contains(&failure.stage) {
                 true => Routed::Aside(failure),
