@@ -296,7 +296,9 @@ fn an_expression_that_yaml_takes_apart_is_shown_in_quotes() {
         ("where: web = 'x #1'", "YAML reads ` #` as a comment"),
         ("fields: { x: coalesce(web, 'x') || y: z }", "write `x: \"coalesce(web, 'x') || y: z\"`"),
         ("where: web > 3", "TRY_CAST(… AS BIGINT)"),
-        ("chat: { model: m }\n    into: {{ web }}", "write `into: \"{{ web }}\"`"),
+        ("chat: { model: m }\n    into: {{ web }}", "write `into: web`"),
+        ("fields:\n      final: {{ review.x }}", "write `final: review.x`"),
+        ("chat:\n      model: {{ web }}\n      prompt: x", "write `model: \"{{ web }}\"`"),
         ("where: order > 3", "write the field as `\"order\"` in double quotes"),
     ] {
         let spec = format!(
