@@ -70,7 +70,7 @@ pub enum Warning {
         /// All rows.
         rows: u64,
     },
-    /// A model whose name is nearly that of a known one.
+    /// An unknown model with a name similar to that of a known one.
     #[error("the model `{name}` is unknown")]
     UnknownModel {
         /// The name.

@@ -9,7 +9,7 @@ pub(super) fn did_you_mean(name: &str, known: &[String], otherwise: &str) -> Str
 
 /// The nearest name; of a path, the same path below the nearest first name; a path that ends with the name.
 fn likely(name: &str, known: &[String]) -> Option<String> {
-    // Of a path whose beginning is right, only the last part is compared.
+    // If other known paths have its prefix, only the last part is compared.
     if let Some((prefix, last)) = name.rsplit_once('.') {
         let part = |path: &'_ String| path.strip_prefix(prefix)?.strip_prefix('.').map(str::to_owned);
         let parts: Vec<String> = known.iter().filter_map(part).collect();

@@ -8,6 +8,8 @@ mod schemas;
 mod templates;
 mod values;
 
+use std::sync::Arc;
+
 use crate::common::{Ended, Folder, run_in, script};
 use etl::run::{Options, Pipeline};
 use script::{Server, Step, say};
@@ -48,6 +50,33 @@ fn bodies(server: &Server) -> Vec<Value> {
 /// A pipeline with these stages.
 fn pipeline(stages: &str) -> String {
     format!("pipeline: test\nmistral: {{ api_key: test }}\nduckdb: out.duckdb\nstages:\n{stages}")
+}
+
+/// A pipeline with one request for each record, with the schema in `schema.json`.
+fn one_for_each(records: usize) -> String {
+    let rows: Vec<String> = (0..records).map(|id| format!("{{ id: {id} }}")).collect();
+    pipeline(&format!(
+        "
+  - source: texts
+    rows: [{}]
+    key: id
+  - map: reply
+    chat: {{ model: m, prompt: \"{{{{ id }}}}\", schema: schema.json }}
+  - sink: out
+    columns: {{ answer: reply }}
+",
+        rows.join(", ")
+    ))
+}
+
+/// A server that gives each record of [`one_for_each`] its answer.
+async fn serving(answers: &Arc<Vec<Value>>) -> Server {
+    let answers = Arc::clone(answers);
+    server(move |body, _| {
+        let id: usize = body["messages"][0]["content"].as_str().unwrap().parse().unwrap();
+        answers[id].to_string()
+    })
+    .await
 }
 
 async fn run_against(server: &Server, pipeline: &Pipeline) -> Ended {

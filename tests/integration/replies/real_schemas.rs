@@ -12,7 +12,7 @@ use std::{
 use etl::{event::RunEnd, run::Pipeline};
 use serde_json::Value;
 
-use super::{Folder, pipeline, run_against, server, values::normal};
+use super::{Folder, one_for_each, run_against, serving, values::normal};
 
 /// A larger document would not be an answer.
 const LARGEST: u64 = 64_000;
@@ -41,19 +41,7 @@ async fn one(schema: &str, answers: Vec<Value>) -> Outcome {
     let mut result = Outcome::default();
     let folder = Folder::new();
     folder.write("schema.json", schema.as_bytes());
-    let rows: Vec<String> = (0..answers.len()).map(|id| format!("{{ id: {id} }}")).collect();
-    let spec = pipeline(&format!(
-        "
-  - source: texts
-    rows: [{}]
-    key: id
-  - map: reply
-    chat: {{ model: m, prompt: \"{{{{ id }}}}\", schema: schema.json }}
-  - sink: out
-    columns: {{ answer: reply }}
-",
-        rows.join(", ")
-    ));
+    let spec = one_for_each(answers.len());
     let pipeline = match Pipeline::from_text(&folder.path("spec.yaml"), &spec, &[]) {
         Ok(pipeline) => pipeline,
         Err(mistakes) => {
@@ -65,12 +53,7 @@ async fn one(schema: &str, answers: Vec<Value>) -> Outcome {
         }
     };
     let answers = Arc::new(answers);
-    let serving = Arc::clone(&answers);
-    let server = server(move |body, _| {
-        let id: usize = body["messages"][0]["content"].as_str().unwrap().parse().unwrap();
-        serving[id].to_string()
-    })
-    .await;
+    let server = serving(&answers).await;
     let ended = run_against(&server, &pipeline).await;
     let is_whole = (ended.sum.rows + ended.sum.failures) as usize == answers.len();
     if !is_whole || !matches!(ended.end, RunEnd::Complete | RunEnd::WithFailures) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use etl::event::RunEnd;
 use serde_json::{Map, Value, json};
 
-use super::{Folder, bodies, pipeline, run_against, server};
+use super::{Folder, bodies, one_for_each, pipeline, run_against, server, serving};
 
 /// Reproducible random draws.
 struct Draw(u64);
@@ -186,27 +186,9 @@ async fn every_value_that_a_schema_admits_reads_back_the_same() {
         }
         let folder = Folder::new();
         folder.write("schema.json", root.to_string().as_bytes());
-        let rows: Vec<String> = (0..answers.len()).map(|id| format!("{{ id: {id} }}")).collect();
-        let spec = pipeline(&format!(
-            "
-  - source: texts
-    rows: [{}]
-    key: id
-  - map: reply
-    chat: {{ model: m, prompt: \"{{{{ id }}}}\", schema: schema.json }}
-  - sink: out
-    columns: {{ answer: reply }}
-    table: out
-",
-            rows.join(", ")
-        ));
+        let spec = one_for_each(answers.len());
         let answers = Arc::new(answers);
-        let serving = Arc::clone(&answers);
-        let server = server(move |body, _| {
-            let id: usize = body["messages"][0]["content"].as_str().unwrap().parse().unwrap();
-            serving[id].to_string()
-        })
-        .await;
+        let server = serving(&answers).await;
         let pipeline = folder.pipeline(&spec, &[]);
         let ended = run_against(&server, &pipeline).await;
         let why = folder.sql("SELECT DISTINCT kind, reason FROM etl.failures");
