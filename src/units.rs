@@ -29,10 +29,14 @@ pub struct Rate {
     per: Duration,
 }
 
+/// The longest period of a rate; [`Duration`] cannot hold that of a much smaller one.
+const YEAR: Duration = Duration::from_secs(366 * 86_400);
+
 impl Rate {
-    /// `count` events in each `per`; `None` unless both are positive and finite.
+    /// `count` events in each `per`; `None` unless both are positive and finite, or for less than one event in a year.
     pub fn new(count: f64, per: Duration) -> Option<Self> {
-        (count.is_finite() && count > 0.0 && !per.is_zero()).then_some(Self { count, per })
+        let is_rate = count.is_finite() && count > 0.0 && !per.is_zero();
+        (is_rate && per.as_secs_f64() / count <= YEAR.as_secs_f64()).then_some(Self { count, per })
     }
 
     /// Events per second.

@@ -192,13 +192,14 @@ async fn interrupted() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
+        let is_detached = hangup_is_ignored();
         let both = (signal(SignalKind::terminate()), signal(SignalKind::hangup()));
         if let (Ok(mut terminate), Ok(mut hangup)) = both {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => {}
                 _ = terminate.recv() => {}
                 // The terminal was closed.
-                _ = hangup.recv() => {}
+                _ = hangup.recv(), if !is_detached => {}
             }
             return;
         }
@@ -207,6 +208,16 @@ async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
+}
+
+/// Whether the program was started to survive its terminal, as `nohup` does: then closing the terminal is no stop. Known
+/// where the system has `/proc`.
+#[cfg(unix)]
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // Bit 0 is signal 1, SIGHUP.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 async fn dry_run(pipeline: &Pipeline, options: &Options) -> Result<u8, RunError> {

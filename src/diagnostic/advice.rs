@@ -60,8 +60,7 @@ impl Fault {
             Self::Unquoted { write, .. } => format!("write `{write}`"),
             Self::BadFieldName(_) => "expected a name without control characters".to_owned(),
             Self::BadName(_) => "expected letters, digits and `_`, a letter first".to_owned(),
-            Self::EmptyGlob { missing: Some(folder), .. } => format!("there is no folder `{folder}`"),
-            Self::EmptyGlob { .. } => "matches nothing".to_owned(),
+            Self::EmptyGlob { why, .. } => why.clone().unwrap_or_else(|| "matches nothing".to_owned()),
             Self::NoTemplate => "would be used literally".to_owned(),
             _ => "here".to_owned(),
         }
@@ -94,6 +93,7 @@ impl Fault {
                 let is_plain = |name: &String| {
                     name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
                         && !name.starts_with(|c: char| c.is_numeric())
+                        || name.starts_with("etl.")
                 };
                 let quoted = match known.iter().find(|name| !is_plain(name)) {
                     Some(name) => format!(
@@ -136,8 +136,8 @@ impl Fault {
             Self::Schema(fault) => fault.help(),
             Self::Rows(fault) => Some(fault.help()),
             Self::Unquoted { .. } => Some(
-                "an expression is written in quotes if it has `: `, ` #` or a comma in it, or begins with a bracket, a quote \
-                 or `@`"
+                "a value is written in quotes if it has `: `, ` #` or a comma in it, or begins with a bracket, a quote, `*` or \
+                 `@`"
                     .to_owned(),
             ),
             Self::TableKey { .. } => {

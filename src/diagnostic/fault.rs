@@ -363,8 +363,8 @@ pub enum Fault {
     EmptyGlob {
         /// The pattern with its folder.
         pattern: String,
-        /// The missing folder, if that is the reason.
-        missing: Option<String>,
+        /// The reason, if it is not that the folder has no such file.
+        why: Option<String>,
     },
     /// Submitted jobs that are never collected, or collected twice.
     #[error("nothing collects what `{0}` submits, or more than one stage does")]

@@ -70,6 +70,19 @@ pub enum Warning {
         /// All rows.
         rows: u64,
     },
+    /// A column that is JSON because its values are of several kinds.
+    #[error(
+        "`{0}` has texts beside numbers or booleans, so it is JSON, in which a text has quotes (`\"a\"`)"
+    )]
+    Mixed(String),
+    /// A column with a declared type that no line of a file has.
+    #[error("no line that was read has `{column}`: it is NULL everywhere")]
+    NoSuchColumn {
+        /// The column.
+        column: String,
+        /// The column that was most likely meant.
+        near: Option<String>,
+    },
     /// An unknown model with a name similar to that of a known one.
     #[error("the model `{name}` is unknown")]
     UnknownModel {
@@ -106,7 +119,11 @@ impl Warning {
             Self::SameRequest(_) => "uses no field".to_owned(),
             Self::CoarseKey { .. } => "the others fail as duplicate keys".to_owned(),
             Self::WeakKey { .. } => "a table takes one row for each key".to_owned(),
-            Self::UnknownModel { near, .. } => format!("did you mean `{near}`?"),
+            Self::UnknownModel { near, .. } | Self::NoSuchColumn { near: Some(near), .. } => {
+                format!("did you mean `{near}`?")
+            }
+            Self::NoSuchColumn { .. } => "not in the files".to_owned(),
+            Self::Mixed(_) => "the quotes would be in requests, conditions and tables".to_owned(),
             Self::QuotedField(_) => "the field is used".to_owned(),
             Self::Hidden { .. } => "has such a field".to_owned(),
             Self::Regrouped(_) => "two columns have this name".to_owned(),
@@ -152,6 +169,14 @@ impl Warning {
                      with `unique: {key}`, or add a column to the key"
                 ),
             },
+            Self::Mixed(column) => format!("write `types: {{ {column}: text }}` on the source"),
+            Self::NoSuchColumn { column, .. } if column.contains('.') => format!(
+                "a type is declared for a whole column: `types: {{ {}: \"STRUCT(…)\" }}`",
+                column.split('.').next().unwrap_or_default()
+            ),
+            Self::NoSuchColumn { .. } => {
+                "correct the name, or leave it if later files have the column".to_owned()
+            }
             Self::UnknownModel { .. } => {
                 "a stage asks the server for its models before its first request, and ends the run if it has no such model"
                     .to_owned()

@@ -22,7 +22,7 @@ fn likely(name: &str, known: &[String]) -> Option<String> {
     let below = || known.iter().find(|path| path.strip_suffix(name).is_some_and(|path| path.ends_with('.')));
     let first = || {
         let (first, rest) = name.split_once('.')?;
-        near(first).map(|first| format!("{first}.{rest}"))
+        near(first).filter(|near| near != first).map(|first| format!("{first}.{rest}"))
     };
     near(name).or_else(|| below().cloned()).or_else(first)
 }
@@ -82,6 +82,7 @@ mod tests {
             ("product.sku", None),
             ("prodcut.sku", Some("product.sku")),
             ("sku", Some("product.sku")),
+            ("review.stars", None),
             ("reviw", Some("review")),
         ] {
             assert_eq!(likely(name, &known).as_deref(), wanted, "{name}");

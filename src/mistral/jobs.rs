@@ -17,7 +17,7 @@ use super::{
     http::Answer,
     limit::backoff::Backoff,
     management::parse,
-    wire::{CreateJob, JOBS_PATH, Job, MODELS_PATH, Model},
+    wire::{CreateJob, JOBS_PATH, Job, JobStatus, MODELS_PATH, Model},
 };
 
 /// Jobs per page; the service's own number.
@@ -164,7 +164,8 @@ impl Client {
         Ok(jobs)
     }
 
-    /// Cancels a job; its answers so far are kept. A job that has ended is returned unchanged.
+    /// Cancels a job; its answers so far are kept. A job that has ended, or is cancelled already (a lost answer is
+    /// requested again), is returned unchanged.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -172,7 +173,9 @@ impl Client {
         let cancelled = self.read(|| self.http.request(Method::POST, JOBS_PATH, &[id, "cancel"], &[])).await;
         let Err(CallError::Refused(refusal)) = cancelled else { return cancelled };
         match self.job(id).await? {
-            Some(job) if job.status.is_terminal() => Ok(job),
+            Some(job) if job.status.is_terminal() || job.status == JobStatus::CancellationRequested => {
+                Ok(job)
+            }
             _ => Err(CallError::Refused(refusal)),
         }
     }

@@ -249,16 +249,20 @@ impl Compiler<'_> {
 
     /// Reports references to values that may be NULL or that are not deterministic.
     fn caveats_in(&mut self, text: &str, shape: &Shape, place: &PlaceOf<'_>) {
-        let concerns = |name: &str| shape.caveats.iter().any(|caveat| caveat.concerns(name));
-        for (name, span) in template::unguarded(text, &concerns) {
-            let caveats: Vec<&Caveat> =
-                shape.caveats.iter().filter(|caveat| caveat.concerns(&name)).collect();
+        let concerning = |name: &str| {
+            let open = |caveat: &&Caveat| caveat.concerns(name) && !self.guards.cover(caveat);
+            shape.caveats.iter().filter(open).collect::<Vec<&Caveat>>()
+        };
+        let reasons = |name: &str| concerning(name).iter().map(|caveat| caveat.path.clone()).collect();
+        let found = template::unguarded(text, &reasons);
+        let found: Vec<_> = found.into_iter().map(|(name, span)| (concerning(&name), name, span)).collect();
+        for (caveats, name, span) in found {
             // One warning for each place: a part may be NULL because its parent is.
             let null = caveats.iter().find_map(|caveat| match &caveat.kind {
                 CaveatKind::Null(why) => Some(why.clone()),
                 CaveatKind::Ties { .. } => None,
             });
-            if let Some(why) = null.filter(|_| !self.guards.cover(&name)) {
+            if let Some(why) = null {
                 self.warn(Warning::MaybeNull { name: name.clone(), why }, place(span));
             }
             for caveat in caveats {

@@ -77,12 +77,18 @@ fn constant(template: &str) -> (&str, bool) {
 
 /// Whether a text is a URL rather than a path.
 fn is_address(text: &str) -> bool {
-    text.contains("://") || text.starts_with("data:")
+    text.contains("://") || text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("data:"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scheme_is_in_any_case() {
+        assert!(["https://x.org", "DATA:image/png;base64,AA"].into_iter().all(is_address));
+        assert!(!["data", "dä:x", "pages/a.png"].into_iter().any(is_address));
+    }
 
     #[test]
     fn a_template_begins_with_what_no_record_can_change() {

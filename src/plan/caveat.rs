@@ -62,14 +62,31 @@ impl Guards {
         if lower.split_whitespace().any(|word| word == "or") {
             return Self::default();
         }
-        let demands = lower.split(" and ").filter_map(|part| bare(part).strip_suffix("is not null"));
-        Self(demands.map(|path| bare(path).to_owned()).collect())
+        let demands = lower.split(" and ").flat_map(|part| match bare(part).strip_suffix("is not null") {
+            Some(path) => vec![bare(path)],
+            None => compared(part),
+        });
+        Self(demands.map(str::to_owned).collect())
     }
 
-    /// Whether a guard is on a path or a part of it.
-    pub(super) fn cover(&self, name: &str) -> bool {
-        self.0.iter().any(|guard| is_within(guard, name))
+    /// Whether the condition excludes a caveat about NULL: it demands the path or a part of it.
+    pub(super) fn cover(&self, caveat: &Caveat) -> bool {
+        caveat.is_null() && self.0.iter().any(|guard| is_within(guard, &caveat.path))
     }
+}
+
+/// The paths in a comparison, which is not true if one is NULL: `a.b < 0.6`, `x = y`.
+fn compared(part: &str) -> Vec<&str> {
+    const OPERATORS: [&str; 8] = ["<=", ">=", "<>", "!=", "=", "<", ">", " in "];
+    let Some((left, right)) = OPERATORS.iter().find_map(|operator| part.split_once(operator)) else {
+        return Vec::new();
+    };
+    let is_path = |side: &&str| {
+        !side.is_empty()
+            && side.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
+            && !side.starts_with(|c: char| c.is_numeric())
+    };
+    [bare(left), bare(right)].into_iter().filter(is_path).collect()
 }
 
 /// A part of a condition without surrounding parentheses and quotes.
@@ -129,9 +146,15 @@ mod tests {
     #[test]
     fn a_condition_guards_what_it_demands() {
         let guards = Guards::of("x.a IS NOT NULL AND length(y) > 1 and (B is not null)");
-        assert!(guards.cover("x.a") && guards.cover("x") && guards.cover("b"));
-        assert!(!guards.cover("x.b") && !guards.cover("y"));
-        assert!(!Guards::of("x IS NOT NULL OR y").cover("x"));
+        let covers = |guards: &Guards, path: &str| guards.cover(&Caveat::null(path, ""));
+        assert!(covers(&guards, "x.a") && covers(&guards, "x") && covers(&guards, "b"));
+        assert!(!covers(&guards, "x.b") && !covers(&guards, "y"));
+        assert!(!covers(&Guards::of("x IS NOT NULL OR y"), "x"));
+        let guards = Guards::of("first.confidence < 0.6 AND (kind = 'a') AND 3 = n AND lower(z) = 'a'");
+        assert!(["first.confidence", "first", "kind", "n"].iter().all(|path| covers(&guards, path)));
+        assert!(!covers(&guards, "z") && !covers(&guards, "first.why"));
+        let guards = Guards::of("x IS DISTINCT FROM 'a' AND NOT coalesce(y, 1) = 1");
+        assert!(!covers(&guards, "x") && !covers(&guards, "y"));
         assert!(Caveat::null("x", "").concerns("x.a") && !Caveat::null("x.a", "").concerns("x"));
     }
 }

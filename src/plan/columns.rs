@@ -2,7 +2,7 @@
 
 use crate::{
     diagnostic::{Fault, Place, RowsFault, Warning},
-    record::{LogicalType, quote, same_name},
+    record::{LogicalType, Schema, quote, same_name},
     spec::{Name, Text},
 };
 
@@ -45,6 +45,27 @@ impl Compiler<'_> {
             }
         }
         columns.into_iter().map(|(_, column)| column).collect()
+    }
+
+    /// Checks that a key consists of fields.
+    pub(super) fn key_fields(&mut self, key: &[Text], schema: &Schema) {
+        for text in key.iter().filter(|text| schema.get(&text.value).is_none()) {
+            let name = text.value.clone();
+            let part = name.rsplit_once('.').filter(|(path, _)| {
+                let first = path.split('.').next().unwrap_or_default();
+                schema.get(first).is_some()
+            });
+            let fault = match part {
+                Some((_, part)) => Fault::Expression {
+                    what: format!("`{name}` is not a field, as a key must be"),
+                    help: format!(
+                        "make it a field in a map below (`fields: {{ {part}: {name} }}`), and set `key: {part}` on the sink"
+                    ),
+                },
+                None => Fault::UnknownField { name, known: schema.names().map(str::to_owned).collect() },
+            };
+            self.report(fault, text.place.clone());
+        }
     }
 
     /// Warns that a built-in column is not written.

@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::{
-    Mistral, Node, NodeId, Paces, Plan, Port, RecordType, Secret, Step, Target, Throttle,
+    Mistral, Node, NodeId, Output, Paces, Plan, Port, RecordType, Secret, Step, Target, Throttle,
     caveat::{Caveat, Guards},
     compiler::{Collected, CompileContext, Compiler, Tables},
     graph::{self, Edge, Graph},
@@ -117,7 +117,8 @@ fn pass(spec: &Spec, around: &CompileContext<'_>, tables: &Tables) -> Pass {
     }
     let (name, duckdb) = (&spec.name, &spec.duckdb);
     let asks = steps.values().any(|step| matches!(step, Step::Ask(_) | Step::Submit(_)));
-    let nodes = nodes::nodes(spec, &graph, steps, &inputs);
+    let outputs = compiler.outputs();
+    let nodes = nodes::nodes(spec, &graph, steps, &inputs, &outputs);
     let plan = Plan {
         name: name.value.to_string(),
         folder: spec.folder.clone(),
@@ -192,6 +193,15 @@ impl Compiler<'_> {
         }
     }
 
+    /// What leaves each stage, jobs apart.
+    fn outputs(&self) -> HashMap<usize, Output> {
+        let has_records =
+            |at: usize| !matches!(self.spec.stages[at].form, Some(Form::Submit(_) | Form::Poll(_)));
+        let out = self.shapes.iter().filter(|((at, port), _)| *port == Port::Out && has_records(*at));
+        out.map(|((at, _), shape)| (*at, Output { schema: shape.schema.clone(), key: shape.key.clone() }))
+            .collect()
+    }
+
     fn stage(&mut self, at: usize, graph: &Graph, shape: Option<Shape>) -> Option<Step> {
         let spec = self.spec;
         let stage = &spec.stages[at];
@@ -239,7 +249,7 @@ impl Compiler<'_> {
                 let guards = Guards::of(&filter.condition.value);
                 let mut after = shape.clone();
                 if let Some(after) = &mut after {
-                    after.caveats.retain(|caveat| !(caveat.is_null() && guards.cover(&caveat.path)));
+                    after.caveats.retain(|caveat| !guards.cover(caveat));
                 }
                 (Some(Step::Filter(filter.condition.value.clone())), after)
             }

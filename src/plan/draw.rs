@@ -12,8 +12,8 @@ use crate::{
 };
 
 use super::{
-    Ask, Attachment, Field, Input, Mock, NewField, Node, Owned, Plan, Poll, Port, Set, Sink, Step, Target,
-    Task, fold::folded_json, line::one_line, without_login,
+    Ask, Attachment, Field, Input, Mock, NewField, Node, Output, Owned, Plan, Poll, Port, Set, Sink, Step,
+    Target, Task, fold::folded_json, line::one_line, without_login,
 };
 
 impl fmt::Display for Plan {
@@ -35,7 +35,8 @@ impl fmt::Display for Plan {
         }
         let width = self.nodes.iter().map(|node| node.name.chars().count()).max().unwrap_or(0);
         for node in &self.nodes {
-            let reads: Vec<String> = node.inputs.iter().map(|input| self.port(*input)).collect();
+            let mut reads: Vec<String> = node.inputs.iter().map(|input| self.port(*input)).collect();
+            reads.dedup();
             let reads = if reads.is_empty() { String::new() } else { format!("  ← {}", reads.join(" + ")) };
             let head = format!("{:<8} {:<width$}{reads}", kind(node), node.name);
             writeln!(f, "\n{}", head.trim_end())?;
@@ -72,11 +73,7 @@ impl Plan {
     fn details(&self, node: &Node) -> Vec<String> {
         let mut lines = match &node.step {
             Step::Source(source) => {
-                let mut lines = vec![source.from.line()];
-                lines.push(match &source.key[..] {
-                    [] => "no key".to_owned(),
-                    key => format!("key {}", key.join(", ")),
-                });
+                let mut lines = source.from.lines();
                 lines.extend(source.limit.map(|limit| format!("limit {limit}")));
                 lines
             }
@@ -179,8 +176,43 @@ impl Plan {
             Step::Sink(sink) => sink_lines(sink),
         };
         lines.extend(node.when.as_ref().map(|when| format!("when {when}")));
+        lines.extend(output_lines(node));
         lines
     }
+}
+
+/// The fields and the key of the records that leave a stage, if it changes the fields.
+fn output_lines(node: &Node) -> Vec<String> {
+    let Some(Output { schema, key }) =
+        node.output.as_ref().filter(|output| output.schema != *node.input.schema)
+    else {
+        return Vec::new();
+    };
+    let fields = schema.fields().iter().map(|field| format!("{} {}", field.name, field.datatype.sql()));
+    let mut lines = wrapped("fields ", fields);
+    lines.push(match &key[..] {
+        [] => "no key".to_owned(),
+        key => format!("key {}", key.join(", ")),
+    });
+    lines
+}
+
+/// Items behind a word, separated by commas, on as many lines as needed.
+fn wrapped(word: &str, items: impl Iterator<Item = String>) -> Vec<String> {
+    const WIDTH: usize = 100;
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = word.to_owned();
+    let mut items = items.peekable();
+    while let Some(item) = items.next() {
+        let end = if items.peek().is_some() { "," } else { "" };
+        if line.len() > word.len() && line.chars().count() + item.chars().count() > WIDTH {
+            lines.push(line.trim_end().to_owned());
+            line = " ".repeat(word.len());
+        }
+        line.push_str(&format!("{item}{end} "));
+    }
+    lines.push(line.trim_end().to_owned());
+    lines
 }
 
 /// The lines of a model call.

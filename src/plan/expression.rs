@@ -79,11 +79,10 @@ impl Compiler<'_> {
     }
 
     /// Advice for a field whose name is an SQL keyword.
-    fn reserved(message: &str, schema: &Schema) -> Option<String> {
+    fn reserved(&self, message: &str, schema: &Schema) -> Option<String> {
         let word = message.strip_prefix("syntax error at or near \"")?.split('"').next()?;
-        schema.get(word).map(|field| {
-            format!("`{word}` is an SQL keyword: write the field as `\"{}\"` in double quotes", field.name)
-        })
+        let field = schema.get(word).filter(|_| sql::is_keyword(&self.engine, word))?;
+        Some(format!("`{word}` is an SQL keyword: write the field as `\"{}\"` in double quotes", field.name))
     }
 
     fn expression_error(&mut self, text: &Text, schema: &Schema, error: ExpressionError) {
@@ -125,16 +124,26 @@ impl Compiler<'_> {
         if let Some((name, span, known)) = missing_part(&error.message, &text.value, schema) {
             return self.report(Fault::UnknownField { name, known }, text.place_of(span));
         }
-        let help = error
-            .help
-            .or_else(|| Self::reserved(&error.message, schema))
-            .or_else(|| cut_at_comment(text, &error.message))
-            .or_else(|| needs_cast(&error.message))
-            .unwrap_or_else(|| match error.message.starts_with("syntax error") {
-                true => "expected one SQL expression over the fields".to_owned(),
-                false => "this does not fit the types of the fields".to_owned(),
-            });
-        self.report(Fault::Expression { what: error.message, help }, place);
+        let help = cut_at_comment(text, &error.message)
+            .or(error.help)
+            .or_else(|| self.reserved(&error.message, schema))
+            .or_else(|| needs_cast(&error.message));
+        let fault = match help {
+            Some(help) => Fault::Expression { what: error.message, help },
+            None if error.message.starts_with("syntax error") => Fault::Expression {
+                what: error.message,
+                help: "expected one SQL expression over the fields".to_owned(),
+            },
+            None if is_of_types(&error.message) => Fault::Expression {
+                what: error.message,
+                help: "this does not fit the types of the fields".to_owned(),
+            },
+            None => Fault::Expression {
+                what: format!("DuckDB rejects this expression: {}", error.message),
+                help: "expected an expression that DuckDB can evaluate".to_owned(),
+            },
+        };
+        self.report(fault, place);
     }
 }
 
@@ -147,10 +156,16 @@ fn needs_cast(message: &str) -> Option<String> {
     })
 }
 
+/// Whether DuckDB's message is about types.
+fn is_of_types(message: &str) -> bool {
+    ["No function matches", "type", "cast", "Cannot compare"].iter().any(|part| message.contains(part))
+}
+
 /// Advice for an expression cut off by ` #`, which begins a YAML comment.
 fn cut_at_comment(text: &Text, message: &str) -> Option<String> {
     let rest = text.place.source.text.get(text.place.span.end..)?.lines().next()?;
-    let is_open = message.starts_with("unterminated") || message.contains("at end of input");
+    let is_open =
+        ["is not closed", "ends too early", "without a `)`"].iter().any(|part| message.contains(part));
     (is_open && rest.trim_start().starts_with('#'))
         .then(|| "YAML reads ` #` as a comment: write the expression in double quotes".to_owned())
 }

@@ -98,10 +98,21 @@ pub struct Node {
     pub inputs: Vec<Input>,
     /// The union type of its input records.
     pub input: RecordType,
+    /// The records that leave it; `None` for a sink and for a stage that only passes jobs on.
+    pub output: Option<Output>,
     /// The condition under which it processes a record.
     pub when: Option<String>,
     /// What it does.
     pub step: Step,
+}
+
+/// The records that leave a stage, for display.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Their fields.
+    pub schema: record::Schema,
+    /// The fields that identify a record, in order; may be empty.
+    pub key: Vec<String>,
 }
 
 /// The type of the records on an edge.

@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::{
-    Input, Node, NodeId, Paces, Poll, Port, RecordType, Split, Step,
+    Input, Node, NodeId, Output, Paces, Poll, Port, RecordType, Split, Step,
     ask::sample_of,
     batch,
     graph::{Edge, Graph},
@@ -35,7 +35,7 @@ impl Nodes {
         step: Step,
     ) -> NodeId {
         let id = NodeId(self.list.len());
-        self.list.push(Node { id, name, kind, inputs, input, when, step });
+        self.list.push(Node { id, name, kind, inputs, input, output: None, when, step });
         id
     }
 }
@@ -47,6 +47,7 @@ pub(super) fn nodes(
     graph: &Graph,
     mut steps: HashMap<usize, Step>,
     types: &HashMap<usize, RecordType>,
+    outputs: &HashMap<usize, Output>,
 ) -> Vec<Node> {
     let lookup_before = lookups(spec, graph, &steps);
     let mut nodes = Nodes::default();
@@ -114,6 +115,7 @@ pub(super) fn nodes(
             }
             step => nodes.add(name, *kind, (inputs, of), when, step),
         };
+        nodes.list[id.0].output = outputs.get(&at).cloned();
         nodes.ids.insert(at, id);
     }
     let splits: HashMap<Arc<str>, NodeId> = nodes

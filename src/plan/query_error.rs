@@ -7,7 +7,7 @@ use crate::{
     event::StageKind,
     record::{ETL, LogicalType, Schema, same_name},
     spec::{Form, StageSpec, Text},
-    sql::QueryFacts,
+    sql::{self, QueryFacts},
 };
 
 use super::compiler::Compiler;
@@ -33,6 +33,13 @@ impl Compiler<'_> {
                 word_in(&text.value, &name).map_or_else(|| text.place.clone(), |at| text.place_of(at));
             let fault = QueryFault::UnknownName { what: "part", name, known, readable: shown(readable) };
             return self.report(Fault::Query(fault), place);
+        }
+        if why.contains("syntax error") || why.contains("unterminated") {
+            if let Some(error) = sql::unfinished(&self.engine, "", &text.value) {
+                let place = error.span.clone().map_or_else(|| text.place.clone(), |span| text.place_of(span));
+                let what = format!("DuckDB rejects this query: {}", error.message);
+                return self.report(Fault::Expression { what, help: error.help.unwrap_or_default() }, place);
+            }
         }
         let fault = match (column, relation.or(no_table)) {
             (Some(name), _) => {

@@ -143,12 +143,7 @@ impl Compiler<'_> {
             let help = error.help.unwrap_or_default();
             self.report(Fault::Expression { what: error.message, help }, place);
         }
-        for name in key {
-            if output.get(&name.value).is_none() {
-                let known = output.names().map(str::to_owned).collect();
-                self.report(Fault::UnknownField { name: name.value.clone(), known }, name.place.clone());
-            }
-        }
+        self.key_fields(key, &output);
         let is_scalar = |name: &String| {
             let of = output.get(name).map(|field| &field.datatype);
             of.is_some_and(|of| {

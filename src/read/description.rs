@@ -49,6 +49,8 @@ pub struct Column {
     pub evidence: Option<Evidence>,
     /// Rows without a value: it is NULL there, or their file has no such column.
     pub empty: u64,
+    /// Whether texts stand beside numbers or booleans in JSON, so that the type is JSON.
+    pub mixed: bool,
 }
 
 /// A value that rules out a type.

@@ -31,6 +31,7 @@ use crate::files::FileSet;
 pub use description::{Column, Description, Evidence};
 pub use error::ReadError;
 pub use file_description::FileDescription;
+pub use jsonl::{Inferred, inferred};
 pub use key_counts::KeyCounts;
 pub use options::{Csv, Encoding, Format, Options, Types};
 pub use row::{BadLine, Counts, Entry, Row};

@@ -9,6 +9,7 @@ mod json_schema;
 mod logical_type;
 mod narrow;
 mod parse_type;
+mod quoting;
 mod schema;
 mod unquoted_name;
 mod value;
@@ -22,14 +23,10 @@ pub use json::{Misfit, from_json, json_text, left_out, write_json};
 pub use json_schema::of_json_schema;
 pub use logical_type::LogicalType;
 pub use parse_type::parse as parse_type;
+pub use quoting::{outside_of_quotes, quote};
 pub use schema::{Field, Schema, same_name};
 pub use unquoted_name::{occurrences, unquoted_names};
 pub use value::{Value, double};
-
-/// A name as an SQL identifier.
-pub fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
 
 /// One record on its way from a source to a sink.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,12 +3,13 @@
 
 use std::ops::Range;
 
-use super::Schema;
+use super::{Schema, quoting::outside_of_quotes};
 
 /// The fields whose names are written without quotes in an expression, and where.
 pub fn unquoted_names(text: &str, schema: &Schema) -> Vec<(String, Range<usize>)> {
+    let outside = outside_of_quotes(text);
     let found = occurrences(text, schema).into_iter();
-    found.filter(|(_, span)| !in_quotes(&text[..span.start])).collect()
+    found.filter(|(_, span)| outside.get(span.clone()) == text.get(span.clone())).collect()
 }
 
 /// The fields whose names are not identifiers, wherever a text has them.
@@ -49,19 +50,6 @@ fn must_be_quoted(name: &str) -> bool {
         && name.chars().any(|c| !is_word(c))
         && first.is_some_and(is_word)
         && last.is_some_and(|c| !c.is_whitespace())
-}
-
-/// Whether a text ends inside of a quoted part.
-fn in_quotes(text: &str) -> bool {
-    let mut open = None;
-    for c in text.chars() {
-        match open {
-            None if c == '\'' || c == '"' => open = Some(c),
-            Some(quote) if quote == c => open = None,
-            _ => {}
-        }
-    }
-    open.is_some()
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ use crate::{
     spec::LARGEST_FILE,
     task,
     template::{RenderError, Template, TemplateMistake},
-    units::Size,
 };
 
 use super::media_type;
@@ -51,8 +50,8 @@ pub(crate) enum AttachmentError {
     NotAFile(String),
     #[error("`{0}` is empty")]
     Empty(String),
-    #[error("`{path}` has {size}, and must be smaller than {LARGEST_FILE}")]
-    TooLarge { path: String, size: Size },
+    #[error("`{path}` has {bytes} bytes, and may have at most {LARGEST_FILE}")]
+    TooLarge { path: String, bytes: u64 },
     #[error("the file extension of `{path}` is not one of {}", media_type::endings())]
     Ending { path: String },
     #[error("`{path}` is not an image but {media_type}: use `documents:`")]
@@ -79,9 +78,8 @@ impl Attachment {
         if text.is_empty() {
             return Err(AttachmentError::Nothing);
         }
-        let lower: String = text.chars().take(8).flat_map(char::to_lowercase).collect();
-        if ["http://", "https://", "data:"].iter().any(|scheme| lower.starts_with(scheme)) {
-            return Ok(text.to_owned());
+        if let Some(url) = url_of(text) {
+            return Ok(url);
         }
         if text.contains("://") {
             return Err(AttachmentError::Scheme(text.to_owned()));
@@ -93,6 +91,18 @@ impl Attachment {
         let read = task::blocking(move || data_url(&path, &within, kind)).await;
         read.ok_or_else(stopped)?
     }
+}
+
+/// The text, if it is a URL, with its scheme in lower case. The media type of a `data:` URL is in lower case too.
+fn url_of(text: &str) -> Option<String> {
+    let scheme = ["http://", "https://", "data:"]
+        .into_iter()
+        .find(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))?;
+    let rest = &text[scheme.len()..];
+    Some(match rest.split_once(',').filter(|_| scheme == "data:") {
+        Some((head, data)) => format!("data:{},{data}", head.to_ascii_lowercase()),
+        None => format!("{scheme}{rest}"),
+    })
 }
 
 fn data_url(path: &Path, within: &[PathBuf], kind: Kind) -> Result<String, AttachmentError> {
@@ -120,7 +130,7 @@ fn data_url(path: &Path, within: &[PathBuf], kind: Kind) -> Result<String, Attac
         return Err(AttachmentError::NoPicture { path: shown, media_type });
     }
     if meta.len() > LARGEST_FILE.0 {
-        return Err(AttachmentError::TooLarge { path: shown, size: Size(meta.len()) });
+        return Err(AttachmentError::TooLarge { path: shown, bytes: meta.len() });
     }
     let bytes = fs::read(&real).map_err(io)?;
     if bytes.is_empty() {
@@ -140,6 +150,19 @@ mod tests {
         let reported = data_url(&folder.join(path), &within, kind);
         let reported = reported.unwrap_or_else(|error| error.to_string());
         reported.replace(&format!("{}/", folder.display()), "")
+    }
+
+    #[test]
+    fn a_scheme_and_a_media_type_are_sent_in_lower_case() {
+        for (text, url) in [
+            ("HTTPS://X.org/A.png", Some("https://X.org/A.png")),
+            ("Data:Image/PNG;Base64,iVBO", Some("data:image/png;base64,iVBO")),
+            ("data:nothing", Some("data:nothing")),
+            ("a/data:.png", None),
+            ("dät", None),
+        ] {
+            assert_eq!(url_of(text).as_deref(), url, "{text}");
+        }
     }
 
     #[test]
@@ -165,7 +188,7 @@ mod tests {
         assert_eq!(no("in/b.png"), "cannot read `in/b.png`: no such file or directory");
         assert_eq!(no("in/none.png"), "`in/none.png` is empty");
         assert_eq!(no("in/deep.png"), "`in/deep.png` is not a file");
-        assert_eq!(no("in/large.png"), "`in/large.png` has 50MB, and must be smaller than 50MB");
+        assert_eq!(no("in/large.png"), "`in/large.png` has 50000001 bytes, and may have at most 50MB");
         assert_eq!(no("in/../inner/a.png"), "`in/../inner/a.png` is outside of `in`");
         #[cfg(unix)]
         assert_eq!(no("in/link/a.png"), "`in/link/a.png` is outside of `in`");

@@ -63,7 +63,7 @@ pub(crate) fn check(
             Some(Value::Own(own))
         }
         (Type::Json(_), Kind::Map(_)) => {
-            Some(Value::Json(reader.place(node.span.clone()), reader.json(node)))
+            Some(Value::Json(reader.place(node.span.clone()), reader.json(node), reader.json_text(node)))
         }
         (Type::Schema, Kind::Map(entries)) if short_schema::is_json_schema(entries) => {
             Some(Value::Schema(json_schema(node, reader).unwrap_or(SchemaSpec::Wrong)))

@@ -215,6 +215,11 @@ impl Shape {
         self.keys.iter().flat_map(|group| group.iter())
     }
 
+    /// Whether `{}` is valid.
+    pub(crate) fn may_be_empty(&self) -> bool {
+        self.keys().all(|key| !key.required) && matches!(self.choice, Choice::Free | Choice::Optional(..))
+    }
+
     /// The key that identifies the mapping among several.
     pub(crate) fn tag(&self) -> &'static str {
         self.keys().next().map_or("", |key| key.name)

@@ -25,7 +25,11 @@ pub(crate) fn mistake(source: &str, at: usize) -> Option<String> {
     if open.contains(&indent) || (indent > content_column(*column, previous) && opens_more) {
         return None;
     }
-    let known: Vec<String> = open.iter().take(3).map(usize::to_string).collect();
+    let known = open.iter().take(3).map(usize::to_string).collect::<Vec<_>>();
+    let known = match &known[..] {
+        [known @ .., last] if !known.is_empty() => format!("{} or {last}", known.join(", ")),
+        known => known.join(""),
+    };
     let spaces = if indent == 1 { "1 space".to_owned() } else { format!("{indent} spaces") };
     let text = match previous.split_once(": ") {
         Some((key, text)) if indent > content_column(*column, previous) && text.contains(' ') => format!(
@@ -34,10 +38,7 @@ pub(crate) fn mistake(source: &str, at: usize) -> Option<String> {
         ),
         _ => String::new(),
     };
-    Some(format!(
-        "this line is indented by {spaces}, and the lines that it could belong to by {}{text}",
-        known.join(" or ")
-    ))
+    Some(format!("this line is indented by {spaces}; expected {known}, as the lines above{text}"))
 }
 
 /// The indentation of a line and its content; `None` for an empty line or a comment.
@@ -70,17 +71,17 @@ mod tests {
             (
                 "stages:\n  - source: s\n    csv: a.csv\n     key: id\n",
                 "key: id",
-                "by 5 spaces, and the lines that it could belong to by 4 or 2 or 0",
+                "by 5 spaces; expected 4, 2 or 0, as the lines above",
             ),
             (
                 "stages:\n  - source: s\n    csv: a.csv\n   key: id\n",
                 "key: id",
-                "by 3 spaces, and the lines that it could belong to by 4 or 2 or 0",
+                "by 3 spaces; expected 4, 2 or 0, as the lines above",
             ),
             (
                 "stages:\n  - source: s\n    csv: a.csv\n - sink: t\n",
                 "- sink",
-                "by 1 space, and the lines that it could belong to by 4 or 2 or 0",
+                "by 1 space; expected 4, 2 or 0, as the lines above",
             ),
         ];
         for (text, at, wanted) in wrong {

@@ -43,6 +43,7 @@ pub use schema::SchemaSpec;
 pub(crate) use schema::flaw as schema_flaw;
 pub use text::{Name, Text, is_template};
 pub use tree::Origin;
+pub use value::JsonText;
 pub use variables::Variables;
 
 use reader::Reader;

@@ -145,6 +145,33 @@ impl Reader<'_> {
         }
     }
 
+    /// A value as a JSON text, with its numbers as they are written: `19.90` keeps its zero.
+    pub(crate) fn json_text(&mut self, node: &Node) -> String {
+        let quoted = |text: &str| Value::from(text).to_string();
+        match &node.kind {
+            Kind::Int(_) | Kind::Float(_) => {
+                let raw = self.source.text.get(node.span.clone()).unwrap_or_default().trim();
+                // `${params.n}`, `0x1F` and `.5` are no numbers of JSON.
+                match raw.parse::<f64>().ok().zip(serde_json::from_str::<f64>(raw).ok()) {
+                    Some(_) => raw.to_owned(),
+                    None => self.json(node).to_string(),
+                }
+            }
+            Kind::List(items) => {
+                let items: Vec<String> = items.iter().map(|item| self.json_text(item)).collect();
+                format!("[{}]", items.join(","))
+            }
+            Kind::Map(entries) => {
+                let entries = entries.iter();
+                let entries: Vec<String> = entries
+                    .map(|(key, value)| format!("{}:{}", quoted(&key.name), self.json_text(value)))
+                    .collect();
+                format!("{{{}}}", entries.join(","))
+            }
+            _ => self.json(node).to_string(),
+        }
+    }
+
     /// The digits of a number that a JSON number would change.
     fn written_digits(&self, node: &Node) -> Option<Value> {
         let raw = self.source.text.get(node.span.clone())?.trim();

@@ -101,7 +101,12 @@ pub(crate) fn at_error(source: &str, at: usize) -> Option<String> {
     let (key, value) = (key.trim(), value.trim());
     let is_key =
         !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '"' | ' '));
-    let is_open = value.is_empty() || value.starts_with(['{', '[', '|', '>', '"']);
+    let is_open = value.is_empty() || value.starts_with(['{', '[', '|', '>']);
+    // `"A" > 1`: the quotes belong to the value, which single quotes can contain.
+    if is_key && value.starts_with('"') {
+        let is_more = value.len() > 1 && !value.ends_with('"') && value.matches('"').count() == 2;
+        return is_more.then(|| format!("{key}: '{}'", value.replace('\'', "''")));
+    }
     if !is_key || is_open {
         return None;
     }
@@ -164,7 +169,8 @@ fn template(source: &str, at: usize) -> Option<String> {
 
 /// The fault for a text that is not YAML.
 pub(crate) fn yaml_fault(source: &str, at: usize, message: String) -> Fault {
-    const VALUES: [&str; 4] = [
+    const VALUES: [&str; 5] = [
+        "has no anchor",
         "invalid trailing content",
         "did not find expected ',' or '}'",
         "mapping values are not allowed",
@@ -202,6 +208,9 @@ mod tests {
             ("  where: @kind\n", "@kind", Some("where: \"@kind\"")),
             ("  where: k = \"a\": b\n", ": b", Some("where: \"k = \\\"a\\\": b\"")),
             ("  fields: { known: coalesce(text, 'x') y }\n", "y }", Some("known: \"coalesce(text, 'x') y\"")),
+            ("  where: \"A\" > 1\n", "> 1", Some("where: '\"A\" > 1'")),
+            ("  files: *.txt\n", "*.txt", Some("files: \"*.txt\"")),
+            ("  where: \"A\n", "\"A", None),
             ("  where: [a\n", "[a", None),
             ("nothing here\n", "here", None),
         ] {

@@ -32,7 +32,8 @@ pub(crate) enum Value {
     List(Vec<Value>),
     Map(Checked),
     Own(Vec<(Name, Value)>),
-    Json(Place, Json),
+    /// A mapping as JSON, and as a JSON text with its numbers as written.
+    Json(Place, Json, String),
     Schema(SchemaSpec),
     /// A secret whose variable is not set.
     Unset(String),
@@ -137,7 +138,25 @@ impl FromValue for usize {
 impl FromValue for (Place, Json) {
     fn from_value(value: Value) -> Option<Self> {
         match value {
-            Value::Json(place, json) => Some((place, json)),
+            Value::Json(place, json, _) => Some((place, json)),
+            _ => None,
+        }
+    }
+}
+
+/// A mapping as a JSON text, with its numbers as written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JsonText {
+    /// Its place.
+    pub place: Place,
+    /// The text.
+    pub text: String,
+}
+
+impl FromValue for JsonText {
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Json(place, _, text) => Some(Self { place, text }),
             _ => None,
         }
     }
@@ -201,7 +220,7 @@ impl Value {
                     .filter_map(|entry| Some((entry.name.to_owned(), entry.value.into_json()?)))
                     .collect(),
             ),
-            Self::Json(_, json) => json,
+            Self::Json(_, json, _) => json,
             Self::Schema(_)
             | Self::Rate(_)
             | Self::Duration(_)

@@ -32,6 +32,9 @@ impl Type {
             Self::Money => "an amount, such as `5.00 USD`".to_owned(),
             Self::List(_, what) => format!("a list of {what}"),
             Self::Many(of) => format!("{} or a list of them", of.wanted()),
+            Self::Map(shape) if shape.may_be_empty() => {
+                "a mapping, `key: value` (`{}` for the defaults)".to_owned()
+            }
             Self::Map(_) => "a mapping, `key: value`".to_owned(),
             Self::Own(_, _, form) => format!("a mapping, `{form}`"),
             Self::Json(what) => (*what).to_owned(),
@@ -80,7 +83,7 @@ impl Written {
             Self::Field => "the name of a field",
             Self::Port => "a stage or `stage.port`",
             Self::Path => "a path",
-            Self::Pattern => "a pattern of paths",
+            Self::Pattern => "a pattern of paths, such as `{a,b}/*.txt`",
             Self::Server => "a region or a URL",
             Self::Template => "a template",
             Self::Expression => "an expression",

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::record::{LogicalType, Schema};
+use crate::record::{LogicalType, Schema, outside_of_quotes};
 
 use super::{
     Engine, ExpressionError,
@@ -14,7 +14,9 @@ use super::{
     error::translated,
     evaluate::Evaluator,
     functions::Functions,
-    message, tree,
+    message,
+    syntax::unfinished,
+    tree,
 };
 
 /// The type of an expression over the fields of a schema.
@@ -38,7 +40,8 @@ fn bound(engine: &Engine, schema: &Schema, expression: &str) -> Result<LogicalTy
         );
     }
     habits(text)?;
-    let item = tree::of_expression(engine, expression)?;
+    let item = tree::of_expression(engine, expression)
+        .map_err(|error| unfinished(engine, "SELECT ", expression).unwrap_or(error))?;
     refuse_by_tree(&item, schema)?;
     let slot = Slot::new(schema.clone());
     let relation = slot.relation();
@@ -197,33 +200,6 @@ fn habits(text: &str) -> Result<(), ExpressionError> {
         );
     }
     Ok(())
-}
-
-/// The text with everything in quotes replaced by spaces, of the same length.
-fn outside_of_quotes(text: &str) -> String {
-    let mut quote = None;
-    let mut outside = String::with_capacity(text.len());
-    for c in text.chars() {
-        let is_outside = match (quote, c) {
-            (None, '\'' | '"') => {
-                quote = Some(c);
-                false
-            }
-            (Some(open), c) => {
-                if c == open {
-                    quote = None;
-                }
-                false
-            }
-            (None, _) => true,
-        };
-        if is_outside {
-            outside.push(c);
-        } else {
-            outside.extend(std::iter::repeat_n(' ', c.len_utf8()));
-        }
-    }
-    outside
 }
 
 fn refuse_by_tree(item: &serde_json::Value, schema: &Schema) -> Result<(), ExpressionError> {

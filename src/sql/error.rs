@@ -81,6 +81,10 @@ pub(super) fn translated(message: &str, offset: usize, expression: &str) -> Expr
 fn function(message: &str, what: &str) -> Option<ExpressionError> {
     let name =
         what.strip_prefix("Scalar Function with name ")?.split(" does not exist").next()?.trim_matches('"');
+    if let Some(operator) = name.strip_suffix("__postfix") {
+        let help = format!("expected a value after `{operator}`");
+        return Some(ExpressionError::new(format!("nothing follows the operator `{operator}`")).help(help));
+    }
     let near = message.split("Did you mean \"").nth(1).and_then(|rest| rest.split('"').next());
     let near = near.filter(|near| strsim::damerau_levenshtein(name, near) <= (name.len() / 3).max(1));
     let help = match near {

@@ -18,6 +18,7 @@ mod lineage;
 mod query;
 mod read;
 pub mod resources;
+mod syntax;
 mod tree;
 
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use lineage::{ORIGINS, with_origins};
 pub use query::{QueryFacts, Relation, facts};
 pub use read::{carried, each_row};
 pub use resources::{Limits, Resources};
+pub use syntax::{is_keyword, unfinished};
 
 /// A row of values in the order of a schema.
 pub type Row = std::sync::Arc<[crate::record::Value]>;

@@ -12,17 +12,7 @@ pub(super) fn of_expression(engine: &Engine, expression: &str) -> Result<Value, 
     const HEAD: &str = "SELECT (";
     let text = format!("{HEAD}{expression}\n)");
     let tree = parsed(engine, &text)?;
-    if tree["error"].as_bool() == Some(true) {
-        let message = tree["error_message"].as_str().unwrap_or("a syntax error");
-        let mut error = ExpressionError::new(message.trim_end_matches('.').to_owned());
-        let position = tree["position"].as_str().and_then(|at| at.parse::<usize>().ok());
-        error.span = position
-            .and_then(|at| at.checked_sub(HEAD.len()))
-            .filter(|at| *at < expression.len() && expression.is_char_boundary(*at))
-            .map(|at| {
-                let word = expression[at..].chars().take_while(|c| c.is_alphanumeric() || *c == '_');
-                at..at + word.map(char::len_utf8).sum::<usize>().max(1)
-            });
+    if let Some(error) = error_in(&tree, HEAD, expression) {
         return Err(error);
     }
     let statements = tree["statements"].as_array().map_or(0, Vec::len);
@@ -33,6 +23,27 @@ pub(super) fn of_expression(engine: &Engine, expression: &str) -> Result<Value, 
     }
 }
 
+/// The parser's error in a tree of `head` and a text, with its place in the text.
+pub(super) fn error_in(tree: &Value, head: &str, text: &str) -> Option<ExpressionError> {
+    if tree["error"].as_bool() != Some(true) {
+        return None;
+    }
+    let message = tree["error_message"].as_str().unwrap_or("a syntax error");
+    let mut error = ExpressionError::new(message.trim_end_matches('.').to_owned());
+    let position = tree["position"].as_str().and_then(|at| at.parse::<usize>().ok());
+    error.span = position
+        .and_then(|at| at.checked_sub(head.len()))
+        .filter(|at| *at < text.len() && text.is_char_boundary(*at))
+        .map(|at| at..at + word(&text[at..]).len().max(1));
+    Some(error)
+}
+
+/// The word at the start of a text.
+fn word(text: &str) -> &str {
+    &text[..text.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(text.len())]
+}
+
+/// DuckDB's tree of a statement, or the parser's error as JSON.
 pub(super) fn parsed(engine: &Engine, text: &str) -> Result<Value, ExpressionError> {
     let json: Result<String, duckdb::Error> =
         engine.connection().query_row("SELECT json_serialize_sql(?::VARCHAR)", [text], |row| row.get(0));

@@ -31,7 +31,8 @@ impl GatherBuffer {
     /// The buffer of a gather with these types of records and pieces.
     pub fn new(stage: &str, records: &Arc<Schema>, piece: LogicalType) -> Self {
         Self {
-            name: format!("gathered_{stage}"),
+            // No name of a stage has a dot: `join` and `join_pieces` may both be gathers.
+            name: format!("gathered.{stage}"),
             records: Arc::clone(records),
             pieces: Arc::new(Schema::new([(PIECE, piece)])),
         }
@@ -44,7 +45,7 @@ impl GatherBuffer {
 
     fn piece_table(&self) -> (String, RecordTable) {
         let own = [("number", LogicalType::BigInt), ("place", LogicalType::BigInt)];
-        (format!("etl.{}", quote(&format!("{}_pieces", self.name))), RecordTable::new(&own, &self.pieces))
+        (format!("etl.{}", quote(&format!("{}.pieces", self.name))), RecordTable::new(&own, &self.pieces))
     }
 }
 

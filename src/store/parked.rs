@@ -29,7 +29,7 @@ pub struct Parked {
 }
 
 fn qualified(stage: &str) -> String {
-    format!("etl.{}", quote(&format!("parked_{stage}")))
+    format!("etl.{}", quote(&format!("parked.{stage}")))
 }
 
 /// The table layout for records of a schema.

@@ -102,9 +102,9 @@ impl Table {
             // In the schema of the table to be replaced, because DuckDB can rename a table but not move it, and
             // under a name that needs quotes in SQL.
             (SinkTarget::Table(_), SinkMode::Replace) => {
-                format!("main.{}", quote(&format!("etl.next_{}", self.stage)))
+                format!("main.{}", quote(&format!("etl.next.{}", self.stage)))
             }
-            (SinkTarget::File { .. }, _) => format!("etl.{}", quote(&format!("next_{}", self.stage))),
+            (SinkTarget::File { .. }, _) => format!("etl.{}", quote(&format!("next.{}", self.stage))),
         }
     }
 

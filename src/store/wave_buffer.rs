@@ -51,7 +51,8 @@ impl WaveBuffer {
     ) -> Self {
         let server = blake3::hash(server.as_bytes()).to_hex();
         Self {
-            name: format!("held_{pipeline}_{wave}_{}", &server[..8]),
+            // No name of a wave has a dot: `a_b` with `c` differs from `a` with `b_c`.
+            name: format!("held.{pipeline}.{wave}.{}", &server[..8]),
             input: Arc::clone(input),
             output: Arc::clone(output),
             failed: Arc::clone(failed),
@@ -62,8 +63,8 @@ impl WaveBuffer {
     pub(super) fn table(&self, shelf: Shelf) -> String {
         let name = match shelf {
             Shelf::Ok => self.name.clone(),
-            Shelf::Failed => format!("{}_failed", self.name),
-            Shelf::Relation(at) => format!("{}_{at}", self.name),
+            Shelf::Failed => format!("{}.failed", self.name),
+            Shelf::Relation(at) => format!("{}.{at}", self.name),
         };
         format!("etl.{}", quote(&name))
     }
@@ -95,7 +96,7 @@ impl WaveBuffer {
         let there: i64 = connection.query_row(
             "SELECT count(*) FROM duckdb_tables()
              WHERE schema_name = 'etl' AND table_name IN (?, ?) AND database_name = current_database()",
-            params![self.name, format!("{}_failed", self.name)],
+            params![self.name, format!("{}.failed", self.name)],
             |row| row.get(0),
         )?;
         if there < 2 {

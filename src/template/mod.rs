@@ -31,6 +31,9 @@ pub enum RenderError {
     /// It uses NULL.
     #[error("`{0}` is NULL in this record: write `{{{{ {0} | default('') }}}}` or `when: {0} IS NOT NULL`")]
     Null(String),
+    /// It uses NULL that is inside of a list.
+    #[error("an item{0} has NULL in this record: write `default('')` after it, or `{{% if … %}}` around it")]
+    NullItem(String),
     /// Anything else.
     #[error("{0}")]
     Other(String),
@@ -39,9 +42,12 @@ pub enum RenderError {
 impl RenderError {
     fn new(error: &minijinja::Error) -> Self {
         let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-        let line = error.line().map(|line| format!(" (line {line} of the template)")).unwrap_or_default();
-        Self::Other(format!("{what}{line}"))
+        Self::Other(format!("{what}{}", line_of(error)))
     }
+}
+
+fn line_of(error: &minijinja::Error) -> String {
+    error.line().map(|line| format!(" (line {line} of the template)")).unwrap_or_default()
 }
 
 /// A parsed template with its includes.
@@ -87,17 +93,36 @@ impl Template {
     /// An unhandled NULL, or a filter that refuses its input.
     pub fn render(&self, record: &Record) -> Result<String, RenderError> {
         let template = self.env.get_template(MAIN).map_err(|error| RenderError::new(&error))?;
-        template.render(value::of_record(record, &self.maps)).map_err(|error| {
-            let meets_null = error.kind() == ErrorKind::UndefinedError
-                || error.detail().is_some_and(|detail| detail.contains("undefined"));
-            let null = meets_null.then(|| self.null_in(record)).flatten();
-            null.map_or_else(|| RenderError::new(&error), RenderError::Null)
-        })
+        let null = || self.null_in(record).map(RenderError::Null);
+        match template.render(value::of_record(record, &self.maps)) {
+            Ok(text) if text.contains(value::NULL_MARK) => {
+                Err(null().unwrap_or_else(|| RenderError::NullItem(String::new())))
+            }
+            Ok(text) => Ok(text),
+            Err(error) => {
+                let meets_null = error.kind() == ErrorKind::UndefinedError
+                    || error.detail().is_some_and(|detail| detail.contains("undefined"))
+                    || self.null_without_guard(record).is_some();
+                let null = meets_null.then(null).flatten();
+                Err(null.unwrap_or_else(|| match meets_null {
+                    true => RenderError::NullItem(line_of(&error)),
+                    false => RenderError::new(&error),
+                }))
+            }
+        }
     }
 
-    /// The first name of the template that is NULL in a record.
+    /// The first name of the template that is NULL in a record, if possible one that the template does not test.
     fn null_in(&self, record: &Record) -> Option<String> {
-        self.names.iter().find(|name| value::is_null(record, name)).cloned()
+        let any = || self.names.iter().find(|name| value::is_null(record, name)).cloned();
+        self.null_without_guard(record).or_else(any)
+    }
+
+    fn null_without_guard(&self, record: &Record) -> Option<String> {
+        let null = |name: &str| value::is_null(record, name).then(|| name.to_owned()).into_iter().collect();
+        self.env.templates().find_map(|(_, template)| {
+            unguarded(template.source(), &null).into_iter().next().map(|(name, _)| name)
+        })
     }
 }
 
@@ -119,7 +144,7 @@ mod tests {
                 r#"[{"name": "x", "total": 1.5}, {"name": null, "total": 2}]"#,
             ),
             ("about", "STRUCT(title VARCHAR, year BIGINT)", r#"{"title": "T", "year": null}"#),
-            ("nothing", "STRUCT(a VARCHAR)", "null"),
+            ("nothing", "STRUCT(a VARCHAR, b STRUCT(c VARCHAR))", "null"),
         ];
         let schema = Schema::new(fields.map(|(name, of, _)| (name, parse_type(of))));
         let values: Vec<Value> =
@@ -161,10 +186,18 @@ mod tests {
             "{{ 'x' in missing }}",
             "{{ about.year }}",
             "{{ nothing.a }}",
+            "{{ nothing }}",
+            "{{ nothing ~ 'x' }}",
+            "{{ nothing | upper }}",
+            "{{ nothing | tojson }}",
+            "{{ [nothing] | join }}",
+            "{% for part in nothing %}{% endfor %}",
+            "{{ nothing.b.c }}",
+            "{{ lines[1].name }}",
             "{{ missing | tojson }}",
         ] {
             let error = rendered(text).unwrap_err();
-            assert!(error.contains("is NULL in this record: write"), "{text}: {error}");
+            assert!(error.contains("NULL in this record: write"), "{text}: {error}");
         }
         let shown = "`missing` is NULL in this record: write `{{ missing | default('') }}` or `when: missing IS NOT NULL`";
         assert_eq!(rendered("{{ missing }}"), Err(shown.to_owned()));
@@ -177,5 +210,24 @@ mod tests {
             rendered("{{ missing is none }} {{ missing is defined }} {{ text is none }}"),
             Ok("true false false".into())
         );
+    }
+
+    #[test]
+    fn the_parts_of_a_null_struct_are_null() {
+        for (text, wanted) in [
+            ("{{ nothing.a | default('-') }}{{ nothing.b.c | d('+') }}{{ nothing.b | default('?') }}", "-+?"),
+            ("{% if nothing %}x{% elif nothing.a %}y{% else %}z{% endif %}", "z"),
+            (
+                "{{ nothing is none }} {{ nothing.b is none }} {{ nothing.a is defined }} {{ about is none }}",
+                "true true false false",
+            ),
+            ("{{ about.title | default('-') }}{{ about.year | default(1) }}", "T1"),
+            ("{{ '' | default('x', true) }}{{ '' | default('x') }}", "x"),
+        ] {
+            assert_eq!(rendered(text).as_deref(), Ok(wanted), "{text}");
+        }
+        // The value that is tested is not the one to blame.
+        let error = rendered("{{ missing | default('-') }}{{ nothing.a }}").unwrap_err();
+        assert!(error.starts_with("`nothing.a` is NULL"), "{error}");
     }
 }

@@ -10,9 +10,10 @@ use super::tokens::tokens;
 /// A path such as `review.summary` in a template, and its byte range.
 type Named = (String, Range<usize>);
 
-/// The plain references to paths for which `may_be_null` is true: not followed by `default`, not in a branch that
-/// tests the path, not tested or combined with `or`.
-pub fn unguarded(text: &str, may_be_null: &dyn Fn(&str) -> bool) -> Vec<Named> {
+/// The plain references to paths that may be NULL: not followed by `default`, not in a branch that tests the path, not
+/// tested or combined with `or`. `may_be_null` returns the path and those of its parents that are the reason: a branch
+/// that tests all of these is a guard.
+pub fn unguarded(text: &str, may_be_null: &dyn Fn(&str) -> Vec<String>) -> Vec<Named> {
     let mut found = Vec::new();
     let mut branches: Vec<Vec<String>> = Vec::new();
     let mut inside: Option<Part> = None;
@@ -34,10 +35,10 @@ pub fn unguarded(text: &str, may_be_null: &dyn Fn(&str) -> bool) -> Vec<Named> {
                     Some("endif") => drop(branches.pop()),
                     _ if part.is_conditional => {}
                     _ => {
-                        let known = |name: &str| branches.iter().flatten().any(|guard| guards(guard, name));
-                        let open =
-                            part.open.into_iter().filter(|(name, _)| may_be_null(name) && !known(name));
-                        found.extend(open);
+                        let known =
+                            |name: &String| branches.iter().flatten().any(|guard| guards(guard, name));
+                        let is_open = |name: &str| may_be_null(name).iter().any(|reason| !known(reason));
+                        found.extend(part.open.into_iter().filter(|(name, _)| is_open(name)));
                     }
                 }
             }
@@ -117,7 +118,11 @@ mod tests {
     #[test]
     fn plain_references_are_found_and_guarded_ones_are_not() {
         let found = |text: &str| -> Vec<String> {
-            let may_be = |name: &str| matches!(name, "x" | "a.b");
+            let may_be = |name: &str| match name {
+                "x" | "a.b" => vec![name.to_owned()],
+                "s.part" => vec!["s".to_owned()],
+                _ => Vec::new(),
+            };
             unguarded(text, &may_be)
                 .into_iter()
                 .map(|(name, span)| format!("{name}={}", &text[span]))
@@ -130,6 +135,8 @@ mod tests {
             ("{{ x | default('-') }}{{ a.b|d('') }}", &[]),
             ("{% if x %}{{ x }}{% else %}{{ x }}{% endif %}{{ x }}", &["x=x"]),
             ("{% if a.b %}{{ a.b }}{% endif %}", &[]),
+            ("{% if s %}{{ s.part }}{% endif %}{% if s is none %}-{% else %}{{ s.part }}{% endif %}", &[]),
+            ("{% if y %}{{ s.part }}{% endif %}", &["s.part=s.part"]),
             ("{% if y %}{{ x }}{% elif a.b %}{{ a.b }}{% endif %}", &["x=x"]),
             ("{{ x or 'none' }}{{ x if x else '' }}{{ x is none }}", &[]),
             ("{% for i in x %}{{ i }}{% endfor %}", &["x=x"]),

@@ -118,9 +118,43 @@ fn part(value: &Value, of: &LogicalType, name: &str) -> Option<Jinja> {
     Some(of_value(&values[at], &fields[at].1))
 }
 
+/// A struct that is NULL: its parts are NULL, and it can be tested but not used. A plain undefined value would refuse
+/// `{{ review.title | default('-') }}`.
+#[derive(Debug)]
+struct NullStruct(LogicalType);
+
+impl Object for NullStruct {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
+        let (LogicalType::Struct(fields), name) = (&self.0, key.as_str()?) else { return None };
+        let (_, of) = fields.iter().find(|(field, _)| same_name(field, name))?;
+        Some(of_value(&Value::Null, of))
+    }
+
+    fn is_true(self: &Arc<Self>) -> bool {
+        false
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(NULL_MARK)
+    }
+}
+
+/// What a NULL struct becomes where a filter or an operator makes it a text: such a text is never sent.
+pub(super) const NULL_MARK: &str = "\0NULL\0";
+
+/// Whether a value is NULL.
+pub(super) fn is_missing(value: &Jinja) -> bool {
+    value.is_undefined() || value.is_none() || value.downcast_object_ref::<NullStruct>().is_some()
+}
+
 /// Converts a value. NULL is undefined, so that it can be tested but not used.
 fn of_value(value: &Value, of: &LogicalType) -> Jinja {
     match value {
+        Value::Null if matches!(of, LogicalType::Struct(_)) => Jinja::from_object(NullStruct(of.clone())),
         Value::Null => Jinja::UNDEFINED,
         Value::Boolean(value) => Jinja::from(*value),
         Value::Integer(value) => Jinja::from(*value),

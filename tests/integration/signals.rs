@@ -63,6 +63,19 @@ fn hanging_up_ends_a_run_like_a_request_to_end() {
     assert_eq!((ends[0].1.as_str(), ends[0].2.as_str()), ("interrupted", "true"), "{ends:?}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_under_nohup_goes_on_without_its_terminal() {
+    let folder = Folder::new();
+    folder.write("spec.yaml", SPEC.replace("400", "120").as_bytes());
+    let mut command = Command::new("nohup");
+    command.args([ETL, "run", "spec.yaml", "--progress", "none"]).current_dir(folder.path(""));
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null()).spawn().unwrap();
+    signal(&folder, &child, "HUP");
+    assert_eq!(ended(child).code(), Some(0));
+    assert_eq!(folder.sql("SELECT count(*) FROM rows"), "120");
+}
+
 #[test]
 fn a_run_that_was_killed_is_named_so_by_the_next() {
     let folder = Folder::new();

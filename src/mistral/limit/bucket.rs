@@ -10,6 +10,9 @@ use crate::{mistral::lock::unpoisoned, units::Rate};
 /// The shortest refill interval. For faster rates, a refill holds several requests.
 const GRAIN: Duration = Duration::from_millis(20);
 
+/// The longest refill interval of a rate that is faster than one per interval.
+const LONGEST: Duration = Duration::from_millis(100);
+
 /// The most unused reservation that is saved: the amount refilled in this time.
 const SAVED: Duration = Duration::from_secs(10);
 
@@ -62,11 +65,17 @@ impl Bucket {
 
 fn flow(rate: Rate) -> RateLimiter {
     let period = rate.period();
-    // Evenly spaced where the interval allows; the bucket starts with one refill, not full.
-    let (interval, refill) = match period >= GRAIN {
-        true => (period, 1),
-        false => (GRAIN, (rate.per_second() * GRAIN.as_secs_f64()).floor().max(1.0) as usize),
+    // Evenly spaced where the interval allows. A refill is a whole number and a timer counts milliseconds: of the
+    // intervals up to `LONGEST`, the one that keeps the rate best. The bucket starts with one refill, not full.
+    let refills = |interval: Duration| (rate.per_second() * interval.as_secs_f64()).ceil().max(1.0) as usize;
+    let off = |refill: &usize| {
+        let millis = period.as_secs_f64() * 1e3 * *refill as f64;
+        (millis.ceil() - millis) / millis
     };
+    let (least, most) = (refills(GRAIN), refills(LONGEST));
+    let refill =
+        (least..=most.clamp(least, least + 100)).min_by(|a, b| off(a).total_cmp(&off(b))).unwrap_or(least);
+    let interval = period.mul_f64(refill as f64);
     RateLimiter::builder().interval(interval).refill(refill).max(refill).initial(refill).build()
 }
 
@@ -94,6 +103,21 @@ mod tests {
             tokens.take(500).await;
         }
         assert_eq!(started.elapsed(), Duration::from_millis(1980));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn any_rate_is_exact() {
+        for rate in ["5k/min", "90/s", "75/s", "7/s", "99/s", "3.3k/min", "123.4/s", "1M/min", "40/min"] {
+            let started = Instant::now();
+            let limited = bucket(rate);
+            let per_second = rate.parse::<Rate>().unwrap().per_second();
+            let amount = (per_second * 60.0) as u64;
+            for _ in 0..20 {
+                limited.take(amount / 20).await;
+            }
+            let seconds = started.elapsed().as_secs_f64();
+            assert!((57.0..=61.0).contains(&seconds), "{rate}: a minute's amount took {seconds} s");
+        }
     }
 
     #[tokio::test(start_paused = true)]

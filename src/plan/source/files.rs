@@ -34,13 +34,23 @@ impl Compiler<'_> {
             Err(error) => Fault::BadGlob { pattern: shown(), why: error.kind().to_string() },
             Ok(mut paths) => match paths.find(Result::is_ok) {
                 found if found.is_some() || spec.optional => return Some(set),
-                _ => {
-                    let missing = (!set.folder().is_dir()).then(|| set.folder().display().to_string());
-                    Fault::EmptyGlob { pattern: shown(), missing }
-                }
+                _ => Fault::EmptyGlob { pattern: shown(), why: why_empty(&set) },
             },
         };
         self.report(fault, pattern.place.clone());
         None
     }
+}
+
+/// Why a pattern matches no file, unless its folder has none.
+pub(super) fn why_empty(set: &FileSet) -> Option<String> {
+    let folder = set.folder();
+    let whole = set.root.join(&set.pattern);
+    if whole.is_dir() {
+        return Some(format!(
+            "this is a folder; its files are `{}`",
+            Path::new(&set.pattern).join("*").display()
+        ));
+    }
+    (!folder.is_dir()).then(|| format!("there is no folder `{}`", folder.display()))
 }

@@ -10,10 +10,10 @@ mod rows;
 use std::sync::Arc;
 
 use crate::{
-    diagnostic::{Fault, Warning},
+    diagnostic::{Warning, nearest},
     files::FileSet,
     read::Format,
-    record::{LogicalType, Record, Schema},
+    record::{LogicalType, Record, Schema, same_name},
     spec::{Duplicates, Form, SourceForm, SourceSpec, Text, WaveSet},
     sql::{self, QueryFacts},
 };
@@ -49,17 +49,17 @@ pub enum Origin {
 type Found = (Origin, Option<Schema>);
 
 impl Origin {
-    /// A one-line description.
-    pub(super) fn line(&self) -> String {
-        match self {
+    /// A description: what is read, and which values decided the types of columns.
+    pub(super) fn lines(&self) -> Vec<String> {
+        vec![match self {
             Self::Files(set) => {
                 format!("files {}, each up to {}", set.root.join(&set.pattern).display(), set.max_bytes)
             }
             Self::Rows(rows) if rows.len() == 1 => "1 row in the spec".to_owned(),
             Self::Rows(rows) => format!("{} rows in the spec", rows.len()),
             Self::Query(query) => format!("query {}", one_line(query)),
-            Self::Read(files) => read::line(files),
-        }
+            Self::Read(files) => return read::lines(files),
+        }]
     }
 }
 
@@ -88,9 +88,8 @@ impl Compiler<'_> {
                 (Origin::Files(set), Some(schema))
             }
             SourceForm::Rows(rows) => {
-                let (records, schema) = rows::rows(rows);
-                let empty = |at: usize| records.iter().filter(|row| row.values[at].is_null()).count() as u64;
-                caveats = empty_fields(&schema, empty, records.len() as u64);
+                let (records, schema, found) = self.rows(rows)?;
+                caveats = found;
                 (Origin::Rows(records), Some(schema))
             }
             SourceForm::Sql(query) => {
@@ -109,13 +108,8 @@ impl Compiler<'_> {
                 (Origin::Query(query), Some(Schema::new([("n", LogicalType::BigInt)])))
             }
         };
-        for text in &spec.key {
-            if let Some(schema) = &schema
-                && schema.get(&text.value).is_none()
-            {
-                let known = schema.names().map(str::to_owned).collect();
-                self.report(Fault::UnknownField { name: text.value.clone(), known }, text.place.clone());
-            }
+        if let Some(schema) = &schema {
+            self.key_fields(&spec.key, schema);
         }
         if let (Origin::Read(files), Some(schema)) = (&from, &schema) {
             let found = &files.description;
@@ -124,6 +118,7 @@ impl Compiler<'_> {
                 |at| found.columns.get(at).map_or(0, |column| column.empty),
                 found.rows(),
             );
+            self.column_warnings(spec, files, schema);
         }
         self.weak_key(spec, &from);
         let fields = Arc::new(schema.clone().unwrap_or_default());
@@ -136,6 +131,24 @@ impl Compiler<'_> {
             ..Shape::default()
         });
         Some((Source { from, key, schema: fields, limit: spec.limit }, shape))
+    }
+
+    /// Warns of columns that are not what they seem: JSON because of one odd value, or declared and nowhere in the files.
+    fn column_warnings(&mut self, spec: &SourceSpec, files: &ReadFiles, schema: &Schema) {
+        let (SourceForm::Jsonl(path), found) = (&spec.form, &files.description) else { return };
+        for (name, column) in schema.names().zip(&found.columns) {
+            if column.mixed {
+                self.warn(Warning::Mixed(name.to_owned()), path.place.clone());
+            }
+            let declared = spec.types.of.iter().find(|(declared, _)| same_name(&declared.value, name));
+            if let (Some((declared, _)), true) = (declared, column.empty == found.rows() && found.rows() > 0)
+            {
+                let others = schema.names().zip(&found.columns);
+                let read = others.filter(|(_, column)| column.empty < found.rows());
+                let near = nearest(name, read.map(|(name, _)| name)).map(str::to_owned);
+                self.warn(Warning::NoSuchColumn { column: name.to_owned(), near }, declared.place.clone());
+            }
+        }
     }
 
     /// Warns of rows that are sent to a model although a table will not take them.

@@ -4,10 +4,12 @@ use crate::{
     diagnostic::Fault,
     files::FileSet,
     plan::compiler::Compiler,
-    read::{self, Format},
+    read::{self, Evidence, Format},
     spec::{SourceSpec, Text, TypesSpec},
     units::Size,
 };
+
+use super::files::why_empty;
 
 /// Files with rows in them.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +25,16 @@ pub struct ReadFiles {
 /// The bytes of a file read by `etl check`; the run reads a larger file completely before its first record.
 const PROVEN_AT_CHECK: u64 = 64_000_000;
 
+/// Whether the files are of another format: lines were read, and none has a field.
+fn format_is_wrong(description: &read::Description) -> bool {
+    description.schema.is_empty()
+        && description.rows() == 0
+        && description.files.iter().any(|file| file.bad > 0)
+}
+
+/// The most columns whose type is explained.
+const MOST_SHOWN: usize = 8;
+
 impl Compiler<'_> {
     /// Files with rows: their columns, and types proven over the part that `check` reads.
     pub(super) fn read(&mut self, path: &Text, format: Format, spec: &SourceSpec) -> Option<ReadFiles> {
@@ -35,10 +47,17 @@ impl Compiler<'_> {
             ..read::Options::new(format)
         };
         match read::describe_with(&set, &options, self.around.proofs) {
+            Ok(description) if format_is_wrong(&description) => {
+                let bad: u64 = description.files.iter().map(|file| file.bad).sum();
+                let what = format!(
+                    "no line of the files is a JSON object ({bad} lines were read); for lines of values write `csv:`"
+                );
+                self.report(Fault::BadFile(what), path.place.clone());
+                None
+            }
             Ok(description) => Some(ReadFiles { set, options, description }),
             Err(read::ReadError::NoFile { pattern, skipped: None }) => {
-                let missing = (!set.folder().is_dir()).then(|| set.folder().display().to_string());
-                self.report(Fault::EmptyGlob { pattern, missing }, path.place.clone());
+                self.report(Fault::EmptyGlob { pattern, why: why_empty(&set) }, path.place.clone());
                 None
             }
             Err(error) => {
@@ -60,7 +79,7 @@ impl Compiler<'_> {
 }
 
 /// A one-line description of the files and their types.
-pub(super) fn line(files: &ReadFiles) -> String {
+pub(super) fn lines(files: &ReadFiles) -> Vec<String> {
     let ReadFiles { set, options, description } = files;
     let what = match options.format {
         Format::Csv(_) => "CSV",
@@ -78,5 +97,16 @@ pub(super) fn line(files: &ReadFiles) -> String {
         true => String::new(),
         false => format!(", types from the first {}", Size(proven)),
     };
-    format!("{what} {}{delimiter}{part}", set.root.join(&set.pattern).display())
+    let mut lines = vec![format!("{what} {}{delimiter}{part}", set.root.join(&set.pattern).display())];
+    let columns = description.schema.fields().iter().zip(&description.columns);
+    let mut decided = columns.filter_map(|(field, column)| Some((field, column.evidence.as_ref()?)));
+    lines.extend(decided.by_ref().take(MOST_SHOWN).map(|(field, evidence)| {
+        let Evidence { file, line, value } = evidence;
+        format!("{} is {} because of `{value}` in {file}, line {line}", field.name, field.datatype.sql())
+    }));
+    let more = decided.count();
+    if more > 0 {
+        lines.push(format!("and {more} more columns because of such values"));
+    }
+    lines
 }

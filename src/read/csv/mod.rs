@@ -70,6 +70,7 @@ pub(super) fn describe(
         declared: options.types.text || declared(name).is_some(),
         evidence: proof.evidence(),
         empty: rows - proof.values(),
+        mixed: false,
     });
     Ok(Description {
         schema: Schema::new(fields),

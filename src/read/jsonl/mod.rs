@@ -4,6 +4,7 @@
 //! `serde_json` parses the grammar and returns each value as raw text, so that a number keeps all its
 //! digits; the rest (duplicate keys, lone surrogates, positions in the line) is handled while descending.
 
+mod inferred;
 mod line_error;
 mod lines;
 mod node;
@@ -28,6 +29,7 @@ use super::{
     stored_proof::{FileProof, known_or},
 };
 
+pub use inferred::{Inferred, inferred};
 pub(super) use number::decimal;
 pub(super) use value::{is_json, nested};
 
@@ -80,6 +82,7 @@ pub(super) fn describe(
         declared: declared(name).is_some(),
         evidence: None,
         empty: rows - shape.values(),
+        mixed: declared(name).is_none() && shape.is_mixed(),
     });
     Ok(Description {
         schema: Schema::new(fields),
@@ -129,10 +132,14 @@ fn prove(mut lines: Lines, file: &Arc<str>, options: &Options) -> Result<FilePro
     Ok(FileProof { names, delimiter, proven, whole, rows, bad, keys: keys.counts, columns })
 }
 
-/// The text of a member that is not null.
-fn value_of<'a>(members: &[Member<'a>], name: &str) -> Option<&'a str> {
+/// A member that is not null, as it is compared: a text without its escapes.
+fn value_of<'a>(members: &'a [Member<'_>], name: &str) -> Option<&'a str> {
     let member = members.iter().find(|member| same_name(&member.key, name))?;
-    (!matches!(member.node.kind, Kind::Null)).then_some(member.node.raw)
+    match &member.node.kind {
+        Kind::Null => None,
+        Kind::Text(text) => Some(text),
+        _ => Some(member.node.raw),
+    }
 }
 
 fn few_columns(names: &Names, file: &Arc<str>) -> Result<(), ReadError> {
@@ -149,12 +156,13 @@ fn few_columns(names: &Names, file: &Arc<str>) -> Result<(), ReadError> {
 /// The columns of an object's members, with new ones added; an error if the keys cannot be columns.
 fn places(names: &mut Names, members: &[Member<'_>]) -> Result<Vec<usize>, LineError> {
     let mut places = Vec::with_capacity(members.len());
+    let mut taken = vec![false; names.len()];
     let mut new: HashSet<String> = HashSet::new();
     for (guess, member) in members.iter().enumerate() {
         LineError::if_empty(&member.key, member.at)?;
         let place = names.find_near(guess, &member.key);
         let is_new = match place {
-            Some(at) => !places.contains(&Some(at)),
+            Some(at) => !std::mem::replace(&mut taken[at], true),
             None => new.insert(member.key.to_lowercase()),
         };
         if !is_new {

@@ -89,6 +89,12 @@ impl Shape {
         self.values
     }
 
+    /// Whether texts stand beside numbers or booleans: the type is JSON, in which a text has quotes.
+    pub(super) fn is_mixed(&self) -> bool {
+        let Self { boolean, text, numbers, list, object, deep, values: _ } = self;
+        *text && (*boolean || numbers.is_some()) && list.is_none() && object.is_none() && !deep
+    }
+
     pub(super) fn datatype(&self) -> LogicalType {
         let Self { boolean, text, numbers, list, object, deep, values: _ } = self;
         match (boolean, text, numbers, list, object, deep) {

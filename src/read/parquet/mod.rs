@@ -91,6 +91,7 @@ pub(super) fn describe(
         declared: options.types.get(name).is_some(),
         evidence: None,
         empty: rows.saturating_sub(values),
+        mixed: false,
     });
     Ok(Description {
         schema: Schema::new(fields),

@@ -238,6 +238,7 @@ impl Gathering {
         waiting.arrived.sort_unstable_by_key(|(at, _)| *at);
         let bytes = record.bytes() + waiting.arrived.iter().map(|(_, piece)| piece.bytes()).sum::<usize>();
         self.bytes = self.bytes.saturating_sub(bytes);
+        debug_assert!(self.bytes == 0 || !self.waiting.is_empty(), "{} bytes of nothing", self.bytes);
         let meters = &self.context.meters;
         let meter = meters.of(self.node);
         if waiting.pieces != Some(0) {
@@ -290,9 +291,11 @@ impl Gathering {
         let Database { store, shutdown, .. } = &self.context.database;
         let (records, pieces) = shutdown.check(store.spilled(&self.buffer, &numbers).await).ok_or(Ended)?;
         for (number, record) in records {
+            self.bytes += record.bytes();
             self.waiting.entry(number).or_default().record = Some(record);
         }
         for (number, piece) in pieces {
+            self.bytes += piece.1.bytes();
             self.waiting.entry(number).or_default().arrived.push(piece);
         }
         for number in numbers {

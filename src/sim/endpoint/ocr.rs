@@ -58,14 +58,18 @@ fn answer(request: &Value, dice: &mut Dice, stored: Stored<'_>) -> Generated {
             let all: Vec<char> = text.chars().collect();
             all.chunks(PAGE).map(|page| page.iter().collect()).collect()
         }
-        _ if document["type"] == "image_url" => vec![page(0, dice)],
         _ => {
-            let inline = || {
-                let (_, data) = document["document_url"].as_str()?.split_once(";base64,")?;
-                pages::count(&STANDARD.decode(data).ok()?)
-            };
-            let count = inline().and_then(|pages| usize::try_from(pages).ok());
-            (0..count.unwrap_or_else(|| dice.between(2, 4))).map(|at| page(at, dice)).collect()
+            let image = &document["image_url"];
+            let url = [&document["document_url"], image, &image["url"]].into_iter().find_map(Value::as_str);
+            let inline = url.and_then(|url| {
+                let (_, data) = url.split_once(";base64,")?;
+                usize::try_from(pages::count(&STANDARD.decode(data).ok()?)?).ok()
+            });
+            let count = inline.unwrap_or_else(|| match document["type"] == "image_url" {
+                true => 1,
+                false => dice.between(2, 4),
+            });
+            (0..count).map(|at| page(at, dice)).collect()
         }
     };
     let wanted = |index: usize| match &request["pages"] {
@@ -142,5 +146,12 @@ mod tests {
         assert_eq!((&some["pages"][0]["index"], &some["pages"][1]["index"]), (&json!(0), &json!(2)));
         let picture = json!({ "document": { "type": "image_url", "image_url": "https://example.org/a.png" }, "pages": [0] });
         assert!(read(picture)["pages"][0]["markdown"].as_str().unwrap().starts_with("# Page 1"));
+        let two = b"II*\0\x08\0\0\0\0\0\x0e\0\0\0\0\0\0\0\0\0";
+        assert_eq!(pages::count(two), Some(2));
+        let url = format!("data:image/tiff;base64,{}", STANDARD.encode(two));
+        for image in [json!(url), json!({ "url": url })] {
+            let pages = read(json!({ "document": { "type": "image_url", "image_url": image } }));
+            assert_eq!(pages["usage_info"]["pages_processed"], 2);
+        }
     }
 }

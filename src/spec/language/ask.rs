@@ -57,7 +57,7 @@ impl FromValue for MockSpec {
     fn from_value(value: Given) -> Option<Self> {
         match value {
             Given::Text(text) => Some(Self::Expression(text)),
-            Given::Json(_, value) => Some(Self::ByKey(value)),
+            Given::Json(_, value, _) => Some(Self::ByKey(value)),
             _ => None,
         }
     }

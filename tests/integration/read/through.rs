@@ -200,12 +200,11 @@ fn null_and_the_empty_text_differ_in_a_csv_file() {
     through(folder, rows);
     let names = columns(folder);
     let text = |text: &str| Some(text.to_owned());
-    // A column that is NULL in the first row is last.
-    assert_eq!(names, ["a", "c", "b"]);
+    assert_eq!(names, ["a", "b", "c"]);
     let wanted = vec![
-        vec![text(""), text("x"), None],
-        vec![None, text(" "), text("")],
-        vec![text("NULL"), None, text("\"\"")],
+        vec![text(""), None, text("x")],
+        vec![None, text(""), text(" ")],
+        vec![text("NULL"), text("\"\""), None],
     ];
     assert_eq!(of_file(folder, &names), wanted);
     // One column: a NULL is a separate line.

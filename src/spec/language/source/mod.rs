@@ -3,7 +3,7 @@
 mod csv;
 mod types;
 
-use crate::{diagnostic::Place, units::Size};
+use crate::units::Size;
 
 pub use csv::CsvSpec;
 pub use types::TypesSpec;
@@ -12,7 +12,7 @@ use super::common::stage_name;
 use crate::spec::{
     describe::{Choice, Preset, Shape, Type, Written, key},
     text::Text,
-    value::Checked,
+    value::{Checked, JsonText},
 };
 
 /// `source:`
@@ -40,7 +40,7 @@ pub enum SourceForm {
     /// A glob over text files.
     Files(Text),
     /// Records written in the spec.
-    Rows(Vec<(Place, serde_json::Value)>),
+    Rows(Vec<JsonText>),
     /// A query.
     Sql(Text),
     /// JSON Lines: one record per line.
