@@ -1,11 +1,15 @@
 //! `etl sql DATABASE QUERY`, or with a pipeline in the place of its database.
 
-use std::{io::IsTerminal, path::PathBuf};
+use std::{
+    io::{IsTerminal, Write},
+    path::{Path, PathBuf},
+};
 
 use crate::{
+    escape::escaped_json,
     report::{Align, clean, pad, width},
     run::Pipeline,
-    store,
+    store::{self, StoreError},
 };
 
 use super::{FATAL, WRONG, read, show, tell, tell_mistakes};
@@ -16,6 +20,19 @@ pub(super) struct Arguments {
     database: PathBuf,
     /// The query.
     query: String,
+    /// How the result is written: a table cuts line breaks, and shows NULL like the text NULL.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Aligned columns, to read.
+    Table,
+    /// CSV as a sink writes it: NULL is empty, and the empty text is `""`.
+    Csv,
+    /// A JSON object for each row.
+    Jsonl,
 }
 
 pub(super) fn sql(arguments: &Arguments) -> u8 {
@@ -49,12 +66,13 @@ pub(super) fn sql(arguments: &Arguments) -> u8 {
         tell(&format!("no such database: `{}`{advice}", database.display()));
         return WRONG;
     }
-    match store::show(&database, &arguments.query) {
-        Ok((names, rows)) => {
-            // A pipe gets complete lines; on a terminal they are cut to its width.
-            let columns =
-                std::io::stdout().is_terminal().then(|| usize::from(console::Term::stdout().size().1));
-            show(&table(&names, &rows, columns));
+    match output(&database, arguments) {
+        Ok(text) => {
+            match arguments.format == Format::Csv && !std::io::stdout().is_terminal() {
+                // Another program gets every character.
+                true => drop(std::io::stdout().write_all(text.as_bytes())),
+                false => show(&text),
+            }
             0
         }
         Err(error) => {
@@ -62,6 +80,41 @@ pub(super) fn sql(arguments: &Arguments) -> u8 {
             FATAL
         }
     }
+}
+
+fn output(database: &Path, arguments: &Arguments) -> Result<String, StoreError> {
+    let query = &arguments.query;
+    Ok(match arguments.format {
+        Format::Table => {
+            let (names, rows) = store::show(database, query)?;
+            // A pipe gets complete lines; on a terminal they are cut to its width.
+            let columns =
+                std::io::stdout().is_terminal().then(|| usize::from(console::Term::stdout().size().1));
+            table(&names, &rows, columns)
+        }
+        Format::Csv => {
+            let (names, rows) = store::show(database, query)?;
+            csv(&names, &rows)
+        }
+        Format::Jsonl => {
+            let rows = store::show_json(database, query)?;
+            rows.iter().map(|row| format!("{}\n", escaped_json(row))).collect()
+        }
+    })
+}
+
+/// The rows as CSV with a header line.
+fn csv(names: &[String], rows: &[Vec<Option<String>>]) -> String {
+    let field = |text: &str| match text.is_empty() || text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    };
+    let line = |fields: Vec<String>| format!("{}\n", fields.join(","));
+    let head = line(names.iter().map(|name| field(name)).collect());
+    let row = |row: &Vec<Option<String>>| {
+        line(row.iter().map(|value| value.as_deref().map_or_else(String::new, field)).collect())
+    };
+    head + &rows.iter().map(row).collect::<String>()
 }
 
 /// The rows as lines; on a narrow terminal the widest columns are cut to fit.
@@ -104,6 +157,16 @@ fn fitted(mut widths: Vec<usize>, columns: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn csv_keeps_line_breaks_and_tells_null_from_texts() {
+        let rows =
+            [vec![Some("a \"b\"\nc".to_owned()), None], vec![Some(String::new()), Some("NULL".to_owned())]];
+        assert_eq!(
+            csv(&["x".to_owned(), "y, z".to_owned()], &rows),
+            "x,\"y, z\"\n\"a \"\"b\"\"\nc\",\n\"\",NULL\n"
+        );
+    }
 
     #[test]
     fn a_table_is_aligned_and_cut_only_where_a_terminal_is_narrow() {

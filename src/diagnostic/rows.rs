@@ -55,7 +55,8 @@ impl RowsFault {
     pub(super) fn help(&self) -> String {
         match self {
             Self::OwnField => {
-                "give it another name in a query: `sql: SELECT * RENAME (etl AS etl_column) FROM …`"
+                "give it another name in a query: `sql: SELECT * RENAME (etl AS etl_column) FROM …`; for a CSV file `FROM \
+                 read_csv('…', all_varchar = true)`, so that DuckDB changes no value"
                     .to_owned()
             }
             Self::OverwritesSource { .. } => "write to a file that no source reads".to_owned(),

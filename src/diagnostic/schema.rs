@@ -6,6 +6,17 @@ pub enum SchemaFault {
     /// A property that is both required and forbidden.
     #[error("no answer fits this schema: `{0}` is required, and is not among its properties")]
     MissingProperty(String),
+    /// Bounds between which there is no value.
+    #[error("no answer fits this schema: `{low}` is greater than `{high}`")]
+    EmptyRange {
+        /// The keyword of the lower bound.
+        low: &'static str,
+        /// The keyword of the upper bound.
+        high: &'static str,
+    },
+    /// A key that looks like a property and is beside `type: object`.
+    #[error("`{0}` is not a keyword of JSON Schema, and is ignored")]
+    Stray(String),
     /// A misspelt keyword, which a validator ignores.
     #[error("unknown keyword `{found}` in a JSON Schema")]
     Keyword {
@@ -21,6 +32,8 @@ impl SchemaFault {
     pub(super) fn label(&self) -> String {
         match self {
             Self::MissingProperty(_) => "has `additionalProperties: false`".to_owned(),
+            Self::EmptyRange { low, .. } => format!("expected a smaller `{low}`"),
+            Self::Stray(_) => "expected below `properties:`".to_owned(),
             Self::Keyword { near, .. } => format!("did you mean `{near}`?"),
         }
     }
@@ -31,7 +44,11 @@ impl SchemaFault {
             Self::MissingProperty(name) => {
                 Some(format!("add `{name}` to `properties`, or remove it from `required`"))
             }
-            Self::Keyword { .. } => None,
+            Self::Stray(name) => Some(format!(
+                "write `properties: {{ {name}: {{ type: string }} }}`; or, in the short form, `{{ {name}: text }}` without \
+                 `type: object`"
+            )),
+            Self::Keyword { .. } | Self::EmptyRange { .. } => None,
         }
     }
 }

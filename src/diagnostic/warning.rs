@@ -75,6 +75,19 @@ pub enum Warning {
         "`{0}` has texts beside numbers or booleans, so it is JSON, in which a text has quotes (`\"a\"`)"
     )]
     Mixed(String),
+    /// Texts compared with a number in quotes.
+    #[error("`{field}` is text, and texts are compared letter by letter: `'9'` is greater than `'{number}'`")]
+    ComparedTexts {
+        /// The field.
+        field: String,
+        /// The number.
+        number: String,
+    },
+    /// A query over a file whose types DuckDB guesses.
+    #[error(
+        "DuckDB guesses the types of `{0}` from a sample, which may change values: `00123` becomes 123, `F` false"
+    )]
+    Guessed(String),
     /// A column with a declared type that no line of a file has.
     #[error("no line that was read has `{column}`: it is NULL everywhere")]
     NoSuchColumn {
@@ -123,6 +136,8 @@ impl Warning {
                 format!("did you mean `{near}`?")
             }
             Self::NoSuchColumn { .. } => "not in the files".to_owned(),
+            Self::ComparedTexts { .. } => "not compared as numbers".to_owned(),
+            Self::Guessed(_) => "types are guessed".to_owned(),
             Self::Mixed(_) => "the quotes would be in requests, conditions and tables".to_owned(),
             Self::QuotedField(_) => "the field is used".to_owned(),
             Self::Hidden { .. } => "has such a field".to_owned(),
@@ -169,6 +184,12 @@ impl Warning {
                      with `unique: {key}`, or add a column to the key"
                 ),
             },
+            Self::ComparedTexts { field, number } => {
+                format!("for numbers write `TRY_CAST({field} AS DECIMAL(18,2))` and `{number}` without quotes")
+            }
+            Self::Guessed(_) => "read it by a source with `csv:` or `jsonl:`, which proves types over the whole file; or set them \
+                 in the call: `read_csv('…', all_varchar = true)`"
+                .to_owned(),
             Self::Mixed(column) => format!("write `types: {{ {column}: text }}` on the source"),
             Self::NoSuchColumn { column, .. } if column.contains('.') => format!(
                 "a type is declared for a whole column: `types: {{ {}: \"STRUCT(…)\" }}`",

@@ -12,6 +12,8 @@ pub struct FileFormat {
     pub about: &'static str,
     /// The options of DuckDB's `COPY`.
     pub copy: &'static str,
+    /// Whether integers of more than 64 bits are written exactly.
+    pub huge: bool,
     /// Whether a column may be a list or a struct; otherwise these are written as JSON.
     pub nests: bool,
     /// The same options without the header line, if the format has one.
@@ -26,6 +28,7 @@ const JSONL: FileFormat = FileFormat {
     example: "jsonl: out/metadata.jsonl",
     about: "A file with a JSON object in each line. Files are written whole, when the run has ended.",
     copy: "FORMAT json",
+    huge: true,
     nests: true,
     headless: None,
 };
@@ -36,6 +39,7 @@ const CSV: FileFormat = FileFormat {
     example: "csv: out/metadata.csv",
     about: "A CSV file.",
     copy: "FORMAT csv, HEADER",
+    huge: true,
     nests: false,
     headless: Some("FORMAT csv, HEADER false"),
 };
@@ -45,6 +49,7 @@ const PARQUET: FileFormat = FileFormat {
     example: "parquet: out/metadata.parquet",
     about: "A Parquet file.",
     copy: "FORMAT parquet",
+    huge: false,
     nests: true,
     headless: None,
 };

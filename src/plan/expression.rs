@@ -19,6 +19,7 @@ impl Compiler<'_> {
         match sql::bind(&self.engine, &schema, &text.value) {
             Ok(of) => {
                 self.quoted_field(text, &schema);
+                self.compared_texts(text, &schema);
                 Some(of)
             }
             Err(error) => {
@@ -48,8 +49,13 @@ impl Compiler<'_> {
         }
     }
 
-    /// The same for a query.
+    /// The same for a query; also warns about a file whose types DuckDB guesses.
     pub(super) fn stable_query(&mut self, text: &Text, facts: &QueryFacts) {
+        if let Some(file) = &facts.guessed {
+            let part = file.trim_end_matches("(…)");
+            let at = text.value.find(part).map_or(0..text.value.len(), |at| at..at + part.len());
+            self.warn(Warning::Guessed(file.clone()), text.place_of(at));
+        }
         if !self.asks() {
             return;
         }
@@ -73,8 +79,17 @@ impl Compiler<'_> {
 
     /// Checks a condition over fields other than a record's.
     pub(super) fn condition_over(&mut self, text: &Text, schema: &Schema) {
-        if let Err(error) = sql::condition(&self.engine, schema, &text.value) {
-            self.expression_error(text, schema, error);
+        match sql::condition(&self.engine, schema, &text.value) {
+            Ok(()) => self.compared_texts(text, schema),
+            Err(error) => self.expression_error(text, schema, error),
+        }
+    }
+
+    /// Warns about `price > '10'` for texts.
+    fn compared_texts(&mut self, text: &Text, schema: &Schema) {
+        let found = sql::number_compared_as_text(&self.engine, &text.value, schema);
+        if let Some((field, number)) = found {
+            self.warn(Warning::ComparedTexts { field, number }, text.place.clone());
         }
     }
 
@@ -127,9 +142,14 @@ impl Compiler<'_> {
         let help = cut_at_comment(text, &error.message)
             .or(error.help)
             .or_else(|| self.reserved(&error.message, schema))
-            .or_else(|| needs_cast(&error.message));
+            .or_else(|| needs_cast(&error.message, &text.value));
         let fault = match help {
-            Some(help) => Fault::Expression { what: error.message, help },
+            Some(help) => match arithmetic(&error.message) {
+                Some(operator) => {
+                    Fault::Expression { what: format!("`{operator}` is used with a text"), help }
+                }
+                None => Fault::Expression { what: error.message, help },
+            },
             None if error.message.starts_with("syntax error") => Fault::Expression {
                 what: error.message,
                 help: "expected one SQL expression over the fields".to_owned(),
@@ -147,13 +167,17 @@ impl Compiler<'_> {
     }
 }
 
+/// The operator of an expression that calculates with a text.
+fn arithmetic(message: &str) -> Option<char> {
+    let operator = message.split("argument types '").nth(1)?.chars().next()?;
+    "+-*/%".contains(operator).then_some(operator)
+}
+
 /// Advice for a text compared with a number, where DuckDB requires a CAST.
-fn needs_cast(message: &str) -> Option<String> {
+fn needs_cast(message: &str, expression: &str) -> Option<String> {
     let is_text = message.contains("VARCHAR") || message.contains("STRING_LITERAL");
-    (is_text && message.contains("explicit cast is required")).then(|| {
-        "wrap the text in `TRY_CAST(… AS BIGINT)`, which is NULL if it is not a number, or compare it with a string (`'3'`)"
-            .to_owned()
-    })
+    let needed = message.contains("explicit cast is required") || arithmetic(message).is_some();
+    (is_text && needed).then(|| sql::cast_advice("…", "BIGINT", expression))
 }
 
 /// Whether DuckDB's message is about types.

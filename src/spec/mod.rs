@@ -8,6 +8,7 @@ mod check;
 mod describe;
 mod export;
 mod indentation;
+mod json_schema_habits;
 mod keys;
 mod language;
 mod reader;

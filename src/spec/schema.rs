@@ -44,7 +44,7 @@ const SIMILAR: [&str; 12] = [
 /// A likely mistake in a valid JSON Schema, and the word where it is.
 pub(crate) fn flaw(schema: &Value) -> Option<(String, SchemaFault)> {
     let Value::Object(keys) = schema else { return None };
-    let own = misspelt(keys).or_else(|| unmet(keys));
+    let own = misspelt(keys).or_else(|| unmet(keys)).or_else(|| empty_range(keys)).or_else(|| stray(keys));
     let inner = || {
         let mut below: Vec<&Value> = Vec::new();
         for (key, value) in keys {
@@ -70,6 +70,47 @@ fn misspelt(keys: &Map<String, Value>) -> Option<(String, SchemaFault)> {
         Some((key.clone(), SchemaFault::Keyword { found: key.clone(), near }))
     })
 }
+
+/// Bounds of numbers, texts, lists or objects that exclude each other.
+fn empty_range(keys: &Map<String, Value>) -> Option<(String, SchemaFault)> {
+    const BOUNDS: [(&str, &str); 4] = [
+        ("minimum", "maximum"),
+        ("minLength", "maxLength"),
+        ("minItems", "maxItems"),
+        ("minProperties", "maxProperties"),
+    ];
+    BOUNDS.into_iter().find_map(|(low, high)| {
+        let (least, most) = (keys.get(low)?.as_f64()?, keys.get(high)?.as_f64()?);
+        (least > most).then(|| (low.to_owned(), SchemaFault::EmptyRange { low, high }))
+    })
+}
+
+/// A property of an object that has no `properties:`, as in `{ type: object, name: text }`. Keywords of others begin with
+/// `x-` or have values that are no types.
+fn stray(keys: &Map<String, Value>) -> Option<(String, SchemaFault)> {
+    let shapes = ["properties", "additionalProperties", "patternProperties", "propertyNames", "required"];
+    let is_bare = keys.get("type").is_some_and(|of| of == "object")
+        && !keys
+            .keys()
+            .any(|key| shapes.contains(&key.as_str()) || key.starts_with('$') || key.ends_with("Of"));
+    let is_type = |value: &Value| match value {
+        Value::String(word) => TYPES.contains(&word.trim_end_matches('?')),
+        Value::Object(schema) => schema.get("type").is_some_and(Value::is_string),
+        _ => false,
+    };
+    let mut entries =
+        keys.iter().filter(|(key, _)| !KEYWORDS_WITH_TEXT.contains(&key.as_str()) && *key != "not");
+    let (name, _) = entries.find(|(_, value)| is_type(value)).filter(|_| is_bare)?;
+    Some((name.clone(), SchemaFault::Stray(name.clone())))
+}
+
+/// The types of JSON Schema, and those of the short form.
+const TYPES: [&str; 10] =
+    ["string", "number", "integer", "boolean", "array", "object", "text", "date", "timestamp", "decimal"];
+
+/// Keywords whose value may be any text, or a schema.
+const KEYWORDS_WITH_TEXT: [&str; 8] =
+    ["type", "title", "description", "format", "if", "then", "else", "$comment"];
 
 /// A property that is both required and forbidden.
 fn unmet(keys: &Map<String, Value>) -> Option<(String, SchemaFault)> {
@@ -102,12 +143,19 @@ mod tests {
         let good = json!({ "type": "object", "properties": { "item": { "type": "string" }, "require": { "type": "array", "items": {} } },
             "required": ["item"], "additionalProperties": false, "title": "x", "x-note": 1 });
         assert_eq!(flaw(&good), None);
+        let bounds =
+            json!({ "type": "object", "minProperties": 1, "description": "text", "format": "date", "x": 3 });
+        assert_eq!(flaw(&bounds), None);
         // All keywords of JSON Schema, of drafts 4 to 2020-12.
         for keyword in KEYWORDS.split_whitespace() {
             assert_eq!(flaw(&json!({ keyword: 1 })), None, "{keyword}");
         }
         for (inner, word) in [
             (json!({ "type": "object", "propertys": {} }), "propertys"),
+            (json!({ "type": "object", "name": "text?" }), "name"),
+            (json!({ "type": "object", "title": "x", "n": { "type": "integer" } }), "n"),
+            (json!({ "type": "integer", "minimum": 5, "maximum": 2 }), "minimum"),
+            (json!({ "type": "array", "items": {}, "minItems": 5, "maxItems": 2 }), "minItems"),
             (json!({ "type": "object", "properties": {}, "requried": [] }), "requried"),
             (
                 json!({ "type": "object", "properties": { "a": {} }, "required": ["b"], "additionalProperties": false }),

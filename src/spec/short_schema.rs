@@ -14,6 +14,7 @@ use crate::{
 
 use super::{
     describe::Written,
+    json_schema_habits,
     reader::Reader,
     tree::{Key, Kind, Node},
 };
@@ -141,46 +142,13 @@ fn list(items: &[Node], node: &Node, reader: &mut Reader<'_>) -> Option<Short> {
     Some(Short { json, datatype: LogicalType::List(Box::new(datatype)), optional: false })
 }
 
-/// Whether a key is a keyword of JSON Schema, and no property.
-fn is_limit(key: &Key, node: &Node, entries: &[(Key, Node)]) -> bool {
-    const KEYWORDS: [&str; 11] = [
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-        "minLength",
-        "maxLength",
-        "minItems",
-        "maxItems",
-        "pattern",
-        "format",
-    ];
-    let is_known = |(key, _): &(Key, Node)| {
-        ["is", "one_of", "about", "optional"].contains(&&*key.name) || KEYWORDS.contains(&&*key.name)
-    };
-    let is_wrapped = entries.iter().all(is_known)
-        && entries.iter().any(|(key, _)| key.name == "is" || key.name == "one_of");
-    KEYWORDS.contains(&&*key.name) && (is_wrapped || matches!(node.kind, Kind::Int(_) | Kind::Float(_)))
-}
-
 fn object(entries: &[(Key, Node)], node: &Node, reader: &mut Reader<'_>) -> Option<Short> {
     if entries.is_empty() {
         reader.wrong(node, "an object with at least one property: `{ name: text }`".to_owned());
         return None;
     }
-    if let Some((key, _)) = entries.iter().find(|(key, node)| key.name == "properties" && is_properties(node))
-    {
-        let help = "write `type: object` beside `properties:`, or leave `properties:` out: `{ name: text }`";
-        let what = "a JSON Schema without `type: object`".to_owned();
-        reader.report(key.span.clone(), fault(what, help.to_owned()));
-        return None;
-    }
-    if let Some((key, _)) = entries.iter().find(|(key, node)| is_limit(key, node, entries)) {
-        let help = "the short form has `is`, `one_of`, `about` and `optional`: check a limit with `expect:`, or write the \
-                    schema as a JSON Schema, with `type: object` and `properties:`";
-        let what = format!("`{}` in the short form of a schema", key.name);
-        reader.report(key.span.clone(), fault(what, help.to_owned()));
+    if let Some((key, what, help)) = json_schema_habits::found(entries) {
+        reader.report(key.span.clone(), fault(what, help));
         return None;
     }
     if let Some((key, known)) = misspelt(entries) {
@@ -241,18 +209,6 @@ fn misspelt(entries: &[(Key, Node)]) -> Option<(&Key, &'static str)> {
         };
         let is_near = key.name != meant && nearest(&key.name, [meant]).is_some();
         is_near.then_some((key, meant))
-    })
-}
-
-/// Whether these are properties of a JSON Schema: one has a type that only exists in JSON Schema.
-fn is_properties(node: &Node) -> bool {
-    let Kind::Map(entries) = &node.kind else { return false };
-    entries.iter().any(|(_, node)| {
-        let Kind::Map(keys) = &node.kind else { return false };
-        keys.iter().any(|(key, node)| {
-            key.name == "type"
-                && matches!(&node.kind, Kind::Text(of) if ["string", "array", "object", "null"].contains(&of.as_str()))
-        })
     })
 }
 

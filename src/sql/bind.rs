@@ -138,7 +138,9 @@ pub fn condition(engine: &Engine, schema: &Schema, expression: &str) -> Result<(
         other => {
             let text = expression.trim();
             let help = match other {
-                LogicalType::Varchar => format!("write `{text} IS NOT NULL` or `{text} <> ''`"),
+                LogicalType::Varchar => {
+                    format!("compare it: `{text} = 'true'`, `{text} <> ''` or `{text} IS NOT NULL`")
+                }
                 _ => format!("write `{text} IS NOT NULL`, or compare it with a value"),
             };
             Err(ExpressionError::new(format!("`{text}` is {}, but a condition must be BOOLEAN", other.sql()))

@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
+use crate::record::{LogicalType, Schema};
+
 use super::{Engine, ExpressionError, tree};
 
 /// The first implicit cast from text in an expression or a query. `head` and `tail` turn it into a
@@ -35,11 +37,49 @@ pub(super) fn implicit_cast(engine: &Engine, head: &str, text: &str, tail: &str)
     };
     let help = match of.as_str() {
         "BOOLEAN" => format!("compare it: `{operand} = 'yes'`, or write `CAST({operand} AS BOOLEAN)`"),
-        of => format!(
-            "compare it with a string (`'3'`), or write `TRY_CAST({operand} AS {of})`, which is NULL for other strings"
-        ),
+        of => cast_advice(operand, of, text),
     };
     Some(ExpressionError::new(what).help(help).at(span))
+}
+
+/// How to use a text as a number, a date or a timestamp. A text beside `<` or `>` is not compared as a number is: there
+/// `'10' < '9'`.
+pub fn cast_advice(operand: &str, of: &str, expression: &str) -> String {
+    let cast = match of {
+        "DATE" | "TIME" | "TIMESTAMP" | "TIMESTAMP WITH TIME ZONE" => {
+            format!("`TRY_CAST({operand} AS {of})`")
+        }
+        _ => format!("`TRY_CAST({operand} AS DECIMAL(18,2))`, or `AS BIGINT` for whole numbers"),
+    };
+    let equals = if expression.contains(['<', '>']) { "" } else { ", or compare it with a string (`= '3'`)" };
+    format!("write {cast} (NULL for other texts), or declare the type of the column on the source{equals}")
+}
+
+/// A field of texts that `<` or `>` compares with a number in quotes: `price > '10'` is true for `'9'`. Returns the field
+/// and the number.
+pub fn number_compared_as_text(
+    engine: &Engine,
+    expression: &str,
+    schema: &Schema,
+) -> Option<(String, String)> {
+    let item = tree::of_expression(engine, expression).ok()?;
+    let mut found = None;
+    tree::walk(&item, &mut |node| {
+        let of = node.get("type").and_then(Value::as_str).unwrap_or_default();
+        let is_order = node.get("class").is_some_and(|class| class == "COMPARISON")
+            && (of.starts_with("COMPARE_LESSTHAN") || of.starts_with("COMPARE_GREATERTHAN"));
+        let (Some(left), Some(right), true) = (node.get("left"), node.get("right"), is_order) else { return };
+        for (column, constant) in [(left, right), (right, left)] {
+            let name = column["column_names"].as_array().filter(|names| names.len() == 1);
+            let name = name.and_then(|names| names[0].as_str()).unwrap_or_default();
+            let is_text = schema.get(name).is_some_and(|field| field.datatype == LogicalType::Varchar);
+            let number = constant["value"]["value"].as_str().filter(|text| text.parse::<f64>().is_ok());
+            if let (None, true, Some(number)) = (&found, is_text, number) {
+                found = Some((name.to_owned(), number.to_owned()));
+            }
+        }
+    });
+    found
 }
 
 /// A cast, with its position in the statement.

@@ -25,6 +25,7 @@ mod tree;
 mod tests;
 
 pub use bind::{bind, condition, implicit_cast_in_query, volatile};
+pub use cast::{cast_advice, number_compared_as_text};
 pub use chunk::{Slot, register};
 pub use describe::{columns, describe, without_rows};
 pub use engine::Engine;

@@ -29,6 +29,8 @@ pub struct QueryFacts {
     pub paths: Vec<Vec<String>>,
     /// Names in GROUP BY that are also the alias of another result column.
     pub regrouped: Vec<String>,
+    /// A file whose types DuckDB guesses from a sample of its texts, as named in the query.
+    pub guessed: Option<String>,
     /// A volatile function, and its byte offset in the query.
     pub volatile: Option<(String, usize)>,
 }
@@ -57,6 +59,7 @@ pub fn facts(engine: &Engine, query: &str) -> QueryFacts {
         has_star: has_star(node),
         named: named(node),
         regrouped: regrouped(node),
+        guessed: guessed(node),
         volatile: volatile_call(engine, node, &Schema::default()),
         reads,
     }
@@ -111,6 +114,35 @@ fn regrouped(node: &Value) -> Vec<String> {
         })
     };
     names.filter(is_other).map(str::to_owned).collect()
+}
+
+/// The first file in FROM, by name or in a call of a reader, for which the query does not say the types.
+fn guessed(node: &Value) -> Option<String> {
+    const GUESSED: [&str; 6] = [".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"];
+    const TYPED: [&str; 5] = ["all_varchar", "columns", "types", "dtypes", "column_types"];
+    let mut found = None;
+    tree::walk(node, &mut |node| {
+        let file = match text(node.get("type")) {
+            "BASE_TABLE" => {
+                let name = text(node.get("table_name"));
+                let plain = name.trim_end_matches(".gz").trim_end_matches(".zst").to_lowercase();
+                GUESSED.iter().any(|ending| plain.ends_with(ending)).then(|| name.to_owned())
+            }
+            "TABLE_FUNCTION" => {
+                let function = &node["function"];
+                let name = text(function.get("function_name"));
+                let call = function.to_string();
+                let is_typed = TYPED.iter().any(|option| call.contains(&format!("\"{option}\"")));
+                let is_reader = name.starts_with("read_csv") || name.starts_with("read_json");
+                (is_reader && !is_typed && !name.ends_with("_objects")).then(|| format!("{name}(…)"))
+            }
+            _ => None,
+        };
+        if found.is_none() {
+            found = file;
+        }
+    });
+    found
 }
 
 /// Functions that take a value from the largest, smallest or most frequent row; a tie is decided arbitrarily.

@@ -188,7 +188,7 @@ fn what_does_not_bind_says_why_and_where() {
     let not_boolean = condition(&engine, &schema, "text").unwrap_err().to_string();
     assert_eq!(
         not_boolean,
-        "`text` is VARCHAR, but a condition must be BOOLEAN: write `text IS NOT NULL` or `text <> ''`"
+        "`text` is VARCHAR, but a condition must be BOOLEAN: compare it: `text = 'true'`, `text <> ''` or `text IS NOT NULL`"
     );
 }
 

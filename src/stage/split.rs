@@ -1,5 +1,7 @@
 //! Splits a text into pieces.
 
+use pulldown_cmark::{Event, Options, Parser, Tag};
+
 /// Splits a text into pieces.
 ///
 /// A piece has at most `max` characters and begins with the last `overlap` of the previous one, from the first word that
@@ -60,22 +62,29 @@ pub fn paragraphs(text: &str, max: usize) -> Vec<&str> {
     groups
 }
 
-/// Splits a text before each Markdown heading, one to six `#` and a space, except in fenced code.
+/// Splits a text before each Markdown heading: lines with `#`, and underlined ones. Not a heading is what stands in code,
+/// in a comment, in front matter, or inside of a list or a quotation.
 pub fn sections(text: &str) -> Vec<&str> {
+    let front_matter =
+        Options::ENABLE_YAML_STYLE_METADATA_BLOCKS | Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS;
     let mut sections = Vec::new();
-    let (mut start, mut at, mut in_code) = (0, 0, false);
-    for line in text.split_inclusive('\n') {
-        let hashes = line.bytes().take_while(|byte| *byte == b'#').count();
-        in_code ^= line.trim_start().starts_with("```");
-        let is_heading = !in_code && (1..=6).contains(&hashes) && line[hashes..].starts_with(' ');
-        if is_heading && at > start {
-            sections.push(&text[start..at]);
-            start = at;
+    let (mut start, mut depth) = (0, 0);
+    for (event, range) in Parser::new_ext(text, front_matter).into_offset_iter() {
+        match event {
+            Event::Start(tag) => {
+                let line = text[..range.start].rfind('\n').map_or(0, |newline| newline + 1);
+                if depth == 0 && matches!(tag, Tag::Heading { .. }) && line > start {
+                    sections.push(&text[start..line]);
+                    start = line;
+                }
+                depth += 1;
+            }
+            Event::End(_) => depth -= 1,
+            _ => {}
         }
-        at += line.len();
     }
-    if at > start {
-        sections.push(&text[start..at]);
+    if start < text.len() {
+        sections.push(&text[start..]);
     }
     sections
 }
@@ -122,11 +131,23 @@ mod tests {
         let text = "before\n# One\ntext\n```\n# no heading\n```\n## Two\n#none\n";
         assert_eq!(sections(text), ["before\n", "# One\ntext\n```\n# no heading\n```\n", "## Two\n#none\n"]);
         assert_eq!(sections("# One\n# Two"), ["# One\n", "# Two"]);
+        for (text, wanted) in [
+            ("a\n\nTitle\n=====\ntext\nB\n---\nc", &["a\n\n", "Title\n=====\n", "text\nB\n---\nc"][..]),
+            ("a\n\nTitle\n=====\ntext\n\nB\n---\nc", &["a\n\n", "Title\n=====\ntext\n\n", "B\n---\nc"]),
+            ("~~~\n# no\n~~~\n# Yes\n", &["~~~\n# no\n~~~\n", "# Yes\n"]),
+            ("````\n```\n# no\n```\n````\n## Yes\n", &["````\n```\n# no\n```\n````\n", "## Yes\n"]),
+            ("---\ntitle: x\n# no\n---\n# Yes\n", &["---\ntitle: x\n# no\n---\n", "# Yes\n"]),
+            ("<!--\n# no\n-->\n  # Yes\n", &["<!--\n# no\n-->\n", "  # Yes\n"]),
+            ("> # no\n\n- # no\n\n# Größe\r\n", &["> # no\n\n- # no\n\n", "# Größe\r\n"]),
+            ("", &[]),
+        ] {
+            assert_eq!(sections(text), wanted, "{text}");
+        }
     }
 
     proptest! {
         #[test]
-        fn sections_and_paragraphs_are_the_whole_text(text in "[a#\n` ]{0,80}", max in 1usize..20) {
+        fn sections_and_paragraphs_are_the_whole_text(text in "[aä#\r\n`~=<!>+ -]{0,80}", max in 1usize..20) {
             prop_assert_eq!(&sections(&text).concat(), &text);
             let groups = paragraphs(&text, max);
             prop_assert_eq!(&groups.concat(), &text);

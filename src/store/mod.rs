@@ -57,7 +57,7 @@ pub use parked::Parked;
 pub use proofs::{KnownProofs, Proven};
 pub use query::{Rows, describe};
 pub use runs::{Run, RunRecord};
-pub use show::{Shown, show};
+pub use show::{Shown, show, show_json};
 pub use table::{Duplicates, Owned, SinkMode, SinkTarget, Stale, Table};
 pub use wave_buffer::{Held, WaveBuffer};
 pub use waves::{ClosedWave, Query, Transformation};

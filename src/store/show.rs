@@ -6,8 +6,8 @@ use duckdb::Connection;
 
 use crate::{
     diagnostic::nearest,
-    record::quote,
-    sql::{explained, message},
+    record::{LogicalType, Value, json_text, quote},
+    sql::{carried, describe, each_row, explained, message},
 };
 
 use super::{StoreError, query::read_only};
@@ -20,17 +20,7 @@ pub type Shown = (Vec<String>, Vec<Vec<Option<String>>>);
 /// # Errors
 /// What is wrong with the query or the database.
 pub fn show(database: &Path, sql: &str) -> Result<Shown, StoreError> {
-    let connection = read_only(database).map_err(|error| StoreError::opening(database, &error))?;
-    let sql = sql.trim().trim_end_matches(';').trim_end();
-    if sql.is_empty() {
-        return Err(StoreError::Query("the query is empty".to_owned()));
-    }
-    // Preparing several statements would run all but the last one.
-    if !is_one_query(&connection, sql) {
-        return Err(not_a_query());
-    }
-    // Prepared alone first: errors of the statement below would quote that statement.
-    connection.prepare(sql).map_err(|error| refused(&connection, &error))?;
+    let (connection, sql) = checked(database, sql)?;
     let as_text = format!("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ({sql}\n)");
     let mut statement = connection.prepare(&as_text).map_err(|_| not_a_query())?;
     let mut rows = statement.query([]).map_err(|error| refused(&connection, &error))?;
@@ -40,6 +30,40 @@ pub fn show(database: &Path, sql: &str) -> Result<Shown, StoreError> {
         out.push((0..names.len()).map(|at| row.get(at)).collect::<Result<Vec<Option<String>>, _>>()?);
     }
     Ok((names, out))
+}
+
+/// The result of a query as JSON objects, one for each row. Numbers keep all their digits.
+///
+/// # Errors
+/// As [`show`], and two columns of one name.
+pub fn show_json(database: &Path, sql: &str) -> Result<Vec<String>, StoreError> {
+    let (connection, sql) = checked(database, sql)?;
+    let schema = describe(&connection, sql).map_err(|error| StoreError::Query(error.0))?;
+    let of = schema.fields().iter().map(|field| (field.name.to_string(), field.datatype.clone()));
+    let of = LogicalType::Struct(of.collect());
+    let mut statement = connection.prepare(&carried(sql, &schema)).map_err(|_| not_a_query())?;
+    let mut out = Vec::new();
+    each_row(&mut statement, |values| {
+        out.push(json_text(&Value::Struct(values.into()), &of));
+        Ok::<bool, StoreError>(true)
+    })?;
+    Ok(out)
+}
+
+/// The database, opened read-only, and the query, which is one that DuckDB accepts.
+fn checked<'a>(database: &Path, sql: &'a str) -> Result<(Connection, &'a str), StoreError> {
+    let connection = read_only(database).map_err(|error| StoreError::opening(database, &error))?;
+    let sql = sql.trim().trim_end_matches(';').trim_end();
+    if sql.is_empty() {
+        return Err(StoreError::Query("the query is empty".to_owned()));
+    }
+    // Preparing several statements would run all but the last one.
+    if !is_one_query(&connection, sql) {
+        return Err(not_a_query());
+    }
+    // Prepared alone first: errors of a statement around it would quote that statement.
+    connection.prepare(sql).map_err(|error| refused(&connection, &error))?;
+    Ok((connection, sql))
 }
 
 /// Whether a text is at most one statement, and that a query. What cannot be parsed is left to DuckDB's message.

@@ -8,7 +8,11 @@ use std::{
 
 use duckdb::Connection;
 
-use crate::files::FileFormat;
+use crate::{
+    files::FileFormat,
+    record::{LogicalType, quote},
+    sql,
+};
 
 use super::StoreError;
 
@@ -26,9 +30,10 @@ pub(super) fn write(
     std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let partial = folder.join(format!(".{name}.partial"));
+    let rows = if format.huge { working.to_owned() } else { exact(connection, working)? };
     let copy = |to: &Path, options: &str| {
         let literal = to.display().to_string().replace('\'', "''");
-        connection.execute_batch(&format!("COPY {working} TO '{literal}' ({options})")).map_err(|error| {
+        connection.execute_batch(&format!("COPY {rows} TO '{literal}' ({options})")).map_err(|error| {
             match StoreError::from(error) {
                 StoreError::Sql(why) => failed(why),
                 other => other,
@@ -46,6 +51,31 @@ pub(super) fn write(
         }
     }
     std::fs::rename(&partial, &path).map_err(|error| failed(error.to_string()))
+}
+
+/// The rows of a table with types that Parquet holds exactly: DuckDB would write HUGEINT as DOUBLE.
+fn exact(connection: &Connection, table: &str) -> Result<String, StoreError> {
+    let columns = sql::columns(connection, &format!("SELECT * FROM {table}"))?;
+    if columns.iter().all(|(_, of)| exact_type(of) == *of) {
+        return Ok(table.to_owned());
+    }
+    let column = |(name, of): &(String, LogicalType)| {
+        let name = quote(name);
+        format!("CAST({name} AS {}) AS {name}", exact_type(of).sql())
+    };
+    Ok(format!("(SELECT {} FROM {table})", columns.iter().map(column).collect::<Vec<_>>().join(", ")))
+}
+
+fn exact_type(of: &LogicalType) -> LogicalType {
+    match of {
+        LogicalType::HugeInt | LogicalType::UHugeInt => LogicalType::Decimal { width: 38, scale: 0 },
+        LogicalType::List(of) => LogicalType::List(Box::new(exact_type(of))),
+        LogicalType::Array(of, length) => LogicalType::Array(Box::new(exact_type(of)), *length),
+        LogicalType::Struct(fields) => {
+            LogicalType::Struct(fields.iter().map(|(name, of)| (name.clone(), exact_type(of))).collect())
+        }
+        of => of.clone(),
+    }
 }
 
 /// Whether a header name is safe as DuckDB writes it: it does not quote separators other than a comma, at which

@@ -42,7 +42,7 @@ stages:
     insta::assert_snapshot!(folder.sql("SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'numbers'"), @"
     id | BIGINT
     tags | VARCHAR[]
-    about | STRUCT(score DOUBLE)
+    about | STRUCT(score DECIMAL(2,1))
     shout | VARCHAR
     length | BIGINT
     half | DOUBLE

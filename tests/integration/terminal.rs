@@ -251,6 +251,14 @@ fn a_pipeline_stands_for_its_database() {
     let text = String::from_utf8_lossy(&early.stderr);
     assert!(early.status.code() == Some(2) && text.contains("the pipeline has not run yet"), "{text}");
     etl(&folder, &["run", "p.yaml", "--offline"]);
+    let json = etl(
+        &folder,
+        &["sql", "p.yaml", "SELECT 1.50 AS a, NULL AS b, 'x\ny' AS c, [1] AS d", "--format", "jsonl"],
+    );
+    assert_eq!(
+        String::from_utf8(json.stdout).unwrap(),
+        "{\"a\": 1.50, \"b\": null, \"c\": \"x\\ny\", \"d\": [1]}\n"
+    );
     let shown = etl(&folder, &["sql", "p.yaml", "FROM t"]);
     assert_eq!(String::from_utf8_lossy(&shown.stdout), "id\n──\n1\n");
 }

@@ -58,7 +58,9 @@ impl Numbers {
     }
 
     pub(super) fn datatype(&self) -> LogicalType {
-        let width = (self.whole + self.scale).max(1);
+        // A digit before the point, because DuckDB prints a DECIMAL(2,2) as `.10`.
+        let whole = self.whole.max(usize::from(self.scale < MOST_DIGITS));
+        let width = whole + self.scale;
         match self {
             Self { small: true, .. } => LogicalType::BigInt,
             Self { huge: true, .. } => LogicalType::HugeInt,
@@ -178,7 +180,7 @@ mod tests {
             (&["1e5", "1"], "DECIMAL(6,0)"),
             (&["1", "0.00000000000000000000000000000000000001"], "JSON"),
             (&["1e400"], "JSON"),
-            (&["0.0", "0"], "DECIMAL(1,1)"),
+            (&["0.0", "0"], "DECIMAL(2,1)"),
         ] {
             assert_eq!(of(numbers), wanted, "{numbers:?}");
             let back: Vec<&str> = numbers.iter().rev().copied().collect();
