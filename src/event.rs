@@ -68,6 +68,8 @@ pub enum EventKind {
         stage: String,
         /// The keys.
         keys: Vec<String>,
+        /// The key of a record that reached the map and has no answer.
+        other: Option<String>,
     },
     /// A stage has seen its last record.
     StageEnded {

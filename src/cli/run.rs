@@ -267,8 +267,10 @@ fn reported(estimate: &Estimate, budget: Option<Usd>, offline: bool) -> String {
     let left = budget.map(|budget| Usd::from_micros(budget.micros().saturating_sub(estimate.spent.micros())));
     let exceeded = left.zip(cost).filter(|(left, cost)| left < cost);
     let cost = cost.map_or("an unknown cost".to_owned(), |cost| cost.to_string());
+    let is_part = estimate.stages.iter().any(|stage| stage.asks.is_none());
+    let total = if is_part { "without the stages of unknown number" } else { "in total" };
     text.push_str(&format!(
-        "\nin total about {} requests, {} tokens in, {} tokens out, {cost}; nothing was sent, nothing was written\n",
+        "\n{total} about {} requests, {} tokens in, {} tokens out, {cost}; nothing was sent, nothing was written\n",
         sum.requests, sum.prompt_tokens, sum.completion_tokens
     ));
     if let Some((left, _)) = exceeded {

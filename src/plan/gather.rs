@@ -23,7 +23,7 @@ impl Compiler<'_> {
         let Some(shape) = shape else { return (None, None) };
         let level = match (&spec.of, shape.splits.last()) {
             (_, None) => {
-                let found = "no split above, or a wave between it and this stage".to_owned();
+                let found = "no split above this gather, or a wave between them".to_owned();
                 let wanted = "a `split:` or `samples:` above, whose pieces are gathered".into();
                 self.report(Fault::WrongShape { found, wanted }, name.place.clone());
                 return (None, None);

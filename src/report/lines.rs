@@ -100,15 +100,16 @@ pub(crate) fn job(state: &State, stage: usize, job: &str, status: &str, counts: 
 }
 
 /// Some mocked answers have keys without a record.
-pub(crate) fn unused(stage: &str, keys: &[String]) -> String {
+pub(crate) fn unused(stage: &str, keys: &[String], other: Option<&str>) -> String {
     let shown: Vec<String> = keys.iter().take(5).map(|key| format!("`{}`", text::clean(key))).collect();
     let more = if keys.len() > shown.len() {
         format!(" and {} more", keys.len() - shown.len())
     } else {
         String::new()
     };
+    let example = other.map(|key| format!("; a key that did is `{}`", text::clean(key))).unwrap_or_default();
     format!(
-        "`{stage}`: mocked answers for {}{more} were not used: no record with such a key reached it",
+        "`{stage}`: mocked answers for {}{more} were not used: no record with such a key reached it{example}",
         shown.join(", ")
     )
 }

@@ -153,7 +153,9 @@ impl Reporter {
                 let line = lines::job(&self.state, *stage, job, status, [*requests, *completed, *failed]);
                 self.print(line)
             }
-            EventKind::UnusedAnswers { stage, keys } => self.print(Some(lines::unused(stage, keys))),
+            EventKind::UnusedAnswers { stage, keys, other } => {
+                self.print(Some(lines::unused(stage, keys, other.as_deref())))
+            }
             EventKind::Interrupted { in_flight } => self.print(Some(lines::interrupted(*in_flight))),
             EventKind::Progress(_) | EventKind::StageEnded { .. } => Ok(()),
         }

@@ -117,11 +117,11 @@ fn change(table: &TableChange) -> String {
         parts.push(format!("{rows} kept, {which} no longer in the source (`gone: delete` removes them)"));
     }
     if table.unread > 0 {
-        let which = if table.unread == 1 { "whose record" } else { "whose records" };
+        let which = if table.unread == 1 { "whose record" } else { "each of whose records" };
         let rows = counted(table.unread, "row");
         parts.push(format!(
-            "{rows} of earlier runs kept, {which} the source did not produce: nothing counts as removed while it produces \
-             no record, or has some that cannot be read"
+            "{rows} of earlier runs kept, {which} was not read: the source has records that cannot be read, or none at all, so \
+             no row counts as removed"
         ));
     }
     if table.discarded > 0 {

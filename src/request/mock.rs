@@ -38,7 +38,12 @@ impl Answers {
         // As in a spec: `no` and `on` are texts.
         options.strict_booleans = true;
         let stages: Json =
-            serde_yaml::from_str_with_options(text, options).map_err(|error| format!("`{name}`: {error}"))?;
+            serde_yaml::from_str_with_options(text, options).map_err(|error| match error.to_string() {
+                text if text.contains("null into string") => {
+                    format!("`{name}`: a key is `null` or `~`, which is no text in YAML: write it in quotes")
+                }
+                text => format!("`{name}`: {text}"),
+            })?;
         match stages {
             Json::Object(stages) => Ok(Self { name: name.to_owned(), stages }),
             _ => Err(format!("`{name}`: expected a mapping, `stage: {{ key: answer }}`")),
@@ -74,24 +79,39 @@ impl Answers {
 
 /// Keys of answers that no record has matched so far, by stage: usually misspelt.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct UnusedAnswers(Arc<Mutex<BTreeMap<String, BTreeSet<String>>>>);
+pub(crate) struct UnusedAnswers(Arc<Mutex<BTreeMap<String, UnusedKeys>>>);
+
+#[derive(Debug, Default)]
+struct UnusedKeys {
+    keys: BTreeSet<String>,
+    /// The key of a record without an answer.
+    other: Option<String>,
+}
+
+/// A stage, its unused keys, and the key of a record for which there was none.
+pub(crate) type UnusedIn = (String, Vec<String>, Option<String>);
 
 impl UnusedAnswers {
     fn add<'a>(&self, stage: &str, keys: impl Iterator<Item = &'a String>) {
-        unpoisoned(&self.0).entry(stage.to_owned()).or_default().extend(keys.cloned());
+        unpoisoned(&self.0).entry(stage.to_owned()).or_default().keys.extend(keys.cloned());
     }
 
     fn remove(&self, stage: &str, key: &str) {
-        if let Some(keys) = unpoisoned(&self.0).get_mut(stage) {
-            keys.remove(key);
+        if let Some(unused) = unpoisoned(&self.0).get_mut(stage)
+            && !unused.keys.remove(key)
+        {
+            unused.other.get_or_insert_with(|| key.to_owned());
         }
     }
 
     /// The unused keys of each stage that has any.
-    pub(crate) fn by_stage(&self) -> Vec<(String, Vec<String>)> {
+    pub(crate) fn by_stage(&self) -> Vec<UnusedIn> {
         let all = unpoisoned(&self.0);
-        let any = all.iter().filter(|(_, keys)| !keys.is_empty());
-        any.map(|(stage, keys)| (stage.clone(), keys.iter().cloned().collect())).collect()
+        let any = all.iter().filter(|(_, unused)| !unused.keys.is_empty());
+        any.map(|(stage, unused)| {
+            (stage.clone(), unused.keys.iter().cloned().collect(), unused.other.clone())
+        })
+        .collect()
     }
 }
 
@@ -260,7 +280,9 @@ pub(crate) fn fingerprint(plan: &Plan, answers: Option<&Answers>) -> Option<Stri
         .iter()
         .filter_map(|node| match &node.step {
             Step::Ask(ask) | Step::Submit(ask) => {
-                ask.mock.as_ref().map(|mock| format!("{} {mock:?}", node.name))
+                // `batch:` sends the same requests, which are answered already.
+                let name = node.name.strip_suffix(".submit").unwrap_or(&node.name);
+                ask.mock.as_ref().map(|mock| format!("{name} {mock:?}"))
             }
             _ => None,
         })

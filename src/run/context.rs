@@ -9,7 +9,10 @@ use crate::{
     event::{Event, RunEnd},
     mistral::Prices,
     plan::Plan,
-    request::{mock::Offline, setup::Setup},
+    request::{
+        mock::{Offline, UnusedIn},
+        setup::Setup,
+    },
     sql::Engine,
     store::{Run, Store},
     units::Usd,
@@ -123,7 +126,7 @@ impl Context {
     }
 
     /// Unused keys of mocked answers, by stage.
-    pub(crate) fn unused_answers(&self) -> Vec<(String, Vec<String>)> {
+    pub(crate) fn unused_answers(&self) -> Vec<UnusedIn> {
         self.offline.as_ref().map(|offline| offline.unused.by_stage()).unwrap_or_default()
     }
 

@@ -276,8 +276,8 @@ impl Pipeline {
             && resumed.done.is_empty()
             && !plan.nodes.iter().any(is_limited)
         {
-            for (stage, keys) in context.unused_answers() {
-                context.events.emit(EventKind::UnusedAnswers { stage, keys }).await;
+            for (stage, keys, other) in context.unused_answers() {
+                context.events.emit(EventKind::UnusedAnswers { stage, keys, other }).await;
             }
         }
         let progress = context.meters.progress(&plan);

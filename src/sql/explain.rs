@@ -116,7 +116,8 @@ fn place(line: &str, excerpt: &str, carets: &str) -> Option<String> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let word: String = match rest.starts_with(is_word) {
         true => rest.chars().take_while(|c| is_word(*c)).collect(),
-        false => rest.split_whitespace().next()?.chars().take(20).collect(),
+        // An operator alone may be anywhere in the query.
+        false => rest.split_whitespace().take(2).collect::<Vec<_>>().join(" ").chars().take(20).collect(),
     };
     Some(match number {
         "1" => format!("at `{word}`"),
