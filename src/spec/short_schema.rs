@@ -256,7 +256,9 @@ impl<'a> Wrapped<'a> {
 
 fn one_of(node: &Node, reader: &mut Reader<'_>) -> Option<Short> {
     let Kind::List(items) = &node.kind else {
-        reader.wrong(node, "a list of values: `{ one_of: [a, b] }`".to_owned());
+        let wanted = "a list of values: `{ one_of: [a, b] }`; for values that are data, check the answer: `expect: \
+                      list_contains(values, map.part)`";
+        reader.wrong(node, wanted.to_owned());
         return None;
     };
     let mut values: Vec<Value> = Vec::with_capacity(items.len());

@@ -55,6 +55,15 @@ impl Compiler<'_> {
                 self.report(Fault::BadFile(what), path.place.clone());
                 None
             }
+            Ok(description)
+                if description.schema.is_empty() && spec.optional && description.files.is_empty() =>
+            {
+                let what = format!("no file matches `{}`, so its columns are unknown", set.pattern);
+                let help =
+                    "write `types: { name: text }` with the columns that the stages below use".to_owned();
+                self.report(Fault::Expression { what, help }, path.place.clone());
+                None
+            }
             Ok(description) => Some(ReadFiles { set, options, description }),
             Err(read::ReadError::NoFile { pattern, skipped: None }) => {
                 self.report(Fault::EmptyGlob { pattern, why: why_empty(&set) }, path.place.clone());
