@@ -23,7 +23,7 @@ pub use json::{Misfit, from_json, json_text, left_out, write_json};
 pub use json_schema::of_json_schema;
 pub use logical_type::LogicalType;
 pub use parse_type::parse as parse_type;
-pub use quoting::{outside_of_quotes, quote};
+pub use quoting::{literal, outside_of_quotes, quote};
 pub use schema::{Field, Schema, same_name};
 pub use unquoted_name::{occurrences, unquoted_names};
 pub use value::{Value, double};

@@ -5,6 +5,11 @@ pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// A text as an SQL literal.
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 /// The text with everything in quotes replaced by spaces, of the same length.
 pub fn outside_of_quotes(text: &str) -> String {
     let mut quote = None;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use duckdb::Connection;
 
 use super::SqlError;
-use crate::units::Size;
+use crate::{record::literal, units::Size};
 
 /// The settings of a pipeline; missing ones depend on the machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,8 +76,8 @@ impl Resources {
 impl Limits {
     /// The statements that set them.
     pub fn sql(&self) -> String {
-        let temp = self.temp.display().to_string().replace('\'', "''");
-        format!("SET threads = {}; SET temp_directory = '{temp}'; {}", self.threads, self.memory_sql())
+        let temp = literal(&self.temp.display().to_string());
+        format!("SET threads = {}; SET temp_directory = {temp}; {}", self.threads, self.memory_sql())
     }
 
     /// The statement that sets the memory.

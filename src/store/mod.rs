@@ -41,6 +41,7 @@ use duckdb::Connection;
 use tokio::sync::Mutex;
 
 use crate::{
+    record::literal,
     sql::{self, Limits, Resources},
     task,
 };
@@ -124,7 +125,6 @@ impl Store {
     /// # Errors
     /// The database is held by another process, was written by a newer version, is not a database, or its folder
     /// cannot be written.
-    /// folder cannot be written.
     pub async fn open(path: &Path, queries: &Path, resources: &Resources) -> Result<Self, StoreError> {
         let (file, queries, own) = (Arc::<Path>::from(path), Arc::<Path>::from(queries), resources.clone());
         let (path, folder) = (Arc::clone(&file), Arc::clone(&queries));
@@ -227,8 +227,8 @@ fn open(path: &Path, queries: &Path, resources: &Resources) -> Result<(Connectio
 
 /// Attaches a file for writing.
 fn attach(connection: &Connection, path: &Path) -> Result<(), duckdb::Error> {
-    let literal = path.display().to_string().replace('\'', "''");
-    connection.execute_batch(&format!("ATTACH '{literal}' AS {ATTACHED} ({LAYOUT})"))
+    let path = literal(&path.display().to_string());
+    connection.execute_batch(&format!("ATTACH {path} AS {ATTACHED} ({LAYOUT})"))
 }
 
 /// The spill folder: beside the file, as it would be for a database that is not attached.
@@ -250,8 +250,8 @@ fn attached(connection: &Connection, queries: &Path, limits: &Limits) -> Result<
 /// The settings of every connection.
 fn configure(connection: &Connection, queries: &Path, limits: &Limits) -> Result<(), StoreError> {
     let queries = std::path::absolute(queries).unwrap_or_else(|_| queries.to_owned());
-    let queries = queries.display().to_string().replace('\'', "''");
-    connection.execute_batch(&format!("{}; SET file_search_path = '{queries}'; {SETTINGS}", limits.sql()))?;
+    let queries = literal(&queries.display().to_string());
+    connection.execute_batch(&format!("{}; SET file_search_path = {queries}; {SETTINGS}", limits.sql()))?;
     Ok(())
 }
 

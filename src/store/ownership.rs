@@ -13,6 +13,8 @@ use duckdb::{
     params,
 };
 
+use crate::record::literal;
+
 use super::{Run, Store, StoreError, existing_table, table::Table, transaction};
 
 /// The identity of a set of source records; a single record keeps its own.
@@ -99,8 +101,7 @@ fn keep_key(connection: &Connection, table: &Table) -> Result<(), StoreError> {
             Err(StoreError::Key { table: target, has: has.join(", "), writes: table.key.join(", ") })
         }
         None => {
-            let names: Vec<String> =
-                table.key.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
+            let names: Vec<String> = table.key.iter().map(|name| literal(name)).collect();
             connection.execute(
                 &format!("INSERT INTO etl.table_keys VALUES ($1, [{}])", names.join(", ")),
                 params![target],
@@ -195,8 +196,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn take_over_read(&self, run: Run, stages: &[Arc<str>]) -> Result<(), StoreError> {
-        let names: Vec<String> =
-            stages.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
+        let names: Vec<String> = stages.iter().map(|name| literal(name)).collect();
         let names = format!("[{}]::VARCHAR[]", names.join(", "));
         self.with(move |connection| {
             transaction(connection, |t| {

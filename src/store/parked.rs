@@ -6,7 +6,7 @@ use duckdb::{Connection, params};
 
 use crate::{
     ledger::RequestId,
-    record::{LogicalType, Record, Schema, Value, quote},
+    record::{LogicalType, Record, Schema, Value, literal, quote},
 };
 
 use super::{
@@ -134,7 +134,7 @@ impl Store {
         let table = qualified(stage);
         self.with(move |connection| {
             let values: Vec<String> =
-                moves.iter().map(|(place, job)| format!("({place}, '{}')", job.replace('\'', "''"))).collect();
+                moves.iter().map(|(place, job)| format!("({place}, {})", literal(job))).collect();
             connection.execute_batch(&format!(
                 "UPDATE {table} SET job = m.job FROM (VALUES {}) AS m(place, job) WHERE {table}.place = m.place",
                 values.join(", ")
@@ -161,8 +161,8 @@ fn parked(
     place: i64,
     count: usize,
 ) -> Result<Vec<Parked>, StoreError> {
-    let job = job.replace('\'', "''");
-    let clause = format!("WHERE job = '{job}' AND place >= {place} ORDER BY place LIMIT {count}");
+    let job = literal(job);
+    let clause = format!("WHERE job = {job} AND place >= {place} ORDER BY place LIMIT {count}");
     let found = layout.read(connection, table, &clause)?;
     let parked = found.into_iter().map(|(own, record)| Parked {
         place: integer(&own[0]),

@@ -5,7 +5,10 @@
 
 use duckdb::{Connection, params};
 
-use crate::{event::TableChange, record::quote};
+use crate::{
+    event::TableChange,
+    record::{literal, quote},
+};
 
 use super::{
     Run, StoreError,
@@ -106,8 +109,7 @@ fn gather(
            AND s.record NOT IN (FROM temp.read_now)",
         params![run.0, pipeline],
     )?;
-    let incomplete: Vec<String> =
-        incomplete.iter().map(|source| format!("'{}'", source.replace('\'', "''"))).collect();
+    let incomplete: Vec<String> = incomplete.iter().map(|source| literal(source)).collect();
     connection.execute(
         &format!(
             "CREATE OR REPLACE TEMP TABLE unread_now AS

@@ -10,7 +10,7 @@ use duckdb::Connection;
 
 use crate::{
     files::FileFormat,
-    record::{LogicalType, quote},
+    record::{LogicalType, literal, quote},
     sql,
 };
 
@@ -32,8 +32,8 @@ pub(super) fn write(
     let partial = folder.join(format!(".{name}.partial"));
     let rows = if format.huge { working.to_owned() } else { exact(connection, working)? };
     let copy = |to: &Path, options: &str| {
-        let literal = to.display().to_string().replace('\'', "''");
-        connection.execute_batch(&format!("COPY {rows} TO '{literal}' ({options})")).map_err(|error| {
+        let to = literal(&to.display().to_string());
+        connection.execute_batch(&format!("COPY {rows} TO {to} ({options})")).map_err(|error| {
             match StoreError::from(error) {
                 StoreError::Sql(why) => failed(why),
                 other => other,

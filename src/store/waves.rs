@@ -5,7 +5,7 @@ use std::sync::Arc;
 use duckdb::{Connection, params};
 
 use crate::{
-    record::{About, Schema, quote},
+    record::{About, Schema, literal, quote},
     sql::ORIGINS,
     stage::Shelf,
 };
@@ -276,14 +276,14 @@ impl Query {
         };
         let about = About { source: wave.into(), ..About::default() };
         let about = serde_json::to_string(&about).map_err(|error| StoreError::Sql(error.to_string()))?;
-        let about = about.replace('\'', "''");
+        let about = literal(&about);
         let values: Vec<String> = (0..self.output.len()).map(|at| format!("r.c{at}")).collect();
         let values = if values.is_empty() { String::new() } else { format!(", {}", values.join(", ")) };
         connection.execute_batch(&format!(
             "CREATE OR REPLACE TABLE {held} ({});
              INSERT INTO {held}
              SELECT r.place, {key},
-               CAST(json_merge_patch('{about}', json_object('origin', o.origins)) AS VARCHAR){values}
+               CAST(json_merge_patch({about}, json_object('origin', o.origins)) AS VARCHAR){values}
              FROM temp.result AS r JOIN temp.result_origins AS o ON {} ORDER BY r.place;
              DROP TABLE temp.result_origins",
             buffer.outgoing().definition(),

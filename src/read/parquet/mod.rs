@@ -11,7 +11,7 @@ use duckdb::Connection;
 
 use crate::{
     files::{FileSet, Stamp},
-    record::{LogicalType, Schema, parse_type},
+    record::{LogicalType, Schema, literal, parse_type},
     sql,
 };
 
@@ -56,7 +56,7 @@ pub(super) fn describe(
             })?;
         }
         let sql =
-            format!("SELECT CAST(sum(num_rows) AS BIGINT) FROM parquet_file_metadata({})", literal(&path));
+            format!("SELECT CAST(sum(num_rows) AS BIGINT) FROM parquet_file_metadata({})", pattern_of(&path));
         let rows: Option<i64> = connection
             .query_row(&sql, [], |row| row.get(0))
             .map_err(|error| ReadError::Damaged { file: Arc::clone(&file), reason: message(&error) })?;
@@ -103,7 +103,7 @@ pub(super) fn describe(
 }
 
 fn columns(connection: &Connection, path: &Path) -> Result<Vec<(String, LogicalType)>, duckdb::Error> {
-    let sql = format!("DESCRIBE SELECT * FROM read_parquet({})", literal(path));
+    let sql = format!("DESCRIBE SELECT * FROM read_parquet({})", pattern_of(path));
     let mut statement = connection.prepare(&sql)?;
     let rows = statement.query_map([], |row| {
         Ok((row.get::<_, String>(0)?, parse_type(&row.get::<_, String>(1)?).as_column()))
@@ -116,7 +116,7 @@ fn nulls(connection: &Connection, path: &Path) -> Result<Vec<(String, u64)>, duc
     let sql = format!(
         "SELECT path_in_schema, CAST(sum(stats_null_count) AS BIGINT) FROM parquet_metadata({})
          GROUP BY ALL HAVING sum(stats_null_count) > 0",
-        literal(path)
+        pattern_of(path)
     );
     let mut statement = connection.prepare(&sql)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
@@ -151,16 +151,15 @@ fn stamp(path: &Path, file: &Arc<str>) -> Result<Stamp, ReadError> {
 }
 
 /// A path as an SQL list of one, with pattern characters escaped.
-fn literal(path: &Path) -> String {
+fn pattern_of(path: &Path) -> String {
     let mut escaped = String::new();
     for c in path.to_string_lossy().chars() {
         match c {
             '*' | '?' | '[' => escaped.extend(['[', c, ']']),
-            '\'' => escaped.push_str("''"),
             c => escaped.push(c),
         }
     }
-    format!("'{escaped}'")
+    literal(&escaped)
 }
 
 /// DuckDB's message in the terms of a pipeline.

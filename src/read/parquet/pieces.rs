@@ -18,15 +18,15 @@ const NUMBER: &str = "file_row_number";
 pub(super) fn relation(
     connection: &Connection,
     file: &FileDescription,
-    literal: &str,
+    path: &str,
 ) -> Result<String, duckdb::Error> {
-    let whole = format!("read_parquet({literal})");
+    let whole = format!("read_parquet({path})");
     let (first, longest, others, bytes): (Option<i64>, Option<i64>, i64, Option<i64>) = connection.query_row(
         &format!(
             "SELECT arg_min(rows, id), max(rows), count(DISTINCT rows) FILTER (id < last), CAST(sum(bytes) AS BIGINT)
              FROM (SELECT row_group_id AS id, row_group_num_rows AS rows, sum(total_uncompressed_size) AS bytes,
                           max(row_group_id) OVER () AS last
-                   FROM parquet_metadata({literal}) GROUP BY row_group_id, row_group_num_rows)"
+                   FROM parquet_metadata({path}) GROUP BY row_group_id, row_group_num_rows)"
         ),
         [],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
@@ -42,7 +42,7 @@ pub(super) fn relation(
     let rows = VECTOR / pieces;
     // An equality between both sides would become a hash join, which merges the pieces again.
     Ok(format!(
-        "read_parquet({literal}, {NUMBER} = true) AS \"etl file\", range({pieces}) AS \"etl piece\"(\"etl piece\")
+        "read_parquet({path}, {NUMBER} = true) AS \"etl file\", range({pieces}) AS \"etl piece\"(\"etl piece\")
          WHERE \"etl piece\" - ({NUMBER} % {group} % {VECTOR}) // {rows} = 0"
     ))
 }

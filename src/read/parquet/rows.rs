@@ -9,7 +9,7 @@ use crate::{
 
 use super::{
     super::{BadLine, Description, FileDescription, Options, ReadError, Row, row::Output},
-    Engine, literal, message, pieces, stamp, value,
+    Engine, message, pattern_of, pieces, stamp, value,
 };
 
 /// The rows of a file.
@@ -54,7 +54,7 @@ pub(in crate::read) fn rows(
         damaged(format!("{} (after row {row}); write the file again", message(error)))
     };
     let connection = engine.connection()?;
-    let from = pieces::relation(connection, file, &literal(&path)).map_err(|error| failed(&error, 0))?;
+    let from = pieces::relation(connection, file, &pattern_of(&path)).map_err(|error| failed(&error, 0))?;
     let sql = format!("SELECT {} FROM {from}", selected.join(", "));
     let mut statement = connection.prepare(&sql).map_err(|error| failed(&error, 0))?;
     // The Arrow iterator panics if a later batch fails; reading row by row returns the error.

@@ -73,7 +73,7 @@ const JOB: Key = key(
     "job",
     Type::Word("job", &[Word("mistral", "a job of Mistral's Batch API")]),
     "job: mistral",
-    "Whose jobs are waited for.",
+    "The service whose jobs are polled.",
 )
 .required();
 

@@ -156,7 +156,11 @@ pub(super) fn build(mut map: Checked) -> Option<SourceSpec> {
         "jsonl" => SourceForm::Jsonl(map.get("jsonl")?),
         "csv" => SourceForm::Csv(Box::new(csv::build(map.take("csv")?.value, &mut types)?)),
         "parquet" => SourceForm::Parquet(map.get("parquet")?),
-        _ => SourceForm::Repeat(map.get("repeat")?),
+        "repeat" => SourceForm::Repeat(map.get("repeat")?),
+        other => {
+            debug_assert!(false, "`{other}:` is described, and not built");
+            return None;
+        }
     };
     Some(SourceSpec {
         form,
