@@ -38,7 +38,7 @@ pub(super) fn jobs(arguments: &Arguments) -> u8 {
     let work = async {
         let mut jobs = pipeline.jobs(&options).await?;
         let done = act(&mut jobs, arguments.action).await?;
-        Ok::<String, RunError>(format!("{}{done}", table(jobs.all())))
+        Ok::<String, RunError>(format!("{}{}{done}", table(jobs.all()), elsewhere(jobs.elsewhere())))
     };
     match block_on(work) {
         Err(code) => code,
@@ -66,6 +66,19 @@ async fn act(jobs: &mut Jobs, action: Option<Action>) -> Result<String, RunError
             format!("\n{} deleted at the service, with their files\n", jobs.clean().await?)
         }
     })
+}
+
+/// A line for each other server with jobs. The simulator of an offline run ends with the run.
+fn elsewhere(servers: &[(String, u64)]) -> String {
+    let line = |(server, jobs): &(String, u64)| {
+        let jobs = if *jobs == 1 { "1 more job".to_owned() } else { format!("{jobs} more jobs") };
+        match server.as_str() {
+            "mistral" => Some(format!("{jobs} at Mistral, shown without `--base-url`\n")),
+            url if url.contains("://") => Some(format!("{jobs} at {url}, shown with `--base-url {url}`\n")),
+            _ => None,
+        }
+    };
+    servers.iter().filter_map(line).collect()
 }
 
 fn table(jobs: &[JobView]) -> String {

@@ -147,7 +147,8 @@ fn spent(state: &State, end: &End) -> String {
         simulated: _,
     } = state.usage;
     let mut lines: Vec<(&str, String)> = Vec::new();
-    if requests == 0 && reused > 0 && end.end == RunEnd::Complete {
+    let collected = requests == 0 && prompt_tokens + completion_tokens > 0;
+    if requests == 0 && reused > 0 && !collected && end.end == RunEnd::Complete {
         let all = if reused == 1 {
             "the one answer was".to_owned()
         } else {
@@ -156,6 +157,9 @@ fn spent(state: &State, end: &End) -> String {
         lines.push(("requests", format!("none needed: {all} in the ledger")));
     } else {
         let mut text = count(requests);
+        if collected {
+            text += "; answers of earlier jobs were collected";
+        }
         if retries > 0 {
             text += &format!(", {} of them retries", count(retries));
         }

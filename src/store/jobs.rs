@@ -76,6 +76,34 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The other servers at which a pipeline has jobs, each with their number.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn jobs_elsewhere(
+        &self,
+        pipeline: &str,
+        server: &str,
+    ) -> Result<Vec<(String, u64)>, StoreError> {
+        let (pipeline, server) = (pipeline.to_owned(), server.to_owned());
+        self.with(move |connection| {
+            if !runs::is_there(connection)? {
+                return Ok(Vec::new());
+            }
+            let mut statement = connection.prepare(
+                "SELECT server, count(DISTINCT token) FROM etl.job_steps WHERE pipeline = ? AND server <> ?
+                 GROUP BY server ORDER BY server",
+            )?;
+            let rows = statement.query_map(params![pipeline, server], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)? as u64))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+}
+
 fn jobs(connection: &Connection, pipeline: &str, server: &str) -> Result<Vec<JobRecord>, StoreError> {
     let mut jobs: Vec<JobRecord> = Vec::new();
     if !runs::is_there(connection)? {

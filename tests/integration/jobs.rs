@@ -140,6 +140,8 @@ async fn jobs_of_another_account_are_left_alone_and_a_server_that_is_gone_is_tol
     }
     let stats = sim.stats();
     assert_eq!((stats.jobs, stats.cancels, stats.deletes), (1, 0, 0));
+    let reported = etl(folder.path("spec.yaml"), "http://127.0.0.1:9".to_owned(), &["jobs"]).await;
+    assert!(reported.contains(&format!("no batch jobs\n1 more job at {}", sim.url())), "{reported}");
 
     // Nothing listens there: that is reported within seconds.
     let url = sim.url();

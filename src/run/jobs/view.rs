@@ -34,6 +34,7 @@ pub struct JobView {
 pub struct Jobs {
     client: Option<Client>,
     jobs: Vec<JobView>,
+    elsewhere: Vec<(String, u64)>,
 }
 
 impl Pipeline {
@@ -45,18 +46,19 @@ impl Pipeline {
         let plan = self.plan();
         let store = Store::open_read_only(&plan.database, &plan.folder, &plan.resources).await?;
         let (server, account) = (options.server(plan), options.account(plan));
+        let elsewhere = store.jobs_elsewhere(&plan.name, &server).await?;
         let jobs = store.jobs(&plan.name, &server).await?.into_iter();
         let jobs = jobs.map(|job| JobView { own: job.account == account, job }).collect();
         let shutdown = Shutdown::new(CancellationToken::new());
         if !plan.asks() {
-            return Ok(Jobs { client: None, jobs });
+            return Ok(Jobs { client: None, jobs, elsewhere });
         }
         let client = match client(plan, options, None, &shutdown) {
             Ok(client) => Some(client.with_retry_policy(POLICY)),
             Err(RunError::NoKey { .. }) => None,
             Err(error) => return Err(error),
         };
-        Ok(Jobs { client, jobs })
+        Ok(Jobs { client, jobs, elsewhere })
     }
 }
 
@@ -64,6 +66,11 @@ impl Jobs {
     /// All jobs, in the order of planning.
     pub fn all(&self) -> &[JobView] {
         &self.jobs
+    }
+
+    /// The other servers at which the pipeline has jobs, each with their number.
+    pub fn elsewhere(&self) -> &[(String, u64)] {
+        &self.elsewhere
     }
 
     /// Queries the service for the status of jobs that have not ended.
