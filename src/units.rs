@@ -33,10 +33,12 @@ pub struct Rate {
 const YEAR: Duration = Duration::from_secs(366 * 86_400);
 
 impl Rate {
-    /// `count` events in each `per`; `None` unless both are positive and finite, or for less than one event in a year.
+    /// `count` events in each `per`; `None` unless both are positive and finite, and there is
+    /// an event at least once in a year and at most once in a nanosecond.
     pub fn new(count: f64, per: Duration) -> Option<Self> {
         let is_rate = count.is_finite() && count > 0.0 && !per.is_zero();
-        (is_rate && per.as_secs_f64() / count <= YEAR.as_secs_f64()).then_some(Self { count, per })
+        let period = per.as_secs_f64() / count;
+        (is_rate && (1e-9..=YEAR.as_secs_f64()).contains(&period)).then_some(Self { count, per })
     }
 
     /// Events per second.

@@ -192,7 +192,7 @@ async fn interrupted() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        let is_detached = hangup_is_ignored();
+        let is_detached = *DETACHED;
         let both = (signal(SignalKind::terminate()), signal(SignalKind::hangup()));
         if let (Ok(mut terminate), Ok(mut hangup)) = both {
             tokio::select! {
@@ -209,6 +209,10 @@ async fn interrupted() {
         std::future::pending::<()>().await;
     }
 }
+
+/// Read before the first handler is installed, which changes it.
+#[cfg(unix)]
+static DETACHED: std::sync::LazyLock<bool> = std::sync::LazyLock::new(hangup_is_ignored);
 
 /// Whether the program was started to survive its terminal, as `nohup` does: then closing the terminal is no stop. Known
 /// where the system has `/proc`.
@@ -268,7 +272,7 @@ fn reported(estimate: &Estimate, budget: Option<Usd>, offline: bool) -> String {
     let exceeded = left.zip(cost).filter(|(left, cost)| left < cost);
     let cost = cost.map_or("an unknown cost".to_owned(), |cost| cost.to_string());
     let is_part = estimate.stages.iter().any(|stage| stage.asks.is_none());
-    let total = if is_part { "without the stages of unknown number" } else { "in total" };
+    let total = if is_part { "for the other stages" } else { "in total" };
     text.push_str(&format!(
         "\n{total} about {} requests, {} tokens in, {} tokens out, {cost}; nothing was sent, nothing was written\n",
         sum.requests, sum.prompt_tokens, sum.completion_tokens

@@ -32,7 +32,7 @@ impl SchemaFault {
     pub(super) fn label(&self) -> String {
         match self {
             Self::MissingProperty(_) => "has `additionalProperties: false`".to_owned(),
-            Self::EmptyRange { low, .. } => format!("expected a smaller `{low}`"),
+            Self::EmptyRange { low, high } => format!("expected a smaller `{low}`, or a greater `{high}`"),
             Self::Stray(_) => "expected below `properties:`".to_owned(),
             Self::Keyword { near, .. } => format!("did you mean `{near}`?"),
         }

@@ -76,7 +76,7 @@ pub enum Warning {
     )]
     Mixed(String),
     /// Texts compared with a number in quotes.
-    #[error("`{field}` is text, and texts are compared letter by letter: `'9'` is greater than `'{number}'`")]
+    #[error("`{field}` is text, and texts are compared letter by letter: `'9'` is greater than `'10'`")]
     ComparedTexts {
         /// The field.
         field: String,
@@ -185,7 +185,7 @@ impl Warning {
                 ),
             },
             Self::ComparedTexts { field, number } => {
-                format!("for numbers write `TRY_CAST({field} AS DECIMAL(18,2))` and `{number}` without quotes")
+                format!("for numbers write `TRY_CAST({field} AS DOUBLE)` and `{number}` without quotes")
             }
             Self::Guessed(_) => "read it by a source with `csv:` or `jsonl:`, which proves types over the whole file; or set them \
                  in the call: `read_csv('…', all_varchar = true)`"

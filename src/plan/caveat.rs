@@ -3,7 +3,11 @@
 
 use serde_json::Value;
 
-use crate::{diagnostic::Place, record::same_name};
+use crate::{
+    diagnostic::Place,
+    record::same_name,
+    sql::{self, Engine},
+};
 
 /// A caveat about a field or a part of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,42 +60,15 @@ fn is_within(name: &str, path: &str) -> bool {
 pub(super) struct Guards(Vec<String>);
 
 impl Guards {
-    /// The guards of a condition; none if it contains OR.
-    pub(super) fn of(condition: &str) -> Self {
-        let lower = condition.to_lowercase();
-        if lower.split_whitespace().any(|word| word == "or") {
-            return Self::default();
-        }
-        let demands = lower.split(" and ").flat_map(|part| match bare(part).strip_suffix("is not null") {
-            Some(path) => vec![bare(path)],
-            None => compared(part),
-        });
-        Self(demands.map(str::to_owned).collect())
+    /// The guards of a condition.
+    pub(super) fn of(engine: &Engine, condition: &str) -> Self {
+        Self(sql::demanded(engine, condition))
     }
 
     /// Whether the condition excludes a caveat about NULL: it demands the path or a part of it.
     pub(super) fn cover(&self, caveat: &Caveat) -> bool {
         caveat.is_null() && self.0.iter().any(|guard| is_within(guard, &caveat.path))
     }
-}
-
-/// The paths in a comparison, which is not true if one is NULL: `a.b < 0.6`, `x = y`.
-fn compared(part: &str) -> Vec<&str> {
-    const OPERATORS: [&str; 8] = ["<=", ">=", "<>", "!=", "=", "<", ">", " in "];
-    let Some((left, right)) = OPERATORS.iter().find_map(|operator| part.split_once(operator)) else {
-        return Vec::new();
-    };
-    let is_path = |side: &&str| {
-        !side.is_empty()
-            && side.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
-            && !side.starts_with(|c: char| c.is_numeric())
-    };
-    [bare(left), bare(right)].into_iter().filter(is_path).collect()
-}
-
-/// A part of a condition without surrounding parentheses and quotes.
-fn bare(part: &str) -> &str {
-    part.trim_matches(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"'))
 }
 
 /// The parts of an answer that its schema allows to be absent or NULL.
@@ -145,16 +122,28 @@ mod tests {
 
     #[test]
     fn a_condition_guards_what_it_demands() {
-        let guards = Guards::of("x.a IS NOT NULL AND length(y) > 1 and (B is not null)");
-        let covers = |guards: &Guards, path: &str| guards.cover(&Caveat::null(path, ""));
-        assert!(covers(&guards, "x.a") && covers(&guards, "x") && covers(&guards, "b"));
-        assert!(!covers(&guards, "x.b") && !covers(&guards, "y"));
-        assert!(!covers(&Guards::of("x IS NOT NULL OR y"), "x"));
-        let guards = Guards::of("first.confidence < 0.6 AND (kind = 'a') AND 3 = n AND lower(z) = 'a'");
-        assert!(["first.confidence", "first", "kind", "n"].iter().all(|path| covers(&guards, path)));
-        assert!(!covers(&guards, "z") && !covers(&guards, "first.why"));
-        let guards = Guards::of("x IS DISTINCT FROM 'a' AND NOT coalesce(y, 1) = 1");
-        assert!(!covers(&guards, "x") && !covers(&guards, "y"));
+        let engine = Engine::start().unwrap();
+        let covers =
+            |condition: &str, path: &str| Guards::of(&engine, condition).cover(&Caveat::null(path, ""));
+        let condition = "x.a IS NOT NULL AND length(y) > 1 and (B is not null) AND (3 < n) AND k IN ('a') AND \"m\" BETWEEN 1 AND 2";
+        for path in ["x.a", "x", "b", "n", "k", "m"] {
+            assert!(covers(condition, path), "{path}");
+        }
+        assert!(!covers(condition, "x.b") && !covers(condition, "y"));
+        for condition in [
+            "x IS NOT NULL OR y",
+            "NOT (kind = 'b' AND x = 'x')",
+            "(x = 'x') IS NOT TRUE",
+            "(x > 3) IS NULL",
+            "x = 'x' OR(kind = 'a')",
+            "CASE WHEN kind = 'b' AND x = 'x' AND id = 2 THEN false ELSE true END",
+            "coalesce(kind = 'a' AND x = 'x', true)",
+            "kind <> 'R and x = x'",
+            "x IS DISTINCT FROM 'a'",
+            "x IS NOT DISTINCT FROM y",
+        ] {
+            assert!(!covers(condition, "x"), "{condition}");
+        }
         assert!(Caveat::null("x", "").concerns("x.a") && !Caveat::null("x.a", "").concerns("x"));
     }
 }

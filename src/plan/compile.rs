@@ -209,7 +209,8 @@ impl Compiler<'_> {
             self.condition(when, shape.as_ref());
             self.stable(when, shape.as_ref());
         }
-        self.guards = stage.when.as_ref().map(|when| Guards::of(&when.value)).unwrap_or_default();
+        self.guards =
+            stage.when.as_ref().map(|when| Guards::of(&self.engine, &when.value)).unwrap_or_default();
         let form = stage.form.as_ref()?;
         let failed_read =
             graph.inputs.iter().flatten().any(|edge| edge.stage == at && edge.port == Port::Failed);
@@ -246,7 +247,7 @@ impl Compiler<'_> {
             Form::Filter(filter) => {
                 self.condition(&filter.condition, shape.as_ref());
                 self.stable(&filter.condition, shape.as_ref());
-                let guards = Guards::of(&filter.condition.value);
+                let guards = Guards::of(&self.engine, &filter.condition.value);
                 let mut after = shape.clone();
                 if let Some(after) = &mut after {
                     after.caveats.retain(|caveat| !guards.cover(caveat));

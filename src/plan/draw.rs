@@ -183,11 +183,9 @@ impl Plan {
 
 /// The fields and the key of the records that leave a stage, if it changes the fields.
 fn output_lines(node: &Node) -> Vec<String> {
-    let Some(Output { schema, key }) =
-        node.output.as_ref().filter(|output| output.schema != *node.input.schema)
-    else {
-        return Vec::new();
-    };
+    let is_query = matches!(&node.step, Step::Wave(wave) if matches!(wave.set, Some(Set::Query(_))));
+    let is_new = |output: &&Output| is_query || output.schema != *node.input.schema;
+    let Some(Output { schema, key }) = node.output.as_ref().filter(is_new) else { return Vec::new() };
     let fields = schema.fields().iter().map(|field| format!("{} {}", field.name, field.datatype.sql()));
     let mut lines = wrapped("fields ", fields);
     lines.push(match &key[..] {

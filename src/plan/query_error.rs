@@ -97,7 +97,8 @@ impl Compiler<'_> {
                 self.report(Fault::Query(QueryFault::AmbiguousPath { relation, field }), place);
             }
         }
-        for name in &facts.regrouped {
+        let is_column = |name: &&String| readable.iter().any(|(_, schema)| schema.get(name).is_some());
+        for name in facts.regrouped.iter().filter(is_column) {
             let at = word_in(&text.value, name);
             let place = at.map_or_else(|| text.place.clone(), |at| text.place_of(at));
             self.warn(Warning::Regrouped(name.clone()), place);

@@ -107,7 +107,9 @@ pub(crate) fn unused(stage: &str, keys: &[String], other: Option<&str>) -> Strin
     } else {
         String::new()
     };
-    let example = other.map(|key| format!("; a key that did is `{}`", text::clean(key))).unwrap_or_default();
+    let example = other
+        .map(|key| format!(", but for example one with the key `{}`", text::clean(key)))
+        .unwrap_or_default();
     format!(
         "`{stage}`: mocked answers for {}{more} were not used: no record with such a key reached it{example}",
         shown.join(", ")

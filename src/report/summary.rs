@@ -117,10 +117,11 @@ fn change(table: &TableChange) -> String {
         parts.push(format!("{rows} kept, {which} no longer in the source (`gone: delete` removes them)"));
     }
     if table.unread > 0 {
-        let which = if table.unread == 1 { "whose record" } else { "each of whose records" };
+        let (which, was) =
+            if table.unread == 1 { ("whose record", "was") } else { ("whose records", "were") };
         let rows = counted(table.unread, "row");
         parts.push(format!(
-            "{rows} of earlier runs kept, {which} was not read: the source has records that cannot be read, or none at all, so \
+            "{rows} of earlier runs kept, {which} {was} not read: the source has records that cannot be read, or none at all, so \
              no row counts as removed"
         ));
     }

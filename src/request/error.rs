@@ -43,7 +43,7 @@ impl From<AttachmentError> for WriteError {
 impl WriteError {
     pub(crate) fn kind(&self) -> FailureKind {
         match self {
-            Self::Template(RenderError::Null(_) | RenderError::NullItem(_)) => FailureKind::Null,
+            Self::Template(RenderError::Null(_) | RenderError::Missing(_)) => FailureKind::Null,
             Self::Template(RenderError::Other(_)) => FailureKind::Template,
             Self::Expression(_) => FailureKind::Expression,
             Self::Model(_) => FailureKind::Model,

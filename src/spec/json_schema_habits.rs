@@ -19,11 +19,11 @@ pub(crate) fn found(entries: &[(Key, Node)]) -> Option<(&Key, String, String)> {
     }
     if let Some((key, of)) = is_typed(entries) {
         let what = "this is an object with a property called `type`".to_owned();
-        return Some((
-            key,
-            what,
-            format!("write the type alone (`{of}`), or `{{ is: {of}, about: A text. }}`"),
-        ));
+        let help = format!(
+            "write the type alone (`{of}`), or `{{ is: {of}, about: A text. }}`; an object with one property of this name is \
+             written as a JSON Schema: `{{ type: object, properties: {{ type: … }} }}`"
+        );
+        return Some((key, what, help));
     }
     let key = first(&|key, node| (is_wrapped(entries) || has_is(entries)) && is_foreign(key, node))?;
     let help = "beside `is` or `one_of` there may be `about` (what it means) and `optional`; check a limit with `expect:`";

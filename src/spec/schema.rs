@@ -41,6 +41,15 @@ const SIMILAR: [&str; 12] = [
     "uniqueItems",
 ];
 
+/// All keywords of JSON Schema, of drafts 4 to 2020-12.
+const KEYWORDS: &str = "$anchor $comment $defs $dynamicAnchor $dynamicRef $id $recursiveAnchor $recursiveRef $ref $schema \
+    $vocabulary additionalItems additionalProperties allOf anyOf const contains contentEncoding contentMediaType \
+    contentSchema default definitions dependencies dependentRequired dependentSchemas deprecated description else enum \
+    examples exclusiveMaximum exclusiveMinimum format id if items maxContains maxItems maxLength maxProperties maximum \
+    minContains minItems minLength minProperties minimum multipleOf not oneOf pattern patternProperties prefixItems \
+    properties propertyNames readOnly required then title type unevaluatedItems unevaluatedProperties uniqueItems \
+    writeOnly";
+
 /// A likely mistake in a valid JSON Schema, and the word where it is.
 pub(crate) fn flaw(schema: &Value) -> Option<(String, SchemaFault)> {
     let Value::Object(keys) = schema else { return None };
@@ -86,7 +95,7 @@ fn empty_range(keys: &Map<String, Value>) -> Option<(String, SchemaFault)> {
 }
 
 /// A property of an object that has no `properties:`, as in `{ type: object, name: text }`. Keywords of others begin with
-/// `x-` or have values that are no types.
+/// `x-`.
 fn stray(keys: &Map<String, Value>) -> Option<(String, SchemaFault)> {
     let shapes = ["properties", "additionalProperties", "patternProperties", "propertyNames", "required"];
     let is_bare = keys.get("type").is_some_and(|of| of == "object")
@@ -98,8 +107,9 @@ fn stray(keys: &Map<String, Value>) -> Option<(String, SchemaFault)> {
         Value::Object(schema) => schema.get("type").is_some_and(Value::is_string),
         _ => false,
     };
-    let mut entries =
-        keys.iter().filter(|(key, _)| !KEYWORDS_WITH_TEXT.contains(&key.as_str()) && *key != "not");
+    let is_property =
+        |key: &str| !key.starts_with("x-") && !KEYWORDS.split_whitespace().any(|known| known == key);
+    let mut entries = keys.iter().filter(|(key, _)| is_property(key));
     let (name, _) = entries.find(|(_, value)| is_type(value)).filter(|_| is_bare)?;
     Some((name.clone(), SchemaFault::Stray(name.clone())))
 }
@@ -107,10 +117,6 @@ fn stray(keys: &Map<String, Value>) -> Option<(String, SchemaFault)> {
 /// The types of JSON Schema, and those of the short form.
 const TYPES: [&str; 10] =
     ["string", "number", "integer", "boolean", "array", "object", "text", "date", "timestamp", "decimal"];
-
-/// Keywords whose value may be any text, or a schema.
-const KEYWORDS_WITH_TEXT: [&str; 8] =
-    ["type", "title", "description", "format", "if", "then", "else", "$comment"];
 
 /// A property that is both required and forbidden.
 fn unmet(keys: &Map<String, Value>) -> Option<(String, SchemaFault)> {
@@ -130,25 +136,23 @@ mod tests {
 
     use super::*;
 
-    const KEYWORDS: &str = "$anchor $comment $defs $dynamicAnchor $dynamicRef $id $recursiveAnchor $recursiveRef $ref $schema \
-        $vocabulary additionalItems additionalProperties allOf anyOf const contains contentEncoding contentMediaType \
-        contentSchema default definitions dependencies dependentRequired dependentSchemas deprecated description else enum \
-        examples exclusiveMaximum exclusiveMinimum format id if items maxContains maxItems maxLength maxProperties maximum \
-        minContains minItems minLength minProperties minimum multipleOf not oneOf pattern patternProperties prefixItems \
-        properties propertyNames readOnly required then title type unevaluatedItems unevaluatedProperties uniqueItems \
-        writeOnly";
-
     #[test]
     fn a_misspelt_keyword_and_a_property_that_is_refused_are_found_at_any_depth() {
         let good = json!({ "type": "object", "properties": { "item": { "type": "string" }, "require": { "type": "array", "items": {} } },
             "required": ["item"], "additionalProperties": false, "title": "x", "x-note": 1 });
         assert_eq!(flaw(&good), None);
-        let bounds =
-            json!({ "type": "object", "minProperties": 1, "description": "text", "format": "date", "x": 3 });
+        let bounds = json!({ "type": "object", "minProperties": 1, "description": "text", "format": "date", "x": 3, "x-kind": "text" });
         assert_eq!(flaw(&bounds), None);
-        // All keywords of JSON Schema, of drafts 4 to 2020-12.
         for keyword in KEYWORDS.split_whitespace() {
             assert_eq!(flaw(&json!({ keyword: 1 })), None, "{keyword}");
+            if keyword != "type" {
+                assert_eq!(flaw(&json!({ "type": "object", keyword: "text" })), None, "{keyword}");
+                assert_eq!(
+                    flaw(&json!({ "type": "object", keyword: { "type": "string" } })),
+                    None,
+                    "{keyword}"
+                );
+            }
         }
         for (inner, word) in [
             (json!({ "type": "object", "propertys": {} }), "propertys"),

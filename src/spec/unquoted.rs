@@ -188,7 +188,19 @@ pub(crate) fn yaml_fault(source: &str, at: usize, message: String) -> Fault {
     if let Some(what) = indented.flatten() {
         return Fault::Yaml(format!("not a valid spec: {what}"));
     }
-    let write = VALUES.iter().any(|part| message.contains(part)).then(|| at_error(source, at)).flatten();
+    // A plain alias is misspelt, and no pattern.
+    let is_alias = message.contains("has no anchor")
+        && source.get(at..).is_some_and(|rest| {
+            let word =
+                rest.trim_start_matches('*').split([',', '}', ']', '\n']).next().unwrap_or_default().trim();
+            word.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
+        });
+    let write = VALUES
+        .iter()
+        .filter(|_| !is_alias)
+        .any(|part| message.contains(part))
+        .then(|| at_error(source, at))
+        .flatten();
     match write {
         Some(write) => Fault::Unquoted { what: message, write },
         None => Fault::Yaml(message),

@@ -124,6 +124,35 @@ pub(super) fn volatile_call(
     found
 }
 
+/// The paths that a condition demands not to be NULL: it is not true if one of them is.
+pub fn demanded(engine: &Engine, condition: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Ok(tree) = tree::of_expression(engine, condition) {
+        demands(&tree, &mut found);
+    }
+    found
+}
+
+fn demands(node: &serde_json::Value, found: &mut Vec<String>) {
+    let text = |name: &str| node[name].as_str().unwrap_or_default();
+    let children = || node["children"].as_array().into_iter().flatten();
+    match (text("class"), text("type")) {
+        ("CONJUNCTION", "CONJUNCTION_AND") => children().for_each(|child| demands(child, found)),
+        ("COMPARISON", of) if !of.ends_with("DISTINCT_FROM") => {
+            found.extend([&node["left"], &node["right"]].into_iter().filter_map(path));
+        }
+        ("OPERATOR", "OPERATOR_IS_NOT_NULL" | "COMPARE_IN") => found.extend(children().next().and_then(path)),
+        ("BETWEEN", _) => found.extend(path(&node["input"])),
+        _ => {}
+    }
+}
+
+/// The path of a column.
+fn path(node: &serde_json::Value) -> Option<String> {
+    let names = node["column_names"].as_array()?.iter().filter_map(|name| name.as_str());
+    Some(names.collect::<Vec<_>>().join("."))
+}
+
 /// Functions called without parentheses.
 const KEYWORDS: [&str; 6] =
     ["current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "current_user"];

@@ -45,11 +45,11 @@ pub(super) fn implicit_cast(engine: &Engine, head: &str, text: &str, tail: &str)
 /// How to use a text as a number, a date or a timestamp. A text beside `<` or `>` is not compared as a number is: there
 /// `'10' < '9'`.
 pub fn cast_advice(operand: &str, of: &str, expression: &str) -> String {
-    let cast = match of {
-        "DATE" | "TIME" | "TIMESTAMP" | "TIMESTAMP WITH TIME ZONE" => {
-            format!("`TRY_CAST({operand} AS {of})`")
-        }
-        _ => format!("`TRY_CAST({operand} AS DECIMAL(18,2))`, or `AS BIGINT` for whole numbers"),
+    let is_number = ["INT", "INTEGER", "DOUBLE", "FLOAT"].iter().any(|end| of.ends_with(end))
+        || of.starts_with("DECIMAL");
+    let cast = match is_number {
+        true => format!("`TRY_CAST({operand} AS DOUBLE)`, or `AS DECIMAL(18,2)` for money"),
+        false => format!("`TRY_CAST({operand} AS {of})`"),
     };
     let equals = if expression.contains(['<', '>']) { "" } else { ", or compare it with a string (`= '3'`)" };
     format!("write {cast} (NULL for other texts), or declare the type of the column on the source{equals}")
@@ -73,13 +73,18 @@ pub fn number_compared_as_text(
             let name = column["column_names"].as_array().filter(|names| names.len() == 1);
             let name = name.and_then(|names| names[0].as_str()).unwrap_or_default();
             let is_text = schema.get(name).is_some_and(|field| field.datatype == LogicalType::Varchar);
-            let number = constant["value"]["value"].as_str().filter(|text| text.parse::<f64>().is_ok());
+            let number = constant["value"]["value"].as_str().filter(|text| is_number(text));
             if let (None, true, Some(number)) = (&found, is_text, number) {
                 found = Some((name.to_owned(), number.to_owned()));
             }
         }
     });
     found
+}
+
+fn is_number(text: &str) -> bool {
+    text.trim_start_matches(['-', '+', '.']).starts_with(|c: char| c.is_ascii_digit())
+        && text.parse::<f64>().is_ok()
 }
 
 /// A cast, with its position in the statement.

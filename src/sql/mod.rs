@@ -24,7 +24,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-pub use bind::{bind, condition, implicit_cast_in_query, volatile};
+pub use bind::{bind, condition, demanded, implicit_cast_in_query, volatile};
 pub use cast::{cast_advice, number_compared_as_text};
 pub use chunk::{Slot, register};
 pub use describe::{columns, describe, without_rows};

@@ -133,7 +133,8 @@ fn guessed(node: &Value) -> Option<String> {
                 let name = text(function.get("function_name"));
                 let call = function.to_string();
                 let is_typed = TYPED.iter().any(|option| call.contains(&format!("\"{option}\"")));
-                let is_reader = name.starts_with("read_csv") || name.starts_with("read_json");
+                let is_reader =
+                    ["read_csv", "read_json", "read_ndjson"].iter().any(|reader| name.starts_with(reader));
                 (is_reader && !is_typed && !name.ends_with("_objects")).then(|| format!("{name}(…)"))
             }
             _ => None,

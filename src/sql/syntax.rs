@@ -10,14 +10,6 @@ use super::{
 
 /// What is missing at the end of a text, which is a statement if `head` is put before it.
 pub fn unfinished(engine: &Engine, head: &str, text: &str) -> Option<ExpressionError> {
-    let outside = outside_of_quotes(text);
-    if let Some((bracket, at)) = unmatched(&outside) {
-        let (what, help) = match bracket {
-            ')' => ("a `)` without a `(` before it", "remove it, or add the `(`"),
-            _ => ("a `(` without a `)` after it", "close it"),
-        };
-        return Some(ExpressionError::new(what).help(help).at(at..at + 1));
-    }
     let error = error_in(&parsed(engine, &format!("{head}{text}")).ok()?, head, text)?;
     if let Some(quote) =
         ["quoted string", "quoted identifier"].iter().find(|what| error.message.contains(**what))
@@ -27,6 +19,13 @@ pub fn unfinished(engine: &Engine, head: &str, text: &str) -> Option<ExpressionE
         let help = format!("add the closing `{quote}`; inside of it a `{quote}` is written twice");
         let error = ExpressionError { help: Some(help), ..error };
         return Some(ExpressionError { message: format!("{what} is not closed"), ..error });
+    }
+    if let Some((bracket, at)) = unmatched(&without_comments(outside_of_quotes(text))) {
+        let (what, help) = match bracket {
+            ')' => ("a `)` without a `(` before it", "remove it, or add the `(`"),
+            _ => ("a `(` without a `)` after it", "close it"),
+        };
+        return Some(ExpressionError::new(what).help(help).at(at..at + 1));
     }
     error.message.contains("at end of input").then(|| {
         let end = text.trim_end().len();
@@ -59,11 +58,19 @@ fn unmatched(outside: &str) -> Option<(char, usize)> {
     open.pop().map(|at| ('(', at))
 }
 
+/// A text with its line comments replaced by spaces, of the same length.
+fn without_comments(text: String) -> String {
+    let Some(start) = text.find("--") else { return text };
+    let end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
+    without_comments(format!("{}{}{}", &text[..start], " ".repeat(end - start), &text[end..]))
+}
+
 /// The number at the end of a text as a share of a hundred.
 fn percentage(text: &str) -> Option<f64> {
     let text = text.trim_end();
     let start = text.rfind(|c: char| !c.is_ascii_digit() && c != '.').map_or(0, |at| at + 1);
-    Some(text.get(start..)?.parse::<f64>().ok()? / 100.0)
+    let share = text.get(start..)?.parse::<f64>().ok()? / 100.0;
+    Some((share * 1e6).round() / 1e6)
 }
 
 fn is_word(c: char) -> bool {
@@ -103,6 +110,12 @@ mod tests {
                     "a quoted name is not closed: add the closing `\"`; inside of it a `\"` is written twice",
                 ),
             ),
+            (
+                "lower('x) = note",
+                Some("a string is not closed: add the closing `'`; inside of it a `'` is written twice"),
+            ),
+            ("a > 33.3%", Some("the expression ends too early: a share is a number: write `0.333`")),
+            ("id -- 1) the id\n AND", Some("the expression ends too early: expected more after `AND`")),
             ("n ')' n", None),
             ("coalesce(a, )", None),
             ("a + 1", None),

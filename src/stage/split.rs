@@ -65,14 +65,13 @@ pub fn paragraphs(text: &str, max: usize) -> Vec<&str> {
 /// Splits a text before each Markdown heading: lines with `#`, and underlined ones. Not a heading is what stands in code,
 /// in a comment, in front matter, or inside of a list or a quotation.
 pub fn sections(text: &str) -> Vec<&str> {
-    let front_matter =
-        Options::ENABLE_YAML_STYLE_METADATA_BLOCKS | Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS;
+    let body = front_matter(text);
     let mut sections = Vec::new();
     let (mut start, mut depth) = (0, 0);
-    for (event, range) in Parser::new_ext(text, front_matter).into_offset_iter() {
+    for (event, range) in Parser::new(&text[body..]).into_offset_iter() {
         match event {
             Event::Start(tag) => {
-                let line = text[..range.start].rfind('\n').map_or(0, |newline| newline + 1);
+                let line = text[..body + range.start].rfind('\n').map_or(0, |newline| newline + 1);
                 if depth == 0 && matches!(tag, Tag::Heading { .. }) && line > start {
                     sections.push(&text[start..line]);
                     start = line;
@@ -87,6 +86,16 @@ pub fn sections(text: &str) -> Vec<&str> {
         sections.push(&text[start..]);
     }
     sections
+}
+
+/// Where the front matter of a text ends: a block of YAML or TOML, which only stands at the start.
+fn front_matter(text: &str) -> usize {
+    let blocks =
+        Options::ENABLE_YAML_STYLE_METADATA_BLOCKS | Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS;
+    match Parser::new_ext(text, blocks).into_offset_iter().next() {
+        Some((Event::Start(Tag::MetadataBlock(_)), range)) if range.start == 0 => range.end,
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -139,6 +148,10 @@ mod tests {
             ("---\ntitle: x\n# no\n---\n# Yes\n", &["---\ntitle: x\n# no\n---\n", "# Yes\n"]),
             ("<!--\n# no\n-->\n  # Yes\n", &["<!--\n# no\n-->\n", "  # Yes\n"]),
             ("> # no\n\n- # no\n\n# Größe\r\n", &["> # no\n\n- # no\n\n", "# Größe\r\n"]),
+            (
+                "# One\na\n\n---\n# Two\nb\n\n---\n# Three",
+                &["# One\na\n\n---\n", "# Two\nb\n\n---\n", "# Three"],
+            ),
             ("", &[]),
         ] {
             assert_eq!(sections(text), wanted, "{text}");

@@ -7,7 +7,7 @@ use duckdb::Connection;
 use crate::{
     diagnostic::nearest,
     record::{LogicalType, Value, json_text, quote},
-    sql::{carried, describe, each_row, explained, message},
+    sql::{SqlError, carried, describe, each_row, explained, message},
 };
 
 use super::{StoreError, query::read_only};
@@ -38,15 +38,19 @@ pub fn show(database: &Path, sql: &str) -> Result<Shown, StoreError> {
 /// As [`show`], and two columns of one name.
 pub fn show_json(database: &Path, sql: &str) -> Result<Vec<String>, StoreError> {
     let (connection, sql) = checked(database, sql)?;
-    let schema = describe(&connection, sql).map_err(|error| StoreError::Query(error.0))?;
+    // `SHOW TABLES` can be described only inside of a query.
+    let sql = format!("SELECT * FROM ({sql}\n)");
+    let invalid = |why: &str| StoreError::Query(format!("the query is not valid: {}", explained(why)));
+    let schema = describe(&connection, &sql).map_err(|error| invalid(&error.0))?;
     let of = schema.fields().iter().map(|field| (field.name.to_string(), field.datatype.clone()));
     let of = LogicalType::Struct(of.collect());
-    let mut statement = connection.prepare(&carried(sql, &schema)).map_err(|_| not_a_query())?;
+    let mut statement = connection.prepare(&carried(&sql, &schema)).map_err(|_| not_a_query())?;
     let mut out = Vec::new();
     each_row(&mut statement, |values| {
         out.push(json_text(&Value::Struct(values.into()), &of));
-        Ok::<bool, StoreError>(true)
-    })?;
+        Ok::<bool, SqlError>(true)
+    })
+    .map_err(|error| invalid(&error.0))?;
     Ok(out)
 }
 

@@ -74,9 +74,16 @@ fn exact_type(of: &LogicalType) -> LogicalType {
         LogicalType::Struct(fields) => {
             LogicalType::Struct(fields.iter().map(|(name, of)| (name.clone(), exact_type(of))).collect())
         }
+        // A map, for example.
+        LogicalType::Other(text) if text.contains("HUGEINT") && !text.contains('"') => {
+            LogicalType::Other(text.replace("UHUGEINT", EXACT).replace("HUGEINT", EXACT))
+        }
         of => of.clone(),
     }
 }
+
+/// The type for integers of more than 64 bits in a Parquet file.
+const EXACT: &str = "DECIMAL(38,0)";
 
 /// Whether a header name is safe as DuckDB writes it: it does not quote separators other than a comma, at which
 /// a reader would split the name.

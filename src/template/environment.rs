@@ -9,7 +9,8 @@ use crate::record::double;
 
 use super::{
     mistake::{TemplateFault, TemplateMistake},
-    value::{Container, is_missing},
+    parts,
+    value::Container,
 };
 
 pub(super) const MAIN: &str = "prompt";
@@ -21,20 +22,14 @@ pub(super) fn environment() -> Environment<'static> {
     // Prompts are not HTML, whatever the name of their file.
     env.set_auto_escape_callback(|_| AutoEscape::None);
     env.set_formatter(print);
-    env.add_test("none", is_missing);
-    env.add_test("undefined", is_missing);
-    env.add_test("defined", |value: &Jinja| !is_missing(value));
-    env.add_filter("default", default);
-    env.add_filter("d", default);
+    env.add_test("none", |value: &Jinja| value.is_none() || value.is_undefined());
+    env.add_function(parts::FUNCTION, parts::part);
     env.add_filter("join", join);
     env.add_filter("tojson", to_json);
     env
 }
 
 fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Jinja) -> Result<(), Error> {
-    if is_missing(value) {
-        return Err(undefined());
-    }
     let text = match value.kind() {
         ValueKind::Seq | ValueKind::Map if value.downcast_object_ref::<Container>().is_none() => {
             Some(to_json(value)?)
@@ -60,22 +55,14 @@ fn undefined() -> Error {
     Error::from(ErrorKind::UndefinedError)
 }
 
-/// The value, or `otherwise` if it is NULL; with `lax`, also if it is empty, zero or false.
-fn default(value: &Jinja, otherwise: Option<Jinja>, lax: Option<bool>) -> Jinja {
-    match is_missing(value) || (lax.unwrap_or(false) && !value.is_true()) {
-        true => otherwise.unwrap_or_else(|| Jinja::from("")),
-        false => value.clone(),
-    }
-}
-
 fn join(list: &Jinja, separator: Option<String>) -> Result<String, Error> {
     let separator = separator.unwrap_or_default();
-    if is_missing(list) {
+    if list.is_undefined() {
         return Err(undefined());
     }
     let mut parts = Vec::new();
     for item in list.try_iter()? {
-        if is_missing(&item) {
+        if item.is_undefined() {
             return Err(undefined());
         }
         parts.push(leaf(&item).unwrap_or_else(|| item.to_string()));
@@ -84,7 +71,7 @@ fn join(list: &Jinja, separator: Option<String>) -> Result<String, Error> {
 }
 
 fn to_json(value: &Jinja) -> Result<String, Error> {
-    if is_missing(value) {
+    if value.is_undefined() {
         return Err(undefined());
     }
     if let Some(container) = value.downcast_object_ref::<Container>() {

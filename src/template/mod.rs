@@ -10,6 +10,7 @@ mod environment;
 mod items;
 mod mistake;
 mod null;
+mod parts;
 mod tokens;
 mod value;
 
@@ -31,9 +32,11 @@ pub enum RenderError {
     /// It uses NULL.
     #[error("`{0}` is NULL in this record: write `{{{{ {0} | default('') }}}}` or `when: {0} IS NOT NULL`")]
     Null(String),
-    /// It uses NULL that is inside of a list.
-    #[error("an item{0} has NULL in this record: write `default('')` after it, or `{{% if … %}}` around it")]
-    NullItem(String),
+    /// It uses NULL or an item that is not there, in a place without a name: the line.
+    #[error(
+        "a value{0} is NULL or missing in this record: write `| default('')` after it, or `{{% if … %}}` around it"
+    )]
+    Missing(String),
     /// Anything else.
     #[error("{0}")]
     Other(String),
@@ -53,6 +56,8 @@ fn line_of(error: &minijinja::Error) -> String {
 /// A parsed template with its includes.
 pub struct Template {
     env: Environment<'static>,
+    /// The texts as they are written.
+    texts: Vec<String>,
     /// The fields that it names, as paths.
     names: Vec<String>,
     /// The maps that may have answered for a record, for `etl`.
@@ -75,16 +80,19 @@ impl Template {
             return Err(mistake);
         }
         let mut env = environment();
-        for (name, text) in includes {
-            env.add_template_owned(name.clone(), text.clone()).map_err(|error| syntax(&error, text))?;
-        }
-        env.add_template_owned(MAIN, text.to_owned()).map_err(|error| syntax(&error, text))?;
+        let main = (MAIN.to_owned(), text.to_owned());
+        let texts: Vec<(String, String)> = includes.iter().cloned().chain([main]).collect();
         let mut names: Vec<String> = Vec::new();
-        for (_, template) in env.templates() {
+        for (name, text) in &texts {
+            // As it is written, for the places of syntax errors.
+            let template = env.template_from_str(text).map_err(|error| syntax(&error, text))?;
             names.extend(template.undeclared_variables(true));
+            let rewritten = parts::rewritten(text);
+            env.add_template_owned(name.clone(), rewritten).map_err(|error| syntax(&error, text))?;
         }
         names.sort();
-        Ok(Self { env, names, maps: maps.into() })
+        let texts = texts.into_iter().map(|(_, text)| text).collect();
+        Ok(Self { env, texts, names, maps: maps.into() })
     }
 
     /// The text for a record.
@@ -93,36 +101,25 @@ impl Template {
     /// An unhandled NULL, or a filter that refuses its input.
     pub fn render(&self, record: &Record) -> Result<String, RenderError> {
         let template = self.env.get_template(MAIN).map_err(|error| RenderError::new(&error))?;
-        let null = || self.null_in(record).map(RenderError::Null);
-        match template.render(value::of_record(record, &self.maps)) {
-            Ok(text) if text.contains(value::NULL_MARK) => {
-                Err(null().unwrap_or_else(|| RenderError::NullItem(String::new())))
+        template.render(value::of_record(record, &self.maps)).map_err(|error| {
+            let meets_null = error.kind() == ErrorKind::UndefinedError
+                || error.detail().is_some_and(|detail| detail.contains("undefined"));
+            match meets_null {
+                true => self
+                    .null_in(record)
+                    .map_or_else(|| RenderError::Missing(line_of(&error)), RenderError::Null),
+                false => RenderError::new(&error),
             }
-            Ok(text) => Ok(text),
-            Err(error) => {
-                let meets_null = error.kind() == ErrorKind::UndefinedError
-                    || error.detail().is_some_and(|detail| detail.contains("undefined"))
-                    || self.null_without_guard(record).is_some();
-                let null = meets_null.then(null).flatten();
-                Err(null.unwrap_or_else(|| match meets_null {
-                    true => RenderError::NullItem(line_of(&error)),
-                    false => RenderError::new(&error),
-                }))
-            }
-        }
+        })
     }
 
     /// The first name of the template that is NULL in a record, if possible one that the template does not test.
     fn null_in(&self, record: &Record) -> Option<String> {
-        let any = || self.names.iter().find(|name| value::is_null(record, name)).cloned();
-        self.null_without_guard(record).or_else(any)
-    }
-
-    fn null_without_guard(&self, record: &Record) -> Option<String> {
-        let null = |name: &str| value::is_null(record, name).then(|| name.to_owned()).into_iter().collect();
-        self.env.templates().find_map(|(_, template)| {
-            unguarded(template.source(), &null).into_iter().next().map(|(name, _)| name)
-        })
+        let is_null = |name: &str| value::is_null(record, &self.maps, name);
+        let null = |name: &str| is_null(name).then(|| name.to_owned()).into_iter().collect();
+        let plain = self.texts.iter().find_map(|text| unguarded(text, &null).into_iter().next());
+        let any = || self.names.iter().find(|name| is_null(name)).cloned();
+        plain.map(|(name, _)| name).or_else(any)
     }
 }
 
@@ -191,13 +188,16 @@ mod tests {
             "{{ nothing | upper }}",
             "{{ nothing | tojson }}",
             "{{ [nothing] | join }}",
+            "{{ nothing | lower }}",
+            "{{ (nothing ~ '') | length }}",
+            "{{ 'a' in nothing }}",
+            "{{ missing | default(nothing.a) }}",
             "{% for part in nothing %}{% endfor %}",
             "{{ nothing.b.c }}",
-            "{{ lines[1].name }}",
             "{{ missing | tojson }}",
         ] {
             let error = rendered(text).unwrap_err();
-            assert!(error.contains("NULL in this record: write"), "{text}: {error}");
+            assert!(error.contains("is NULL in this record: write"), "{text}: {error}");
         }
         let shown = "`missing` is NULL in this record: write `{{ missing | default('') }}` or `when: missing IS NOT NULL`";
         assert_eq!(rendered("{{ missing }}"), Err(shown.to_owned()));
@@ -226,6 +226,21 @@ mod tests {
         ] {
             assert_eq!(rendered(text).as_deref(), Ok(wanted), "{text}");
         }
+        for text in
+            ["{{ lines[1].name }}", "{{ lines[7].name }}", "{% for l in lines %}{{ l.name }}{% endfor %}"]
+        {
+            let error = rendered(text).unwrap_err();
+            assert!(
+                error.starts_with("a value (line 1 of the template) is NULL or missing"),
+                "{text}: {error}"
+            );
+        }
+        // Another mistake is not blamed on NULL.
+        assert!(
+            !rendered("{% if text == 'b' %}{{ missing }}{% endif %}{{ 1 // 0 }}")
+                .unwrap_err()
+                .contains("NULL")
+        );
         // The value that is tested is not the one to blame.
         let error = rendered("{{ missing | default('-') }}{{ nothing.a }}").unwrap_err();
         assert!(error.starts_with("`nothing.a` is NULL"), "{error}");

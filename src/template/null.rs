@@ -108,7 +108,8 @@ impl Part {
 
 /// Whether testing the path `guard` implies that `name` is not NULL.
 fn guards(guard: &str, name: &str) -> bool {
-    guard == name || guard.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
+    let (guard, name) = (guard.to_lowercase(), name.to_lowercase());
+    guard == name || guard.strip_prefix(&name).is_some_and(|rest| rest.starts_with('.'))
 }
 
 #[cfg(test)]

@@ -118,43 +118,9 @@ fn part(value: &Value, of: &LogicalType, name: &str) -> Option<Jinja> {
     Some(of_value(&values[at], &fields[at].1))
 }
 
-/// A struct that is NULL: its parts are NULL, and it can be tested but not used. A plain undefined value would refuse
-/// `{{ review.title | default('-') }}`.
-#[derive(Debug)]
-struct NullStruct(LogicalType);
-
-impl Object for NullStruct {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Plain
-    }
-
-    fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
-        let (LogicalType::Struct(fields), name) = (&self.0, key.as_str()?) else { return None };
-        let (_, of) = fields.iter().find(|(field, _)| same_name(field, name))?;
-        Some(of_value(&Value::Null, of))
-    }
-
-    fn is_true(self: &Arc<Self>) -> bool {
-        false
-    }
-
-    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(NULL_MARK)
-    }
-}
-
-/// What a NULL struct becomes where a filter or an operator makes it a text: such a text is never sent.
-pub(super) const NULL_MARK: &str = "\0NULL\0";
-
-/// Whether a value is NULL.
-pub(super) fn is_missing(value: &Jinja) -> bool {
-    value.is_undefined() || value.is_none() || value.downcast_object_ref::<NullStruct>().is_some()
-}
-
 /// Converts a value. NULL is undefined, so that it can be tested but not used.
 fn of_value(value: &Value, of: &LogicalType) -> Jinja {
     match value {
-        Value::Null if matches!(of, LogicalType::Struct(_)) => Jinja::from_object(NullStruct(of.clone())),
         Value::Null => Jinja::UNDEFINED,
         Value::Boolean(value) => Jinja::from(*value),
         Value::Integer(value) => Jinja::from(*value),
@@ -166,11 +132,16 @@ fn of_value(value: &Value, of: &LogicalType) -> Jinja {
     }
 }
 
-/// Whether a path (`about.year`) leads to NULL.
-pub(super) fn is_null(record: &Record, path: &str) -> bool {
+/// Whether a path (`about.year`, `etl.failure.reason`) leads to NULL.
+pub(super) fn is_null(record: &Record, maps: &Arc<[Arc<str>]>, path: &str) -> bool {
     let mut parts = path.split('.');
-    let Some(at) = parts.next().and_then(|name| record.schema.position(name)) else { return false };
-    let (mut value, mut of) = (&record.values[at], &record.schema.fields()[at].datatype);
+    let first = parts.next().unwrap_or_default();
+    let (etl, etl_of) = (record.about.value(&record.key, maps), etl_type(maps));
+    let (mut value, mut of) = match record.schema.position(first) {
+        Some(at) => (&record.values[at], &record.schema.fields()[at].datatype),
+        None if first == ETL => (&etl, &etl_of),
+        None => return false,
+    };
     for part in parts {
         let (Value::Struct(values), LogicalType::Struct(fields)) = (value, of) else { break };
         let Some(at) = fields.iter().position(|(field, _)| same_name(field, part)) else { break };

@@ -259,6 +259,11 @@ fn a_pipeline_stands_for_its_database() {
         String::from_utf8(json.stdout).unwrap(),
         "{\"a\": 1.50, \"b\": null, \"c\": \"x\\ny\", \"d\": [1]}\n"
     );
+    let tables = etl(&folder, &["sql", "p.yaml", "SHOW TABLES", "--format", "jsonl"]);
+    assert_eq!(String::from_utf8(tables.stdout).unwrap(), "{\"name\": \"t\"}\n");
+    let failed =
+        etl(&folder, &["sql", "p.yaml", "SELECT CAST('x' || id AS INT) FROM t", "--format", "jsonl"]);
+    assert!(String::from_utf8_lossy(&failed.stderr).contains("the query is not valid"), "{failed:?}");
     let shown = etl(&folder, &["sql", "p.yaml", "FROM t"]);
     assert_eq!(String::from_utf8_lossy(&shown.stdout), "id\n──\n1\n");
 }

@@ -295,7 +295,7 @@ fn an_expression_that_yaml_takes_apart_is_shown_in_quotes() {
         ("fields: { x: { 'a': web } }", "write `\"{ 'a': web }\"`"),
         ("where: web = 'x #1'", "YAML reads ` #` as a comment"),
         ("fields: { x: coalesce(web, 'x') || y: z }", "write `x: \"coalesce(web, 'x') || y: z\"`"),
-        ("where: web > 3", "TRY_CAST(… AS DECIMAL(18,2))"),
+        ("where: web > 3", "TRY_CAST(… AS DOUBLE)"),
         ("fields: { x: web + 1 }", "`+` is used with a text"),
         ("chat: { model: m }\n    into: {{ web }}", "write `into: web`"),
         ("fields:\n      final: {{ review.x }}", "write `final: review.x`"),

@@ -34,7 +34,7 @@ impl Compiler<'_> {
             Err(error) => Fault::BadGlob { pattern: shown(), why: error.kind().to_string() },
             Ok(mut paths) => match paths.find(Result::is_ok) {
                 found if found.is_some() || spec.optional => return Some(set),
-                _ => Fault::EmptyGlob { pattern: shown(), why: why_empty(&set) },
+                _ => Fault::EmptyGlob { pattern: shown(), why: why_empty(&set, pattern) },
             },
         };
         self.report(fault, pattern.place.clone());
@@ -43,7 +43,10 @@ impl Compiler<'_> {
 }
 
 /// Why a pattern matches no file, unless its folder has none.
-pub(super) fn why_empty(set: &FileSet) -> Option<String> {
+pub(super) fn why_empty(set: &FileSet, pattern: &Text) -> Option<String> {
+    if pattern.secret {
+        return None;
+    }
     let folder = set.folder();
     let whole = set.root.join(&set.pattern);
     if whole.is_dir() {

@@ -3,7 +3,7 @@
 use crate::{
     diagnostic::Fault,
     files::FileSet,
-    plan::compiler::Compiler,
+    plan::{compiler::Compiler, line::one_line},
     read::{self, Evidence, Format},
     spec::{SourceSpec, Text, TypesSpec},
     units::Size,
@@ -66,7 +66,7 @@ impl Compiler<'_> {
             }
             Ok(description) => Some(ReadFiles { set, options, description }),
             Err(read::ReadError::NoFile { pattern, skipped: None }) => {
-                self.report(Fault::EmptyGlob { pattern, why: why_empty(&set) }, path.place.clone());
+                self.report(Fault::EmptyGlob { pattern, why: why_empty(&set, path) }, path.place.clone());
                 None
             }
             Err(error) => {
@@ -111,7 +111,12 @@ pub(super) fn lines(files: &ReadFiles) -> Vec<String> {
     let mut decided = columns.filter_map(|(field, column)| Some((field, column.evidence.as_ref()?)));
     lines.extend(decided.by_ref().take(MOST_SHOWN).map(|(field, evidence)| {
         let Evidence { file, line, value } = evidence;
-        format!("{} is {} because of `{value}` in {file}, line {line}", field.name, field.datatype.sql())
+        format!(
+            "{} is {} because of `{}` in {file}, line {line}",
+            field.name,
+            field.datatype.sql(),
+            one_line(value)
+        )
     }));
     let more = decided.count();
     if more > 0 {

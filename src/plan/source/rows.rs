@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    diagnostic::Fault,
+    diagnostic::{Fault, Mistake},
     plan::{caveat::Caveat, compiler::Compiler},
     read::{self, Inferred},
     record::{Record, Schema},
@@ -20,7 +20,8 @@ impl Compiler<'_> {
             Ok(inferred) => inferred,
             Err((at, why)) => {
                 // A duplicate key has been reported by the reader of the spec.
-                if self.spec.mistakes.is_empty() {
+                let is_repeated = |mistake: &Mistake| matches!(mistake.fault, Fault::RepeatedKey { .. });
+                if !self.spec.mistakes.iter().any(is_repeated) {
                     self.report(Fault::BadFile(why), rows[at].place.clone());
                 }
                 return None;

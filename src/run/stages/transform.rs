@@ -37,7 +37,7 @@ fn of_expression(why: String) -> Reason {
 
 fn of_template(error: &RenderError) -> Reason {
     let kind = match error {
-        RenderError::Null(_) | RenderError::NullItem(_) => FailureKind::Null,
+        RenderError::Null(_) | RenderError::Missing(_) => FailureKind::Null,
         RenderError::Other(_) => FailureKind::Template,
     };
     (kind, error.to_string())
