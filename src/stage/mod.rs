@@ -11,6 +11,7 @@ mod prefetch;
 mod share;
 mod split;
 mod throttle;
+mod until_stopped;
 mod wave;
 
 use futures::stream::BoxStream;
@@ -23,6 +24,7 @@ pub use prefetch::prefetch;
 pub use share::{Reader, share};
 pub use split::{paragraphs, pieces, sections};
 pub use throttle::{Pacer, throttle};
+pub use until_stopped::until_stopped;
 pub use wave::{Closed, Hold, Ports, Routed, Shelf, reopened, wave};
 
 use crate::record::Outcome;

@@ -8,6 +8,7 @@ use futures::{
 };
 use std::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use crate::units::Rate;
 
@@ -44,32 +45,40 @@ impl Pacer {
 }
 
 /// Delays the items of a stream to the pacer's rate. Items that are `free` need no slot, but do not overtake a
-/// waiting item. `waiting` is called with 1 when an item starts to wait, and with -1 when it stops.
+/// waiting item. `waiting` is called with 1 when an item starts to wait, and with -1 when it stops. After `stop` nothing
+/// waits, so that the stages above can end.
 pub fn throttle<T, F, W>(
     input: BoxStream<'static, T>,
     pacer: Arc<Mutex<Pacer>>,
     free: F,
     waiting: W,
+    stop: CancellationToken,
 ) -> BoxStream<'static, T>
 where
     T: Send + 'static,
     F: Fn(&T) -> bool + Send + 'static,
     W: Fn(i64) + Send + 'static,
 {
-    stream::unfold((input, pacer, free, waiting), |(mut input, pacer, free, waiting)| async move {
-        let item = input.next().await?;
-        if !free(&item) {
-            let now = Instant::now();
-            // Nothing panics while holding the lock.
-            let place = pacer.lock().map_or(now, |mut pacer| pacer.reserve(now));
-            if place > now {
-                waiting(1);
-                sleep_until(place).await;
-                waiting(-1);
+    stream::unfold(
+        (input, pacer, free, waiting, stop),
+        |(mut input, pacer, free, waiting, stop)| async move {
+            let item = input.next().await?;
+            if !free(&item) && !stop.is_cancelled() {
+                let now = Instant::now();
+                // Nothing panics while holding the lock.
+                let place = pacer.lock().map_or(now, |mut pacer| pacer.reserve(now));
+                if place > now {
+                    waiting(1);
+                    tokio::select! {
+                        () = sleep_until(place) => {}
+                        () = stop.cancelled() => {}
+                    }
+                    waiting(-1);
+                }
             }
-        }
-        Some((item, (input, pacer, free, waiting)))
-    })
+            Some((item, (input, pacer, free, waiting, stop)))
+        },
+    )
     .boxed()
 }
 
@@ -86,7 +95,7 @@ mod tests {
     async fn times(rate: Rate, burst: u32, items: usize) -> Vec<Duration> {
         let started = Instant::now();
         let pacer = Arc::new(Mutex::new(Pacer::new(rate, burst)));
-        throttle(stream::iter(0..items).boxed(), pacer, |_| false, |_| ())
+        throttle(stream::iter(0..items).boxed(), pacer, |_| false, |_| (), CancellationToken::new())
             .map(|_| started.elapsed())
             .collect()
             .await
@@ -101,6 +110,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn nothing_waits_after_a_stop() {
+        let started = Instant::now();
+        let (pacer, stop) = (Arc::new(Mutex::new(Pacer::new(rate("1/min"), 1))), CancellationToken::new());
+        let items = throttle(stream::iter(0..100).boxed(), pacer, |_| false, |_| (), stop.clone());
+        let stopping = async {
+            tokio::time::sleep(Duration::from_secs(90)).await;
+            stop.cancel();
+        };
+        let (items, ()) = tokio::join!(items.collect::<Vec<_>>(), stopping);
+        assert_eq!((items.len(), started.elapsed()), (100, Duration::from_secs(90)));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn two_thousand_at_two_hundred_a_second_take_ten_seconds() {
         let times = times(rate("200/s"), 1, 2000).await;
         assert_eq!(times.last().unwrap().as_millis(), 9995);
@@ -111,8 +133,15 @@ mod tests {
     async fn what_is_free_is_not_paced_and_the_order_is_kept() {
         let started = Instant::now();
         let pacer = Arc::new(Mutex::new(Pacer::new(rate("1/s"), 1)));
-        let out: Vec<i32> =
-            throttle(stream::iter(0..1000).boxed(), pacer, |i| i % 500 != 0, |_| ()).collect().await;
+        let out: Vec<i32> = throttle(
+            stream::iter(0..1000).boxed(),
+            pacer,
+            |i| i % 500 != 0,
+            |_| (),
+            CancellationToken::new(),
+        )
+        .collect()
+        .await;
         assert_eq!(out, (0..1000).collect::<Vec<_>>());
         assert_eq!(started.elapsed(), Duration::from_secs(1));
     }
@@ -121,8 +150,16 @@ mod tests {
     async fn a_shared_pacer_is_one_rate() {
         let started = Instant::now();
         let pacer = Arc::new(Mutex::new(Pacer::new(rate("10/s"), 1)));
-        let streams = (0..4)
-            .map(|_| throttle(stream::iter(0..10).boxed(), Arc::clone(&pacer), |_| false, |_| ()).count());
+        let streams = (0..4).map(|_| {
+            throttle(
+                stream::iter(0..10).boxed(),
+                Arc::clone(&pacer),
+                |_| false,
+                |_| (),
+                CancellationToken::new(),
+            )
+            .count()
+        });
         let counts = futures::future::join_all(streams).await;
         assert_eq!(counts, [10; 4]);
         assert_eq!(started.elapsed(), Duration::from_millis(3900));

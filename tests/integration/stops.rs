@@ -62,9 +62,13 @@ impl Place {
     }
 
     async fn run(&self, spec: &str, options: Options) -> Ended {
+        self.run_until(spec, options, CancellationToken::new()).await
+    }
+
+    async fn run_until(&self, spec: &str, options: Options, stop: CancellationToken) -> Ended {
         let options = Options { base_url: Some(format!("http://127.0.0.1:{}", self.port)), ..options };
         let pipeline = self.folder.pipeline(spec, &[]);
-        let running = run_in(&pipeline, &options, CancellationToken::new());
+        let running = run_in(&pipeline, &options, stop);
         tokio::time::timeout(Duration::from_secs(60), running).await.expect("it ends").unwrap()
     }
 
@@ -163,4 +167,76 @@ async fn a_dead_server_stops_the_run_after_a_few_dozen_calls() {
     let ended = place.run(&spec, Options::default()).await;
     conserved(&ended);
     assert_eq!((ended.end, ended.sum.rows, sim.stats().answered), (RunEnd::Complete, 500, 500));
+}
+
+/// The stage above may have sent requests when the run is stopped below it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stage_has_sent_is_answered_and_kept_when_the_run_stops_below_it() {
+    for below in [
+        "",
+        "  - throttle: slow\n    rate: 30/min\n",
+        "  - throttle: shared\n    rate: 2/s\n  - map: short\n    where: length(first) > 0\n",
+    ] {
+        let place = Place::new().await;
+        let spec = two_maps(400, below, "");
+        let (ended, sim) = stopped(&place, &spec).await;
+        let sent = sim.stats().answered;
+        assert!(sent > 8 && ended.sum.pending() > 0, "it stops in the middle: {sent}, {:?}", ended.sum);
+        assert_eq!(place.count("SELECT count(*) FROM etl.answers"), sent, "{below}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stage_has_sent_is_kept_when_the_run_stops_while_jobs_are_made_below_it() {
+    let place = Place::new().await;
+    let spec =
+        two_maps(100, "", "    batch: { wait: 200ms, every: 50ms, backoff: { factor: 1.2, max: 200ms } }\n");
+    let (_, sim) = stopped(&place, &spec).await;
+    let ended = place.run(&spec, Options::default()).await;
+    assert_eq!((ended.end, ended.sum.rows, sim.stats().answered), (RunEnd::Complete, 100, 200));
+}
+
+/// Two maps that call a model, one below the other.
+fn two_maps(records: usize, between: &str, second: &str) -> String {
+    format!(
+        "pipeline: test
+mistral: {{ api_key: test }}
+duckdb: out.duckdb
+stages:
+  - source: numbers
+    repeat: {records}
+  - map: first
+    concurrency: 8
+    chat: {{ model: mistral-small-latest, prompt: \"one {{{{ n }}}}\" }}
+{between}  - map: second
+{second}    chat: {{ model: mistral-small-latest, prompt: \"two {{{{ n }}}} {{{{ first }}}}\" }}
+  - sink: rows
+"
+    )
+}
+
+/// A run that is stopped while both maps have sent requests.
+async fn stopped(place: &Place, spec: &str) -> (Ended, Sim) {
+    let sim = place.serve("{ latency: { median: 200ms }, faults: [] }").await;
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        stopping.cancel();
+    });
+    let ended = place.run_until(spec, Options::default(), stop).await;
+    assert_eq!(ended.end, RunEnd::Interrupted);
+    (ended, sim)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_below_keeps_what_a_stage_above_has_paid() {
+    let place = Place::new().await;
+    let spec = "pipeline: test\nbudget: 0.001 USD\nmistral: { api_key: test }\nduckdb: out.duckdb\nstages:\n  - source: numbers\n    rows: [{ n: 1, m: mistral-small-latest }, { n: 2, m: mistral-medium-latest }]\n    key: n\n  - map: first\n    chat: { model: \"{{ m }}\", prompt: \"one {{ n }}\" }\n  - map: second\n    chat: { model: mistral-large-latest, prompt: \"two {{ first }}\" }\n  - sink: rows\n";
+    let sim = place.serve("{ latency: { median: 300ms } }").await;
+    for _ in 0..2 {
+        let ended = place.run(spec, Options::default()).await;
+        assert!(matches!(ended.end, RunEnd::OutOfMoney(_)), "{:?}", ended.end);
+    }
+    assert_eq!((sim.stats().answered, place.count("SELECT count(*) FROM etl.answers")), (1, 1));
 }

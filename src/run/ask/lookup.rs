@@ -10,6 +10,7 @@ use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     ledger::History,
@@ -114,10 +115,10 @@ impl Lookups {
     }
 
     /// The same, paced; only requests that will be sent wait.
-    pub(crate) fn paced(self, pacer: Arc<Mutex<Pacer>>, meter: &Arc<Meter>) -> Self {
+    pub(crate) fn paced(self, pacer: Arc<Mutex<Pacer>>, meter: &Arc<Meter>, stop: CancellationToken) -> Self {
         let (taken, counted) = (Arc::clone(meter), Arc::clone(meter));
         let records = self.records.inspect(move |_| taken.taken.add(1)).boxed();
-        let records = throttle(records, pacer, LookedUp::is_free, paced(meter));
+        let records = throttle(records, pacer, LookedUp::is_free, paced(meter), stop);
         let records = records.inspect(move |_| counted.done.add(1)).boxed();
         Self { records, ..self }
     }

@@ -29,7 +29,7 @@ use crate::{
         progress::{counted::count, meter::Meter},
     },
     spec::Concurrency,
-    stage::{self, Bounds, RecordStream, chunk, prefetch},
+    stage::{self, Bounds, RecordStream, chunk, prefetch, until_stopped},
     store::StoreError,
 };
 /// The batch of answers committed together. A kill loses the answers of this time.
@@ -68,7 +68,7 @@ pub(crate) fn ask(
     let inside = slots.most().saturating_mul(2);
     let client = client.with_slots(slots);
     // Records left when the run is stopped are pending.
-    let records = records.take_until(calls.database.shutdown.token().cancelled_owned()).boxed();
+    let records = until_stopped(records, calls.database.shutdown.token());
     let work = {
         let (model_map, meter, calls) = (Arc::clone(&model_map), Arc::clone(&meter), Arc::clone(&calls));
         move |looked_up| {

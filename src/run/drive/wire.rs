@@ -29,7 +29,7 @@ use crate::{
             sink, source, transform, wave,
         },
     },
-    stage::{Pacer, Ports, Reader, RecordStream, Shelf, merge, share, throttle},
+    stage::{Pacer, Ports, Reader, RecordStream, Shelf, merge, share, throttle, until_stopped},
     task::{self, Fate, Feed},
 };
 
@@ -106,18 +106,18 @@ impl Wiring<'_> {
                 return Ok(());
             }
             Step::Throttle(pace) => {
-                let pacer = self.pacer(pace);
+                let (pacer, stop) = (self.pacer(pace), context.shutdown.token());
                 match pace.paces {
                     Paces::Lookups(asking) => {
                         if let Some(lookups) = self.lookups.remove(&asking) {
-                            self.lookups.insert(asking, lookups.paced(pacer, meter));
+                            self.lookups.insert(asking, lookups.paced(pacer, meter, stop));
                         }
                         return Ok(());
                     }
                     Paces::Jobs => {
                         let Some(jobs) = self.jobs_of(node) else { return Ok(()) };
                         let free = |batched: &Batched| matches!(batched, Batched::Record(_));
-                        self.jobs.insert(node.id, throttle(jobs, pacer, free, paced(meter)));
+                        self.jobs.insert(node.id, throttle(jobs, pacer, free, paced(meter), stop));
                         return Ok(());
                     }
                     Paces::Records => {}
@@ -127,10 +127,10 @@ impl Wiring<'_> {
                     .input(node)
                     .inspect(move |outcome| taken.taken.add(u64::from(outcome.is_ok())))
                     .boxed();
-                let out = throttle(input, pacer, Outcome::is_err, paced(meter));
+                let out = throttle(input, pacer, Outcome::is_err, paced(meter), stop.clone());
                 let out = out.inspect(move |outcome| counted.done.add(u64::from(outcome.is_ok())));
                 // Records that wait when the run is stopped are pending.
-                out.take_until(context.shutdown.token().cancelled_owned()).boxed()
+                until_stopped(out.boxed(), stop)
             }
             Step::Ask(_) => {
                 let (Some(lookups), Some(client)) = (self.lookups.remove(&node.id), self.client) else {

@@ -116,8 +116,11 @@ impl Submitting {
             };
             tokio::select! {
                 biased;
-                // Records not yet in a job are pending.
-                () = stopped.cancelled() => return Err(Over),
+                // Records not yet in a job are pending. The stages above finish what is in flight while they are read.
+                () = stopped.cancelled() => {
+                    while !ended && input.next().await.is_some() {}
+                    return Err(Over);
+                }
                 () = shared.changed() => {}
                 batch = input.next(), if !ended => match batch {
                     Some(batch) => self.take(batch).await?,
