@@ -75,6 +75,9 @@ pub enum Warning {
         "`{0}` has texts beside numbers or booleans, so it is JSON, in which a text has quotes (`\"a\"`)"
     )]
     Mixed(String),
+    /// `etl.failure` where no record has failed.
+    #[error("`etl.failure` is always NULL here: no `failed` port is read")]
+    NoFailure,
     /// Texts compared with a number in quotes.
     #[error("`{field}` is text, and texts are compared letter by letter: `'9'` is greater than `'10'`")]
     ComparedTexts {
@@ -136,6 +139,7 @@ impl Warning {
                 format!("did you mean `{near}`?")
             }
             Self::NoSuchColumn { .. } => "not in the files".to_owned(),
+            Self::NoFailure => "a failed record leaves by a port: `from: MAP.failed`".to_owned(),
             Self::ComparedTexts { .. } => "not compared as numbers".to_owned(),
             Self::Guessed(_) => "types are guessed".to_owned(),
             Self::Mixed(_) => "the quotes would be in requests, conditions and tables".to_owned(),
@@ -184,6 +188,9 @@ impl Warning {
                      with `unique: {key}`, or add a column to the key"
                 ),
             },
+            Self::NoFailure => {
+                "read that port, or leave it out; a map below the port makes the record a valid one again".to_owned()
+            }
             Self::ComparedTexts { field, number } => {
                 format!("for numbers write `TRY_CAST({field} AS DOUBLE)` and `{number}` without quotes")
             }

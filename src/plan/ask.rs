@@ -242,6 +242,7 @@ impl Compiler<'_> {
             };
             self.report(fault, at);
         }
+        self.failure_in(text, shape, place);
         if let Some(shape) = shape {
             self.caveats_in(text, shape, place);
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    diagnostic::{Fault, Warning, nearest},
+    diagnostic::{Fault, Place, Warning, nearest},
     record::{ETL, LogicalType, Schema, same_name, unquoted_names},
     spec::{Form, StageSpec, Text},
     sql::{self, ExpressionError, QueryFacts},
@@ -16,6 +16,7 @@ impl Compiler<'_> {
     /// unknown.
     pub(super) fn expression(&mut self, text: &Text, shape: Option<&Shape>) -> Option<LogicalType> {
         let schema = shape?.record_type().relation();
+        self.failure_in(&text.value, shape, &|span| text.place_of(span));
         match sql::bind(&self.engine, &schema, &text.value) {
             Ok(of) => {
                 self.quoted_field(text, &schema);
@@ -73,6 +74,7 @@ impl Compiler<'_> {
 
     /// Checks a condition.
     pub(super) fn condition(&mut self, text: &Text, shape: Option<&Shape>) {
+        self.failure_in(&text.value, shape, &|span| text.place_of(span));
         let Some(shape) = shape else { return };
         self.condition_over(text, &shape.record_type().relation());
     }
@@ -82,6 +84,20 @@ impl Compiler<'_> {
         match sql::condition(&self.engine, schema, &text.value) {
             Ok(()) => self.compared_texts(text, schema),
             Err(error) => self.expression_error(text, schema, error),
+        }
+    }
+
+    /// Warns about `etl.failure` in a text about records that have not failed.
+    pub(super) fn failure_in(
+        &mut self,
+        text: &str,
+        shape: Option<&Shape>,
+        place: &dyn Fn(Range<usize>) -> Place,
+    ) {
+        const PATH: &str = "etl.failure";
+        let found = text.find(PATH).filter(|_| shape.is_some_and(|shape| !shape.failed));
+        if let Some(at) = found {
+            self.warn(Warning::NoFailure, place(at..at + PATH.len()));
         }
     }
 

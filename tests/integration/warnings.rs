@@ -366,3 +366,82 @@ fn a_key_that_all_pieces_share_is_shown_with_the_one_that_tells_them_apart() {
         assert_eq!(sink(key, more), "", "{key} {more}");
     }
 }
+
+#[test]
+fn what_is_known_of_a_failure_is_null_where_no_failed_port_is_read() {
+    let below = |from: &str, text: &str| {
+        let second = format!(
+            "  - map: second\n    from: {from}\n    chat: {{ model: mistral-small-latest, prompt: \"{{{{ web }}}} {text}\" }}\n"
+        );
+        warned(&(asking("prompt: '{{ web }}'", &second) + "  - sink: others\n    from: review\n"))
+    };
+    let reason = "{{ etl.failure.reason | default('') }}";
+    assert!(
+        below("review", reason).contains("`etl.failure` is always NULL here"),
+        "{}",
+        below("review", reason)
+    );
+    assert_eq!(below("review.failed", reason), "");
+    assert_eq!(below("[review, review.failed]", reason), "");
+    let sink = warned("  - sink: rows\n    columns: { id: id, why: etl.failure.reason }\n");
+    assert!(
+        sink.contains("`etl.failure` is always NULL here") && sink.contains("from: MAP.failed"),
+        "{sink}"
+    );
+}
+
+#[test]
+fn texts_compared_with_a_number_in_quotes_are_shown() {
+    for (condition, is_shown) in [
+        ("web > '10'", true),
+        ("'10' <= web", true),
+        ("web > 'ten'", false),
+        ("web = '10'", false),
+        ("web > '2024-01-31'", false),
+        ("n > 10", false),
+    ] {
+        let shown = warned(&format!("  - map: some\n    where: \"{condition}\"\n  - sink: rows\n"));
+        assert_eq!(shown.contains("compared letter by letter"), is_shown, "{condition}: {shown}");
+    }
+}
+
+#[test]
+fn files_whose_types_duckdb_guesses_are_shown() {
+    let folder = Folder::new();
+    folder.write("in.csv", b"id,n\n001,2\n");
+    let warned = |sql: &str| {
+        let spec = format!(
+            "duckdb: out.duckdb\nstages:\n  - source: rows\n    sql: {sql}\n    key: id\n  - sink: rows\n"
+        );
+        Mistakes(folder.pipeline(&spec, &[]).plan().warnings.clone()).render(false)
+    };
+    for (sql, is_shown) in [
+        ("FROM 'in.csv'", true),
+        ("SELECT * FROM read_csv('in.csv')", true),
+        ("SELECT * FROM read_csv('in.csv', all_varchar = true)", false),
+        ("SELECT 1 AS id", false),
+    ] {
+        let shown = warned(sql);
+        assert_eq!(shown.contains("DuckDB guesses the types"), is_shown, "{sql}: {shown}");
+    }
+}
+
+#[test]
+fn columns_of_json_lines_that_are_mixed_or_missing_are_shown() {
+    let folder = Folder::new();
+    folder.write("in.jsonl", b"{\"id\":\"a\",\"v\":\"x\",\"total\":1}\n{\"id\":\"b\",\"v\":5,\"total\":2}\n");
+    let warned = |types: &str| {
+        let spec = format!(
+            "duckdb: out.duckdb\nstages:\n  - source: rows\n    jsonl: in.jsonl\n    key: id\n{types}  - sink: rows\n"
+        );
+        Mistakes(folder.pipeline(&spec, &[]).plan().warnings.clone()).render(false)
+    };
+    let shown = warned("");
+    assert!(
+        shown.contains("`v` has texts beside numbers") && shown.contains("types: { v: text }"),
+        "{shown}"
+    );
+    assert_eq!(warned("    types: { v: text }\n"), "");
+    let shown = warned("    types: { v: text, totl: decimal }\n");
+    assert!(shown.contains("no line that was read has `totl`") && shown.contains("`total`?"), "{shown}");
+}
