@@ -34,12 +34,11 @@ impl Compiler<'_> {
             let fault = QueryFault::UnknownName { what: "part", name, known, readable: shown(readable) };
             return self.report(Fault::Query(fault), place);
         }
-        if why.contains("syntax error") || why.contains("unterminated") {
-            if let Some(error) = sql::unfinished(&self.engine, "", &text.value) {
-                let place = error.span.clone().map_or_else(|| text.place.clone(), |span| text.place_of(span));
-                let what = format!("DuckDB rejects this query: {}", error.message);
-                return self.report(Fault::Expression { what, help: error.help.unwrap_or_default() }, place);
-            }
+        let is_syntax = why.contains("syntax error") || why.contains("unterminated");
+        if let (true, Some(error)) = (is_syntax, sql::unfinished(&self.engine, "", &text.value)) {
+            let place = error.span.clone().map_or_else(|| text.place.clone(), |span| text.place_of(span));
+            let what = format!("DuckDB rejects this query: {}", error.message);
+            return self.report(Fault::Expression { what, help: error.help.unwrap_or_default() }, place);
         }
         let fault = match (column, relation.or(no_table)) {
             (Some(name), _) => {
