@@ -3,7 +3,13 @@
 pub(super) fn did_you_mean(name: &str, known: &[String], otherwise: &str) -> String {
     match likely(name, known) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => otherwise.to_owned(),
+        None => match name.split_once('.') {
+            Some((value, _)) if known.is_empty() => format!("`{value}` is a value without parts"),
+            Some((first, _)) if known.iter().any(|known| known == first) => {
+                format!("`{first}` has no such part")
+            }
+            _ => otherwise.to_owned(),
+        },
     }
 }
 

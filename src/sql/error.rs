@@ -69,6 +69,12 @@ pub(super) fn translated(message: &str, offset: usize, expression: &str) -> Expr
     let mut error = function(message, what)
         .or_else(|| more_than_one(what))
         .unwrap_or_else(|| ExpressionError::new(what.trim_end_matches(['.', '!']).to_owned()));
+    if let Some(candidates) = message.split("Candidate Entries: ").nth(1) {
+        let known: Vec<&str> = candidates.split('"').skip(1).step_by(2).collect();
+        let name = what.split('"').nth(1).unwrap_or_default();
+        error.help =
+            known.iter().find(|near| is_near(name, near)).map(|near| format!("did you mean `{near}`?"));
+    }
     error.span = caret(message, offset, expression);
     if error.span.is_none() {
         error.span = unknown.as_ref().and_then(|name| expression.find(name).map(|at| at..at + name.len()));
@@ -86,12 +92,16 @@ fn function(message: &str, what: &str) -> Option<ExpressionError> {
         return Some(ExpressionError::new(format!("nothing follows the operator `{operator}`")).help(help));
     }
     let near = message.split("Did you mean \"").nth(1).and_then(|rest| rest.split('"').next());
-    let near = near.filter(|near| strsim::damerau_levenshtein(name, near) <= (name.len() / 3).max(1));
+    let near = near.filter(|near| is_near(name, near));
     let help = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => "expected a DuckDB function".to_owned(),
     };
     Some(ExpressionError::new(format!("unknown function `{name}`")).help(help))
+}
+
+fn is_near(name: &str, known: &str) -> bool {
+    strsim::damerau_levenshtein(name, known) <= (name.len() / 3).max(1)
 }
 
 /// What needs more than one record, or makes several of one.

@@ -232,8 +232,9 @@ async fn stopped(place: &Place, spec: &str) -> (Ended, Sim) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_budget_below_keeps_what_a_stage_above_has_paid() {
     let place = Place::new().await;
-    let spec = "pipeline: test\nbudget: 0.001 USD\nmistral: { api_key: test }\nduckdb: out.duckdb\nstages:\n  - source: numbers\n    rows: [{ n: 1, m: mistral-small-latest }, { n: 2, m: mistral-medium-latest }]\n    key: n\n  - map: first\n    chat: { model: \"{{ m }}\", prompt: \"one {{ n }}\" }\n  - map: second\n    chat: { model: mistral-large-latest, prompt: \"two {{ first }}\" }\n  - sink: rows\n";
-    let sim = place.serve("{ latency: { median: 300ms } }").await;
+    let spec = "pipeline: test\nbudget: 0.001 USD\nmistral: { api_key: test }\nduckdb: out.duckdb\nstages:\n  - source: numbers\n    rows: [{ n: 1, m: mistral-small-latest }, { n: 2, m: mistral-medium-latest }]\n    key: n\n  - throttle: apart\n    rate: 8/s\n  - map: first\n    chat: { model: \"{{ m }}\", prompt: \"one {{ n }}\" }\n  - map: second\n    chat: { model: mistral-large-latest, prompt: \"two {{ first }}\" }\n  - sink: rows\n";
+    // The second request does not fit the budget, 125 ms after the first was sent.
+    let sim = place.serve("{ latency: { median: 600ms, spread: 0 } }").await;
     for _ in 0..2 {
         let ended = place.run(spec, Options::default()).await;
         assert!(matches!(ended.end, RunEnd::OutOfMoney(_)), "{:?}", ended.end);
