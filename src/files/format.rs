@@ -13,7 +13,7 @@ pub struct FileFormat {
     /// The options of DuckDB's `COPY`.
     pub copy: &'static str,
     /// Whether integers of more than 64 bits are written exactly.
-    pub huge: bool,
+    pub exact_integers: bool,
     /// Whether a column may be a list or a struct; otherwise these are written as JSON.
     pub nests: bool,
     /// The same options without the header line, if the format has one.
@@ -28,7 +28,7 @@ const JSONL: FileFormat = FileFormat {
     example: "jsonl: out/metadata.jsonl",
     about: "A file with a JSON object in each line. Files are written whole, when the run has ended.",
     copy: "FORMAT json",
-    huge: true,
+    exact_integers: true,
     nests: true,
     headless: None,
 };
@@ -39,7 +39,7 @@ const CSV: FileFormat = FileFormat {
     example: "csv: out/metadata.csv",
     about: "A CSV file.",
     copy: "FORMAT csv, HEADER",
-    huge: true,
+    exact_integers: true,
     nests: false,
     headless: Some("FORMAT csv, HEADER false"),
 };
@@ -49,7 +49,7 @@ const PARQUET: FileFormat = FileFormat {
     example: "parquet: out/metadata.parquet",
     about: "A Parquet file.",
     copy: "FORMAT parquet",
-    huge: false,
+    exact_integers: false,
     nests: true,
     headless: None,
 };

@@ -17,7 +17,7 @@ pub(crate) fn found(entries: &[(Key, Node)]) -> Option<(&Key, String, String)> {
                     schema as a JSON Schema, with `type: object` and `properties:`";
         return Some((key, format!("`{}` in the short form of a schema", key.name), help.to_owned()));
     }
-    if let Some((key, of)) = is_typed(entries) {
+    if let Some((key, of)) = lone_type(entries) {
         let what = "this is an object with a property called `type`".to_owned();
         let help = format!(
             "write the type alone (`{of}`), or `{{ is: {of}, about: A text. }}`; an object with one property of this name is \
@@ -75,7 +75,7 @@ fn is_foreign(key: &Key, node: &Node) -> bool {
 }
 
 /// `{ type: date }`, alone or with keywords of JSON Schema beside it: the key, and the type.
-fn is_typed(entries: &[(Key, Node)]) -> Option<(&Key, String)> {
+fn lone_type(entries: &[(Key, Node)]) -> Option<(&Key, String)> {
     const BESIDE: [&str; 5] = ["description", "title", "enum", "default", "examples"];
     let (key, Kind::Text(of)) =
         entries.iter().find(|(key, _)| key.name == "type").map(|(key, of)| (key, &of.kind))?

@@ -125,3 +125,20 @@ impl Store {
         self.execute([buffer.record_table(), buffer.piece_table()].map(drop).concat()).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_gathers_share_a_table() {
+        let schema = Arc::new(Schema::default());
+        let tables = |stage| {
+            let buffer = GatherBuffer::new(stage, &schema, LogicalType::Varchar);
+            [buffer.record_table().0, buffer.piece_table().0]
+        };
+        let all: std::collections::HashSet<String> =
+            ["join", "join_pieces", "join_pieces_pieces"].into_iter().flat_map(tables).collect();
+        assert_eq!(all.len(), 6, "{all:?}");
+    }
+}

@@ -30,7 +30,7 @@ pub(super) fn write(
     std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let partial = folder.join(format!(".{name}.partial"));
-    let rows = if format.huge { working.to_owned() } else { exact(connection, working)? };
+    let rows = if format.exact_integers { working.to_owned() } else { exact(connection, working)? };
     let copy = |to: &Path, options: &str| {
         let to = literal(&to.display().to_string());
         connection.execute_batch(&format!("COPY {rows} TO {to} ({options})")).map_err(|error| {

@@ -148,7 +148,14 @@ async fn a_job_is_looked_at_cancelled_and_deleted_through_faults() {
     let server = Server::start(|asked, nth| match (asked.method.as_str(), asked.path.as_str()) {
         _ if nth % 2 == 0 => say(503, ""),
         ("GET", "/v1/batch/jobs/gone") => say(404, json!({ "detail": "not found" })),
+        ("GET", "/v1/batch/jobs/twice") => {
+            say(200, json!({ "id": "twice", "status": "CANCELLATION_REQUESTED" }))
+        }
+        ("GET", "/v1/batch/jobs/runs") => say(200, json!({ "id": "runs", "status": "RUNNING" })),
         ("GET", _) => say(200, json!({ "id": "done", "status": "SUCCESS" })),
+        ("POST", "/v1/batch/jobs/twice/cancel" | "/v1/batch/jobs/runs/cancel") => {
+            say(400, json!({ "message": "cannot be cancelled" }))
+        }
         ("POST", "/v1/batch/jobs/done/cancel") => say(400, json!({ "message": "job has ended" })),
         ("POST", _) => say(200, json!({ "id": "j", "status": "CANCELLATION_REQUESTED" })),
         _ => say(404, "{}"),
@@ -159,6 +166,9 @@ async fn a_job_is_looked_at_cancelled_and_deleted_through_faults() {
     assert_eq!(client.job("j").await.unwrap().unwrap().id, "done");
     assert!(!client.cancel_job("j").await.unwrap().status.is_terminal());
     assert!(client.cancel_job("done").await.unwrap().status.is_terminal());
+    // The answer to the first request was lost, and the second one is refused.
+    assert_eq!(client.cancel_job("twice").await.unwrap().id, "twice");
+    assert!(client.cancel_job("runs").await.is_err());
     client.delete_job("j").await.unwrap();
     client.delete_file("f").await.unwrap();
 }

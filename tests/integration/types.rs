@@ -174,6 +174,20 @@ stages:
 }
 
 #[test]
+fn integers_of_more_than_64_bits_are_exact_in_a_parquet_file() {
+    let folder = Folder::new();
+    let big = "170141183460469231731687303715884105";
+    folder.run(&format!(
+        "duckdb: out.duckdb\nstages:\n  - source: values\n    sql: \"SELECT {big}::HUGEINT AS n, [{{'m': {big}::HUGEINT}}] AS l, MAP {{'k': {big}::HUGEINT}} AS k\"\n  - sink: rows\n    parquet: rows.parquet\n"
+    ));
+    let duckdb = duckdb::Connection::open_in_memory().unwrap();
+    let path = folder.path("rows.parquet").display().to_string();
+    let sql = format!("SELECT concat_ws(' ', n, l[1].m, k['k'], typeof(n)) FROM '{path}'");
+    let found: String = duckdb.query_row(&sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(found, format!("{big} {big} {big} DECIMAL(38,0)"));
+}
+
+#[test]
 fn every_type_has_its_column() {
     let duckdb = duckdb::Connection::open_in_memory().unwrap();
     duckdb.execute_batch("SET TimeZone = 'UTC'").unwrap();

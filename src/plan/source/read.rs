@@ -87,7 +87,7 @@ impl Compiler<'_> {
     }
 }
 
-/// A one-line description of the files and their types.
+/// What is read, and which values decided the types of columns.
 pub(super) fn lines(files: &ReadFiles) -> Vec<String> {
     let ReadFiles { set, options, description } = files;
     let what = match options.format {
