@@ -219,12 +219,13 @@ stages:
 async fn stopped(place: &Place, spec: &str) -> (Ended, Sim) {
     let sim = place.serve("{ latency: { median: 200ms }, faults: [] }").await;
     let stop = CancellationToken::new();
-    let stopping = stop.clone();
-    tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(1500)).await;
-        stopping.cancel();
-    });
-    let ended = place.run_until(spec, Options::default(), stop).await;
+    let stopping = async {
+        while sim.stats().answered < 12 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        stop.cancel();
+    };
+    let (ended, ()) = tokio::join!(place.run_until(spec, Options::default(), stop.clone()), stopping);
     assert_eq!(ended.end, RunEnd::Interrupted);
     (ended, sim)
 }
@@ -232,9 +233,9 @@ async fn stopped(place: &Place, spec: &str) -> (Ended, Sim) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_budget_below_keeps_what_a_stage_above_has_paid() {
     let place = Place::new().await;
-    let spec = "pipeline: test\nbudget: 0.001 USD\nmistral: { api_key: test }\nduckdb: out.duckdb\nstages:\n  - source: numbers\n    rows: [{ n: 1, m: mistral-small-latest }, { n: 2, m: mistral-medium-latest }]\n    key: n\n  - throttle: apart\n    rate: 8/s\n  - map: first\n    chat: { model: \"{{ m }}\", prompt: \"one {{ n }}\" }\n  - map: second\n    chat: { model: mistral-large-latest, prompt: \"two {{ first }}\" }\n  - sink: rows\n";
-    // The second request does not fit the budget, 125 ms after the first was sent.
-    let sim = place.serve("{ latency: { median: 600ms, spread: 0 } }").await;
+    let spec = "pipeline: test\nbudget: 0.001 USD\nmistral: { api_key: test }\nduckdb: out.duckdb\nstages:\n  - source: numbers\n    rows: [{ n: 1, m: mistral-small-latest }, { n: 2, m: mistral-medium-latest }]\n    key: n\n  - throttle: apart\n    rate: 2/s\n  - map: first\n    chat: { model: \"{{ m }}\", prompt: \"one {{ n }}\" }\n  - map: second\n    chat: { model: mistral-large-latest, prompt: \"two {{ first }}\" }\n  - sink: rows\n";
+    // The second request does not fit the budget, 500 ms after the first was sent.
+    let sim = place.serve("{ latency: { median: 2s, spread: 0 } }").await;
     for _ in 0..2 {
         let ended = place.run(spec, Options::default()).await;
         assert!(matches!(ended.end, RunEnd::OutOfMoney(_)), "{:?}", ended.end);
