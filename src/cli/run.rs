@@ -214,8 +214,8 @@ async fn interrupted() {
 #[cfg(unix)]
 static DETACHED: std::sync::LazyLock<bool> = std::sync::LazyLock::new(hangup_is_ignored);
 
-/// Whether the program was started to survive its terminal, as `nohup` does: then closing the terminal is no stop. Known
-/// where the system has `/proc`.
+/// Whether SIGHUP was ignored at the start, as under `nohup`: then closing the terminal does not stop the run. Detected on
+/// systems with `/proc`.
 #[cfg(unix)]
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

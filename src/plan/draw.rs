@@ -35,8 +35,12 @@ impl fmt::Display for Plan {
         }
         let width = self.nodes.iter().map(|node| node.name.chars().count()).max().unwrap_or(0);
         for node in &self.nodes {
-            let mut reads: Vec<String> = node.inputs.iter().map(|input| self.port(*input)).collect();
-            reads.dedup();
+            let mut reads: Vec<String> = Vec::new();
+            for input in node.inputs.iter().map(|input| self.port(*input)) {
+                if !reads.contains(&input) {
+                    reads.push(input);
+                }
+            }
             let reads = if reads.is_empty() { String::new() } else { format!("  ← {}", reads.join(" + ")) };
             let head = format!("{:<8} {:<width$}{reads}", kind(node), node.name);
             writeln!(f, "\n{}", head.trim_end())?;

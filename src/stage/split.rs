@@ -62,8 +62,8 @@ pub fn paragraphs(text: &str, max: usize) -> Vec<&str> {
     groups
 }
 
-/// Splits a text before each Markdown heading: lines with `#`, and underlined ones. Not a heading is what stands in code,
-/// in a comment, in front matter, or inside of a list or a quotation.
+/// Splits a text before each Markdown heading, marked with `#` or underlined. Headings inside code, comments, front matter,
+/// lists and quotations do not count.
 pub fn sections(text: &str) -> Vec<&str> {
     let body = front_matter(text);
     let mut sections = Vec::new();
@@ -88,7 +88,7 @@ pub fn sections(text: &str) -> Vec<&str> {
     sections
 }
 
-/// Where the front matter of a text ends: a block of YAML or TOML, which only stands at the start.
+/// The end of the front matter: a block of YAML or TOML at the start of a text; 0 without one.
 fn front_matter(text: &str) -> usize {
     let blocks =
         Options::ENABLE_YAML_STYLE_METADATA_BLOCKS | Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS;

@@ -21,6 +21,12 @@ stages:
     Mistakes(warnings).render(false).replace(&folder.path("").display().to_string(), "")
 }
 
+/// The warnings of a source and a sink.
+fn warned_by(folder: &Folder, source: &str) -> String {
+    let spec = format!("duckdb: out.duckdb\nstages:\n  - source: rows\n    {source}\n  - sink: rows\n");
+    Mistakes(folder.pipeline(&spec, &[]).plan().warnings.clone()).render(false)
+}
+
 /// A chat map with these keys, and the stages that read it.
 fn asking(chat: &str, below: &str) -> String {
     format!("  - map: review\n    chat: {{ model: mistral-small-latest, {chat} }}\n{below}  - sink: rows\n")
@@ -409,12 +415,7 @@ fn texts_compared_with_a_number_in_quotes_are_shown() {
 fn files_whose_types_duckdb_guesses_are_shown() {
     let folder = Folder::new();
     folder.write("in.csv", b"id,n\n001,2\n");
-    let warned = |sql: &str| {
-        let spec = format!(
-            "duckdb: out.duckdb\nstages:\n  - source: rows\n    sql: {sql}\n    key: id\n  - sink: rows\n"
-        );
-        Mistakes(folder.pipeline(&spec, &[]).plan().warnings.clone()).render(false)
-    };
+    let warned = |sql: &str| warned_by(&folder, &format!("sql: {sql}\n    key: id"));
     for (sql, is_shown) in [
         ("FROM 'in.csv'", true),
         ("SELECT * FROM read_csv('in.csv')", true),
@@ -430,12 +431,7 @@ fn files_whose_types_duckdb_guesses_are_shown() {
 fn columns_of_json_lines_that_are_mixed_or_missing_are_shown() {
     let folder = Folder::new();
     folder.write("in.jsonl", b"{\"id\":\"a\",\"v\":\"x\",\"total\":1}\n{\"id\":\"b\",\"v\":5,\"total\":2}\n");
-    let warned = |types: &str| {
-        let spec = format!(
-            "duckdb: out.duckdb\nstages:\n  - source: rows\n    jsonl: in.jsonl\n    key: id\n{types}  - sink: rows\n"
-        );
-        Mistakes(folder.pipeline(&spec, &[]).plan().warnings.clone()).render(false)
-    };
+    let warned = |types: &str| warned_by(&folder, &format!("jsonl: in.jsonl\n    key: id\n{types}"));
     let shown = warned("");
     assert!(
         shown.contains("`v` has texts beside numbers") && shown.contains("types: { v: text }"),

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn any_rate_is_exact() {
+    async fn any_rate_is_kept_within_five_percent() {
         for rate in ["5k/min", "90/s", "75/s", "7/s", "99/s", "3.3k/min", "123.4/s", "1M/min", "40/min"] {
             let started = Instant::now();
             let limited = bucket(rate);
